@@ -1,0 +1,172 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Every test, from nothing:  sh tests/all.sh [--full] [--only PART]... [--keep]
+#
+#   --full       the tests that have larger amounts use them (JOBQ_TEST_FULL=1)
+#   --only PART  plain, clang, asan or tsan; may be given several times
+#   --keep       leave the private servers' folder for a look
+#
+# Installs what is missing (says what and how large before; nothing at all when nothing is missing), builds
+# below build-all/ or $JOBQ_BUILD_ROOT, and runs in two lanes side by side:
+#
+#   plain   gcc, warnings as errors; every suite, those of installing and consuming among them
+#   clang   the same warnings under the other compiler
+#   asan    address and undefined-behaviour sanitizer; every suite that runs our own C
+#   tsan    thread sanitizer; the same
+#
+# Ends with one line "N passed, N failed, N skipped" over all parts, and with 0 only if none failed.
+# 0 all passed, 1 something failed, 2 usage, 3 something is missing and cannot be installed from here.
+
+set -u
+ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+. "$ROOT/tests/lib.sh"
+cd "$ROOT" || exit 1
+
+PARTS=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --full) export JOBQ_TEST_FULL=1 ;;
+    --keep) KEEP=1 ;;
+    --only)
+        case ${2:-} in
+        plain | clang | asan | tsan) PARTS="$PARTS $2" ;;
+        *) die 2 'all.sh: --only takes plain, clang, asan or tsan' ;;
+        esac
+        shift
+        ;;
+    -h | --help)
+        sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
+        exit 0
+        ;;
+    *) die 2 "all.sh: unknown argument '$1' (see --help)" ;;
+    esac
+    shift
+done
+PARTS=${PARTS:-plain clang asan tsan}
+BUILD=${JOBQ_BUILD_ROOT:-$ROOT/build-all}
+JOBS=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+began=$(now_s)
+
+# Our own tree is free of warnings; for others they stay warnings.
+WERROR=-Dwerror=true
+
+# Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there.
+UNSANITIZED='--no-suite packaging --no-suite media --no-suite demo'
+
+wanted() {
+    case " $PARTS " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# --- what is needed ----------------------------------------------------------------------------------------
+
+need_all() {
+    need_build
+    need_tests
+    need cmd:shellcheck shellcheck
+    if wanted clang; then
+        need cmd:clang clang
+    fi
+    if [ -f examples/video/meson.build ]; then
+        need_service
+        need_media
+    fi
+    if [ -f backends/redis/meson.build ]; then
+        need_redis
+    fi
+    if [ -f backends/postgres/meson.build ]; then
+        need_postgres
+    fi
+}
+
+# They take no arguments of this script.
+# shellcheck disable=SC2119
+start_servers() {
+    if [ -f backends/redis/meson.build ]; then
+        start_redis
+    fi
+    if [ -f backends/postgres/meson.build ]; then
+        start_postgres
+    fi
+}
+
+# --- the parts ---------------------------------------------------------------------------------------------
+
+# configure DIRECTORY OPTION...: anew when it is not there or does not take the options any more.
+configure() {
+    _dir=$1
+    shift
+    if [ -f "$_dir/build.ninja" ]; then
+        meson setup --reconfigure "$@" "$_dir" "$ROOT" && return 0
+        rm -rf "$_dir"
+    fi
+    meson setup "$@" "$_dir" "$ROOT"
+}
+
+# part NAME OPTION...: configures and builds below $BUILD/NAME. What failed is kept for the tally.
+build_part() {
+    _part=$1
+    shift
+    step "$BUILD/$_part.configure.log" "$_part: configure" configure "$BUILD/$_part" "$@" &&
+        step "$BUILD/$_part.build.log" "$_part: build" ninja -j "$JOBS" -C "$BUILD/$_part" && return 0
+    : >"$BUILD/$_part.broken"
+    return 1
+}
+
+# test_part NAME PROCESSES ARGUMENT...: runs its tests. A program started in the background of a shell finds
+# SIGINT ignored; the tests are to find what a person's programs find.
+test_part() {
+    _part=$1 _processes=$2
+    shift 2
+    step "$BUILD/$_part.test.log" "$_part: test" \
+        env --default-signal=INT,QUIT meson test -C "$BUILD/$_part" --no-rebuild --print-errorlogs \
+        --num-processes "$_processes" "$@"
+}
+
+lane_plain() {
+    if wanted plain && CC=gcc build_part plain $WERROR -Dbuildtype=debugoptimized -Ddefault_library=both; then
+        test_part plain "$JOBS"
+    fi
+    if wanted clang; then
+        CC=clang build_part clang $WERROR -Dbuildtype=debugoptimized
+    fi
+}
+
+# The switches are words on purpose.
+# shellcheck disable=SC2086
+lane_sanitized() {
+    if wanted asan && CC=gcc build_part asan $WERROR -Dbuildtype=debug -Doptimization=1 \
+        -Db_sanitize=address,undefined -Db_lundef=false; then
+        ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
+            UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+            test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
+    fi
+    if wanted tsan && CC=gcc build_part tsan $WERROR -Dbuildtype=debug -Doptimization=1 \
+        -Db_sanitize=thread -Db_lundef=false; then
+        TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+            test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED
+    fi
+}
+
+# --- run ---------------------------------------------------------------------------------------------------
+
+need_all
+install_missing
+mkdir -p "$BUILD" || exit 1
+rm -f "$BUILD"/*.broken "$BUILD"/*/meson-logs/testlog.json
+say "libjobq: $PARTS, in $BUILD"
+start_servers
+
+spawn_lane lane_plain
+first=$SPAWNED
+spawn_lane lane_sanitized
+second=$SPAWNED
+wait "$first"
+wait "$second"
+
+say "  all parts together: $(minutes $(($(now_s) - began))) minutes"
+# shellcheck disable=SC2086
+python3 "$ROOT/tests/tally.py" "$BUILD" $PARTS

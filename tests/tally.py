@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Adds up what meson's logs say: tally.py BUILD-ROOT PART...
+
+Prints one line per part that ran tests and, last, "N passed, N failed, N skipped". A test that speaks TAP
+counts as many as it announces, any other counts one. A test that died before it could say "not ok" is a
+failure all the same, and so is a part that could not be built or left no log.
+"""
+import json
+import os
+import re
+import sys
+
+LINE = re.compile(r'^(not )?ok\b(.*)$', re.M)
+SKIPPED = re.compile(r'#\s*skip', re.I)
+GOOD = ('OK', 'EXPECTEDFAIL')
+
+
+def count_test(test):
+    """(passed, failed, skipped) of one test."""
+    counts = [0, 0, 0]
+    lines = LINE.findall(test.get('stdout') or '')
+    for bad, rest in lines:
+        counts[1 if bad else 2 if SKIPPED.search(rest) else 0] += 1
+    result = test['result']
+    if result == 'SKIP':
+        return counts if counts[2] else [0, 0, 1]
+    if result in GOOD:
+        return counts if lines else [1, 0, 0]
+    if not counts[1]:
+        counts[1] = 1
+    return counts
+
+
+def count_part(root, part):
+    """Adds up one part; None when it has no tests to run (it is only built)."""
+    if os.path.exists(os.path.join(root, part + '.broken')):
+        return [0, 1, 0]
+    log = os.path.join(root, part, 'meson-logs', 'testlog.json')
+    if not os.path.exists(log):
+        return [1, 0, 0] if part == 'clang' else [0, 1, 0]
+    total = [0, 0, 0]
+    with open(log, encoding='utf-8') as lines:
+        for line in lines:
+            test = json.loads(line)
+            counts = count_test(test)
+            total = [a + b for a, b in zip(total, counts)]
+            if counts[1]:
+                print('  failed in %s: %s (%s)' % (part, test['name'], test['result']))
+    return total
+
+
+def main():
+    root, parts = sys.argv[1], sys.argv[2:]
+    total = [0, 0, 0]
+    for part in parts:
+        counts = count_part(root, part)
+        total = [a + b for a, b in zip(total, counts)]
+        print('  %-8s %6d passed, %d failed, %d skipped' % (part, *counts))
+    print('%d passed, %d failed, %d skipped' % tuple(total))
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
