@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a store must do. For people who write a store; applications need <jobq/jobq.h> only.
+ *
+ * Three facts that settle most questions
+ *   - The core runs exchange, read, stats and configure of one store object one at a time. wake_fd and wake_drain
+ *     may be called beside them from one other thread. Different store objects are independent, also two on the same
+ *     database in one process.
+ *   - A store never calls the core except for the helpers at the end of this header, never draws an id, never
+ *     computes a delay and never decides a state. It compares, stores, counts and orders.
+ *   - Time is the store's: `now` is taken once per unit (plus the stored test offset) and used throughout it.
+ *
+ * Policy (what an outcome means, back-off, limits on sizes, retention defaults) is the core's. What must be atomic is
+ * the store's: guards, key uniqueness, claim order, lease stamps, counts, dependency counts.
+ *
+ * Strings in here are bytes with a length (struct jobq_bytes); they may hold any byte. Input memory is lent for the
+ * call. Output memory comes from the arena that the core hands in and is freed by the core.
+ */
+#ifndef JOBQ_BACKEND_H
+#define JOBQ_BACKEND_H
+
+#include <jobq/jobq.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct jobq_store; /* the store's own; opaque to the core */
+struct jobq_arena; /* memory of one answer */
+
+/* ---- rows --------------------------------------------------------------------------------------------- */
+
+/* States as stored. GONE is "no row": a change to it deletes. */
+enum jobq_row_state {
+    JOBQ_ROW_KEEP = 0, /* in a change: leave the state as it is */
+    JOBQ_ROW_BLOCKED = 1,
+    JOBQ_ROW_WAITING = 2,
+    JOBQ_ROW_RUNNING = 3,
+    JOBQ_ROW_COMPLETED = 4,
+    JOBQ_ROW_DEAD = 5,
+    JOBQ_ROW_CANCELLED = 6,
+    JOBQ_ROW_GONE = 7
+};
+#define JOBQ_ROW_BIT(state) (1u << (state))
+#define JOBQ_ROW_ENDED \
+    (JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED) | JOBQ_ROW_BIT(JOBQ_ROW_DEAD) | JOBQ_ROW_BIT(JOBQ_ROW_CANCELLED))
+
+/* The kind of outcome given under the row's present token. */
+enum jobq_outcome_kind {
+    JOBQ_OUTCOME_NONE = 0,
+    JOBQ_OUTCOME_COMPLETE = 1,
+    JOBQ_OUTCOME_FAIL = 2,
+    JOBQ_OUTCOME_RELEASE = 3,
+    JOBQ_OUTCOME_SNOOZE = 4,
+    JOBQ_OUTCOME_PARK = 5,
+    JOBQ_OUTCOME_VOID = 6 /* hard cancel */
+};
+
+/* Why an overdue want gave a row. */
+enum jobq_overdue {
+    JOBQ_OVERDUE_NONE = 0,
+    JOBQ_OVERDUE_LEASE = 1,    /* running, lease past, stop_at not */
+    JOBQ_OVERDUE_TIMEOUT = 2,  /* running, lease past and stop_at past (rule 5 before rule 4) */
+    JOBQ_OVERDUE_CALLBACK = 3, /* blocked for a callback whose deadline is past */
+    JOBQ_OVERDUE_EXPIRED = 4,  /* waiting or blocked, expires_at past */
+    JOBQ_OVERDUE_EDGES = 5     /* ended, with open edges; not leased; children[] says who waits for a decision */
+};
+
+/* A point in time that the store computes, saturating at INT64_MAX. */
+enum jobq_time_base {
+    JOBQ_TIME_KEEP = 0,  /* the row's own value unchanged (put: none) */
+    JOBQ_TIME_NOW = 1,   /* now + offset_ms */
+    JOBQ_TIME_LATER = 2, /* the later of the row's own value and now, + offset_ms */
+    JOBQ_TIME_ABS = 3,   /* offset_ms itself; 0: none */
+    JOBQ_TIME_ROW = 4    /* the row's own value + offset_ms */
+};
+struct jobq_time {
+    int32_t base;
+    int64_t offset_ms;
+};
+
+struct jobq_row_error {
+    int32_t attempt;
+    int32_t kind;
+    int64_t at_ms;
+    struct jobq_bytes worker;
+    struct jobq_bytes text;
+};
+
+struct jobq_edge {
+    struct jobq_id id; /* the other end */
+    int32_t rule;      /* enum jobq_parent_rule */
+    int32_t state;     /* enum jobq_row_state of the parent; GONE when pruned */
+};
+
+/* A stored job. `policy` is bytes of the core (attempt limits, back-off), opaque to the store, absent when all is
+ * default; so are the meanings of the five counters, which the store only keeps. */
+struct jobq_row {
+    struct jobq_id id;
+    struct jobq_token token; /* of the newest claim; zero before the first */
+    int64_t fence;
+    struct jobq_bytes queue, kind, group, worker; /* group, worker: absent for none */
+    struct jobq_bytes payload, policy, key, result, progress, data, trace;
+    size_t payload_bytes; /* also when payload was not asked for */
+    int32_t state;        /* enum jobq_row_state */
+    int32_t reason;       /* enum jobq_reason */
+    int32_t outcome;      /* enum jobq_outcome_kind */
+    int32_t priority;
+    int64_t rank_add_ms; /* rank = run_at + rank_add, saturating */
+    int64_t attempt;
+    int32_t failures, crashes, snoozes, releases, redrives;
+    uint32_t edits;
+    uint8_t cancel_asked;
+    uint8_t held;      /* blocked until the hold is lifted, besides any parents */
+    uint8_t alone;     /* ordinary wants pass it by; only a want {alone} takes it */
+    uint8_t ran_alone; /* the newest claim took this row only and its process held no other */
+    uint8_t resumed;   /* the callback came while the row was still running */
+    uint8_t due;       /* waiting: the stored bit, see want */
+    uint8_t has_callback; /* a callback digest is stored and unused */
+    uint32_t pending;  /* parents that have not let it go */
+    int64_t created_at_ms, run_at_ms, started_at_ms, finished_at_ms;
+    int64_t lease_until_ms, stop_at_ms, expires_at_ms, callback_until_ms, timeout_ms; /* 0: none */
+    const struct jobq_row_error *errors; /* the last 10, newest last; when asked for */
+    size_t error_count;
+    const struct jobq_edge *parents; /* when asked for */
+    size_t parent_count;
+    /* only in an overdue answer */
+    int32_t overdue; /* enum jobq_overdue */
+    const struct jobq_edge *children; /* EDGES: blocked children whose rule asks for a decision, at most 64 */
+    size_t child_count;
+};
+
+/* ---- the unit: beats, changes, puts -------------------------------------------------------------------- */
+
+/* A heartbeat for every row that is running under `token` with outcome NONE: lease_until = max(lease_until,
+ * min(now + lease_ms, stop_at)). Rows past stop_at are not extended. Beats come first in the unit. */
+enum jobq_beat_flags {
+    JOBQ_BEAT_RELEASE = 1, /* instead give those rows back: state WAITING, outcome RELEASE, releases + 1, rank kept */
+    JOBQ_BEAT_MINT = 2     /* only the first 8 bytes of the token are known and compared */
+};
+struct jobq_beat {
+    struct jobq_token token;
+    int64_t lease_ms;
+    uint32_t flags;
+    /* answer */
+    size_t held;                  /* rows still held under the token */
+    const struct jobq_row *marks; /* those with cancel_asked, or past stop_at (no payload, no result) */
+    size_t mark_count;
+};
+
+enum jobq_by {
+    JOBQ_BY_TOKEN = 1,    /* the lease token */
+    JOBQ_BY_CALLBACK = 2, /* the digest of the callback secret */
+    JOBQ_BY_OPERATOR = 3  /* nobody's token: `allowed` and `edits` are the guard */
+};
+
+/* What a change sets besides the state. */
+enum jobq_set {
+    JOBQ_SET_RUN_AT = 1u << 0,   /* run_at; rank follows it; due bit = run_at has come */
+    JOBQ_SET_COUNTERS = 1u << 1, /* failures, crashes, snoozes, releases, redrives: new values */
+    JOBQ_SET_RESULT = 1u << 2,
+    JOBQ_SET_PROGRESS = 1u << 3,
+    JOBQ_SET_DATA = 1u << 4,          /* data, and the callback counts as used */
+    JOBQ_SET_PAYLOAD = 1u << 5,
+    JOBQ_SET_CALLBACK = 1u << 6,      /* callback digest; unused, `resumed` cleared, data cleared */
+    JOBQ_SET_DEADLINE = 1u << 7,      /* callback_until */
+    JOBQ_SET_CANCEL_ASKED = 1u << 8,  /* = 1 */
+    JOBQ_SET_ALONE = 1u << 9,         /* = value of `alone` */
+    JOBQ_SET_LEASE = 1u << 10,        /* lease_until = max(own, min(now + lease_ms, stop_at)) */
+    JOBQ_SET_RESUMED = 1u << 11,      /* = 1 */
+    JOBQ_ADD_ERROR = 1u << 12,        /* append {attempt of the row, error_kind, now, worker of the row, error} */
+    JOBQ_TAKE_KEY = 1u << 13,         /* acquire the row's key again, or verdict DUPLICATE and no byte changed */
+    JOBQ_LIFT_HOLD = 1u << 14,        /* held = 0; BLOCKED with pending 0 becomes WAITING whatever `state` says */
+    JOBQ_CLEAR_CANCEL = 1u << 15,     /* cancel_asked = 0 */
+    JOBQ_BLOCK_AGAIN = 1u << 16,      /* re-open kept edges to parents that have not completed: if any, state
+                                         BLOCKED / PARENTS with that pending count instead of `state` */
+};
+
+enum jobq_stale {
+    JOBQ_STALE_NONE = 0,
+    JOBQ_STALE_GONE = 1,     /* no such row */
+    JOBQ_STALE_OVERTAKEN = 2,/* another token holds or held it after this one */
+    JOBQ_STALE_VOID = 3,     /* cancelled hard */
+    JOBQ_STALE_OUTCOME = 4,  /* this token gave another kind of outcome before */
+    JOBQ_STALE_STATE = 5,    /* the state is not among `allowed` */
+    JOBQ_STALE_DIGEST = 6    /* the callback secret is not the row's */
+};
+
+#define JOBQ_ANY_EDITS UINT32_MAX
+
+/*
+ * "If row `id` is still so, set these columns." Guards, in this order:
+ *   no row                                                        STALE / GONE
+ *   BY_TOKEN     token differs                                    STALE / OVERTAKEN
+ *                row.outcome == outcome != NONE                   ALREADY
+ *                row.outcome == VOID                              STALE / VOID
+ *                row.outcome != NONE, or the row is not running   STALE / OUTCOME
+ *                edits != ANY and differ                          OUTDATED
+ *   BY_CALLBACK  digest differs from the stored one               STALE / DIGEST
+ *                the digest was used already                      ALREADY
+ *                state not in allowed                             STALE / STATE
+ *                edits != ANY and differ                          OUTDATED
+ *   BY_OPERATOR  state not in allowed                             STALE / STATE
+ *                edits != ANY and differ                          OUTDATED
+ *   TAKE_KEY and the key has another holder                       DUPLICATE, holder set
+ * Then it is made and the verdict is OK. Any other verdict: no byte changes, and `row` is the present row (nothing
+ * for GONE), without payload and result.
+ *
+ * Making it: a change not BY_TOKEN raises edits (saturating). outcome != NONE is stored on the row (VOID also by an operator). Leaving RUNNING clears lease_until and
+ * stop_at; token, worker and started_at stay. Entering an ended state sets finished_at = now, decides the key (see
+ * keys), resolves at most 64 of the row's edges (see edges) and closes its own incoming edges. Leaving an ended state
+ * clears finished_at and result. Entering WAITING stores the due bit. Entering GONE removes row, errors and incoming
+ * edges; the key row lives on by its own rule; a row with open edges to children answers STALE / STATE.
+ */
+struct jobq_change {
+    struct jobq_id id;
+    int32_t by;
+    struct jobq_token token; /* BY_TOKEN */
+    uint8_t digest[32];      /* BY_CALLBACK: of the secret brought; SET_CALLBACK: to store */
+    uint32_t allowed;        /* JOBQ_ROW_BIT mask; BY_CALLBACK, BY_OPERATOR */
+    uint32_t edits;
+    int32_t outcome; /* enum jobq_outcome_kind */
+    int32_t state;   /* enum jobq_row_state */
+    int32_t reason;  /* stored whenever state is not KEEP */
+    uint32_t set;    /* enum jobq_set */
+    struct jobq_time run_at, callback_until;
+    int64_t lease_ms;
+    int32_t failures, crashes, snoozes, releases, redrives;
+    uint8_t alone;
+    int32_t error_kind;
+    struct jobq_bytes result, progress, data, payload, error;
+    /* answer */
+    int32_t verdict;             /* JOBQ_OK, ALREADY, OUTDATED, STALE, DUPLICATE */
+    int32_t stale;               /* enum jobq_stale */
+    const struct jobq_row *row;  /* verdict not OK: the present row; OK with SET_LEASE or KEEP: may be NULL */
+    struct jobq_id holder;       /* DUPLICATE */
+    int64_t lease_until_ms;      /* SET_LEASE: the new end */
+};
+
+/*
+ * Keys. `scope` is a digest of queue, kind, group (as chosen) and key bytes, computed by the core. A key row
+ * {scope, job, hold, window end, payload digest, final state} is held
+ *   WAITING     while the job is blocked or waiting and was never claimed since it took the key
+ *   LIVE        while it is not ended
+ *   UNRESOLVED  while it is not completed or cancelled
+ *   WINDOW      while it is not ended, and completed or dead until now >= window end
+ *   FOREVER     always, also after the row was cancelled or pruned
+ * A claim frees WAITING keys in the claim step. Only a put and TAKE_KEY acquire.
+ */
+struct jobq_put_key {
+    uint8_t scope[32];
+    uint8_t payload_digest[32];
+    int32_t hold;     /* enum jobq_key_hold */
+    int32_t conflict; /* enum jobq_key_conflict; REJECT is answered by the store like RETURN */
+    int64_t window_ms;
+};
+
+/* The tick of a schedule: accepted only if the schedule's version is `version`, it is not paused and nominal > fired,
+ * which it then sets; nominal <= fired: ALREADY; else STALE. Capability JOBQ_CAP_SCHEDULES. */
+struct jobq_put_tick {
+    struct jobq_bytes schedule;
+    int64_t version, nominal_ms;
+    int32_t skip; /* not 0: move `fired` only, put no row */
+};
+
+/*
+ * A new row. Verdicts, the first that applies:
+ *   SKIPPED     only_if names a change of this exchange whose verdict is not OK
+ *   ALREADY     the id exists: a repeated request. same_payload compares the bytes
+ *   NO_PARENT   a parent is neither in the store nor put earlier in this unit
+ *   DUPLICATE   the key is held; holder, its state, same_payload. CONFLICT_REPLACE / EXTEND on a waiting or blocked
+ *               holder: REPLACED / EXTENDED (edits + 1); on a running or ended one DUPLICATE. SUCCESSOR: kept in the
+ *               key row (the newest wins) and put by the exchange that ends the holder
+ *   FULL, LIMITED   depth of the queue, quota of the group (`retry_ms`)
+ *   OK          stored: BLOCKED when held or a parent is pending, else WAITING. A parent that has completed, or has
+ *               ended with rule IGNORE, is satisfied at once. A dead or cancelled parent with another rule leaves the
+ *               row BLOCKED and the edge open on the parent, which is then overdue (EDGES): the core decides.
+ * Verdicts are per item: a put that is not OK never undoes another item.
+ */
+struct jobq_put {
+    struct jobq_id id;
+    struct jobq_bytes queue, kind, group, payload, policy, key, trace;
+    int32_t priority;
+    int64_t rank_add_ms;
+    struct jobq_time run_at;     /* KEEP: now */
+    struct jobq_time expires_at; /* KEEP: none */
+    int64_t timeout_ms;
+    uint8_t held;
+    const struct jobq_put_key *unique; /* NULL: no key */
+    const struct jobq_put_tick *tick;  /* NULL: none */
+    const struct jobq_parent *parents;
+    size_t parent_count;
+    int32_t only_if; /* index into changes, or -1 */
+    /* answer */
+    int32_t verdict;
+    int32_t state; /* enum jobq_row_state of the row `holder` names (OK: of the new row) */
+    int32_t shown; /* the same as enum jobq_state */
+    int32_t same_payload;
+    struct jobq_id holder; /* OK and ALREADY: the id itself */
+    int64_t retry_ms;      /* LIMITED */
+};
+
+/*
+ * Edges. {parent, child, rule}; open while the child is blocked by it. When a row ends:
+ *   completed, or rule IGNORE   the child's pending - 1; at 0 and not held it becomes WAITING, run_at = later of its
+ *                               own and now, and the edge is removed: one step, so it happens once
+ *   else                        stays open for the core to decide
+ * A change resolves at most 64 edges of the row it ends; while any stays open the row is marked and an overdue want
+ * works off 64 more and gives up to 64 undecided children. Closing the incoming edges of an ended child: removed,
+ * except reason DEPENDENCY: kept (closed) so that BLOCK_AGAIN can re-open them.
+ */
+
+/* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
+ * finished first, that are beyond keep_count or ended more than keep_ms ago (either suffices), none with open edges to
+ * children. The queue's own settings go before these defaults. keep values: index enum jobq_row_state. */
+struct jobq_trim {
+    size_t limit; /* 0: no trim */
+    int64_t keep_count[8];
+    int64_t keep_ms[8]; /* 0: no limit by age */
+};
+
+/* ---- the want -------------------------------------------------------------------------------------------- */
+
+enum jobq_want_mode {
+    JOBQ_WANT_DUE = 1,     /* obeys queues, kinds, pause, limits, rates, groups */
+    JOBQ_WANT_OVERDUE = 2, /* obeys none of them and looks at the whole namespace, oldest first */
+    JOBQ_WANT_ALONE = 3    /* as DUE, takes exactly one row that is marked alone */
+};
+
+/*
+ * Take rows out. token = mint (8 bytes) + fence (8 bytes, big endian), the same for all rows of the want; fence drawn
+ * once per want that gives a row.
+ *
+ * DUE, ALONE: queues in the order given; within one by rank (run_at + rank_add), then arrival. First, for each named
+ * queue, waiting rows whose run_at has come get their due bit, at most 2 x limit + 64 in all, earliest first. Only rows
+ * with the bit, without `alone` (ALONE: with it), of a named kind, in a queue that is not paused. A row past
+ * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the row that would pass `bytes` of
+ * payload, but gives at least one. For each row: RUNNING, attempt + 1 (saturating), token, fence, outcome NONE,
+ * worker, started_at = now, stop_at = now + timeout if any, lease_until = min(now + lease, stop_at), ran_alone = (one
+ * row given and others == 0), frees a WAITING key, clears progress.
+ *
+ * OVERDUE: running rows with the lease past (LEASE, TIMEOUT) get token, fence and lease and nothing else: attempt,
+ * worker, counters, started_at, stop_at stay as the lost holder left them, the row still counts for limits, outcome
+ * becomes NONE. If the sweeper dies the lease passes and the row is overdue again for the same reason. Rows that nobody
+ * holds (CALLBACK, EXPIRED, EDGES) are given as they are, unleased; the core judges them by changes BY_OPERATOR that name
+ * `edits` and raise it, so that of two sweepers one succeeds. EDGES: the store first resolves up to 64 more edges that
+ * need no decision, then gives up to 64 undecided children; a row with nothing left to decide is not given.
+ *
+ * A repeated request (see request) answers the rows of the first time that are still held under its token.
+ */
+struct jobq_want {
+    int32_t mode;
+    const struct jobq_bytes *queues; /* DUE, ALONE */
+    size_t queue_count;
+    const struct jobq_bytes *kinds; /* none: any */
+    size_t kind_count;
+    size_t limit;
+    size_t bytes;
+    int64_t lease_ms;
+    size_t others; /* rows the process holds already */
+    struct jobq_bytes worker;
+    uint8_t mint[8];
+    struct jobq_bytes cursor; /* groups: opaque, from the last answer */
+    int32_t share;            /* groups: rows of one group in turn */
+    /* answer */
+    struct jobq_token token;
+    const struct jobq_row *rows; /* with payload, policy, errors' count not needed; parents not needed */
+    size_t row_count;
+    int32_t more; /* there may be more although fewer than limit were given */
+    struct jobq_bytes next_cursor;
+};
+
+/* The worker's own record, written with the exchange it rides on; dropped by the store 10 leases after seen. */
+struct jobq_worker_record {
+    struct jobq_bytes name, host, queues, kinds; /* lists separated by ',' */
+    int64_t pid, started_at_ms, lease_ms;
+    uint8_t nonce[8];
+    int32_t capacity, running;
+    int32_t leaving; /* not 0: remove it */
+    /* answer */
+    int32_t stop_asked;
+};
+
+/* ---- exchange -------------------------------------------------------------------------------------------- */
+
+enum jobq_failure_class {
+    JOBQ_FAILURE_TRANSIENT = 1, /* may pass: no connection, busy beyond the time limit */
+    JOBQ_FAILURE_FULL = 2,      /* no room in the store */
+    JOBQ_FAILURE_REFUSED = 3    /* the engine will not take an item */
+};
+
+struct jobq_exchange {
+    size_t size;
+    uint8_t client[16]; /* minted at open */
+    uint64_t number;    /* rises by one; the same number again is a repeat: does nothing, answers as before. 0: none */
+    struct jobq_beat *beats;
+    size_t beat_count;
+    struct jobq_change *changes;
+    size_t change_count;
+    struct jobq_put *puts;
+    size_t put_count;
+    struct jobq_trim trim;
+    struct jobq_worker_record *worker; /* NULL: none */
+    struct jobq_want *want;            /* NULL: none */
+    /* answer */
+    int32_t unit;       /* JOBQ_OK, FAILED, UNKNOWN of beats, changes, puts, trim, worker */
+    int32_t want_unit;  /* the same of the want; JOBQ_SKIPPED when the unit was not OK */
+    int32_t failure; /* FAILED: enum jobq_failure_class */
+    int32_t guilty_change, guilty_put; /* FAILED: index of the item at fault, or -1 */
+    int64_t now_ms;
+    int64_t next_due_ms; /* when the next thing happens by time alone: a run_at, a lease, a deadline; INT64_MAX: never */
+};
+
+/* ---- read ------------------------------------------------------------------------------------------------- */
+
+enum jobq_read_flags {
+    JOBQ_READ_PAYLOAD = 1, /* payload and data */
+    JOBQ_READ_RESULT = 2,
+    JOBQ_READ_ERRORS = 4,
+    JOBQ_READ_PARENTS = 8
+};
+
+/* By ids (in the order asked; unknown ones are left out), or by filter, ascending by id. */
+struct jobq_query {
+    size_t size;
+    const struct jobq_id *ids;
+    size_t id_count; /* > 0: the filter is ignored */
+    struct jobq_bytes queue, kind, group; /* absent: all */
+    uint32_t states;                      /* 1 << enum jobq_state (as shown); 0: all */
+    int32_t reason;
+    int64_t older_ms;     /* ended rows: finished_at <= now - older_ms; others: created_at; 0: all */
+    struct jobq_id after; /* zero: from the first */
+    size_t limit;
+    size_t bytes; /* stop before the row that would pass it, give at least one */
+    uint32_t flags;
+    /* answer */
+    const struct jobq_row *rows;
+    size_t row_count;
+    int64_t now_ms;
+};
+
+/* ---- configure -------------------------------------------------------------------------------------------- */
+
+enum jobq_configure_what {
+    JOBQ_CONFIGURE_QUEUE = 1,
+    JOBQ_CONFIGURE_CLOCK = 2,  /* add clock_ms to the stored test offset */
+    JOBQ_CONFIGURE_WORKER = 3, /* ask the worker `name` to stop */
+    JOBQ_CONFIGURE_GROUP = 4,
+    JOBQ_CONFIGURE_SCHEDULE = 5
+};
+/* Only members whose bit is in `set` are stored. A value of -1 takes a limit away. */
+enum jobq_settings_set {
+    JOBQ_SETTING_PAUSED = 1,
+    JOBQ_SETTING_DEPTH = 2,
+    JOBQ_SETTING_CONCURRENCY = 4,
+    JOBQ_SETTING_RATE = 8,
+    JOBQ_SETTING_KEEP = 16,
+    JOBQ_SETTING_GROUP_CONCURRENCY = 32,
+    JOBQ_SETTING_QUOTA = 64
+};
+struct jobq_settings {
+    size_t size;
+    int32_t what;
+    uint32_t set;
+    struct jobq_bytes name;  /* queue, worker, schedule */
+    struct jobq_bytes group; /* GROUP; absent: of every group */
+    int32_t paused;
+    int64_t depth, concurrency, group_concurrency;
+    int64_t rate, rate_period_ms, quota, quota_period_ms;
+    int64_t keep_count[8], keep_ms[8]; /* index enum jobq_row_state */
+    int64_t clock_ms;
+    struct jobq_bytes schedule; /* the core's bytes of a schedule; absent: remove */
+    int64_t version, next_ms;
+};
+
+/* ---- the table --------------------------------------------------------------------------------------------- */
+
+/* A store declares what it has; the core refuses the rest with JOBQ_UNSUPPORTED. Changes, puts, keys (RETURN, REJECT),
+ * wants by rank, tokens, receipts, overdue, trim, read and stats are not optional. */
+enum jobq_capability {
+    JOBQ_CAP_EDGES = 1,
+    JOBQ_CAP_KEY_MODES = 2, /* REPLACE, EXTEND */
+    JOBQ_CAP_SUCCESSOR = 4,
+    JOBQ_CAP_GROUPS = 8, /* concurrency, rate, quota, fairness */
+    JOBQ_CAP_SCHEDULES = 16,
+    JOBQ_CAP_EVENTS = 32,
+    JOBQ_CAP_WAKE = 64,
+    JOBQ_CAP_ATTACH = 128
+};
+
+struct jobq_store_options {
+    size_t size;
+    const char *uri; /* whole, as the application gave it */
+    uint32_t flags;  /* enum jobq_open_flags */
+    int64_t io_timeout_ms;
+};
+
+/* A constant table; one function of the store's header returns it. The core reads `size` bytes of it. Every operation
+ * may block up to io_timeout_ms and is not interrupted by signals (EINTR is repeated). A handle is never used in a
+ * forked child except for close, which then frees memory and touches neither file nor connection. */
+struct jobq_backend {
+    size_t size;
+    const char *name;      /* "sqlite" */
+    uint32_t capabilities; /* enum jobq_capability */
+
+    /* Connect and bring the schema to the version this library knows, under a lock; refuse a newer one. On failure
+     * nothing is left, close is not called and err is filled. Returns JOBQ_OK, INVALID (uri), UNREACHABLE, FOREIGN,
+     * NEWER, CORRUPT, UNSUPPORTED, NOMEM. */
+    int (*open)(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err);
+
+    /* Never fails; accepts a broken connection. */
+    void (*close)(struct jobq_store *store);
+
+    /* The one write operation. The unit (beats, changes, puts, trim, worker record, in this order, items in array
+     * order) is atomic; then the want, which sees the unit's effects and never undoes them. Returns x->unit. Within the
+     * unit every item has its verdict; FAILED means that no byte of the unit changed. Errors that are certain and pass
+     * (busy, deadlock) are tried again inside. */
+    int (*exchange)(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
+                    struct jobq_error *err);
+
+    /* Read rows. By ids never stale. Returns JOBQ_OK or FAILED. */
+    int (*read)(struct jobq_store *store, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
+
+    /* Fill *out for one queue, or for all when queue->data is NULL. Returns JOBQ_OK or FAILED. */
+    int (*stats)(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
+                 struct jobq_arena *arena, struct jobq_error *err);
+
+    /* Store settings; effective for the next exchange. Returns JOBQ_OK, FAILED, UNKNOWN, NOT_FOUND, UNSUPPORTED. */
+    int (*configure)(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err);
+
+    /* Optional. A descriptor that becomes readable when another connection may have made something due; -1: none.
+     * Lent for the life of the store. */
+    int (*wake_fd)(struct jobq_store *store);
+
+    /* Optional. Make it quiet. Returns 1 if something may have happened, 0 for a false alarm. */
+    int (*wake_drain)(struct jobq_store *store);
+
+    /* Optional. Tell others that something may be due though the store did not see it. */
+    void (*wake)(struct jobq_store *store);
+};
+
+/* ---- helpers of libjobq for stores ---------------------------------------------------------------------------- */
+
+/* Memory that lives as long as the answer; NULL when there is none left. Aligned for any type. Threads: the call's.
+ * Errors: NULL. Since 0.1. */
+JOBQ_API void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes);
+
+/* Copy bytes into the arena; absent stays absent, empty stays present. Returns 0, or -1 without memory. Threads: the
+ * call's. Since 0.1. */
+JOBQ_API int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, struct jobq_bytes *out);
+
+/* Copy text into the arena with a NUL behind it; NULL without memory. Threads: the call's. Errors: NULL. Since 0.1. */
+JOBQ_API const char *jobq_arena_text(struct jobq_arena *arena, const void *data, size_t bytes);
+
+/* Make and free an arena; for tests and stores that need one of their own. Threads: any. Errors: NULL. Since 0.1. */
+JOBQ_API struct jobq_arena *jobq_arena_create(void);
+
+/* Free an arena and all that was taken from it; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_arena_destroy(struct jobq_arena *arena);
+
+/* Fill err (NULL is fine) and return status. field may be NULL. Cannot fail. Threads: any. Since 0.1. */
+JOBQ_API int jobq_error_set(struct jobq_error *err, int status, const char *field, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* a + b, saturating at the ends of int64_t. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_add_ms(int64_t a, int64_t b);
+
+/* The instant that `when` means for a row whose own value is `own`. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_time_of(const struct jobq_time *when, int64_t own, int64_t now);
+
+/* enum jobq_state of a stored state. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_shown_state(int row_state, int64_t run_at_ms, int64_t now_ms);
+
+/* The guards of struct jobq_change in their order, without TAKE_KEY: JOBQ_OK, ALREADY, OUTDATED or STALE with *stale.
+ * `row` NULL for no row; `digest` is the stored callback digest or NULL, `used` whether it was used. Pure. Threads:
+ * any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_change_guard(const struct jobq_change *change, const struct jobq_row *row, const uint8_t *digest,
+                               int used, int *stale);
+
+/* Does a key with this rule hold while its job is in row state `state` (`claimed`: it was claimed since it took the
+ * key; GONE: use the state it ended in)? Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_key_holds(int hold, int state, int claimed, int64_t window_until_ms, int64_t now_ms);
+
+/* A store URI taken apart: scheme, the part behind "scheme:" up to '?', and the options behind it, %XX decoded. All
+ * memory from the arena. */
+struct jobq_uri_option {
+    const char *name, *value;
+};
+struct jobq_uri {
+    const char *scheme, *path;
+    const struct jobq_uri_option *options;
+    size_t option_count;
+    const char *name_space; /* from ?namespace=, checked; "jobq" by default */
+};
+/* Errors: JOBQ_INVALID (field "uri" or "namespace"), JOBQ_NOMEM. Threads: any. Since 0.1. */
+JOBQ_API int jobq_uri_parse(struct jobq_arena *arena, const char *uri, struct jobq_uri *out, struct jobq_error *err);
+
+/* What a store whose answers cannot get lost on their way may keep to answer a repeated request: verdicts of the newest
+ * request and the ids it claimed. */
+struct jobq_receipt;
+
+/* Keep the answer of x (number not 0). Returns *receipt, made if it was NULL; NULL without memory, and then a repeat is
+ * recognised by the rows alone. Threads: the store's. Errors: NULL. Since 0.1. */
+JOBQ_API struct jobq_receipt *jobq_receipt_keep(struct jobq_receipt *receipt, const struct jobq_exchange *x);
+
+/* Is x a repeat of the kept request? Then the verdicts are filled in, and *ids, *count and *token (lent by the receipt)
+ * name the rows that it claimed; the store answers those still held. Returns 1 or 0. Threads: the store's. Since 0.1. */
+JOBQ_API int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq_exchange *x,
+                                 const struct jobq_id **ids, size_t *count, struct jobq_token *token);
+
+/* Free; NULL is fine. Threads: the store's. Errors: none. Since 0.1. */
+JOBQ_API void jobq_receipt_free(struct jobq_receipt *receipt);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libjobq: a job queue that a C program links.
+ *
+ * Conventions of this header
+ *   Status   Functions that can fail return an int: JOBQ_OK (0), a positive code (it is all right, and
+ *            here is what was special about it) or a negative one (an error). Every negative code but
+ *            JOBQ_UNKNOWN means that the call certainly had no effect. After JOBQ_UNKNOWN repeat the
+ *            call with the same id or token: it takes effect at most once.
+ *   Detail   jobq_last_error() holds the text, and for bad input the field and its limit.
+ *   Units    Durations are int64_t milliseconds and end in _ms. Instants are int64_t milliseconds since
+ *            1970 UTC by the store's clock and end in _at_ms or _until_ms; 0 is "never / not yet".
+ *   Memory   Getters and callbacks lend; an object given out through a pointer-to-pointer is owned by the
+ *            caller and freed by the function named there. What is passed in is copied before return.
+ *   Structs  Public structs that the caller fills start with `size`; set it to sizeof, zero the rest, and
+ *            zero means "the default". Structs that the library fills grow only at their end.
+ *   Text     Names (queue, kind, group, worker) are UTF-8 without control characters, 1 to 255 bytes.
+ *            Payload, key, result, progress and error text are bytes with a length, NUL included.
+ *   Threads  A handle may be used from any thread at any time; calls that overlap share one exchange with
+ *            the store. A handle must not be used in a child after fork: JOBQ_FORKED.
+ *            Unless a comment says otherwise a function may block for the handle's io_timeout_ms.
+ */
+#ifndef JOBQ_JOBQ_H
+#define JOBQ_JOBQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef JOBQ_API
+#define JOBQ_API __attribute__((visibility("default")))
+#endif
+
+#define JOBQ_VERSION_MAJOR 0
+#define JOBQ_VERSION_MINOR 1
+#define JOBQ_VERSION_PATCH 0
+
+struct jobq;         /* a handle on one namespace of one store */
+struct jobq_backend; /* what kind of store; see <jobq/sqlite.h>, <jobq/memory.h>, <jobq/backend.h> */
+struct jobq_worker;  /* the loop that claims jobs and runs handlers */
+struct jobq_ctx;     /* a running handler's view of its job */
+
+/* What a call answers. Values never change; new ones are added. */
+enum jobq_status {
+    JOBQ_OK = 0,
+    JOBQ_ALREADY = 1,   /* this very request took effect before; nothing changed now */
+    JOBQ_DUPLICATE = 2, /* the idempotency key is held by another job; nothing changed */
+    JOBQ_REPLACED = 3,  /* the key's waiting holder got the new payload */
+    JOBQ_EXTENDED = 4,  /* the key's waiting holder got the new delay */
+    JOBQ_SUCCESSOR = 5, /* kept as the one successor of the key's holder */
+
+    JOBQ_FAILED = -1,      /* the store could not do it: certainly no effect, may be tried again */
+    JOBQ_UNKNOWN = -2,     /* the connection died with the commit in flight: repeat the call */
+    JOBQ_INVALID = -3,     /* bad input; jobq_last_error() names field and limit */
+    JOBQ_STALE = -4,       /* the token no longer holds the job; nothing changed */
+    JOBQ_NOT_FOUND = -5,   /* no such job */
+    JOBQ_STATE = -6,       /* the job's state does not allow this */
+    JOBQ_FULL = -7,        /* the queue's depth limit is reached */
+    JOBQ_LIMITED = -8,     /* the group's quota is used up for now */
+    JOBQ_NO_PARENT = -9,   /* a job named as parent does not exist */
+    JOBQ_HELD = -10,       /* the key is held and the caller asked to be refused, or redrive cannot take it */
+    JOBQ_TIMEOUT = -11,    /* the caller's time is over */
+    JOBQ_UNREACHABLE = -12,/* the store cannot be opened or reached */
+    JOBQ_UNSUPPORTED = -13,/* this store or this build does not have it */
+    JOBQ_FORKED = -14,     /* the handle belongs to the parent process */
+    JOBQ_FOREIGN = -15,    /* a table of ours has a shape that we do not know, or the file is something else */
+    JOBQ_NEWER = -16,      /* the store was written by a newer libjobq */
+    JOBQ_CORRUPT = -17,    /* the store is damaged */
+    JOBQ_NOMEM = -18,      /* out of memory */
+    JOBQ_CYCLE = -19,      /* the dependencies form a circle */
+    JOBQ_OUTDATED = -20,   /* between core and store only: the row was edited meanwhile */
+    JOBQ_SKIPPED = -21     /* not done because what it hung on was not done */
+};
+
+/* States as they are shown. SCHEDULED and READY differ by time alone. */
+enum jobq_state {
+    JOBQ_BLOCKED = 1,
+    JOBQ_SCHEDULED = 2,
+    JOBQ_READY = 3,
+    JOBQ_RUNNING = 4,
+    JOBQ_COMPLETED = 5,
+    JOBQ_DEAD = 6,
+    JOBQ_CANCELLED = 7
+};
+#define JOBQ_STATE_COUNT 8 /* size of an array indexed by enum jobq_state */
+
+/* Why a job is blocked (1..9) or dead (10..) or how it completed (30..). */
+enum jobq_reason {
+    JOBQ_REASON_NONE = 0,
+    JOBQ_REASON_PARENTS = 1,  /* blocked: waits for other jobs */
+    JOBQ_REASON_CALLBACK = 2, /* blocked: parked until its callback token comes back */
+    JOBQ_REASON_HOLD = 3,     /* blocked: held until jobq_unhold */
+    JOBQ_REASON_ATTEMPTS = 10,
+    JOBQ_REASON_PERMANENT = 11,
+    JOBQ_REASON_POISON = 12,
+    JOBQ_REASON_EXPIRED = 13,
+    JOBQ_REASON_TIMEOUT = 14,
+    JOBQ_REASON_DEPENDENCY = 15,
+    JOBQ_REASON_CALLBACK_TIMEOUT = 16,
+    JOBQ_REASON_UNDECODABLE = 17,
+    JOBQ_REASON_OPERATOR = 18,
+    JOBQ_REASON_EARLY_ACK = 30 /* completed before the handler ran: at-most-once by choice */
+};
+
+/* What kind of failure an entry of the error history records. */
+enum jobq_error_kind {
+    JOBQ_ERROR_HANDLER = 1,  /* the handler said so */
+    JOBQ_ERROR_LOST = 2,     /* the lease ran out */
+    JOBQ_ERROR_TIMEOUT = 3,  /* the job's own timeout */
+    JOBQ_ERROR_CALLBACK = 4, /* the callback's deadline passed */
+    JOBQ_ERROR_RESULT = 5,   /* the result could not be stored */
+    JOBQ_ERROR_PARENT = 6,   /* a parent died */
+    JOBQ_ERROR_EXPIRED = 7   /* expires_at passed */
+};
+
+/* 16 bytes, time-ordered (UUID version 7) when made by the library. Text form: 32 lower-case hex digits. */
+struct jobq_id {
+    uint8_t bytes[16];
+};
+
+/* Proof of holding a job: 8 random bytes and the fence. Same text form as an id, but not the same type. */
+struct jobq_token {
+    uint8_t bytes[16];
+};
+
+/* What an outside service gives back to resume a parked job: job id and secret. Text form: 64 hex digits. */
+struct jobq_callback {
+    uint8_t bytes[32];
+};
+
+/* Bytes with a length. data NULL means absent; data not NULL with size 0 means present and empty. */
+struct jobq_bytes {
+    const void *data;
+    size_t size;
+};
+
+/* The calling thread's last error. */
+struct jobq_error {
+    int status;     /* the code that was returned */
+    char field[32]; /* bad input: the field; otherwise empty */
+    char text[480]; /* what happened, for people; never a password */
+};
+
+/* ---- version, errors, ids ------------------------------------------------------------------------- */
+
+/* "0.1.0". Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_version(void);
+
+/* "STALE" for JOBQ_STALE and so on; "?" for an unknown code. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_status_name(int status);
+
+/* One sentence for a code. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_strerror(int status);
+
+/* "ready" for JOBQ_READY and so on, as in JSON; "?" if unknown. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_state_name(int state);
+
+/* The state named, or 0. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_state_parse(const char *name);
+
+/* "POISON" for JOBQ_REASON_POISON and so on; "" for none. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_reason_name(int reason);
+
+/* "HANDLER" for JOBQ_ERROR_HANDLER and so on. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_error_kind_name(int kind);
+
+/* Detail of the calling thread's last call that returned a negative code. Lent; valid until the thread's next
+ * call into the library. Never NULL. Threads: any, each its own. Errors: none. Since 0.1. */
+JOBQ_API const struct jobq_error *jobq_last_error(void);
+
+/* Mint an id: strictly rising within the process. Threads: any. Errors: JOBQ_FAILED (no random source). Since 0.1. */
+JOBQ_API int jobq_id_new(struct jobq_id *out);
+
+/* Write the text form, 32 digits and a NUL, to out. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_id_format(const struct jobq_id *id, char out[33]);
+
+/* Read the text form; 8-4-4-4-12 with dashes and upper case are taken too. Threads: any. Errors: JOBQ_INVALID. Since 0.1. */
+JOBQ_API int jobq_id_parse(const char *text, struct jobq_id *out);
+
+/* As jobq_id_format, for a lease token. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_token_format(const struct jobq_token *token, char out[33]);
+
+/* As jobq_id_parse, for a lease token. Threads: any. Errors: JOBQ_INVALID. Since 0.1. */
+JOBQ_API int jobq_token_parse(const char *text, struct jobq_token *out);
+
+/* As jobq_id_format, for a callback token: 64 digits and a NUL. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_callback_format(const struct jobq_callback *callback, char out[65]);
+
+/* As jobq_id_parse, for a callback token. Threads: any. Errors: JOBQ_INVALID. Since 0.1. */
+JOBQ_API int jobq_callback_parse(const char *text, struct jobq_callback *out);
+
+/* The fence inside a token: rises with every claim of the store, below 2^53. Hand it to outside systems so that
+ * they can refuse an older one. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_token_fence(const struct jobq_token *token);
+
+/* ---- open and close --------------------------------------------------------------------------------- */
+
+enum jobq_open_flags {
+    JOBQ_OPEN_NO_CREATE = 1, /* a missing store is JOBQ_UNREACHABLE instead of being made */
+    JOBQ_OPEN_INSPECT = 2    /* read only; neither creates nor upgrades, and takes a store of another version */
+};
+
+struct jobq_options {
+    size_t size;
+    uint32_t flags;            /* enum jobq_open_flags */
+    int64_t io_timeout_ms;     /* how long one exchange with the store may take; default 30,000, 100 to 600,000 */
+    int64_t call_timeout_ms;   /* how long a call may wait for its answer; default io_timeout_ms */
+    size_t payload_max_bytes;  /* default 1 MiB, at most 64 MiB */
+    size_t result_max_bytes;   /* default 1 MiB, at most 64 MiB */
+    int64_t age_step_ms;       /* one step of priority is worth this head start; default 600,000 */
+};
+
+/* Open a namespace of a store.
+ *   out      receives the handle, owned by the caller: jobq_close. NULL on failure, and then nothing is left open.
+ *   backend  jobq_sqlite(), jobq_memory() or another; lent for the life of the handle.
+ *   uri      as the backend's header says; every store takes ?namespace=NAME (default "jobq"; letters, digits, _).
+ *   options  NULL for the defaults.
+ * Threads: any. Errors: JOBQ_INVALID (uri, an option), JOBQ_UNREACHABLE, JOBQ_FOREIGN, JOBQ_NEWER, JOBQ_CORRUPT,
+ * JOBQ_UNSUPPORTED, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char *uri,
+                       const struct jobq_options *options);
+
+/* Close; NULL is fine. No other thread may be inside a call. Workers of the handle are destroyed first by the
+ * caller. Leases that are held stay until they run out. In a forked child it only frees memory. Threads: one.
+ * Errors: none. Since 0.1. */
+JOBQ_API void jobq_close(struct jobq *q);
+
+/* ---- enqueue ---------------------------------------------------------------------------------------- */
+
+enum jobq_backoff_kind {
+    JOBQ_BACKOFF_EXPONENTIAL = 0, /* base, base x factor, base x factor^2 ... */
+    JOBQ_BACKOFF_FIXED = 1,       /* base each time */
+    JOBQ_BACKOFF_LINEAR = 2,      /* base, 2 x base, 3 x base ... */
+    JOBQ_BACKOFF_LIST = 3         /* list[0], list[1] ...; the last one repeats */
+};
+
+/* How long to wait before the next attempt. Values are saturating: the delay never exceeds cap_ms. */
+struct jobq_backoff {
+    size_t size;
+    int32_t kind;           /* enum jobq_backoff_kind */
+    int32_t factor_percent; /* exponential: default 200 (doubling); 100 to 10,000 */
+    int64_t base_ms;        /* default 2,000; 0 to 2^53 */
+    int64_t cap_ms;         /* default 3,600,000 */
+    int32_t jitter_percent; /* the delay is drawn from [delay, delay + jitter]; 0 to 100, taken as it is */
+    uint32_t list_count;    /* 1 to 32 when kind is LIST */
+    const int64_t *list_ms;
+};
+
+enum jobq_key_scope { JOBQ_SCOPE_QUEUE = 0, JOBQ_SCOPE_KIND = 1, JOBQ_SCOPE_GROUP = 2 }; /* kind and group may be or-ed */
+
+/* While which states the key is held. */
+enum jobq_key_hold {
+    JOBQ_HOLD_LIVE = 0,       /* until the job ends */
+    JOBQ_HOLD_WAITING = 1,    /* until it is claimed */
+    JOBQ_HOLD_UNRESOLVED = 2, /* until it completes or is cancelled; a dead one holds */
+    JOBQ_HOLD_WINDOW = 3,     /* live, and completed or dead until key_window_ms after the enqueue */
+    JOBQ_HOLD_FOREVER = 4
+};
+
+enum jobq_key_conflict {
+    JOBQ_CONFLICT_RETURN = 0,    /* answer JOBQ_DUPLICATE with the holder */
+    JOBQ_CONFLICT_REJECT = 1,    /* answer JOBQ_HELD */
+    JOBQ_CONFLICT_REPLACE = 2,   /* give the waiting holder this payload */
+    JOBQ_CONFLICT_EXTEND = 3,    /* give the waiting holder this delay */
+    JOBQ_CONFLICT_SUCCESSOR = 4  /* remember this one and enqueue it when the holder ends */
+};
+
+/* What becomes of a job when one it waits for dies or is cancelled. */
+enum jobq_parent_rule { JOBQ_PARENT_FAIL = 0, JOBQ_PARENT_CANCEL = 1, JOBQ_PARENT_IGNORE = 2 };
+
+struct jobq_parent {
+    struct jobq_id id;
+    int32_t rule; /* enum jobq_parent_rule */
+};
+
+struct jobq_spec {
+    size_t size;
+    const char *queue;           /* required */
+    const char *kind;            /* selects the handler; default: the queue's name */
+    const char *group;           /* tenant; NULL for none */
+    struct jobq_bytes payload;   /* absent is stored as empty */
+    const struct jobq_id *id;    /* NULL: minted. Give one to be able to repeat the call from another process */
+    struct jobq_bytes key;       /* idempotency key, 1 to 1,024 bytes; absent for none */
+    int32_t key_scope;           /* enum jobq_key_scope */
+    int32_t key_hold;            /* enum jobq_key_hold */
+    int32_t key_conflict;        /* enum jobq_key_conflict */
+    int32_t priority;            /* smaller runs first; -32,768 to 32,767 */
+    int64_t key_window_ms;       /* JOBQ_HOLD_WINDOW: 1 to 2^53 */
+    int64_t delay_ms;            /* from now, 0 to 2^53; not together with run_at_ms */
+    int64_t run_at_ms;           /* absolute; 0 for none */
+    int64_t expires_in_ms;       /* dead as EXPIRED if not started by then; 0 for never */
+    int64_t timeout_ms;          /* of one attempt; 0 for none */
+    int32_t max_attempts;        /* default 3; 1 to 65,535 */
+    int32_t max_crashes;         /* default 3; 1 to 65,535 */
+    int32_t max_snoozes;         /* default 1,000; 1 to 65,535 */
+    int32_t max_releases;        /* default 1,000; 1 to 65,535 */
+    const struct jobq_backoff *backoff; /* NULL: exponential from 2,000 ms, x 2, cap 1 h, jitter 10 % */
+    const struct jobq_parent *parents;  /* jobs to wait for */
+    size_t parent_count;                /* at most 1,000 */
+    int32_t held;                       /* not 0: blocked until jobq_unhold */
+    int32_t reserved;                   /* 0 */
+    const char *trace;                  /* W3C traceparent, carried along; NULL for none; at most 255 bytes */
+};
+
+struct jobq_enqueued {
+    size_t size;
+    int32_t status;       /* this item's own code; see jobq_enqueue */
+    int32_t state;        /* enum jobq_state of the job `id` names */
+    int32_t same_payload; /* ALREADY, DUPLICATE: 1 if its payload is the same, 0 if it differs */
+    int32_t reserved;
+    struct jobq_id id;    /* the new job, or the key's holder */
+};
+
+/* Put a job into the store. Durable on return as doc/durability.md says for the store.
+ *   spec  lent.
+ *   out   may be NULL; receives whose id it is and whether it is new.
+ * Threads: any. Returns JOBQ_OK; JOBQ_ALREADY (this spec->id was put before), JOBQ_DUPLICATE, JOBQ_REPLACED,
+ * JOBQ_EXTENDED, JOBQ_SUCCESSOR. Errors: JOBQ_INVALID, JOBQ_HELD, JOBQ_FULL, JOBQ_LIMITED, JOBQ_NO_PARENT,
+ * JOBQ_CYCLE, JOBQ_UNSUPPORTED, JOBQ_FAILED, JOBQ_UNKNOWN (out->id is set: repeat with it). Since 0.1. */
+JOBQ_API int jobq_enqueue(struct jobq *q, const struct jobq_spec *spec, struct jobq_enqueued *out);
+
+/* Put many: each exchange takes at most 1,000 items or 4 MiB and is atomic; a longer array goes in several.
+ * All specs are checked before the first is sent. Parents stand before their children.
+ *   specs  count structs of specs[0].size bytes each; lent, not copied.
+ *   out    count structs of out[0].size bytes each, or NULL.
+ * Threads: any. Returns JOBQ_OK when every item has a code >= 0, else the first negative one; later exchanges
+ * are then not sent and their items say JOBQ_SKIPPED. Errors: as jobq_enqueue. Since 0.1. */
+JOBQ_API int jobq_enqueue_many(struct jobq *q, const struct jobq_spec *specs, size_t count,
+                               struct jobq_enqueued *out);
+
+/* ---- jobs as they are shown --------------------------------------------------------------------------- */
+
+struct jobq_failure_entry {
+    int32_t attempt;
+    int32_t kind; /* enum jobq_error_kind */
+    int64_t at_ms;
+    const char *worker; /* "" when none */
+    struct jobq_bytes text;
+};
+
+struct jobq_job {
+    size_t size;
+    struct jobq_id id;
+    struct jobq_token token; /* of the present lease in an answer to a claim; zero elsewhere */
+    int64_t fence;           /* of the newest claim; 0 before the first */
+    const char *queue;
+    const char *kind;
+    const char *group;  /* "" for none */
+    const char *worker; /* who holds it, or held it last; "" for nobody */
+    int32_t state;      /* enum jobq_state */
+    int32_t reason;     /* enum jobq_reason */
+    int32_t priority;
+    int32_t attempt; /* starts */
+    int32_t failures, crashes, snoozes, releases, redrives;
+    int32_t max_attempts, max_crashes, max_snoozes, max_releases;
+    int32_t cancel_asked;    /* a soft cancel is under way */
+    int32_t stuck;           /* running with the lease past */
+    int32_t pending_parents; /* jobs it still waits for */
+    uint32_t edits;          /* changes made without its lease token */
+    int32_t sweep;           /* in an answer of a sweep: why it was overdue, enum jobq_error_kind; else 0 */
+    int64_t created_at_ms, run_at_ms, started_at_ms, finished_at_ms;
+    int64_t lease_until_ms, stop_at_ms, expires_at_ms, callback_until_ms;
+    int64_t timeout_ms;
+    struct jobq_bytes payload, key, result, progress;
+    struct jobq_bytes data; /* what the callback brought */
+    const char *trace;      /* "" for none */
+    const struct jobq_failure_entry *failures_log; /* the last 10, newest last */
+    size_t failures_log_count;
+};
+
+/* Some jobs. Owned by the caller: jobq_jobs_free. */
+struct jobq_jobs {
+    size_t size;
+    size_t count;
+    const struct jobq_job *jobs;
+    int64_t now_ms; /* the store's clock at the answer */
+};
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_jobs_free(struct jobq_jobs *jobs);
+
+/* ---- claim and outcomes ------------------------------------------------------------------------------- */
+
+enum jobq_claim_flags {
+    JOBQ_ACK_EARLY = 1, /* complete each job before it is handed over: at most once, and lost if you die */
+    JOBQ_NO_SWEEP = 2   /* do not look for lost leases first */
+};
+
+struct jobq_claim_options {
+    size_t size;
+    const char *const *queues; /* in strict order */
+    size_t queue_count;        /* 1 to 64 */
+    const char *const *kinds;  /* NULL: any */
+    size_t kind_count;         /* 0 to 256 */
+    size_t limit;              /* default 1, at most 1,000 */
+    size_t bytes;              /* of payload, default 4 MiB; at least one job is given */
+    int64_t lease_ms;          /* default 30,000; 100 to 86,400,000 */
+    const char *worker;        /* who claims, for people; NULL: "host:pid" */
+    uint32_t flags;            /* enum jobq_claim_flags */
+    uint32_t reserved;         /* 0 */
+};
+
+/* Take up to `limit` ready jobs under one fresh token. Finding none is JOBQ_OK with count 0. Sweeps lost leases
+ * first when this handle has not done so for a third of a lease.
+ *   out  owned by the caller: jobq_jobs_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN (what it may hold is released by the next call).
+ * Since 0.1. */
+JOBQ_API int jobq_claim(struct jobq *q, const struct jobq_claim_options *options, struct jobq_jobs **out);
+
+/* Complete a claimed job. A late ack that nobody overtook is accepted.
+ *   result  NULL for none; lent; kept with the job.
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: JOBQ_STALE, JOBQ_NOT_FOUND, JOBQ_INVALID (result),
+ * JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_ack(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, const void *result,
+                      size_t result_bytes);
+
+/* Complete a job and put others in the same exchange: all of it happens or none.
+ *   specs, out  as for jobq_enqueue_many, at most 999 items.
+ * Threads: any. Returns and errors: as jobq_ack for the job; the puts answer in out. Since 0.1. */
+JOBQ_API int jobq_ack_then(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token,
+                           const void *result, size_t result_bytes, const struct jobq_spec *specs, size_t count,
+                           struct jobq_enqueued *out);
+
+struct jobq_failure {
+    size_t size;
+    struct jobq_bytes text; /* what went wrong; the first 8 KiB are kept */
+    int32_t permanent;      /* not 0: dead at once, reason PERMANENT */
+    int32_t has_retry_in;   /* not 0: retry_in_ms decides instead of the back-off */
+    int64_t retry_in_ms;    /* 0 to 2^53 */
+};
+
+/* Fail a claimed job: it waits for its back-off or becomes dead, as lifecycle.md says.
+ *   failure  lent; NULL for no text.
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: as jobq_ack. Since 0.1. */
+JOBQ_API int jobq_fail(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token,
+                       const struct jobq_failure *failure);
+
+struct jobq_extended {
+    size_t size;
+    int64_t lease_until_ms;
+    int32_t cancel_asked; /* the operator asked to stop */
+    int32_t timed_out;    /* the job's timeout has passed; the lease was not extended */
+};
+
+/* Keep a claimed job for lease_ms from now (never past its timeout).
+ *   out  may be NULL.
+ * Threads: any. Errors: JOBQ_STALE, JOBQ_NOT_FOUND, JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_extend(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, int64_t lease_ms,
+                         struct jobq_extended *out);
+
+/* Give a claimed job back at no cost; it keeps its place. Threads: any. Returns JOBQ_OK or JOBQ_ALREADY.
+ * Errors: as jobq_ack. Since 0.1. */
+JOBQ_API int jobq_release(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token);
+
+/* Give a claimed job back for delay_ms (0 to 2^53), free of charge. Threads: any. Returns JOBQ_OK or
+ * JOBQ_ALREADY. Errors: as jobq_ack. Since 0.1. */
+JOBQ_API int jobq_snooze(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, int64_t delay_ms);
+
+/* Store how far a claimed job is: at most 4,096 bytes, shown to whoever asks.
+ * Threads: any. Errors: as jobq_ack. Since 0.1. */
+JOBQ_API int jobq_progress(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token,
+                           const void *progress, size_t progress_bytes);
+
+/* Mint the single-use token by which an outside service resumes this claimed job, and store its digest. Call it
+ * before the token is given away; jobq_park follows. A further call replaces the token.
+ * Threads: any. Errors: as jobq_ack. Since 0.1. */
+JOBQ_API int jobq_callback_new(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token,
+                               struct jobq_callback *out);
+
+/* Let a claimed job rest until its callback token comes back, at most deadline_ms (1 to 2^53); later it is a
+ * failure like any other. If the callback came first the job is ready at once.
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: as jobq_ack, JOBQ_STATE (no callback token). Since 0.1. */
+JOBQ_API int jobq_park(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, int64_t deadline_ms);
+
+/* Bring a callback token back: the parked job becomes ready and finds `data` in jobq_job.data.
+ *   data  NULL for none; lent; at most payload_max_bytes.
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY (a second callback, no effect). Errors: JOBQ_STALE (forged, replaced
+ * or too late), JOBQ_NOT_FOUND, JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_unpark(struct jobq *q, const struct jobq_callback *callback, const void *data, size_t data_bytes);
+
+/* ---- operator's verbs ------------------------------------------------------------------------------- */
+
+enum jobq_cancel_flags { JOBQ_CANCEL_HARD = 1 };
+
+/* Stop a job. One that does not run becomes cancelled. A running one is told (soft; a success still counts, any
+ * other outcome becomes cancelled) or has its token voided at once (hard).
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: JOBQ_NOT_FOUND, JOBQ_STATE (it has ended), JOBQ_FAILED,
+ * JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_cancel(struct jobq *q, const struct jobq_id *id, uint32_t flags);
+
+/* Run a dead or cancelled job again: failures, crashes and voluntary returns start anew, the history stays.
+ * Threads: any. Errors: JOBQ_NOT_FOUND, JOBQ_STATE, JOBQ_HELD (its key has another holder), JOBQ_FAILED,
+ * JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_redrive(struct jobq *q, const struct jobq_id *id);
+
+/* Lift the hold of a job put with spec.held. Threads: any. Returns JOBQ_OK or JOBQ_ALREADY (not held). Errors:
+ * JOBQ_NOT_FOUND, JOBQ_STATE, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_unhold(struct jobq *q, const struct jobq_id *id);
+
+/* Remove a job that is not running. Threads: any. Errors: JOBQ_NOT_FOUND, JOBQ_STATE, JOBQ_FAILED, JOBQ_UNKNOWN.
+ * Since 0.1. */
+JOBQ_API int jobq_drop(struct jobq *q, const struct jobq_id *id);
+
+struct jobq_filter {
+    size_t size;
+    const char *queue;           /* NULL: all */
+    const char *kind;            /* NULL: all */
+    const char *group;           /* NULL: all */
+    uint32_t states;             /* bits 1 << enum jobq_state; 0: all */
+    int32_t reason;              /* enum jobq_reason; 0: all */
+    int64_t older_ms;            /* created (ended jobs: ended) at least this long ago; 0: all */
+    const struct jobq_id *after; /* ids greater than this one; NULL: from the first */
+    size_t limit;                /* default 100, at most 1,000 */
+    size_t bytes;                /* of payload and result, default 4 MiB */
+};
+
+/* Read one job with its error history.
+ *   out  one job, owned by the caller: jobq_jobs_free.
+ * Threads: any. Errors: JOBQ_NOT_FOUND, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_get(struct jobq *q, const struct jobq_id *id, struct jobq_jobs **out);
+
+/* Read jobs by id, ascending. A page may be shorter than its limit; only an empty one is the end.
+ *   filter  NULL for all.
+ *   out     owned by the caller: jobq_jobs_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_list(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out);
+
+struct jobq_bulk {
+    size_t size;
+    uint64_t matched; /* jobs that the filter named */
+    uint64_t done;    /* jobs that were changed; 0 in a dry run */
+};
+
+/* Remove every job that the filter names and that does not run, in bounded steps; `limit` of the filter is
+ * ignored.
+ *   dry_run  not 0: count only.
+ *   out      may be NULL.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN; out tells how far it came. Since 0.1. */
+JOBQ_API int jobq_purge(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out);
+
+/* Redrive every dead job that the filter names, in bounded steps. Arguments, threads and errors as jobq_purge;
+ * a job whose key is held is left and not counted as done. Since 0.1. */
+JOBQ_API int jobq_redrive_all(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out);
+
+/* Wait until a job has ended.
+ *   timeout_ms  at most this long; 0: look once; negative: no limit.
+ *   out         the job as last seen, owned by the caller; may be NULL.
+ * Threads: any. Errors: JOBQ_TIMEOUT (out is set), JOBQ_NOT_FOUND, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_wait(struct jobq *q, const struct jobq_id *id, int64_t timeout_ms, struct jobq_jobs **out);
+
+/* Stop claims from a queue; running jobs go on, enqueue stays possible. Threads: any. Errors: JOBQ_INVALID,
+ * JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_pause(struct jobq *q, const char *queue);
+
+/* Allow claims again. Threads: any. Errors: as jobq_pause. Since 0.1. */
+JOBQ_API int jobq_resume(struct jobq *q, const char *queue);
+
+/* Judge at most `max` overdue jobs (lost leases, timeouts, callback deadlines, expiries, open dependencies) now.
+ * Workers and jobq_claim do this by themselves.
+ *   max   1 to 1,000.
+ *   out_count  how many were judged; may be NULL.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_sweep(struct jobq *q, size_t max, size_t *out_count);
+
+/* Tell other processes that something may be due: for writers the store cannot notice by itself (a transaction of
+ * the caller's own). Never fails; at worst they find out by their next deadline. Threads: any. Errors: none.
+ * Since 0.1. */
+JOBQ_API void jobq_wake(struct jobq *q);
+
+/* For tests: move the store's clock forward by ms (0 to 2^40), for everybody who uses the store, durably.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_clock_advance(struct jobq *q, int64_t ms);
+
+/* ---- statistics --------------------------------------------------------------------------------------- */
+
+struct jobq_queue_stats {
+    const char *queue;
+    uint64_t present[JOBQ_STATE_COUNT]; /* rows by enum jobq_state */
+    uint64_t stuck;                     /* part of running */
+    uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total; /* since creation */
+    int64_t oldest_ready_at_ms; /* run_at of the oldest ready job; 0: none */
+    int32_t at_least;           /* ready and scheduled are split by a bounded count and ready is a lower bound */
+    int32_t paused;
+};
+
+struct jobq_worker_stats {
+    const char *name, *host;
+    int64_t pid;
+    int64_t started_at_ms, seen_at_ms, lease_ms;
+    const char *queues; /* separated by ',' */
+    const char *kinds;  /* separated by ','; "" for any */
+    int32_t capacity, running;
+    int32_t stop_asked;
+    int32_t reserved;
+};
+
+/* A kind that has ready jobs. */
+struct jobq_kind_stats {
+    const char *queue, *kind;
+    uint64_t ready; /* at most 10,000 are counted */
+};
+
+/* Another namespace of the same database. */
+struct jobq_namespace_stats {
+    const char *name;
+    uint64_t workers; /* seen within 10 of their leases */
+};
+
+struct jobq_stats {
+    size_t size;
+    const char *engine;        /* "sqlite 3.40.1" */
+    const char *address;       /* without secret */
+    const char *name_space;    /* the namespace */
+    const char *durability;    /* one sentence */
+    uint8_t store_id[16];      /* random, made with the store */
+    int32_t schema_version;    /* of the store */
+    int32_t schema_known;      /* newest that this library writes */
+    int64_t now_ms;            /* the store's clock */
+    int64_t log_bytes;         /* size of the write-ahead log; -1 where there is none */
+    const struct jobq_queue_stats *queues;
+    size_t queue_count;
+    const struct jobq_worker_stats *workers;
+    size_t worker_count;
+    const struct jobq_kind_stats *kinds;
+    size_t kind_count;
+    const struct jobq_namespace_stats *namespaces; /* others only */
+    size_t namespace_count;
+};
+
+/* Read the statistics of one queue, or of all (queue NULL).
+ *   out  owned by the caller: jobq_stats_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **out);
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_stats_free(struct jobq_stats *stats);
+
+/* ---- worker ------------------------------------------------------------------------------------------- */
+
+/* What a handler says by returning. */
+enum jobq_outcome {
+    JOBQ_DONE = 0,    /* completed, with jobq_ctx_result */
+    JOBQ_RETRY = 1,   /* failed: back-off, or jobq_ctx_delay if it was called */
+    JOBQ_GIVE_UP = 2, /* failed for good: dead, reason PERMANENT */
+    JOBQ_SNOOZE = 3,  /* again after jobq_ctx_delay, free of charge */
+    JOBQ_RELEASE = 4, /* back to its place, free of charge */
+    JOBQ_PARK = 5     /* until the token of jobq_ctx_callback comes back, at most jobq_ctx_delay */
+};
+
+/* Runs one attempt of a job in a thread of the worker. ctx is lent and valid until the return. Any other value than
+ * those of enum jobq_outcome counts as JOBQ_RETRY. Must not destroy the worker or close its handle. */
+typedef int (*jobq_handler)(struct jobq_ctx *ctx, void *user);
+
+enum jobq_worker_flags {
+    JOBQ_WORKER_DRAIN = 1,    /* end when nothing is ready, running or overdue in its queues */
+    JOBQ_WORKER_ACK_EARLY = 2 /* at most once: complete before the handler starts */
+};
+
+struct jobq_worker_options {
+    size_t size;
+    const char *name;          /* NULL: "host:pid" */
+    const char *const *queues; /* strict order, or by weight when weights is given */
+    const int32_t *weights;    /* queue_count values, 1 to 100; NULL: strict order */
+    size_t queue_count;        /* 1 to 64 */
+    size_t threads;            /* handlers at once; default 1, at most 1,024 */
+    size_t batch;              /* jobs held beyond the running ones; default: as many as threads, at least 1 */
+    int64_t lease_ms;          /* default 30,000 */
+    int64_t grace_ms;          /* after a stop handlers may go on this long; default 10,000 */
+    int64_t poll_ms;           /* longest time without asking the store; default 5,000 where it has no wake-up, else the lease / 3 */
+    uint32_t flags;            /* enum jobq_worker_flags */
+    uint32_t reserved;         /* 0 */
+};
+
+/* Make a worker on a handle. The handle stays usable and must outlive the worker. No thread starts yet.
+ *   out  owned by the caller: jobq_worker_destroy.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jobq_worker_options *options);
+
+/* Stop (as after jobq_worker_stop), wait for the handlers and free; NULL is fine. Not from a handler. Threads: one.
+ * Errors: none. Since 0.1. */
+JOBQ_API void jobq_worker_destroy(struct jobq_worker *w);
+
+/* Register the handler of a kind; kind NULL takes every kind that has no handler of its own. Before the worker runs.
+ * A kind without a handler is not claimed.
+ *   user  lent to each call.
+ * Threads: one. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_worker_handle(struct jobq_worker *w, const char *kind, jobq_handler handler, void *user);
+
+/* Claim and run jobs until jobq_worker_stop (or, with JOBQ_WORKER_DRAIN, until nothing is left). The calling thread
+ * does the exchanges; handlers run in `threads` others. An unreachable store is tried again with back-off.
+ * Threads: one at a time. Returns JOBQ_OK after a clean stop. Errors: JOBQ_INVALID (no handler), JOBQ_FORKED,
+ * JOBQ_NOMEM, JOBQ_FAILED (threads). Since 0.1. */
+JOBQ_API int jobq_worker_run(struct jobq_worker *w);
+
+/* Ask the worker to end: no new claim, handlers in hand get grace_ms and see JOBQ_CTX_STOPPING, what was not started
+ * is released at no cost, what did not finish in time is released as well if its handler returns, else left to its
+ * lease. Returns at once. Threads: any; async-signal-safe. Errors: none. Since 0.1. */
+JOBQ_API void jobq_worker_stop(struct jobq_worker *w);
+
+/* For a foreign event loop instead of jobq_worker_run: a descriptor that is readable when jobq_worker_dispatch
+ * should be called. Lent, valid until destroy. The first call starts the handler threads. Threads: one. Errors:
+ * JOBQ_FAILED (threads, descriptors). Since 0.1. */
+JOBQ_API int jobq_worker_fd(struct jobq_worker *w);
+
+/* Milliseconds until jobq_worker_dispatch should be called even if the descriptor stays quiet; 0: now. Threads: the
+ * loop's. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_worker_next_ms(struct jobq_worker *w);
+
+/* One turn: hand in outcomes, beat, sweep, claim. May block for one exchange. Threads: the loop's.
+ * Returns JOBQ_OK, or JOBQ_ALREADY when the worker has come to its end. Errors: as jobq_worker_run; an unreachable
+ * store is not an error but a later deadline. Since 0.1. */
+JOBQ_API int jobq_worker_dispatch(struct jobq_worker *w);
+
+struct jobq_worker_counts {
+    size_t size;
+    uint64_t exchanges;  /* calls to the store */
+    uint64_t claimed, completed, failed, released, snoozed, parked, lost, swept;
+};
+
+/* What the worker has done so far. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_worker_counts(struct jobq_worker *w, struct jobq_worker_counts *out);
+
+/* ---- inside a handler ----------------------------------------------------------------------------------- */
+
+enum jobq_ctx_flags {
+    JOBQ_CTX_CANCEL = 1,   /* soft cancel: stop if you can; finishing still counts */
+    JOBQ_CTX_LOST = 2,     /* the lease is lost: whatever you do will be refused */
+    JOBQ_CTX_TIMEOUT = 4,  /* the job's timeout has passed */
+    JOBQ_CTX_STOPPING = 8  /* the worker is ending */
+};
+
+/* The job. Lent until the handler returns. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const struct jobq_job *jobq_ctx_job(const struct jobq_ctx *ctx);
+
+/* enum jobq_ctx_flags, at this moment; cheap. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API uint32_t jobq_ctx_flags(const struct jobq_ctx *ctx);
+
+/* Set the result that JOBQ_DONE stores; copied; a later call replaces it. Threads: the handler's. Errors:
+ * JOBQ_INVALID (result_max_bytes), JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_ctx_result(struct jobq_ctx *ctx, const void *result, size_t result_bytes);
+
+/* Set the text that JOBQ_RETRY and JOBQ_GIVE_UP store; copied; the first 8 KiB are kept. Threads: the handler's.
+ * Errors: JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_ctx_error(struct jobq_ctx *ctx, const void *text, size_t text_bytes);
+
+/* Set the delay of JOBQ_RETRY, JOBQ_SNOOZE or JOBQ_PARK (0 to 2^53). Threads: the handler's. Errors: JOBQ_INVALID.
+ * Since 0.1. */
+JOBQ_API int jobq_ctx_delay(struct jobq_ctx *ctx, int64_t delay_ms);
+
+/* Show how far the job is (at most 4,096 bytes). Sent with the worker's next exchange, so calling it often costs
+ * nothing. Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_ctx_progress(struct jobq_ctx *ctx, const void *progress, size_t progress_bytes);
+
+/* Add a job that is put in the exchange that completes this one, if and only if the handler returns JOBQ_DONE and
+ * that is accepted. At most 999. Later jobs may name earlier ones as parents.
+ *   spec     copied.
+ *   out_id   the id it will have; may be NULL.
+ * Threads: the handler's. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_ctx_then(struct jobq_ctx *ctx, const struct jobq_spec *spec, struct jobq_id *out_id);
+
+/* Mint and store the callback token of this job, durably, before it is given away; return JOBQ_PARK afterwards.
+ * Blocks for an exchange. Threads: the handler's. Errors: as jobq_callback_new. Since 0.1. */
+JOBQ_API int jobq_ctx_callback(struct jobq_ctx *ctx, struct jobq_callback *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
