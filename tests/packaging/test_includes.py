@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Who may include whom.
+
+  include/jobq       each other as <jobq/...>, and the C standard library
+  lib/               jobq/jobq.h, jobq/backend.h, jobq/memory.h and its own headers; no database
+  backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
+  examples/          <jobq/*.h> as installed and headers of their own: not lib/, not backends/
+  tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers and its own
+"""
+import os
+import re
+import sys
+
+from kit import Tap, read, tree_files
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
+DATABASES = ('sqlite3.h', 'hiredis/', 'hiredis.h', 'valkey/', 'libpq-fe.h', 'libpq/', 'postgres')
+PUBLIC = re.compile(r'^jobq/[a-z]+\.h$')
+STANDARD = {'stddef.h', 'stdint.h', 'stdbool.h', 'stdarg.h', 'stdio.h', 'sqlite3.h', 'libpq-fe.h'}
+
+
+def rule_of(name):
+    """(allowed jobq headers, folder whose headers may be included with quotes, other libraries allowed)."""
+    parts = name.split('/')
+    if parts[0] == 'include':
+        return None, 'include/jobq', False
+    if parts[0] == 'lib':
+        return {'jobq.h', 'backend.h', 'memory.h'}, 'lib', False
+    if parts[0] == 'backends':
+        return {'jobq.h', 'backend.h', parts[1] + '.h'}, 'backends/' + parts[1], True
+    if parts[0] == 'examples':
+        return None, '/'.join(parts[:2]) if len(parts) > 2 else 'examples', True
+    if parts[:2] == ['tests', 'conformance']:
+        return {'jobq.h', 'backend.h', 'conformance.h', 'memory.h', 'sqlite.h', 'redis.h', 'postgres.h'}, \
+            'tests/conformance', True
+    return ()
+
+
+def problem_of(name, quote, target, headers):
+    """Why this include is not allowed; None when it is. headers: every .h of the tree."""
+    allowed, folder, others = rule_of(name)
+    if PUBLIC.match(target):
+        if allowed is not None and target[5:] not in allowed:
+            return 'includes <%s>' % target
+        return None if quote == '<' else 'takes the public header <%s> with quotes' % target
+    if not others and target.startswith(DATABASES) and not name.startswith('include/'):
+        return 'includes a database: %s' % target
+    if name.startswith('include/') and target not in STANDARD:
+        return 'a public header includes %s' % target
+    if quote == '<':
+        hidden = '/' not in target and not os.path.exists('/usr/include/' + target) \
+            and any(os.path.basename(header) == target for header in headers)
+        return 'takes a header of this tree with brackets: <%s>' % target if hidden else None
+    own = os.path.normpath(os.path.join(os.path.dirname(name), target))
+    if own.startswith(folder + '/') or os.path.normpath(os.path.join(folder, target)) in headers:
+        return None
+    if os.path.basename(target) in {os.path.basename(header) for header in headers}:
+        return 'reaches out of %s/: "%s"' % (folder, target)
+    return None  # made by the build
+
+
+def problems_under(prefix, files):
+    headers = {name for name in files if name.endswith('.h')}
+    found = []
+    for name in files:
+        if name.startswith(prefix) and name.endswith(('.c', '.h', '.h.in', '.cc', '.cpp')):
+            for quote, target in INCLUDE.findall(read(name)):
+                problem = problem_of(name, quote, target, headers)
+                if problem:
+                    found.append('%s: %s' % (name, problem))
+    return found
+
+
+def internal_users(files):
+    """Build files outside lib/ and tests/ that use the copy of the library that shows everything."""
+    return [name for name in files if name.endswith('meson.build') and name.startswith(('examples/', 'backends/'))
+            and 'jobq_internal' in read(name)]
+
+
+def main():
+    files = tree_files()
+    with Tap() as tap:
+        for prefix in ('include/', 'lib/', 'backends/', 'examples/', 'tests/conformance/'):
+            seen = [name for name in files if name.startswith(prefix) and name.endswith(('.c', '.h'))]
+            tap.ok(seen, '%s has sources to look at' % prefix)
+            tap.none(problems_under(prefix, files), '%s includes only what it may' % prefix)
+        tap.none(internal_users(files), 'stores and examples link what is installed')
+        return tap.status()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
