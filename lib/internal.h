@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the core know of each other. Pure parts first, then the parts that touch a store or a thread. */
+#ifndef JOBQ_INTERNAL_H
+#define JOBQ_INTERNAL_H
+
+#include <jobq/backend.h>
+#include <jobq/jobq.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* ---- limits: the one place where they stand ------------------------------------------------------------- */
+
+#define NAME_MAX_BYTES 255
+#define KEY_MAX_BYTES 1024
+#define TRACE_MAX_BYTES 255
+#define PROGRESS_MAX_BYTES 4096
+#define ERROR_TEXT_MAX_BYTES 8192
+#define PAYLOAD_DEFAULT_BYTES ((size_t)1 << 20)
+#define PAYLOAD_CEILING_BYTES ((size_t)64 << 20)
+#define EXCHANGE_ITEMS 1000
+#define EXCHANGE_BYTES ((size_t)4 << 20)
+#define MAX_MS (INT64_C(1) << 53)
+#define LEASE_DEFAULT_MS 30000
+#define LEASE_MIN_MS 100
+#define LEASE_MAX_MS 86400000
+#define COUNT_MAX 65535
+#define QUEUES_MAX 64
+#define KINDS_MAX 256
+#define AGE_STEP_DEFAULT_MS 600000
+
+/* ---- error.c: the calling thread's last error -------------------------------------------------------------- */
+
+/* The record to hand to a store or to jobq_error_set; clears it. */
+struct jobq_error *last_error(void);
+
+/* Record status and text (printf) and return status. field may be NULL. */
+int fail_with(int status, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Record a copy of another error; returns its status. */
+int fail_copy(const struct jobq_error *error);
+
+/* ---- id.c, sha256.c ----------------------------------------------------------------------------------------- */
+
+/* Fill with random bytes from the kernel. 0 or -1. */
+int random_bytes(void *out, size_t size);
+
+struct sha256 {
+    uint32_t state[8];
+    uint64_t length;
+    uint8_t block[64];
+};
+void sha256_init(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *data, size_t size);
+void sha256_part(struct sha256 *s, const void *data, size_t size); /* with its length in front: parts cannot run together */
+void sha256_end(struct sha256 *s, uint8_t out[32]);
+
+/* ---- options.c: the bytes of `policy` on a row ----------------------------------------------------------------- */
+
+/* What decides about a job's failures; stored as bytes that only the core reads. */
+struct job_policy {
+    int32_t max_attempts, max_crashes, max_snoozes, max_releases;
+    int32_t backoff_kind, factor_percent, jitter_percent;
+    int64_t base_ms, cap_ms;
+    uint32_t list_count;
+    int64_t list_ms[32];
+};
+#define JOB_POLICY_MAX_BYTES 512
+
+void job_policy_default(struct job_policy *p);
+size_t job_policy_write(const struct job_policy *p, uint8_t out[JOB_POLICY_MAX_BYTES]); /* 0: all default */
+bool job_policy_read(struct jobq_bytes bytes, struct job_policy *p);                    /* false: undecodable */
+
+/* ---- validate.c: every check of input; JOBQ_OK or JOBQ_INVALID with field and limit recorded ---------------------- */
+
+int check_name(const char *field, const char *name);       /* required */
+int check_name_or_null(const char *field, const char *name);
+int check_range(const char *field, int64_t value, int64_t low, int64_t high);
+int check_size(const char *field, size_t size, size_t high);
+int check_struct(const char *what, size_t size, size_t least);
+int check_spec(const struct jobq *q, const struct jobq_spec *spec);
+int check_policy(const struct jobq_spec *spec, struct job_policy *out); /* limits and back-off, defaults filled in */
+int check_claim(const struct jobq_claim_options *options);
+int check_filter(const struct jobq_filter *filter);
+
+/* ---- policy.c: (row, what happened, random) -> change. Pure ------------------------------------------------------- */
+
+/* Delay before attempt failures + 1, in ms; `dice` are random bits for the jitter. */
+int64_t backoff_delay(const struct job_policy *p, int32_t failures, uint32_t dice);
+
+/* What a worker says about a job. */
+struct verdict_said {
+    int outcome; /* enum jobq_outcome */
+    struct jobq_bytes result, error;
+    bool has_delay;
+    int64_t delay_ms;
+};
+
+/* The change that hands in `said` for a row held under its token. Cancel asked, limits and back-off are applied. */
+void policy_outcome(const struct jobq_row *row, const struct verdict_said *said, uint32_t dice,
+                    struct jobq_change *out);
+/* Complete under a token without knowing the row. */
+void policy_complete(const struct jobq_id *id, const struct jobq_token *token, struct jobq_bytes result, bool early,
+                     struct jobq_change *out);
+/* The judgement of an overdue row as the want gave it (not EDGES). */
+void policy_overdue(const struct jobq_row *row, uint32_t dice, struct jobq_change *out);
+/* The end of a child whose parent died, by the edge's rule. */
+void policy_orphan(const struct jobq_edge *child, struct jobq_change *out);
+void policy_cancel(const struct jobq_row *row, bool hard, struct jobq_change *out); /* verdict STATE set if illegal */
+void policy_redrive(const struct jobq_row *row, struct jobq_change *out);
+void policy_resume(const struct jobq_row *row, struct jobq_bytes data, const uint8_t digest[32],
+                   struct jobq_change *out);
+void policy_trim(size_t ended, struct jobq_trim *out);
+/* Does this change end its row (for the trim)? */
+bool change_ends(const struct jobq_change *change);
+
+/* ---- view.c: stored rows -> jobs as they are shown ------------------------------------------------------------------ */
+
+/* An answer that owns its memory. `jobs` is first, so that the pointer handed out can be freed. */
+struct jobs_owner {
+    struct jobq_jobs jobs;
+    struct jobq_arena *arena;
+};
+
+/* Fill one job from a row; strings and errors in the arena, bytes lent by the row. -1 without memory. */
+int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms, struct jobq_job *out);
+/* Take over the arena (also on failure) and make the list. */
+int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t count, int64_t now_ms,
+              struct jobq_jobs **out);
+struct jobq_bytes bytes_of(const char *text); /* NULL: absent */
+
+/* ---- enqueue.c: spec -> put -------------------------------------------------------------------------------------------- */
+
+/* Fill a put from a checked spec. What the spec points at is copied into the arena, or lent when arena is NULL (then
+ * `scratch` keeps what must be made: policy bytes and key digests). */
+struct put_scratch {
+    uint8_t policy[JOB_POLICY_MAX_BYTES];
+    struct jobq_put_key key;
+};
+int put_of_spec(struct jobq *q, const struct jobq_spec *spec, struct put_scratch *scratch, struct jobq_put *out);
+int put_copy(struct jobq_arena *arena, struct jobq_put *put); /* make it own its bytes; -1 without memory */
+size_t put_bytes(const struct jobq_put *put);
+/* The answer of a put for the application; returns its status. */
+int enqueued_of_put(const struct jobq_put *put, const struct jobq_spec *spec, struct jobq_enqueued *out);
+
+/* ---- combine.c: concurrent calls share one exchange ----------------------------------------------------------------------- */
+
+/* One caller's part of an exchange. Made by call_create, filled by the caller, run once by call_run. The arrays belong
+ * to the caller unless call_own_* was used; with `lends` the caller stays until the exchange is over. */
+struct call {
+    struct jobq_beat *beats;
+    size_t beat_count;
+    struct jobq_change *changes;
+    size_t change_count;
+    struct jobq_put *puts; /* only_if: index into this call's changes */
+    size_t put_count;
+    struct jobq_want *want;
+    struct jobq_worker_record *worker;
+    bool lends;     /* the items point at memory of the caller: never left before the exchange is over */
+    bool separable; /* the items are independent: after a FAILED exchange they are sent one by one (a change with the
+                       puts that hang on it) and each has its own verdict, JOBQ_FAILED included */
+    /* answer; rows live in `answer` until call_unref */
+    int unit, want_unit;
+    int64_t now_ms, next_due_ms;
+    struct jobq_error error; /* when unit is not OK */
+    struct jobq_arena *answer;
+    struct jobq_arena *arena; /* the call's own memory, for copies of input */
+    /* combine.c's own */
+    struct call *next;
+    pthread_cond_t wake;
+    int stage;
+    int refs;
+    size_t bytes;
+};
+
+struct call *call_create(void); /* NULL without memory */
+void call_unref(struct call *call);
+/* Run it. Returns call->unit (JOBQ_OK, FAILED, UNKNOWN, FORKED); the error is recorded for the thread too. A failed want
+ * is in call->want_unit. deadline_ms: how long this caller waits (0: the handle's call_timeout_ms). */
+int call_run(struct jobq *q, struct call *call, int64_t deadline_ms);
+
+/* ---- handle.c ----------------------------------------------------------------------------------------------------------- */
+
+struct jobq {
+    const struct jobq_backend *backend;
+    struct jobq_store *store;
+    pid_t pid;
+    struct jobq_options options; /* defaults filled in */
+    char worker_name[256];       /* "host:pid" */
+    pthread_mutex_t lock;        /* guards what follows */
+    bool busy;                   /* an operation of the store is under way */
+    struct call *first, *last;   /* calls that wait for their exchange */
+    pthread_cond_t idle;         /* signalled when busy falls and nobody waits in the list: for read, stats, configure */
+    size_t idle_waiters;
+    uint8_t client[16];
+    uint64_t number;
+    bool lost_claim; /* a claim was given up: release what it may hold first */
+    uint8_t lost_mint[8];
+    int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
+    struct poke *pokes;  /* who wants to be woken when a put of this handle made something due */
+};
+
+/* Somebody (a worker) who is woken when this handle put or changed something. Called with q->lock held; must not
+ * block. */
+struct poke {
+    void (*fn)(void *user);
+    void *user;
+    struct poke *next;
+};
+void handle_poke_add(struct jobq *q, struct poke *poke);
+void handle_poke_remove(struct jobq *q, struct poke *poke);
+
+int handle_check(const struct jobq *q); /* JOBQ_OK or JOBQ_FORKED; before any lock is touched */
+/* Use the store alone (read, stats, configure): waits for the exchange under way. */
+void handle_enter(struct jobq *q);
+void handle_leave(struct jobq *q);
+bool handle_has(const struct jobq *q, uint32_t capability);
+int64_t monotonic_ms(void);
+uint32_t random_dice(void);
+
+/* ---- query.c, sweep.c, claim ------------------------------------------------------------------------------------------------ */
+
+/* Read rows by id into an arena of the caller. */
+int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena);
+
+/* Judge the overdue rows of an answer: adds their changes to the call (owned by its arena). */
+int sweep_judge(struct call *into, const struct jobq_row *rows, size_t count);
+
+/* A change, its verdict, and OUTDATED answered by computing again: `again` is called with the present row. */
+typedef int (*change_again)(const struct jobq_row *row, void *user, struct jobq_change *change);
+
+/* The status of a change's verdict for the application; records the error. */
+int status_of_change(const struct jobq_change *change);
+
+#endif
