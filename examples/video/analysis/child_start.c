@@ -160,28 +160,30 @@ static void default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void limit(int resource, rlim_t value)
+/* Raising is not possible and not meant: a smaller limit that is already in force stays. */
+static struct rlimit at_most(const struct rlimit *now, rlim_t value)
 {
-    struct rlimit wanted = { .rlim_cur = value, .rlim_max = value };
-    struct rlimit now;
-
-    /* Raising is not possible and not meant: a smaller limit that is already in force stays. */
-    if (getrlimit(resource, &now) == 0 && now.rlim_max != RLIM_INFINITY && now.rlim_max < value)
-        wanted.rlim_cur = wanted.rlim_max = now.rlim_max;
-    setrlimit(resource, &wanted);
+    if (now->rlim_max != RLIM_INFINITY && now->rlim_max < value)
+        value = now->rlim_max;
+    return (struct rlimit){ .rlim_cur = value, .rlim_max = value };
 }
 
 static void apply_limits(const struct child_spec *spec)
 {
-    limit(RLIMIT_CORE, 0);
-    if (spec->memory_limit_bytes > 0)
-        limit(RLIMIT_AS, (rlim_t)spec->memory_limit_bytes);
-    if (spec->cpu_limit_s > 0)
-        limit(RLIMIT_CPU, (rlim_t)spec->cpu_limit_s);
-    if (spec->nice > 0) {
-        errno = 0;
-        (void)!nice(spec->nice);
+    struct rlimit now;
+
+    if (getrlimit(RLIMIT_CORE, &now) == 0)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ .rlim_cur = 0, .rlim_max = now.rlim_max });
+    if (spec->memory_limit_bytes > 0 && getrlimit(RLIMIT_AS, &now) == 0) {
+        now = at_most(&now, (rlim_t)spec->memory_limit_bytes);
+        setrlimit(RLIMIT_AS, &now);
     }
+    if (spec->cpu_limit_s > 0 && getrlimit(RLIMIT_CPU, &now) == 0) {
+        now = at_most(&now, (rlim_t)spec->cpu_limit_s);
+        setrlimit(RLIMIT_CPU, &now);
+    }
+    if (spec->nice > 0)
+        (void)!nice(spec->nice);
 }
 
 /* Descriptors of other threads may lack FD_CLOEXEC; the report pipe has it, and must live until execve. */
@@ -190,8 +192,10 @@ static void hide_other_fds(int first)
     struct rlimit files;
     int last = MAX_FDS_TO_CLOSE;
 
+#ifdef CLOSE_RANGE_CLOEXEC
     if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return;
+#endif
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MAX_FDS_TO_CLOSE)
         last = (int)files.rlim_cur;
     for (int fd = first; fd < last; fd++)
