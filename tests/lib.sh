@@ -272,7 +272,7 @@ need_redis() {
 need_postgres() {
     need 'pc:libpq >= 14' libpq-dev
     if ! _pg_bin >/dev/null; then
-        need cmd:initdb postgresql
+        need 'file:/usr/lib/postgresql/*/bin/initdb' postgresql
     fi
 }
 
@@ -413,8 +413,7 @@ install_missing() {
         die 3 "This needs root and there is no sudo that works here. Please run as root:  $_line"
     fi
     if ! _plan=$(_apt_plan); then
-        say "Missing here: $_missing"
-        say 'apt does not know all of these yet; fetching its package lists (about 16 MB) ...'
+        say 'apt does not know all that is missing here; fetching its package lists (about 16 MB) ...'
         _apt -qq update || die 3 "apt-get update failed. Needed:  $_line"
         _plan=$(_apt_plan) || die 3 "$_plan
 apt does not have all of them. Needed:  $_line"
