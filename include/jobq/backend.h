@@ -15,6 +15,9 @@
  *
  * Strings in here are bytes with a length (struct jobq_bytes); they may hold any byte. Input memory is lent for the
  * call. Output memory comes from the arena that the core hands in and is freed by the core.
+ *
+ * "Past" and "has come" mean <= now, for every instant in here. Unless a number says otherwise 0 bytes of a bound is
+ * no bound.
  */
 #ifndef JOBQ_BACKEND_H
 #define JOBQ_BACKEND_H
@@ -143,7 +146,7 @@ struct jobq_beat {
     int64_t lease_ms;
     uint32_t flags;
     /* answer */
-    size_t held;                  /* rows still held under the token */
+    size_t held;                  /* rows still held under the token; RELEASE: rows given back */
     const struct jobq_row *marks; /* those with cancel_asked, or past stop_at (no payload, no result) */
     size_t mark_count;
 };
@@ -162,18 +165,22 @@ enum jobq_set {
     JOBQ_SET_PROGRESS = 1u << 3,
     JOBQ_SET_DATA = 1u << 4,          /* data, and the callback counts as used */
     JOBQ_SET_PAYLOAD = 1u << 5,
-    JOBQ_SET_CALLBACK = 1u << 6,      /* callback digest; unused, `resumed` cleared, data cleared */
+    JOBQ_SET_CALLBACK = 1u << 6,      /* callback digest (all zero: none); unused, `resumed` and data
+                                         cleared */
     JOBQ_SET_DEADLINE = 1u << 7,      /* callback_until */
     JOBQ_SET_CANCEL_ASKED = 1u << 8,  /* = 1 */
     JOBQ_SET_ALONE = 1u << 9,         /* = value of `alone` */
     JOBQ_SET_LEASE = 1u << 10,        /* lease_until = max(own, min(now + lease_ms, stop_at)) */
     JOBQ_SET_RESUMED = 1u << 11,      /* = 1 */
     JOBQ_ADD_ERROR = 1u << 12,        /* append {attempt of the row, error_kind, now, worker of the row, error} */
-    JOBQ_TAKE_KEY = 1u << 13,         /* acquire the row's key again, or verdict DUPLICATE and no byte changed */
-    JOBQ_LIFT_HOLD = 1u << 14,        /* held = 0; BLOCKED with pending 0 becomes WAITING whatever `state` says */
+    JOBQ_TAKE_KEY = 1u << 13,         /* acquire the row's key again (its window ends when the put said), or verdict
+                                         DUPLICATE and no byte changed; a row without a key takes none */
+    JOBQ_LIFT_HOLD = 1u << 14,        /* held = 0; BLOCKED with pending 0 becomes WAITING, no reason, whatever `state`
+                                         and `reason` say */
     JOBQ_CLEAR_CANCEL = 1u << 15,     /* cancel_asked = 0 */
     JOBQ_BLOCK_AGAIN = 1u << 16,      /* re-open kept edges to parents that have not completed: if any, state
-                                         BLOCKED / PARENTS with that pending count instead of `state` */
+                                         BLOCKED / PARENTS with that pending count instead of `state`. A parent that is
+                                         gone, or ended under rule IGNORE, lets go: its edge is removed */
 };
 
 enum jobq_stale {
@@ -209,7 +216,7 @@ enum jobq_stale {
  * Making it: a change not BY_TOKEN raises edits (saturating). outcome != NONE is stored on the row (VOID also by an operator). Leaving RUNNING clears lease_until and
  * stop_at; token, worker and started_at stay. Entering an ended state sets finished_at = now, decides the key (see
  * keys), resolves at most 64 of the row's edges (see edges) and closes its own incoming edges. Leaving an ended state
- * clears finished_at and result. Entering WAITING stores the due bit. Entering GONE removes row, errors and incoming
+ * clears finished_at, result and expires_at. Entering WAITING stores the due bit. Entering GONE removes row, errors and incoming
  * edges; the key row lives on by its own rule; a row with open edges to children answers STALE / STATE.
  */
 struct jobq_change {
@@ -232,7 +239,7 @@ struct jobq_change {
     /* answer */
     int32_t verdict;             /* JOBQ_OK, ALREADY, OUTDATED, STALE, DUPLICATE */
     int32_t stale;               /* enum jobq_stale */
-    const struct jobq_row *row;  /* verdict not OK: the present row; OK with SET_LEASE or KEEP: may be NULL */
+    const struct jobq_row *row;  /* verdict not OK: the present row; OK with SET_LEASE: the row; else NULL */
     struct jobq_id holder;       /* DUPLICATE */
     int64_t lease_until_ms;      /* SET_LEASE: the new end */
 };
@@ -271,11 +278,12 @@ struct jobq_put_tick {
  *   DUPLICATE   the key is held; holder, its state, same_payload. CONFLICT_REPLACE / EXTEND on a waiting or blocked
  *               holder: REPLACED / EXTENDED (edits + 1); on a running or ended one DUPLICATE. SUCCESSOR: kept in the
  *               key row (the newest wins) and put by the exchange that ends the holder
- *   FULL, LIMITED   depth of the queue, quota of the group (`retry_ms`)
+ *   FULL, LIMITED   depth of the queue (its blocked and waiting rows), quota of the group (`retry_ms`)
  *   OK          stored: BLOCKED when held or a parent is pending, else WAITING. A parent that has completed, or has
  *               ended with rule IGNORE, is satisfied at once. A dead or cancelled parent with another rule leaves the
  *               row BLOCKED and the edge open on the parent, which is then overdue (EDGES): the core decides.
- * Verdicts are per item: a put that is not OK never undoes another item.
+ * Verdicts are per item: a put that is not OK never undoes another item. BLOCKED by a hold: reason HOLD, else PARENTS. A
+ * parent named twice counts once, by its first rule. REPLACE gives the payload only, EXTEND run_at only.
  */
 struct jobq_put {
     struct jobq_id id;
@@ -293,7 +301,7 @@ struct jobq_put {
     int32_t only_if; /* index into changes, or -1 */
     /* answer */
     int32_t verdict;
-    int32_t state; /* enum jobq_row_state of the row `holder` names (OK: of the new row) */
+    int32_t state; /* enum jobq_row_state of the row `holder` names (OK: of the new row; pruned: the one it ended in) */
     int32_t shown; /* the same as enum jobq_state */
     int32_t same_payload;
     struct jobq_id holder; /* OK and ALREADY: the id itself */
@@ -311,12 +319,13 @@ struct jobq_put {
  */
 
 /* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
- * finished first, that are beyond keep_count or ended more than keep_ms ago (either suffices), none with open edges to
- * children. The queue's own settings go before these defaults. keep values: index enum jobq_row_state. */
+ * finished first (then by id), that are beyond the newest keep_count or ended more than keep_ms ago (either suffices),
+ * none with open edges to children: those keep their place in the count. The queue's own settings go before these
+ * defaults. keep values: index enum jobq_row_state. */
 struct jobq_trim {
     size_t limit; /* 0: no trim */
-    int64_t keep_count[8];
-    int64_t keep_ms[8]; /* 0: no limit by age */
+    int64_t keep_count[8]; /* negative: no limit by count */
+    int64_t keep_ms[8];    /* 0 or negative: no limit by age */
 };
 
 /* ---- the want -------------------------------------------------------------------------------------------- */
@@ -337,11 +346,13 @@ enum jobq_want_mode {
  * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the row that would pass `bytes` of
  * payload, but gives at least one. For each row: RUNNING, attempt + 1 (saturating), token, fence, outcome NONE,
  * worker, started_at = now, stop_at = now + timeout if any, lease_until = min(now + lease, stop_at), ran_alone = (one
- * row given and others == 0), frees a WAITING key, clears progress.
+ * row claimed and others == 0), frees a WAITING key, clears progress
+ * and `resumed`.
  *
  * OVERDUE: running rows with the lease past (LEASE, TIMEOUT) get token, fence and lease and nothing else: attempt,
  * worker, counters, started_at, stop_at stay as the lost holder left them, the row still counts for limits, outcome
- * becomes NONE. If the sweeper dies the lease passes and the row is overdue again for the same reason. Rows that nobody
+ * becomes NONE; the lease is now + lease_ms, stop_at or not. If the sweeper dies the lease passes and the row is overdue
+ * again for the same reason: LEASE or TIMEOUT as first found is kept until the next claim. Rows that nobody
  * holds (CALLBACK, EXPIRED, EDGES) are given as they are, unleased; the core judges them by changes BY_OPERATOR that name
  * `edits` and raise it, so that of two sweepers one succeeds. EDGES: the store first resolves up to 64 more edges that
  * need no decision, then gives up to 64 undecided children; a row with nothing left to decide is not given.
@@ -366,7 +377,7 @@ struct jobq_want {
     struct jobq_token token;
     const struct jobq_row *rows; /* with payload, policy, errors' count not needed; parents not needed */
     size_t row_count;
-    int32_t more; /* there may be more although fewer than limit were given */
+    int32_t more; /* there may be more although fewer than limit were given: `bytes` or a bound of the above stopped it */
     struct jobq_bytes next_cursor;
 };
 
@@ -408,7 +419,8 @@ struct jobq_exchange {
     int32_t failure; /* FAILED: enum jobq_failure_class */
     int32_t guilty_change, guilty_put; /* FAILED: index of the item at fault, or -1 */
     int64_t now_ms;
-    int64_t next_due_ms; /* when the next thing happens by time alone: a run_at, a lease, a deadline; INT64_MAX: never */
+    int64_t next_due_ms; /* when the next thing after now happens by time alone: a run_at, a lease, a deadline;
+                            INT64_MAX: never */
 };
 
 /* ---- read ------------------------------------------------------------------------------------------------- */
@@ -431,7 +443,7 @@ struct jobq_query {
     int64_t older_ms;     /* ended rows: finished_at <= now - older_ms; others: created_at; 0: all */
     struct jobq_id after; /* zero: from the first */
     size_t limit;
-    size_t bytes; /* stop before the row that would pass it, give at least one */
+    size_t bytes; /* of payload and result given: stop before the row that would pass it, give at least one */
     uint32_t flags;
     /* answer */
     const struct jobq_row *rows;
@@ -521,7 +533,9 @@ struct jobq_backend {
     /* Read rows. By ids never stale. Returns JOBQ_OK or FAILED. */
     int (*read)(struct jobq_store *store, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
 
-    /* Fill *out for one queue, or for all when queue->data is NULL. Returns JOBQ_OK or FAILED. */
+    /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: those
+     * that ever had a row or have settings. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
+     * changes made with outcome FAIL. Returns JOBQ_OK or FAILED. */
     int (*stats)(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
                  struct jobq_arena *arena, struct jobq_error *err);
 
@@ -581,8 +595,8 @@ JOBQ_API int jobq_change_guard(const struct jobq_change *change, const struct jo
  * key; GONE: use the state it ended in)? Pure. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API int jobq_key_holds(int hold, int state, int claimed, int64_t window_until_ms, int64_t now_ms);
 
-/* A store URI taken apart: scheme, the part behind "scheme:" up to '?', and the options behind it, %XX decoded. All
- * memory from the arena. */
+/* A store URI taken apart: scheme, the part behind "scheme:" up to '?', and the options behind it without namespace, %XX
+ * decoded. All memory from the arena. */
 struct jobq_uri_option {
     const char *name, *value;
 };
@@ -596,7 +610,8 @@ struct jobq_uri {
 JOBQ_API int jobq_uri_parse(struct jobq_arena *arena, const char *uri, struct jobq_uri *out, struct jobq_error *err);
 
 /* What a store whose answers cannot get lost on their way may keep to answer a repeated request: verdicts of the newest
- * request and the ids it claimed. */
+ * request and the ids it claimed. It remembers one client, the newest; keep one per handle. The rows of a repeat are the
+ * store's to add: `row` of a change that was not OK, the rows of the want. Marks of a repeated beat carry numbers only. */
 struct jobq_receipt;
 
 /* Keep the answer of x (number not 0). Returns *receipt, made if it was NULL; NULL without memory, and then a repeat is
