@@ -6,14 +6,14 @@ test_examples.py INCLUDE-DIR
 
 Examples are the .EX blocks of doc/man and the ```c blocks of README.md and doc/*.md. One that includes a
 header of ours is compiled as it stands, under both languages; any other C is taken as statements in a function that
-has `q`, a handle, in hand. A block that is no C (a shell line, a drawing) has no semicolon at the end of a line, or
-starts with $, or is fenced as something else.
+has `q`, a handle, in hand. A block of the manual that is no C (a shell line, a drawing) starts with $ or has neither an
+include nor a line that ends in a semicolon.
 """
-import os
 import re
 import sys
+import tempfile
 
-from kit import ROOT, Tap, WARNINGS, read, run, tree_files
+from kit import Tap, WARNINGS, read, run, tree_files
 
 FENCE = re.compile(r'^```c\n(.*?)^```', re.M | re.S)
 ROFF = re.compile(r'^\.EX\b[^\n]*\n(.*?)^\.EE', re.M | re.S)
@@ -33,7 +33,7 @@ def unroff(text):
 
 
 def is_c(block):
-    return not block.lstrip().startswith('$') and re.search(r';\s*$', block, re.M)
+    return not block.lstrip().startswith('$') and re.search(r'^#include|;\s*$', block, re.M)
 
 
 def examples():
@@ -52,13 +52,10 @@ def examples():
 def compiled(block, include, language):
     text = block if '#include' in block else PRELUDE % block
     command = (['cc', '-std=c11', '-x', 'c'] if language == 'c' else ['c++', '-std=c++17', '-x', 'c++']) + WARNINGS
-    source = os.path.join(os.getcwd(), 'example-%d.c' % os.getpid())
-    with open(source, 'w', encoding='utf-8') as file:
-        file.write(text)
-    try:
-        return run(command + ['-D_POSIX_C_SOURCE=200809L', '-I' + include, '-fsyntax-only', source])
-    finally:
-        os.unlink(source)
+    with tempfile.NamedTemporaryFile('w', suffix='.c', encoding='utf-8') as source:
+        source.write(text)
+        source.flush()
+        return run(command + ['-D_POSIX_C_SOURCE=200809L', '-I' + include, '-fsyntax-only', source.name])
 
 
 def main():
@@ -67,8 +64,9 @@ def main():
     with Tap() as tap:
         for name, block in examples():
             seen.append(name)
-            status, text = compiled(block, include, 'c')
-            tap.ok(status == 0, name, text)
+            for language in ('c', 'c++') if '#include' in block else ('c',):
+                status, text = compiled(block, include, language)
+                tap.ok(status == 0, '%s, as %s' % (name, language), text)
         tap.ok(any(name.startswith('README') for name in seen), 'the README shows C')
         tap.ok(any(name.startswith('doc/man/') for name in seen), 'the manual shows C')
         return tap.status()

@@ -52,8 +52,8 @@ def problem_of(name, quote, target, headers):
         hidden = '/' not in target and not os.path.exists('/usr/include/' + target) \
             and any(os.path.basename(header) == target for header in headers)
         return 'takes a header of this tree with brackets: <%s>' % target if hidden else None
-    own = os.path.normpath(os.path.join(os.path.dirname(name), target))
-    if own.startswith(folder + '/') or os.path.normpath(os.path.join(folder, target)) in headers:
+    near = {os.path.normpath(os.path.join(start, target)) for start in (os.path.dirname(name), folder)}
+    if any(path.startswith(folder + '/') and path in headers for path in near):
         return None
     if os.path.basename(target) in {os.path.basename(header) for header in headers}:
         return 'reaches out of %s/: "%s"' % (folder, target)
