@@ -62,8 +62,9 @@ step() {
         printf '  ok      %-44s %6s\n' "$_name" "$_took"
     else
         # In one write, so that two lanes do not mix their lines.
-        printf '  FAILED  %-44s %6s   (status %d, %s)\n%s\n' "$_name" "$_took" "$_rc" "$_log" \
-            "$(tail -n "${STEP_TAIL:-40}" "$_log" | sed 's/^/    | /')"
+        _end=$(tail -n "${STEP_TAIL:-40}" "$_log" | sed 's/^/    | /')
+        printf '  FAILED  %-44s %6s   (status %d, %s)\n%s' "$_name" "$_took" "$_rc" "$_log" "${_end:+$_end
+}"
     fi
     return "$_rc"
 }

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Adds up what meson's logs say: tally.py BUILD-ROOT PART...
 
-Prints one line per part that ran tests and, last, "N passed, N failed, N skipped". A test that speaks TAP
-counts as many as it announces, any other counts one. A test that died before it could say "not ok" is a
-failure all the same, and so is a part that could not be built or left no log.
+Prints what failed with what it said about it, what was skipped and why, one line per part and, last,
+"N passed, N failed, N skipped". A test that speaks TAP counts as many as it reports, any other counts one. A test
+that died before it could say "not ok" is a failure all the same, and so is a part that could not be built or left
+no log. There is no such thing as a failure that was expected.
 """
 import json
 import os
@@ -32,6 +33,34 @@ def count_test(test):
     return counts
 
 
+def explain(test):
+    """The lines that a reader needs of a failed test: each "not ok" with its remarks, or the end of its output."""
+    output = (test.get('stdout') or '').splitlines()
+    told, within = [], False
+    for line in output:
+        within = line.startswith('not ok') or (within and line.startswith('#'))
+        if within:
+            told.append(line)
+    if not told:
+        told = (output + (test.get('stderr') or '').splitlines())[-40:]
+    elif test.get('stderr'):
+        told += test['stderr'].splitlines()[-20:]
+    return told[:80]
+
+
+def reasons(test):
+    return [rest.strip(' -') for _, rest in LINE.findall(test.get('stdout') or '') if SKIPPED.search(rest)]
+
+
+def report(part, test, counts):
+    if counts[1]:
+        print('  failed in %s: %s (%s)' % (part, test['name'], test['result']))
+        for line in explain(test):
+            print('    | ' + line)
+    if counts[2]:
+        print('  skipped in %s: %s: %s' % (part, test['name'], '; '.join(reasons(test)) or 'all of it'))
+
+
 def count_part(root, part):
     """Adds up one part; None when it has no tests to run (it is only built)."""
     if os.path.exists(os.path.join(root, part + '.broken')):
@@ -45,8 +74,7 @@ def count_part(root, part):
             test = json.loads(line)
             counts = count_test(test)
             total = [a + b for a, b in zip(total, counts)]
-            if counts[1]:
-                print('  failed in %s: %s (%s)' % (part, test['name'], test['result']))
+            report(part, test, counts)
     return total
 
 
