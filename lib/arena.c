@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory of one answer: pieces are cut from blocks and freed together. */
+#include <jobq/backend.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BLOCK ((size_t)2048)
+#define LARGEST_BLOCK ((size_t)256 << 10)
+
+struct block {
+    struct block *next;
+    size_t room, used;
+    max_align_t start[];
+};
+
+struct jobq_arena {
+    struct block *blocks; /* the one in use first */
+    size_t next_room;
+};
+
+struct jobq_arena *jobq_arena_create(void)
+{
+    struct jobq_arena *arena = calloc(1, sizeof *arena);
+    if (arena)
+        arena->next_room = FIRST_BLOCK;
+    return arena;
+}
+
+void jobq_arena_destroy(struct jobq_arena *arena)
+{
+    if (!arena)
+        return;
+    for (struct block *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(arena);
+}
+
+static struct block *add_block(struct jobq_arena *arena, size_t least)
+{
+    size_t room = least > arena->next_room ? least : arena->next_room;
+    if (room > SIZE_MAX - sizeof(struct block))
+        return NULL;
+    struct block *block = malloc(sizeof *block + room);
+    if (!block)
+        return NULL;
+    *block = (struct block){ .room = room };
+    if (arena->next_room < LARGEST_BLOCK)
+        arena->next_room *= 2;
+    if (arena->blocks && least == room) {
+        /* A large piece fills its block; the one in use may have room left. */
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    } else {
+        block->next = arena->blocks;
+        arena->blocks = block;
+    }
+    return block;
+}
+
+void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes)
+{
+    const size_t unit = sizeof(max_align_t);
+    if (bytes > SIZE_MAX - unit)
+        return NULL;
+    size_t need = bytes ? (bytes + unit - 1) / unit * unit : unit;
+    struct block *block = arena->blocks;
+    if (!block || block->room - block->used < need)
+        block = add_block(arena, need);
+    if (!block)
+        return NULL;
+    void *piece = (char *)block->start + block->used;
+    block->used += need;
+    return piece;
+}
+
+int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, struct jobq_bytes *out)
+{
+    *out = (struct jobq_bytes){ 0 };
+    if (!data)
+        return 0;
+    void *copy = jobq_arena_alloc(arena, bytes);
+    if (!copy)
+        return -1;
+    if (bytes)
+        memcpy(copy, data, bytes);
+    *out = (struct jobq_bytes){ .data = copy, .size = bytes };
+    return 0;
+}
+
+const char *jobq_arena_text(struct jobq_arena *arena, const void *data, size_t bytes)
+{
+    char *copy = bytes < SIZE_MAX ? jobq_arena_alloc(arena, bytes + 1) : NULL;
+    if (!copy)
+        return NULL;
+    if (bytes)
+        memcpy(copy, data, bytes);
+    copy[bytes] = 0;
+    return copy;
+}
