@@ -79,6 +79,8 @@ int check_name_or_null(const char *field, const char *name);
 int check_range(const char *field, int64_t value, int64_t low, int64_t high);
 int check_size(const char *field, size_t size, size_t high);
 int check_struct(const char *what, size_t size, size_t least);
+/* Copy a caller's struct of in_size bytes into ours: zero where it is shorter, refused where it is longer and not zero. */
+int read_struct(const char *what, const void *in, size_t in_size, size_t least, void *out, size_t out_size);
 int check_spec(const struct jobq *q, const struct jobq_spec *spec);
 int check_policy(const struct jobq_spec *spec, struct job_policy *out); /* limits and back-off, defaults filled in */
 int check_claim(const struct jobq_claim_options *options);
@@ -105,6 +107,9 @@ void policy_complete(const struct jobq_id *id, const struct jobq_token *token, s
                      struct jobq_change *out);
 /* The judgement of an overdue row as the want gave it (not EDGES). */
 void policy_overdue(const struct jobq_row *row, uint32_t dice, struct jobq_change *out);
+/* A row that cannot be decoded is never handed out: it becomes dead as UNDECODABLE, its bytes stay. */
+bool row_readable(const struct jobq_row *row);
+void policy_undecodable(const struct jobq_row *row, struct jobq_change *out);
 /* The end of a child whose parent died, by the edge's rule. */
 void policy_orphan(const struct jobq_edge *child, struct jobq_change *out);
 void policy_cancel(const struct jobq_row *row, bool hard, struct jobq_change *out); /* verdict STATE set if illegal */
@@ -166,6 +171,7 @@ struct call {
     struct jobq_error error; /* when unit is not OK */
     struct jobq_arena *answer;
     struct jobq_arena *arena; /* the call's own memory, for copies of input */
+    struct shared_answer *shared; /* keeps `answer`, which other calls of the exchange may use too */
     /* combine.c's own */
     struct call *next;
     pthread_cond_t wake;
@@ -193,6 +199,7 @@ struct jobq {
     struct call *first, *last;   /* calls that wait for their exchange */
     pthread_cond_t idle;         /* signalled when busy falls and nobody waits in the list: for read, stats, configure */
     size_t idle_waiters;
+    bool readers_turn; /* who goes next when both kinds wait */
     uint8_t client[16];
     uint64_t number;
     bool lost_claim; /* a claim was given up: release what it may hold first */
@@ -215,20 +222,26 @@ int handle_check(const struct jobq *q); /* JOBQ_OK or JOBQ_FORKED; before any lo
 /* Use the store alone (read, stats, configure): waits for the exchange under way. */
 void handle_enter(struct jobq *q);
 void handle_leave(struct jobq *q);
+void handle_free_store(struct jobq *q); /* with the lock held: end of an operation, wake whoever is next */
+void handle_poke(struct jobq *q);       /* with the lock held */
 bool handle_has(const struct jobq *q, uint32_t capability);
 int64_t monotonic_ms(void);
 uint32_t random_dice(void);
 
 /* ---- query.c, sweep.c, claim ------------------------------------------------------------------------------------------------ */
 
-/* Read rows by id into an arena of the caller. */
+/* The store's query for a filter of the application (NULL: all), checked. */
+int query_of_filter(struct jobq *q, const struct jobq_filter *filter, struct jobq_query *out);
+
+/* Read rows into an arena of the caller; a NULL arena is JOBQ_NOMEM. */
 int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena);
 
-/* Judge the overdue rows of an answer: adds their changes to the call (owned by its arena). */
-int sweep_judge(struct call *into, const struct jobq_row *rows, size_t count);
-
-/* A change, its verdict, and OUTDATED answered by computing again: `again` is called with the present row. */
-typedef int (*change_again)(const struct jobq_row *row, void *user, struct jobq_change *change);
+/* How many changes the judgement of these rows takes (overdue ones; EDGES: one per undecided child; undecodable ones). */
+size_t judge_count(const struct jobq_row *rows, size_t count);
+/* Write them; `out` has room for judge_count. The changes lend from the rows. */
+void judge_rows(const struct jobq_row *rows, size_t count, struct jobq_change *out);
+/* Is this row to be judged instead of handed out? */
+bool row_is_judged(const struct jobq_row *row);
 
 /* The status of a change's verdict for the application; records the error. */
 int status_of_change(const struct jobq_change *change);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Claim for people with a loop of their own, and the sweep that goes with it. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- judgement ------------------------------------------------------------------------------------------------------- */
+
+bool row_is_judged(const struct jobq_row *row)
+{
+    return row->overdue != JOBQ_OVERDUE_NONE || !row_readable(row);
+}
+
+static size_t changes_for(const struct jobq_row *row)
+{
+    if (!row_is_judged(row))
+        return 0;
+    return row->overdue == JOBQ_OVERDUE_EDGES ? row->child_count : 1;
+}
+
+size_t judge_count(const struct jobq_row *rows, size_t count)
+{
+    size_t changes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        changes += changes_for(&rows[i]);
+    return changes;
+}
+
+static void judge_row(const struct jobq_row *row, struct jobq_change *out)
+{
+    if (row->overdue == JOBQ_OVERDUE_EDGES)
+        for (size_t i = 0; i < row->child_count; i++)
+            policy_orphan(&row->children[i], &out[i]);
+    else if (!row_readable(row))
+        policy_undecodable(row, out);
+    else
+        policy_overdue(row, random_dice(), out);
+}
+
+void judge_rows(const struct jobq_row *rows, size_t count, struct jobq_change *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t made = changes_for(&rows[i]);
+        if (made)
+            judge_row(&rows[i], out);
+        out += made;
+    }
+}
+
+/* Send the judgement of some rows. One that was edited in between is found again by the next sweep. */
+static int judge_send(struct jobq *q, const struct jobq_row *rows, size_t count, size_t *judged)
+{
+    size_t changes = judge_count(rows, count);
+    struct call *call = changes ? call_create() : NULL;
+    int rc = JOBQ_OK;
+
+    if (changes == 0)
+        return JOBQ_OK;
+    if (call)
+        call->changes = calloc(changes, sizeof *call->changes);
+    if (!call || !call->changes) {
+        call_unref(call);
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
+    }
+    struct jobq_change *made = call->changes;
+    judge_rows(rows, count, made);
+    call->change_count = changes;
+    call->lends = true;
+    call->separable = true;
+    rc = call_run(q, call, 0);
+    for (size_t i = 0; rc == JOBQ_OK && i < changes; i++)
+        *judged += made[i].verdict == JOBQ_OK;
+    free(made);
+    call_unref(call);
+    return rc;
+}
+
+/* ---- sweep ------------------------------------------------------------------------------------------------------------------ */
+
+/* Take overdue rows and judge them. *more: there may be others. */
+static int sweep_step(struct jobq *q, size_t limit, int64_t lease_ms, size_t *judged, bool *more)
+{
+    struct jobq_want want = { .mode = JOBQ_WANT_OVERDUE, .limit = limit, .bytes = EXCHANGE_BYTES,
+                              .lease_ms = lease_ms, .worker = bytes_of(q->worker_name) };
+    struct call *call = call_create();
+    int rc;
+
+    *more = false;
+    if (!call)
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
+    call->want = &want;
+    call->lends = true;
+    rc = call_run(q, call, 0);
+    if (rc == JOBQ_OK && call->want_unit != JOBQ_OK)
+        rc = fail_copy(&(struct jobq_error){ .status = call->want_unit, .text = "the sweep failed" });
+    if (rc == JOBQ_OK) {
+        *more = want.row_count == limit || want.more;
+        rc = judge_send(q, want.rows, want.row_count, judged);
+    }
+    call_unref(call);
+    return rc;
+}
+
+int jobq_sweep(struct jobq *q, size_t max, size_t *out_count)
+{
+    size_t judged = 0, before;
+    bool more = true;
+    int rc = handle_check(q);
+
+    if (rc == JOBQ_OK)
+        rc = check_range("max", (int64_t)max, 1, EXCHANGE_ITEMS);
+    if (rc != JOBQ_OK)
+        return rc;
+    do {
+        size_t left = max - judged;
+        before = judged;
+        rc = sweep_step(q, left < 64 ? left : 64, LEASE_DEFAULT_MS, &judged, &more);
+    } while (rc == JOBQ_OK && more && judged < max && judged > before);
+    __atomic_store_n(&q->swept_at_ms, monotonic_ms(), __ATOMIC_RELAXED);
+    if (out_count)
+        *out_count = judged;
+    return rc;
+}
+
+/* ---- claim ------------------------------------------------------------------------------------------------------------------- */
+
+static struct jobq_bytes *names_of(struct jobq_arena *arena, const char *const *names, size_t count)
+{
+    struct jobq_bytes *out = jobq_arena_alloc(arena, (count + 1) * sizeof *out);
+
+    for (size_t i = 0; out && i < count; i++)
+        out[i] = bytes_of(names[i]);
+    return out;
+}
+
+static int want_of(struct jobq *q, const struct jobq_claim_options *o, struct jobq_arena *arena,
+                   struct jobq_want *want)
+{
+    *want = (struct jobq_want){
+        .mode = JOBQ_WANT_DUE,
+        .queues = names_of(arena, o->queues, o->queue_count),
+        .queue_count = o->queue_count,
+        .kinds = names_of(arena, o->kinds, o->kind_count),
+        .kind_count = o->kind_count,
+        .limit = o->limit ? o->limit : 1,
+        .bytes = o->bytes ? o->bytes : EXCHANGE_BYTES,
+        .lease_ms = o->lease_ms ? o->lease_ms : LEASE_DEFAULT_MS,
+        .worker = bytes_of(o->worker ? o->worker : q->worker_name),
+        .share = 1,
+    };
+    return want->queues && want->kinds ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+}
+
+/* Keep the rows that are jobs; those to be judged are moved behind. Returns how many stay. */
+static size_t part_rows(struct jobq_row *rows, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!row_is_judged(&rows[i])) {
+            struct jobq_row row = rows[i];
+            rows[i] = rows[kept];
+            rows[kept++] = row;
+        }
+    return kept;
+}
+
+/* Early ack: complete what was claimed; only what was accepted is handed over. */
+static int ack_early(struct jobq *q, struct jobq_row *rows, size_t *count)
+{
+    struct call *call = call_create();
+    struct jobq_change *changes = calloc(*count + 1, sizeof *changes);
+    size_t kept = 0;
+    int rc = call && changes ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for an early ack");
+
+    for (size_t i = 0; rc == JOBQ_OK && i < *count; i++)
+        policy_complete(&rows[i].id, &rows[i].token, (struct jobq_bytes){ NULL, 0 }, true, &changes[i]);
+    if (rc == JOBQ_OK) {
+        call->changes = changes;
+        call->change_count = *count;
+        call->lends = true;
+        rc = call_run(q, call, 0);
+    }
+    for (size_t i = 0; rc == JOBQ_OK && i < *count; i++)
+        if (changes[i].verdict == JOBQ_OK || changes[i].verdict == JOBQ_ALREADY) {
+            rows[kept] = rows[i];
+            rows[kept].state = JOBQ_ROW_COMPLETED;
+            rows[kept++].reason = JOBQ_REASON_EARLY_ACK;
+        }
+    *count = kept;
+    free(changes);
+    call_unref(call);
+    return rc;
+}
+
+/* The rows outlive the call, so they and their bytes are copied once into the answer's own arena. */
+static int copy_rows(struct jobq_arena *arena, const struct jobq_row *from, size_t count, struct jobq_row **out)
+{
+    struct jobq_row *rows = jobq_arena_alloc(arena, (count + 1) * sizeof *rows);
+
+    if (!rows)
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = from[i];
+        struct jobq_bytes *const all[] = { &rows[i].queue, &rows[i].kind, &rows[i].group, &rows[i].worker,
+                                           &rows[i].payload, &rows[i].policy, &rows[i].key, &rows[i].result,
+                                           &rows[i].progress, &rows[i].data, &rows[i].trace };
+        rows[i].errors = NULL;
+        rows[i].error_count = 0;
+        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
+            if (all[k]->data && jobq_arena_bytes(arena, all[k]->data, all[k]->size, all[k]) != 0)
+                return fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+    }
+    *out = rows;
+    return JOBQ_OK;
+}
+
+/* Claim once. *again: only rows to be judged came, so ask again. */
+static int claim_once(struct jobq *q, const struct jobq_claim_options *o, struct jobq_jobs **out, bool *again)
+{
+    struct jobq_want want;
+    struct jobq_row *rows = NULL;
+    struct jobq_arena *arena = NULL;
+    struct call *call = call_create();
+    size_t kept = 0, judged = 0;
+    int rc = call ? want_of(q, o, call->arena, &want) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+
+    if (rc == JOBQ_OK) {
+        call->want = &want;
+        call->lends = true;
+        rc = call_run(q, call, 0);
+    }
+    if (rc == JOBQ_OK && call->want_unit != JOBQ_OK) {
+        call->error.status = call->want_unit;
+        rc = fail_copy(&call->error);
+    }
+    if (rc == JOBQ_OK && !(arena = jobq_arena_create()))
+        rc = fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+    if (rc == JOBQ_OK)
+        rc = copy_rows(arena, want.rows, want.row_count, &rows);
+    if (rc == JOBQ_OK) {
+        kept = part_rows(rows, want.row_count);
+        (void)judge_send(q, rows + kept, want.row_count - kept, &judged);
+        if (o->flags & JOBQ_ACK_EARLY && kept)
+            rc = ack_early(q, rows, &kept);
+    }
+    *again = rc == JOBQ_OK && kept == 0 && judged > 0;
+    int64_t now_ms = call ? call->now_ms : 0;
+    call_unref(call);
+    if (rc != JOBQ_OK) {
+        jobq_arena_destroy(arena);
+        return rc;
+    }
+    return jobs_make(arena, rows, kept, now_ms, out);
+}
+
+int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jobq_jobs **out)
+{
+    struct jobq_claim_options o;
+    bool again = true;
+    int rc = handle_check(q);
+
+    *out = NULL;
+    if (rc == JOBQ_OK && !given)
+        rc = fail_with(JOBQ_INVALID, "options", "options: is NULL");
+    if (rc == JOBQ_OK)
+        rc = read_struct("options", given, given->size, offsetof(struct jobq_claim_options, kinds), &o, sizeof o);
+    if (rc == JOBQ_OK)
+        rc = check_claim(&o);
+    if (rc != JOBQ_OK)
+        return rc;
+    int64_t lease = o.lease_ms ? o.lease_ms : LEASE_DEFAULT_MS;
+    int64_t swept = __atomic_load_n(&q->swept_at_ms, __ATOMIC_RELAXED);
+    if (!(o.flags & JOBQ_NO_SWEEP) && (swept == 0 || monotonic_ms() - swept >= lease / 3))
+        rc = jobq_sweep(q, 64, NULL);
+    for (int round = 0; rc == JOBQ_OK && again && round < 16; round++) {
+        jobq_jobs_free(*out);
+        *out = NULL;
+        rc = claim_once(q, &o, out, &again);
+    }
+    return rc;
+}

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: MIT */
+/* Concurrent callers share one exchange. Whoever finds the store free leads: it takes the calls that wait, in order of
+ * arrival and within the bounds, runs one exchange for all of them and deals out the answers. No thread of our own. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum stage { STAGE_NEW, STAGE_QUEUED, STAGE_SENT, STAGE_DONE };
+
+struct shared_answer {
+    struct jobq_arena *arena;
+    int refs; /* under the handle's lock once the call is queued; see call_unref */
+};
+
+/* The items of one exchange, gathered from its calls. Borrowed from the call when there is only one. */
+struct batch {
+    struct call *first; /* linked by next */
+    size_t calls, beats, changes, puts, ended;
+    struct jobq_exchange x;
+    struct jobq_want want; /* joined */
+    struct call *want_owner;
+    bool joined;
+    struct jobq_arena *arena;
+    struct jobq_error error;
+};
+
+/* ---- calls --------------------------------------------------------------------------------------------------- */
+
+struct call *call_create(void)
+{
+    struct call *call = calloc(1, sizeof *call);
+    pthread_condattr_t attr;
+
+    if (!call)
+        return NULL;
+    call->arena = jobq_arena_create();
+    if (!call->arena) {
+        free(call);
+        return NULL;
+    }
+    call->refs = 1;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&call->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    return call;
+}
+
+void call_unref(struct call *call)
+{
+    if (!call || __atomic_sub_fetch(&call->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    if (call->shared && __atomic_sub_fetch(&call->shared->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        jobq_arena_destroy(call->shared->arena);
+        free(call->shared);
+    }
+    pthread_cond_destroy(&call->wake);
+    jobq_arena_destroy(call->arena);
+    free(call);
+}
+
+static size_t change_bytes(const struct jobq_change *c)
+{
+    return c->result.size + c->progress.size + c->data.size + c->payload.size + c->error.size;
+}
+
+static size_t call_bytes(const struct call *call)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < call->change_count; i++)
+        bytes += change_bytes(&call->changes[i]);
+    for (size_t i = 0; i < call->put_count; i++)
+        bytes += put_bytes(&call->puts[i]);
+    return bytes;
+}
+
+static size_t call_items(const struct call *call)
+{
+    return call->beat_count + call->change_count + call->put_count;
+}
+
+/* ---- wants of several callers -------------------------------------------------------------------------------------- */
+
+static bool same_bytes(const struct jobq_bytes *a, const struct jobq_bytes *b)
+{
+    return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+static bool same_names(const struct jobq_bytes *a, size_t a_count, const struct jobq_bytes *b, size_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (!same_bytes(&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+static bool wants_join(const struct jobq_want *a, const struct jobq_want *b)
+{
+    return a->mode == JOBQ_WANT_DUE && b->mode == JOBQ_WANT_DUE && a->lease_ms == b->lease_ms &&
+           same_bytes(&a->worker, &b->worker) && a->limit + b->limit <= EXCHANGE_ITEMS &&
+           same_names(a->queues, a->queue_count, b->queues, b->queue_count) &&
+           same_names(a->kinds, a->kind_count, b->kinds, b->kind_count);
+}
+
+static bool want_fits(const struct batch *b, const struct call *call)
+{
+    return !call->want || !b->want_owner || wants_join(&b->want, call->want);
+}
+
+static void want_add(struct batch *b, struct call *call)
+{
+    if (!call->want)
+        return;
+    if (!b->want_owner) {
+        b->want_owner = call;
+        b->want = *call->want;
+        return;
+    }
+    b->joined = true;
+    b->want.limit += call->want->limit;
+    b->want.others += call->want->others;
+    if (call->want->bytes > b->want.bytes)
+        b->want.bytes = call->want->bytes;
+}
+
+/* Deal the rows out in order: each caller up to its limit. */
+static void want_deal(struct batch *b)
+{
+    size_t given = 0;
+
+    for (struct call *call = b->first; call; call = call->next) {
+        struct jobq_want *mine = call->want;
+        if (!mine)
+            continue;
+        size_t left = b->want.row_count - given;
+        mine->token = b->want.token;
+        mine->rows = b->want.rows ? b->want.rows + given : NULL;
+        mine->row_count = left < mine->limit ? left : mine->limit;
+        mine->more = b->want.more;
+        mine->next_cursor = b->want.next_cursor;
+        given += mine->row_count;
+    }
+}
+
+/* ---- gathering -------------------------------------------------------------------------------------------------------- */
+
+/* Take calls from the head of the list while they fit. Lock held. */
+static void batch_take(struct jobq *q, struct batch *b)
+{
+    struct call **tail = &b->first;
+    size_t items = 0, bytes = 0;
+
+    while (q->first) {
+        struct call *call = q->first;
+        if (b->calls && (items + call_items(call) > EXCHANGE_ITEMS || bytes + call->bytes > EXCHANGE_BYTES ||
+                         (call->worker && b->x.worker) || !want_fits(b, call)))
+            break;
+        q->first = call->next;
+        if (!q->first)
+            q->last = NULL;
+        call->next = NULL;
+        call->stage = STAGE_SENT;
+        __atomic_add_fetch(&call->refs, 1, __ATOMIC_RELAXED);
+        *tail = call;
+        tail = &call->next;
+        items += call_items(call);
+        bytes += call->bytes;
+        b->calls++;
+        b->beats += call->beat_count;
+        b->changes += call->change_count;
+        b->puts += call->put_count;
+        if (call->worker)
+            b->x.worker = call->worker;
+        want_add(b, call);
+    }
+}
+
+static void gather_call(struct batch *b, const struct call *call, size_t *beats, size_t *changes, size_t *puts)
+{
+    if (call->beat_count)
+        memcpy(b->x.beats + *beats, call->beats, call->beat_count * sizeof *call->beats);
+    if (call->change_count)
+        memcpy(b->x.changes + *changes, call->changes, call->change_count * sizeof *call->changes);
+    for (size_t i = 0; i < call->put_count; i++) {
+        struct jobq_put *put = &b->x.puts[*puts + i];
+        *put = call->puts[i];
+        if (put->only_if >= 0)
+            put->only_if += (int32_t)*changes;
+    }
+    *beats += call->beat_count;
+    *changes += call->change_count;
+    *puts += call->put_count;
+}
+
+static void scatter_call(const struct batch *b, struct call *call, size_t *beats, size_t *changes, size_t *puts)
+{
+    if (call->beat_count)
+        memcpy(call->beats, b->x.beats + *beats, call->beat_count * sizeof *call->beats);
+    if (call->change_count)
+        memcpy(call->changes, b->x.changes + *changes, call->change_count * sizeof *call->changes);
+    for (size_t i = 0; i < call->put_count; i++) {
+        int32_t only_if = call->puts[i].only_if;
+        call->puts[i] = b->x.puts[*puts + i];
+        call->puts[i].only_if = only_if;
+    }
+    *beats += call->beat_count;
+    *changes += call->change_count;
+    *puts += call->put_count;
+}
+
+static void each_call(struct batch *b, void (*fn)(const struct batch *, struct call *, size_t *, size_t *, size_t *))
+{
+    size_t beats = 0, changes = 0, puts = 0;
+
+    for (struct call *call = b->first; call; call = call->next)
+        fn(b, call, &beats, &changes, &puts);
+}
+
+/* One call alone lends its arrays; several are gathered into arrays of the exchange. */
+static int batch_gather(struct batch *b)
+{
+    struct call *only = b->first;
+
+    b->x.beat_count = b->beats;
+    b->x.change_count = b->changes;
+    b->x.put_count = b->puts;
+    if (b->calls == 1) {
+        b->x.beats = only->beats;
+        b->x.changes = only->changes;
+        b->x.puts = only->puts;
+        return 0;
+    }
+    b->x.beats = jobq_arena_alloc(b->arena, b->beats * sizeof *b->x.beats + 1);
+    b->x.changes = jobq_arena_alloc(b->arena, b->changes * sizeof *b->x.changes + 1);
+    b->x.puts = jobq_arena_alloc(b->arena, b->puts * sizeof *b->x.puts + 1);
+    if (!b->x.beats || !b->x.changes || !b->x.puts)
+        return -1;
+    size_t beats = 0, changes = 0, puts = 0;
+    for (struct call *call = b->first; call; call = call->next)
+        gather_call(b, call, &beats, &changes, &puts);
+    return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------------------ */
+
+static void pause_ms(int64_t ms)
+{
+    struct timespec left = { ms / 1000, ms % 1000 * 1000000 };
+
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
+}
+
+/* Send until the outcome is known or the time is over. A repeat carries the same number, so it does nothing twice. */
+static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
+{
+    int64_t give_up = monotonic_ms() + q->options.io_timeout_ms, wait = 1;
+
+    for (;;) {
+        memset(error, 0, sizeof *error);
+        x->failure = 0;
+        x->guilty_change = x->guilty_put = -1;
+        x->unit = x->want_unit = JOBQ_FAILED;
+        q->backend->exchange(q->store, x, arena, error);
+        if (x->unit != JOBQ_UNKNOWN && !(x->unit == JOBQ_OK && x->want_unit == JOBQ_UNKNOWN))
+            return;
+        if (monotonic_ms() + wait > give_up)
+            return;
+        pause_ms(wait);
+        wait = wait < 500 ? wait * 2 : 500;
+    }
+}
+
+/* First act after a claim was given up: what it may hold under its random bytes goes back at no cost. */
+static void release_lost(struct jobq *q, struct jobq_arena *arena)
+{
+    struct jobq_beat beat = { .flags = JOBQ_BEAT_RELEASE | JOBQ_BEAT_MINT };
+    struct jobq_exchange x = { .size = sizeof x, .beats = &beat, .beat_count = 1 };
+    struct jobq_error error;
+
+    memcpy(beat.token.bytes, q->lost_mint, sizeof q->lost_mint);
+    memcpy(x.client, q->client, sizeof x.client);
+    x.number = ++q->number;
+    send_known(q, &x, arena, &error);
+    if (x.unit == JOBQ_OK)
+        q->lost_claim = false;
+}
+
+static size_t count_ended(const struct jobq_exchange *x)
+{
+    size_t ended = 0;
+
+    for (size_t i = 0; i < x->change_count; i++)
+        ended += change_ends(&x->changes[i]);
+    return ended;
+}
+
+static int batch_send(struct jobq *q, struct batch *b)
+{
+    struct jobq_exchange *x = &b->x;
+
+    x->size = sizeof *x;
+    memcpy(x->client, q->client, sizeof x->client);
+    if (q->lost_claim)
+        release_lost(q, b->arena);
+    if (b->want_owner) {
+        x->want = &b->want;
+        if (random_bytes(b->want.mint, sizeof b->want.mint) != 0)
+            return jobq_error_set(&b->error, x->unit = JOBQ_FAILED, NULL, "no random bytes from the system");
+    }
+    policy_trim(count_ended(x), &x->trim);
+    x->number = ++q->number;
+    send_known(q, x, b->arena, &b->error);
+    if (b->want_owner && (x->unit == JOBQ_UNKNOWN || x->want_unit == JOBQ_UNKNOWN)) {
+        q->lost_claim = true;
+        memcpy(q->lost_mint, b->want.mint, sizeof q->lost_mint);
+    }
+    return x->unit;
+}
+
+/* ---- after a refusal: smaller exchanges ----------------------------------------------------------------------------------- */
+
+static void batch_run(struct jobq *q, struct batch *b);
+
+/* A part of a call as a call of its own, on the stack of the leader. */
+static void run_part(struct jobq *q, struct call *whole, struct call *part, struct jobq_arena *arena)
+{
+    struct batch b = { .first = part, .calls = 1, .beats = part->beat_count, .changes = part->change_count,
+                       .puts = part->put_count, .arena = arena };
+
+    b.x.worker = part->worker;
+    want_add(&b, part);
+    if (batch_gather(&b) == 0)
+        batch_send(q, &b);
+    if (b.x.now_ms)
+        whole->now_ms = b.x.now_ms;
+    whole->next_due_ms = b.x.next_due_ms;
+    if (b.x.unit != JOBQ_OK && whole->unit != JOBQ_UNKNOWN) {
+        whole->error = b.error;
+        if (b.x.unit == JOBQ_UNKNOWN)
+            whole->unit = JOBQ_UNKNOWN;
+    }
+    if (b.x.unit != JOBQ_OK)
+        for (size_t i = 0; i < part->change_count; i++)
+            part->changes[i].verdict = b.x.unit;
+    if (b.x.unit != JOBQ_OK)
+        for (size_t i = 0; i < part->put_count; i++)
+            part->puts[i].verdict = b.x.unit;
+}
+
+/* Change i and the puts that hang on it. Puts of one change stand together (the core writes them so). */
+static void run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_arena *arena)
+{
+    struct call part = { .changes = &whole->changes[i], .change_count = 1 };
+    size_t first = 0;
+
+    while (first < whole->put_count && whole->puts[first].only_if != (int32_t)i)
+        first++;
+    while (first + part.put_count < whole->put_count && whole->puts[first + part.put_count].only_if == (int32_t)i)
+        whole->puts[first + part.put_count++].only_if = 0;
+    part.puts = part.put_count ? &whole->puts[first] : NULL;
+    run_part(q, whole, &part, arena);
+    for (size_t k = 0; k < part.put_count; k++)
+        part.puts[k].only_if = (int32_t)i;
+}
+
+/* Heartbeats alone, then each change with its puts, then each other put. The want waits for the next turn. */
+static void run_separately(struct jobq *q, struct call *call, struct jobq_arena *arena)
+{
+    call->unit = JOBQ_OK;
+    call->want_unit = JOBQ_SKIPPED;
+    if (call->beat_count || call->worker) {
+        struct call part = { .beats = call->beats, .beat_count = call->beat_count, .worker = call->worker };
+        run_part(q, call, &part, arena);
+    }
+    for (size_t i = 0; i < call->change_count; i++)
+        run_change(q, call, i, arena);
+    for (size_t i = 0; i < call->put_count; i++)
+        if (call->puts[i].only_if < 0) {
+            struct call part = { .puts = &call->puts[i], .put_count = 1 };
+            run_part(q, call, &part, arena);
+        }
+}
+
+static bool worth_splitting(const struct batch *b)
+{
+    return b->x.unit == JOBQ_FAILED &&
+           (b->x.failure == JOBQ_FAILURE_FULL || b->x.failure == JOBQ_FAILURE_REFUSED);
+}
+
+/* ---- one exchange from gathering to dealing out ----------------------------------------------------------------------------- */
+
+static void call_fail_items(struct call *call, int status)
+{
+    for (size_t i = 0; i < call->change_count; i++)
+        call->changes[i].verdict = status;
+    for (size_t i = 0; i < call->put_count; i++)
+        call->puts[i].verdict = status;
+}
+
+static void batch_answer(struct batch *b)
+{
+    if (b->calls > 1)
+        each_call(b, scatter_call);
+    if (b->want_owner)
+        want_deal(b);
+    for (struct call *call = b->first; call; call = call->next) {
+        call->unit = b->x.unit;
+        call->want_unit = b->x.want_unit;
+        call->now_ms = b->x.now_ms;
+        call->next_due_ms = b->x.next_due_ms;
+        call->error = b->error;
+        if (b->x.unit != JOBQ_OK)
+            call_fail_items(call, b->x.unit);
+    }
+}
+
+/* Each call of a refused batch on its own, so that only the guilty one gets the error. */
+static void batch_split(struct jobq *q, struct batch *b)
+{
+    for (struct call *call = b->first, *next; call; call = next) {
+        struct batch one = { .first = call, .calls = 1, .beats = call->beat_count, .changes = call->change_count,
+                             .puts = call->put_count, .arena = b->arena };
+        next = call->next;
+        call->next = NULL;
+        one.x.worker = call->worker;
+        want_add(&one, call);
+        batch_run(q, &one);
+        call->next = next;
+    }
+}
+
+static void batch_run(struct jobq *q, struct batch *b)
+{
+    if (batch_gather(b) != 0)
+        b->x.unit = jobq_error_set(&b->error, JOBQ_FAILED, NULL, "out of memory for an exchange");
+    else
+        batch_send(q, b);
+    if (worth_splitting(b) && b->calls > 1)
+        batch_split(q, b);
+    else if (worth_splitting(b) && b->first->separable)
+        run_separately(q, b->first, b->arena);
+    else
+        batch_answer(b);
+}
+
+/* Hand the arena to the calls and let the callers go. Lock held. */
+static void batch_finish(struct batch *b)
+{
+    struct shared_answer *shared = calloc(1, sizeof *shared);
+
+    if (shared)
+        *shared = (struct shared_answer){ b->arena, (int)b->calls };
+    for (struct call *call = b->first, *next; call; call = next) {
+        next = call->next;
+        call->next = NULL;
+        call->shared = shared;
+        call->answer = b->arena;
+        call->stage = STAGE_DONE;
+        pthread_cond_signal(&call->wake);
+        call_unref(call);
+    }
+    /* Without the few bytes of bookkeeping the answer is kept until the process ends rather than freed too early. */
+}
+
+static bool made_work(const struct batch *b)
+{
+    for (const struct call *call = b->first; call; call = call->next) {
+        if (call->unit != JOBQ_OK)
+            continue;
+        if (call->put_count)
+            return true;
+        for (size_t i = 0; i < call->change_count; i++)
+            if (call->changes[i].verdict == JOBQ_OK && (change_ends(&call->changes[i]) ||
+                call->changes[i].state == JOBQ_ROW_WAITING || call->changes[i].by != JOBQ_BY_TOKEN))
+                return true;
+    }
+    return false;
+}
+
+/* Lead one exchange. Lock held on entry and return. */
+static void lead(struct jobq *q)
+{
+    struct batch b = { .calls = 0 };
+
+    q->busy = true;
+    batch_take(q, &b);
+    pthread_mutex_unlock(&q->lock);
+    b.arena = jobq_arena_create();
+    if (b.arena) {
+        batch_run(q, &b);
+    } else {
+        b.x.unit = jobq_error_set(&b.error, JOBQ_FAILED, NULL, "out of memory for an exchange");
+        batch_answer(&b);
+    }
+    pthread_mutex_lock(&q->lock);
+    if (made_work(&b))
+        handle_poke(q);
+    batch_finish(&b);
+    handle_free_store(q);
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------------------------------ */
+
+static void enqueue_call(struct jobq *q, struct call *call)
+{
+    call->next = NULL;
+    call->stage = STAGE_QUEUED;
+    if (q->last)
+        q->last->next = call;
+    else
+        q->first = call;
+    q->last = call;
+}
+
+static void unlink_call(struct jobq *q, struct call *call)
+{
+    struct call *before = NULL;
+
+    for (struct call *at = q->first; at != call; at = at->next)
+        before = at;
+    if (before)
+        before->next = call->next;
+    else
+        q->first = call->next;
+    if (q->last == call)
+        q->last = before;
+}
+
+/* Wait for the exchange or for the lead. False when the time is over. Lock held. */
+static bool wait_turn(struct jobq *q, struct call *call, const struct timespec *until)
+{
+    if (call->lends && call->stage == STAGE_SENT)
+        return pthread_cond_wait(&call->wake, &q->lock) == 0;
+    return pthread_cond_timedwait(&call->wake, &q->lock, until) != ETIMEDOUT;
+}
+
+/* Returns true when the call is done, false when its caller leaves. Lock held. */
+static bool join_or_lead(struct jobq *q, struct call *call, const struct timespec *until)
+{
+    while (call->stage != STAGE_DONE) {
+        if (!q->busy && call->stage == STAGE_QUEUED) {
+            lead(q);
+            continue;
+        }
+        if (wait_turn(q, call, until) || call->stage == STAGE_DONE || (call->lends && call->stage == STAGE_SENT))
+            continue;
+        return false;
+    }
+    return true;
+}
+
+static struct timespec until_of(int64_t ms)
+{
+    int64_t at = monotonic_ms() + ms;
+
+    return (struct timespec){ at / 1000, at % 1000 * 1000000 };
+}
+
+int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
+{
+    int rc = handle_check(q);
+
+    if (rc != JOBQ_OK)
+        return call->unit = rc;
+    struct timespec until = until_of(deadline_ms > 0 ? deadline_ms : q->options.call_timeout_ms);
+    call->bytes = call_bytes(call);
+    pthread_mutex_lock(&q->lock);
+    enqueue_call(q, call);
+    bool done = join_or_lead(q, call, &until);
+    bool sent = call->stage == STAGE_SENT;
+    if (!done && !sent) {
+        unlink_call(q, call);
+        if (q->first && !q->busy)
+            pthread_cond_signal(&q->first->wake);
+    }
+    pthread_mutex_unlock(&q->lock);
+    if (!done && sent)
+        return fail_with(JOBQ_UNKNOWN, NULL, "no answer within the call's time; it may still take effect");
+    if (!done)
+        return call->unit = fail_with(JOBQ_FAILED, NULL, "the store was busy for the call's whole time");
+    if (call->unit != JOBQ_OK) {
+        call->error.status = call->unit;
+        fail_copy(&call->error);
+    }
+    return call->unit;
+}
