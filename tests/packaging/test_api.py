@@ -18,7 +18,8 @@ import sys
 
 from kit import Tap, run
 
-DECLARATION = re.compile(r'^JOBQ_API\s+([^;]*?)\b(jobq_\w+)\s*\(([^;]*)\)[^;()]*(?:\([^;]*\))*\s*;', re.M | re.S)
+DECLARATION = re.compile(r'^JOBQ_API\s+([^;()]*?)\b(jobq_\w+)\s*\(((?:[^;()]|\([^;()]*\))*)\)'
+                         r'(?:\s*__attribute__\s*\(\([^;]*?\)\))?\s*;', re.M)
 COMMENT = re.compile(r'/\*((?:(?!\*/).)*)\*/\s*\Z', re.S)
 OWNERSHIP = re.compile(r'\b(own|owned|owns|lent|lends|static text|free|frees|freed|memory|arena|lives?)\b', re.I)
 UNITS = re.compile(r'\b(ms|milliseconds?|instants?|fence|clock|bytes?)\b', re.I)
