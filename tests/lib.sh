@@ -13,7 +13,7 @@
 #   talking      say, warn, die, step, minutes
 #   leaving      at_exit, spawn, stop_pid, alive, wait_until
 #   installing   need, need_build, need_tests, need_service, need_media, need_redis, need_postgres,
-#                install_missing
+#                install_missing, know_packages
 #   servers      private_dir, start_redis, start_postgres
 
 : "${ROOT:?set ROOT to the top of the checkout before sourcing tests/lib.sh}"
@@ -435,6 +435,20 @@ apt does not have all of them. Needed:  $_line"
     rm -f "$_apt_log"
     say "  installed in $(minutes $(($(now_s) - _began)))"
     _check_again
+}
+
+# know_packages PACKAGE...: makes apt know them, for scripts that take a file out of a package without
+# installing it. Fetches the package lists only when apt has never heard of one of them; does nothing without apt.
+know_packages() {
+    command -v apt-cache >/dev/null 2>&1 || return 0
+    for _package in "$@"; do
+        if [ -z "$(apt-cache show "$_package" 2>/dev/null)" ]; then
+            _root_prefix=$(_as_root_prefix) || die 3 'apt has no package lists. Please run as root:  apt-get update'
+            say 'fetching the package lists (about 16 MB) ...'
+            _apt -qq update || die 3 'apt-get update failed'
+            return 0
+        fi
+    done
 }
 
 _check_again() {
