@@ -288,6 +288,8 @@ int check_filter(const struct jobq_filter *filter)
     if (rc == JOBQ_OK)
         rc = check_range("states", filter->states, 0, (1 << JOBQ_STATE_COUNT) - 2);
     if (rc == JOBQ_OK)
+        rc = filter->states & 1u ? fail_with(JOBQ_INVALID, "states", "states: bit 0 stands for no state") : rc;
+    if (rc == JOBQ_OK)
         rc = check_range("older_ms", filter->older_ms, 0, MAX_MS);
     if (rc == JOBQ_OK)
         rc = check_range("limit", (int64_t)filter->limit, 0, EXCHANGE_ITEMS);
