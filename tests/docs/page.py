@@ -34,6 +34,10 @@ class Tap:
         """The list of problems is empty."""
         self.ok(not problems, name, '\n'.join(problems))
 
+    def skip(self, name, why):
+        self.count += 1
+        print('ok %d - %s # SKIP %s' % (self.count, name, why))
+
     def status(self):
         return 1 if self.failed else 0
 
@@ -54,13 +58,3 @@ def documents():
 def blocks(text, language):
     """The fenced blocks of a Markdown text that are marked with this language."""
     return re.findall(r'^```%s\n(.*?)^```$' % re.escape(language), text, re.M | re.S)
-
-
-def examples(roff):
-    """The .EX blocks of a manual page, as the reader sees them."""
-    found = []
-    for block in re.findall(r'^\.EX\n(.*?)^\.EE$', roff, re.M | re.S):
-        lines = [line for line in block.splitlines() if not line.startswith(('.', '\''))]
-        text = '\n'.join(re.sub(r'^\\&', '', line) for line in lines)
-        found.append(text.replace('\\-', '-').replace('\\&', '').replace('\\e', '\\').replace('\\(aq', '\'') + '\n')
-    return found
