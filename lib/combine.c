@@ -347,8 +347,10 @@ static void run_part(struct jobq *q, struct call *whole, struct call *part, stru
             whole->unit = JOBQ_UNKNOWN;
     }
     if (b.x.unit != JOBQ_OK)
-        for (size_t i = 0; i < part->change_count; i++)
+        for (size_t i = 0; i < part->change_count; i++) {
             part->changes[i].verdict = b.x.unit;
+            part->changes[i].stale = b.x.failure;
+        }
     if (b.x.unit != JOBQ_OK)
         for (size_t i = 0; i < part->put_count; i++)
             part->puts[i].verdict = b.x.unit;
@@ -451,7 +453,7 @@ static void batch_run(struct jobq *q, struct batch *b)
 }
 
 /* Hand the arena to the calls and let the callers go. Lock held. */
-static void batch_finish(struct batch *b)
+static void batch_finish(struct batch *b, bool poked)
 {
     struct shared_answer *shared = calloc(1, sizeof *shared);
 
@@ -462,6 +464,7 @@ static void batch_finish(struct batch *b)
         call->next = NULL;
         call->shared = shared;
         call->answer = b->arena;
+        call->poked = poked;
         call->stage = STAGE_DONE;
         pthread_cond_signal(&call->wake);
         call_unref(call);
@@ -500,9 +503,10 @@ static void lead(struct jobq *q)
         batch_answer(&b);
     }
     pthread_mutex_lock(&q->lock);
-    if (made_work(&b))
+    bool poke = made_work(&b);
+    if (poke)
         handle_poke(q);
-    batch_finish(&b);
+    batch_finish(&b, poke);
     handle_free_store(q);
 }
 

@@ -164,10 +164,12 @@ struct call {
     struct jobq_worker_record *worker;
     bool lends;     /* the items point at memory of the caller: never left before the exchange is over */
     bool separable; /* the items are independent: after a FAILED exchange they are sent one by one (a change with the
-                       puts that hang on it) and each has its own verdict, JOBQ_FAILED included */
+                       puts that hang on it) and each has its own verdict, JOBQ_FAILED included; `stale` of a change
+                       that failed is then its enum jobq_failure_class */
     /* answer; rows live in `answer` until call_unref */
     int unit, want_unit;
     int64_t now_ms, next_due_ms;
+    bool poked; /* the exchange made work, so everybody who wants to hear of it was poked, once */
     struct jobq_error error; /* when unit is not OK */
     struct jobq_arena *answer;
     struct jobq_arena *arena; /* the call's own memory, for copies of input */

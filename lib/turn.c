@@ -1,0 +1,822 @@
+/* SPDX-License-Identifier: MIT */
+/* One turn of a worker: everything that is due goes into one exchange, and the answer is dealt out. */
+#include "worker.h"
+
+#include <string.h>
+
+enum use { USE_JUDGE, USE_OUTCOME, USE_EARLY, USE_PROGRESS };
+
+/* What change i of the call is about. */
+struct slot {
+    enum use use;
+    struct jobq_ctx *job; /* NULL: a judgement */
+};
+
+struct turn {
+    struct jobq_worker *w;
+    struct answer *answer;
+    struct call *call;
+    struct claim **beaten; /* by beat */
+    size_t *expected;      /* by beat: rows that it should find */
+    struct slot *slots;    /* by change */
+    size_t items, bytes;   /* room that is left */
+    size_t handing;        /* jobs that are free if the store takes this */
+    size_t judged;         /* rows of w->judge that are in */
+    bool leaving;
+    bool failed_item;
+    struct jobq_want want;
+    struct jobq_worker_record record;
+    int64_t sent_ms;
+};
+
+/* ---- heartbeats ------------------------------------------------------------------------------------------------------- */
+
+static bool beat_is_due(const struct turn *t, const struct claim *claim)
+{
+    /* What is nearly due rides along. */
+    return (t->w->beats_alone || claim->beat_ms <= t->sent_ms + t->w->lease_ms / 12) && claim_expected(claim) > 0;
+}
+
+static int add_beats(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct call *call = t->call;
+    size_t count = 0;
+
+    if (w->phase == PHASE_LATE)
+        return 0;
+    for (struct claim *claim = w->claims; claim; claim = claim->next)
+        count += beat_is_due(t, claim);
+    if (count > t->items)
+        count = t->items;
+    if (count == 0)
+        return 0;
+    call->beats = jobq_arena_alloc(call->arena, count * sizeof *call->beats);
+    t->beaten = jobq_arena_alloc(call->arena, count * sizeof *t->beaten);
+    t->expected = jobq_arena_alloc(call->arena, count * sizeof *t->expected);
+    if (!call->beats || !t->beaten || !t->expected)
+        return -1;
+    for (struct claim *claim = w->claims; claim && call->beat_count < count; claim = claim->next)
+        if (beat_is_due(t, claim)) {
+            call->beats[call->beat_count] =
+                (struct jobq_beat){ .token = claim->token, .lease_ms = w->lease_ms, .held = SIZE_MAX };
+            t->expected[call->beat_count] = claim_expected(claim);
+            t->beaten[call->beat_count++] = claim;
+        }
+    t->items -= count;
+    return 0;
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------------------------ */
+
+static size_t list_length(const struct jobq_ctx *list)
+{
+    size_t length = 0;
+
+    for (; list; list = list->next)
+        length++;
+    return length;
+}
+
+static bool progress_waits(struct jobq_worker *w)
+{
+    bool waits;
+
+    pthread_mutex_lock(&w->pool.lock);
+    waits = w->pool.progress_new;
+    pthread_mutex_unlock(&w->pool.lock);
+    return waits;
+}
+
+static int reserve_changes(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct call *call = t->call;
+    size_t changes = judge_count(w->judge.rows, w->judge.count) + list_length(w->handin) + list_length(w->early) +
+                     (progress_waits(w) ? w->held : 0);
+    size_t puts = 0;
+
+    for (const struct jobq_ctx *job = w->handin; job; job = job->next)
+        puts += job->put_count;
+    changes = changes < EXCHANGE_ITEMS ? changes : EXCHANGE_ITEMS;
+    puts = puts < EXCHANGE_ITEMS ? puts : EXCHANGE_ITEMS;
+    call->changes = jobq_arena_alloc(call->arena, changes * sizeof *call->changes + 1);
+    t->slots = jobq_arena_alloc(call->arena, changes * sizeof *t->slots + 1);
+    call->puts = jobq_arena_alloc(call->arena, puts * sizeof *call->puts + 1);
+    return call->changes && t->slots && call->puts ? 0 : -1;
+}
+
+static struct jobq_change *new_change(struct turn *t, enum use use, struct jobq_ctx *job)
+{
+    t->slots[t->call->change_count] = (struct slot){ use, job };
+    t->items--;
+    return &t->call->changes[t->call->change_count++];
+}
+
+/* As many overdue rows as fit; each is judged as a whole. */
+static void add_judgements(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    for (; t->judged < w->judge.count; t->judged++) {
+        const struct jobq_row *row = &w->judge.rows[t->judged];
+        size_t count = judge_count(row, 1);
+        if (count > t->items)
+            return;
+        judge_rows(row, 1, &t->call->changes[t->call->change_count]);
+        for (size_t i = 0; i < count; i++)
+            (void)new_change(t, USE_JUDGE, NULL);
+    }
+}
+
+static struct jobq_bytes text_bytes(const char *text)
+{
+    return (struct jobq_bytes){ text, strlen(text) };
+}
+
+static void say(const struct jobq_ctx *job, struct verdict_said *said)
+{
+    const char *wrong = NULL;
+
+    *said = (struct verdict_said){ job->outcome, job->result, job->error, job->has_delay, job->delay_ms };
+    if (job->refused) {
+        *said = (struct verdict_said){ .outcome = JOBQ_GIVE_UP, .error = text_bytes("result could not be stored") };
+        return;
+    }
+    if (job->outcome != JOBQ_PARK)
+        return;
+    if (!job->row.has_callback && !job->row.resumed)
+        wrong = "parked without a callback token";
+    else if (!job->has_delay || job->delay_ms == 0)
+        wrong = "parked without a deadline";
+    if (wrong)
+        *said = (struct verdict_said){ .outcome = JOBQ_RETRY, .error = text_bytes(wrong) };
+}
+
+static bool fits(const struct turn *t, size_t items, size_t bytes)
+{
+    /* What is too large for any exchange in company goes alone. */
+    return items <= t->items && (bytes <= t->bytes || t->bytes == EXCHANGE_BYTES);
+}
+
+static void take_room(struct turn *t, size_t bytes)
+{
+    t->bytes -= bytes < t->bytes ? bytes : t->bytes;
+}
+
+static void add_follow_ups(struct turn *t, const struct jobq_ctx *job, size_t change)
+{
+    for (size_t i = 0; i < job->put_count; i++) {
+        struct jobq_put *put = &t->call->puts[t->call->put_count++];
+        *put = job->puts[i];
+        put->only_if = (int32_t)change;
+    }
+    t->items -= job->put_count;
+}
+
+static void add_outcome(struct turn *t, struct jobq_ctx *job)
+{
+    struct verdict_said said;
+
+    say(job, &said);
+    bool follow = said.outcome == JOBQ_DONE;
+    size_t items = 1 + (follow ? job->put_count : 0);
+    size_t bytes = said.result.size + said.error.size + (follow ? job->put_bytes : 0);
+    if (!fits(t, items, bytes))
+        return;
+    struct jobq_change *change = new_change(t, USE_OUTCOME, job);
+    policy_outcome(&job->row, &said, random_dice(), change);
+    if (job->refused)
+        change->error_kind = JOBQ_ERROR_RESULT;
+    else if (job->progress_new) { /* nobody is inside any more, so its last progress can be lent */
+        change->set |= JOBQ_SET_PROGRESS;
+        change->progress = (struct jobq_bytes){ job->progress, job->progress_bytes };
+    }
+    if (follow)
+        add_follow_ups(t, job, t->call->change_count - 1);
+    take_room(t, bytes);
+    t->handing++;
+}
+
+static void add_early(struct turn *t, struct jobq_ctx *job)
+{
+    if (fits(t, 1, 0))
+        policy_complete(&job->row.id, &job->row.token, (struct jobq_bytes){ NULL, 0 }, true,
+                        new_change(t, USE_EARLY, job));
+}
+
+/* Lock of the pool held. */
+static int add_progress(struct turn *t, struct jobq_ctx *job)
+{
+    struct jobq_change change = { .id = job->row.id, .by = JOBQ_BY_TOKEN, .token = job->row.token,
+                                  .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_PROGRESS };
+
+    if (!job->progress_new || job->lost || job->acked || job->stage != JOB_RUNNING ||
+        !fits(t, 1, job->progress_bytes))
+        return 0;
+    if (jobq_arena_bytes(t->call->arena, job->progress, job->progress_bytes, &change.progress) != 0)
+        return -1;
+    job->progress_new = false;
+    *new_change(t, USE_PROGRESS, job) = change;
+    take_room(t, job->progress_bytes);
+    return 0;
+}
+
+static int add_all_progress(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    int rc = 0;
+
+    pthread_mutex_lock(&w->pool.lock);
+    for (struct claim *claim = w->pool.progress_new ? w->claims : NULL; claim; claim = claim->next)
+        for (size_t i = 0; i < claim->count && rc == 0; i++)
+            if (!claim->jobs[i].over)
+                rc = add_progress(t, &claim->jobs[i]);
+    w->pool.progress_new = false;
+    pthread_mutex_unlock(&w->pool.lock);
+    w->progress_at_ms = NEVER;
+    w->progress_sent_ms = t->sent_ms;
+    return rc;
+}
+
+static int add_changes(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    if (reserve_changes(t) != 0)
+        return -1;
+    add_judgements(t);
+    for (struct jobq_ctx *job = w->handin; job; job = job->next)
+        add_outcome(t, job);
+    for (struct jobq_ctx *job = w->early; job; job = job->next)
+        add_early(t, job);
+    return add_all_progress(t);
+}
+
+/* ---- the want ------------------------------------------------------------------------------------------------------------- */
+
+size_t worker_free(const struct jobq_worker *w, size_t handing)
+{
+    size_t held = w->held - handing;
+
+    return held < w->capacity ? w->capacity - held : 0;
+}
+
+static bool in_window(const struct jobq_worker *w, int64_t now)
+{
+    int64_t opens = jobq_add_ms(w->alone_asked_ms, w->lease_ms);
+
+    return now >= opens && now < jobq_add_ms(opens, w->lease_ms / 10);
+}
+
+/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back for at most a tenth of
+ * one; with short jobs that is the moment until those in hand are done. */
+bool worker_holds_back(const struct jobq_worker *w, int64_t now)
+{
+    return w->held > 0 && in_window(w, now);
+}
+
+static int choose_mode(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    int64_t now = t->sent_ms;
+    bool idle = w->held == t->handing;
+    bool due = worker_free(w, t->handing) > 0 && (now >= w->ask_at_ms || t->handing > 0);
+
+    if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)
+        return 0;
+    if (now >= w->sweep_at_ms && t->judged == w->judge.count && !(due && w->last_mode == JOBQ_WANT_OVERDUE))
+        return JOBQ_WANT_OVERDUE;
+    if (w->alone)
+        return 0;
+    if (idle && (now >= w->alone_at_ms || in_window(w, now)))
+        return JOBQ_WANT_ALONE;
+    if (in_window(w, now) || !due)
+        return 0;
+    return JOBQ_WANT_DUE;
+}
+
+static void order_queues(struct jobq_worker *w)
+{
+    size_t order[QUEUES_MAX];
+
+    if (!w->weights) {
+        memcpy(w->want_queues, w->queue_bytes, w->queue_count * sizeof *w->want_queues);
+        return;
+    }
+    queue_order(w->weights, w->credits, w->queue_count, order);
+    for (size_t i = 0; i < w->queue_count; i++)
+        w->want_queues[i] = w->queue_bytes[order[i]];
+}
+
+/* Whom the row has beside it. A row claimed as the only one may get company while it runs, and must not die for that
+ * neighbour's deed; so only a row taken to run alone counts as alone. */
+static size_t company(const struct turn *t, int mode)
+{
+    size_t held = t->w->held - t->handing;
+
+    return mode == JOBQ_WANT_ALONE ? held : held + 1;
+}
+
+static int add_want(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    int mode = choose_mode(t);
+    size_t limit = worker_free(w, t->handing);
+
+    if (mode == 0)
+        return 0;
+    if (mode == JOBQ_WANT_OVERDUE)
+        limit = SWEEP_ROWS;
+    else if (mode == JOBQ_WANT_ALONE)
+        limit = 1;
+    else if (limit > EXCHANGE_ITEMS)
+        limit = EXCHANGE_ITEMS;
+    if (mode == JOBQ_WANT_DUE)
+        order_queues(w);
+    t->want = (struct jobq_want){
+        .mode = mode,
+        .queues = w->want_queues,
+        .queue_count = w->queue_count,
+        .kinds = w->kind_bytes,
+        .kind_count = w->kind_count,
+        .limit = limit,
+        .bytes = EXCHANGE_BYTES,
+        .lease_ms = w->lease_ms,
+        .others = company(t, mode),
+        .worker = text_bytes(w->name),
+    };
+    t->call->want = &t->want;
+    return mode == JOBQ_WANT_OVERDUE ? 0 : claim_reserve(w, limit);
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------------------------- */
+
+/* The worker's record rides with heartbeats, sweeps, at the start and at the end. */
+static void add_record(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    if (!w->record_new && !t->leaving && t->call->beat_count == 0 && t->want.mode != JOBQ_WANT_OVERDUE)
+        return;
+    t->record = (struct jobq_worker_record){
+        .name = text_bytes(w->name),
+        .host = text_bytes(w->host),
+        .queues = text_bytes(w->queue_list),
+        .kinds = text_bytes(w->kind_list),
+        .pid = w->q->pid,
+        .started_at_ms = w->started_at_ms,
+        .lease_ms = w->lease_ms,
+        .capacity = (int32_t)w->thread_count,
+        .running = (int32_t)pool_running(w),
+        .leaving = t->leaving,
+    };
+    memcpy(t->record.nonce, w->nonce, sizeof t->record.nonce);
+    t->call->worker = &t->record;
+}
+
+static int fill(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    t->items = EXCHANGE_ITEMS;
+    t->bytes = EXCHANGE_BYTES;
+    t->leaving = w->phase >= PHASE_STOPPING && w->held == 0 && w->judge.count == 0;
+    t->call->lends = t->call->separable = true;
+    if (add_beats(t) != 0)
+        return -1;
+    if (t->call->beat_count == 0)
+        w->beats_alone = false;
+    if (!w->beats_alone && add_changes(t) != 0)
+        return -1;
+    if (add_want(t) != 0)
+        return -1;
+    add_record(t);
+    return 0;
+}
+
+/* ---- the answer: beats and changes -------------------------------------------------------------------------------------- */
+
+static void read_beats(struct turn *t)
+{
+    struct call *call = t->call;
+
+    for (size_t i = 0; i < call->beat_count; i++)
+        if (call->beats[i].held != SIZE_MAX)
+            claim_beaten(t->w, t->beaten[i], &call->beats[i], t->sent_ms, call->now_ms);
+}
+
+/* After the changes are dealt out, so that what was just settled is not taken for lost. */
+static void verify_beats(struct turn *t)
+{
+    struct call *call = t->call;
+
+    for (size_t i = 0; i < call->beat_count; i++) {
+        size_t held = call->beats[i].held;
+        if (held == SIZE_MAX || (held == t->expected[i] && !t->beaten[i]->shared))
+            continue;
+        if (held > t->expected[i])
+            t->beaten[i]->shared = true;
+        claim_verify(t->w, t->beaten[i]);
+    }
+}
+
+static void count_outcome(struct jobq_worker *w, const struct jobq_change *change)
+{
+    pthread_mutex_lock(&w->pool.lock);
+    switch (change->outcome) {
+    case JOBQ_OUTCOME_COMPLETE:
+        w->counts.completed++;
+        break;
+    case JOBQ_OUTCOME_RELEASE:
+        w->counts.released++;
+        break;
+    case JOBQ_OUTCOME_SNOOZE:
+        w->counts.snoozed++;
+        break;
+    case JOBQ_OUTCOME_PARK:
+        w->counts.parked++;
+        break;
+    default:
+        w->counts.failed++;
+    }
+    pthread_mutex_unlock(&w->pool.lock);
+}
+
+/* Compute again from the present row the next time. What does not come with it stays as it was claimed. */
+static void adopt_row(struct turn *t, struct jobq_ctx *job, const struct jobq_row *row)
+{
+    struct jobq_bytes payload = job->row.payload;
+
+    answer_drop(job->fresh);
+    job->fresh = t->answer;
+    t->answer->users++;
+    job->row = *row;
+    job->row.payload = payload;
+}
+
+/* The engine does not take what was said. Once more without it; if not even that is taken, its lease runs out. */
+static void refuse(struct jobq_worker *w, struct jobq_ctx *job)
+{
+    if (job->refused) {
+        job_lost(w, job);
+        job->over = true;
+    }
+    job->refused = true;
+}
+
+static void read_outcome(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    switch (change->verdict) {
+    case JOBQ_OK:
+    case JOBQ_ALREADY:
+        count_outcome(t->w, change);
+        job->over = true;
+        return;
+    case JOBQ_OUTDATED:
+        adopt_row(t, job, change->row);
+        return;
+    case JOBQ_FAILED:
+        if (change->stale == JOBQ_FAILURE_REFUSED)
+            refuse(t->w, job);
+        t->failed_item = true;
+        return;
+    case JOBQ_UNKNOWN:
+        t->failed_item = true;
+        return;
+    default:
+        job_lost(t->w, job);
+        job->over = true;
+    }
+}
+
+static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    switch (change->verdict) {
+    case JOBQ_OK:
+    case JOBQ_ALREADY:
+        count_outcome(t->w, change);
+        job->acked = true;
+        return;
+    case JOBQ_FAILED:
+    case JOBQ_UNKNOWN:
+        t->failed_item = true;
+        return;
+    default:
+        job_lost(t->w, job);
+        job->over = true;
+    }
+}
+
+static void read_progress(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    struct pool *pool = &t->w->pool;
+
+    if (change->verdict == JOBQ_STALE)
+        job_lost(t->w, job);
+    if (change->verdict != JOBQ_FAILED && change->verdict != JOBQ_UNKNOWN)
+        return;
+    if (change->verdict == JOBQ_FAILED && change->stale == JOBQ_FAILURE_REFUSED)
+        return; /* progress is for people: what the engine refuses is dropped */
+    pthread_mutex_lock(&pool->lock);
+    job->progress_new = pool->progress_new = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void read_change(struct turn *t, const struct slot *slot, const struct jobq_change *change)
+{
+    switch (slot->use) {
+    case USE_OUTCOME:
+        read_outcome(t, slot->job, change);
+        return;
+    case USE_EARLY:
+        read_early(t, slot->job, change);
+        return;
+    case USE_PROGRESS:
+        read_progress(t, slot->job, change);
+        return;
+    case USE_JUDGE:
+        if (change->verdict != JOBQ_OK)
+            return; /* somebody else was faster, or it is found overdue again */
+        pthread_mutex_lock(&t->w->pool.lock);
+        t->w->counts.swept++;
+        pthread_mutex_unlock(&t->w->pool.lock);
+    }
+}
+
+/* Jobs whose early ack was taken start now. */
+static void start_acked(struct jobq_worker *w)
+{
+    struct jobq_ctx *list = w->early;
+
+    w->early = NULL;
+    while (list) {
+        struct jobq_ctx *job = list;
+        list = job->next;
+        job->next = NULL;
+        if (job->over)
+            job_over(w, job);
+        else if (job->acked)
+            pool_give(w, job);
+        else
+            jobs_append(&w->early, job);
+    }
+}
+
+static void drop_judged(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    w->judge.rows += t->judged;
+    w->judge.count -= t->judged;
+    if (w->judge.count > 0 || !w->judge.answer)
+        return;
+    answer_drop(w->judge.answer);
+    w->judge.answer = NULL;
+}
+
+static void read_unit(struct turn *t)
+{
+    struct call *call = t->call;
+
+    read_beats(t);
+    for (size_t i = 0; i < call->change_count; i++)
+        read_change(t, &t->slots[i], &call->changes[i]);
+    verify_beats(t);
+    jobs_over(t->w, &t->w->handin);
+    start_acked(t->w);
+    if (call->unit == JOBQ_OK)
+        drop_judged(t);
+}
+
+/* ---- the answer: rows ------------------------------------------------------------------------------------------------------ */
+
+/* Rows that come out of a want to be judged: all of a sweep, expired ones among the due. */
+static void keep_for_judgement(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct jobq_row *rows = jobq_arena_alloc(t->call->arena, t->want.row_count * sizeof *rows + 1);
+    size_t count = 0;
+
+    /* Without memory they are found overdue again; neither if older ones still wait: those go first. */
+    if (!rows || w->judge.count > 0)
+        return;
+    for (size_t i = 0; i < t->want.row_count; i++)
+        if (row_is_judged(&t->want.rows[i]))
+            rows[count++] = t->want.rows[i];
+    if (count == 0)
+        return;
+    w->judge.answer = t->answer;
+    t->answer->users++;
+    w->judge.rows = rows;
+    w->judge.count = count;
+}
+
+/* The next time at which something may be due, but not later than the worker looks anyway. */
+static int64_t idle_until(const struct turn *t, int64_t now)
+{
+    int64_t wait = t->w->poll_ms, due = t->call->next_due_ms;
+
+    if (due != INT64_MAX && due - t->call->now_ms < wait)
+        wait = due - t->call->now_ms;
+    return jobq_add_ms(now, wait > 1 ? wait : 1);
+}
+
+static void after_due(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+    int64_t gap = w->lease_ms / 30 < 1000 ? w->lease_ms / 30 : 1000;
+
+    if (t->want.more || t->want.row_count == t->want.limit) {
+        w->ask_at_ms = 0;
+        return;
+    }
+    w->ask_at_ms = idle_until(t, now);
+    w->empty_due = empty;
+    if (empty && w->held == 0) {
+        int64_t soonest = w->alone_asked_once ? jobq_add_ms(w->alone_asked_ms, gap) : now;
+        w->alone_at_ms = soonest > now ? soonest : now;
+    }
+}
+
+static void after_alone(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+
+    w->alone_asked_once = true;
+    w->alone_asked_ms = now;
+    w->alone_at_ms = NEVER;
+    w->empty_alone = empty && !t->want.more;
+    if (!empty)
+        w->ask_at_ms = 0;
+}
+
+static void after_sweep(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+    int64_t every = w->lease_ms / 3 < SWEEP_MOST_MS ? w->lease_ms / 3 : SWEEP_MOST_MS;
+
+    w->empty_sweep = empty;
+    if (t->want.more || t->want.row_count == t->want.limit)
+        w->sweep_at_ms = now;
+    else
+        w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
+}
+
+static void read_want(struct turn *t, int64_t now)
+{
+    struct jobq_worker *w = t->w;
+    bool empty = t->want.row_count == 0;
+    size_t taken = 0;
+
+    w->last_mode = t->want.mode;
+    if (!empty)
+        w->empty_due = w->empty_alone = w->empty_sweep = false;
+    if (t->want.mode != JOBQ_WANT_OVERDUE)
+        taken = claim_take(w, t->answer, &t->want, t->sent_ms);
+    keep_for_judgement(t);
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.claimed += taken;
+    pthread_mutex_unlock(&w->pool.lock);
+    if (t->want.mode == JOBQ_WANT_DUE)
+        after_due(t, now, empty);
+    else if (t->want.mode == JOBQ_WANT_ALONE)
+        after_alone(t, now, empty);
+    else
+        after_sweep(t, now, empty);
+}
+
+/* ---- trouble --------------------------------------------------------------------------------------------------------------- */
+
+static int64_t back_off(struct jobq_worker *w)
+{
+    int64_t most = w->lease_ms / 3 < RETRY_MOST_MS ? w->lease_ms / 3 : RETRY_MOST_MS;
+    int64_t wait = w->troubles < 6 ? INT64_C(100) << w->troubles : most;
+
+    if (wait > most)
+        wait = most;
+    w->troubles++;
+    return wait / 2 + (int64_t)(random_dice() % (uint32_t)(wait / 2 + 1));
+}
+
+/* Grace is over and the store does not answer: what cannot be handed in is left to its lease. */
+static void abandon(struct jobq_worker *w)
+{
+    for (struct jobq_ctx *job = w->handin; job; job = job->next) {
+        job->over = true;
+        w->abandoned++;
+    }
+    jobs_over(w, &w->handin);
+    answer_drop(w->judge.answer); /* overdue again when our lease of them passes */
+    w->judge.answer = NULL;
+    w->judge.count = 0;
+}
+
+static void progress_again(struct turn *t)
+{
+    struct pool *pool = &t->w->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < t->call->change_count; i++)
+        if (t->slots[i].use == USE_PROGRESS)
+            t->slots[i].job->progress_new = pool->progress_new = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void unit_failed(struct jobq_worker *w, int64_t now)
+{
+    w->beats_alone = w->phase != PHASE_LATE && w->held > 0;
+    w->retry_at_ms = jobq_add_ms(now, back_off(w));
+    if (w->phase == PHASE_LATE)
+        abandon(w);
+}
+
+/* Who waited long for the store beats first, and lets a while pass before judging others: they may have waited too. */
+static void after_wait(struct jobq_worker *w, int64_t sent_ms, int64_t now)
+{
+    int64_t third = w->lease_ms / 3;
+
+    if (now - sent_ms <= third)
+        return;
+    for (struct claim *claim = w->claims; claim; claim = claim->next)
+        claim->beat_ms = now;
+    if (w->sweep_at_ms < jobq_add_ms(now, third))
+        w->sweep_at_ms = jobq_add_ms(now, third);
+}
+
+/* ---- one turn --------------------------------------------------------------------------------------------------------------- */
+
+static void read_answer(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct call *call = t->call;
+    int64_t now = worker_now(w);
+
+    /* FAILED as a whole may mean that it was never sent; then the items have no verdicts. */
+    if (call->unit == JOBQ_FAILED) {
+        progress_again(t);
+        unit_failed(w, now);
+        return;
+    }
+    read_unit(t);
+    if (call->unit != JOBQ_OK || t->failed_item) {
+        unit_failed(w, now);
+        return;
+    }
+    w->troubles = 0;
+    w->beats_alone = false;
+    w->retry_at_ms = 0;
+    if (call->worker) {
+        w->record_new = false;
+        if (t->record.stop_asked)
+            atomic_store(&w->stop_asked, true);
+    }
+    if (!w->started_at_ms)
+        w->started_at_ms = call->now_ms;
+    if (call->want && call->want_unit == JOBQ_OK)
+        read_want(t, now);
+    else if (call->want)
+        w->want_retry_at_ms = jobq_add_ms(now, back_off(w));
+    if (call->poked && t->want.mode == JOBQ_WANT_DUE && call->want_unit == JOBQ_OK)
+        w->pokes_seen++; /* by this exchange itself, and its want saw what it had made */
+}
+
+static int send(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    int rc;
+
+    t->sent_ms = worker_now(w);
+    if (fill(t) != 0) {
+        progress_again(t);
+        w->retry_at_ms = jobq_add_ms(t->sent_ms, back_off(w));
+        return JOBQ_OK;
+    }
+    rc = call_run(w->q, t->call, 0);
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.exchanges++;
+    pthread_mutex_unlock(&w->pool.lock);
+    if (rc == JOBQ_FORKED)
+        return rc;
+    read_answer(t);
+    after_wait(w, t->sent_ms, worker_now(w));
+    if (t->leaving) /* also if the store did not hear it: the record goes by itself after 10 leases */
+        w->phase = PHASE_ENDED;
+    return JOBQ_OK;
+}
+
+int worker_turn(struct jobq_worker *w)
+{
+    struct turn t = { .w = w, .answer = answer_create() };
+    int rc;
+
+    if (!t.answer) {
+        w->retry_at_ms = jobq_add_ms(worker_now(w), back_off(w));
+        return JOBQ_OK;
+    }
+    t.call = t.answer->call;
+    rc = send(&t);
+    answer_drop(t.answer);
+    beats_schedule(w);
+    return rc;
+}

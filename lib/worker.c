@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a worker: options and handlers, start, stop, and the deadlines between its turns. */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int64_t real_clock(void *user)
+{
+    (void)user;
+    return monotonic_ms();
+}
+
+int64_t worker_now(const struct jobq_worker *w)
+{
+    return w->clock(w->clock_user);
+}
+
+/* ---- options ---------------------------------------------------------------------------------------------------------- */
+
+static int check_queues(const struct jobq_worker_options *o)
+{
+    int rc = check_range("queue_count", (int64_t)o->queue_count, 1, QUEUES_MAX);
+
+    if (rc == JOBQ_OK && !o->queues)
+        rc = fail_with(JOBQ_INVALID, "queues", "queues: is NULL");
+    for (size_t i = 0; rc == JOBQ_OK && i < o->queue_count; i++) {
+        rc = check_name("queues", o->queues[i]);
+        if (rc == JOBQ_OK && o->weights)
+            rc = check_range("weights", o->weights[i], 1, 100);
+    }
+    return rc;
+}
+
+static int take_options(const struct jobq_worker_options *given, struct jobq_worker_options *o)
+{
+    int rc = given ? read_struct("worker_options", given, given->size,
+                                 offsetof(struct jobq_worker_options, threads), o, sizeof *o)
+                   : fail_with(JOBQ_INVALID, "options", "options: is NULL");
+
+    if (rc != JOBQ_OK)
+        return rc;
+    o->threads = o->threads ? o->threads : 1;
+    o->batch = o->batch ? o->batch : o->threads < EXCHANGE_ITEMS ? o->threads : EXCHANGE_ITEMS;
+    o->lease_ms = o->lease_ms ? o->lease_ms : LEASE_DEFAULT_MS;
+    o->grace_ms = o->grace_ms ? o->grace_ms : 10000;
+    rc = check_name_or_null("name", o->name);
+    if (rc == JOBQ_OK)
+        rc = check_queues(o);
+    if (rc == JOBQ_OK && o->threads > 1024)
+        rc = fail_with(JOBQ_INVALID, "threads", "threads: is %zu, must be 1 to 1024", o->threads);
+    if (rc == JOBQ_OK && o->batch > EXCHANGE_ITEMS)
+        rc = fail_with(JOBQ_INVALID, "batch", "batch: is %zu, must be 1 to %d", o->batch, EXCHANGE_ITEMS);
+    if (rc == JOBQ_OK)
+        rc = check_range("lease_ms", o->lease_ms, LEASE_MIN_MS, LEASE_MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("grace_ms", o->grace_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("poll_ms", o->poll_ms, 0, LEASE_MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("flags", o->flags, 0, JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY);
+    return rc == JOBQ_OK ? check_range("reserved", o->reserved, 0, 0) : rc;
+}
+
+/* Names with commas between them; NULL without memory. */
+static char *join_names(const struct jobq_bytes *names, size_t count)
+{
+    size_t bytes = 1;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += names[i].size + 1;
+    char *text = malloc(bytes), *at = text;
+    for (size_t i = 0; text && i < count; i++) {
+        if (i)
+            *at++ = ',';
+        memcpy(at, names[i].data, names[i].size);
+        at += names[i].size;
+    }
+    if (text)
+        *at = '\0';
+    return text;
+}
+
+static int copy_queues(struct jobq_worker *w, const struct jobq_worker_options *o)
+{
+    w->queues = calloc(o->queue_count, sizeof *w->queues);
+    w->queue_bytes = calloc(o->queue_count, sizeof *w->queue_bytes);
+    w->want_queues = calloc(o->queue_count, sizeof *w->want_queues);
+    w->credits = calloc(o->queue_count, sizeof *w->credits);
+    if (!w->queues || !w->queue_bytes || !w->want_queues || !w->credits)
+        return -1;
+    for (; w->queue_count < o->queue_count; w->queue_count++) {
+        char *copy = strdup(o->queues[w->queue_count]);
+        if (!copy)
+            return -1;
+        w->queues[w->queue_count] = copy;
+        w->queue_bytes[w->queue_count] = bytes_of(copy);
+    }
+    if (o->weights) {
+        w->weights = malloc(o->queue_count * sizeof *w->weights);
+        if (!w->weights)
+            return -1;
+        memcpy(w->weights, o->weights, o->queue_count * sizeof *w->weights);
+    }
+    w->queue_list = join_names(w->queue_bytes, w->queue_count);
+    return w->queue_list ? 0 : -1;
+}
+
+static int copy_options(struct jobq_worker *w, const struct jobq_worker_options *o)
+{
+    const char *name = o->name ? o->name : w->q->worker_name;
+
+    memcpy(w->name, name, strlen(name) + 1); /* names have at most 255 bytes */
+    gethostname(w->host, sizeof w->host - 1);
+    w->thread_count = o->threads;
+    w->capacity = o->threads + o->batch;
+    w->lease_ms = o->lease_ms;
+    w->grace_ms = o->grace_ms;
+    w->poll_ms = o->poll_ms ? o->poll_ms : w->waker.store >= 0 ? o->lease_ms / 3 : 5000;
+    w->flags = o->flags;
+    if (copy_queues(w, o) != 0)
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");
+    if (random_bytes(w->nonce, sizeof w->nonce) != 0)
+        return fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
+    return JOBQ_OK;
+}
+
+/* ---- create and free ---------------------------------------------------------------------------------------------------- */
+
+static int store_wake_fd(struct jobq *q)
+{
+    const struct jobq_backend *b = q->backend;
+
+    if (b->size < offsetof(struct jobq_backend, wake) || !b->wake_fd || !b->wake_drain)
+        return -1;
+    return b->wake_fd(q->store);
+}
+
+/* Called with the handle's lock held: atomics only. */
+static void on_poke(void *user)
+{
+    struct jobq_worker *w = user;
+
+    atomic_fetch_add(&w->pokes, 1);
+    waker_ring(&w->waker);
+}
+
+static void free_handlers(struct jobq_worker *w)
+{
+    for (size_t i = 0; i < w->handler_count; i++)
+        free(w->handlers[i].kind);
+    free(w->handlers);
+    free(w->kind_bytes);
+    free(w->kind_list);
+}
+
+static void worker_free_memory(struct jobq_worker *w)
+{
+    for (size_t i = 0; i < w->queue_count; i++)
+        free(w->queues[i]);
+    free(w->queues);
+    free(w->queue_bytes);
+    free(w->want_queues);
+    free(w->credits);
+    free(w->weights);
+    free(w->queue_list);
+    free(w->spare);
+    free_handlers(w);
+    waker_close(&w->waker);
+    free(w);
+}
+
+int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jobq_worker_options *options)
+{
+    struct jobq_worker_options o;
+    struct jobq_worker *w;
+    int rc = handle_check(q);
+
+    *out = NULL;
+    if (rc == JOBQ_OK)
+        rc = take_options(options, &o);
+    if (rc != JOBQ_OK)
+        return rc;
+    w = calloc(1, sizeof *w);
+    if (!w || pool_init(&w->pool) != 0) {
+        free(w);
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");
+    }
+    w->q = q;
+    w->clock = real_clock;
+    w->poke = (struct poke){ .fn = on_poke, .user = w };
+    if (waker_open(&w->waker, store_wake_fd(q)) != 0)
+        rc = fail_with(JOBQ_FAILED, NULL, "no descriptor for a worker: %s", strerror(errno));
+    if (rc == JOBQ_OK)
+        rc = copy_options(w, &o);
+    if (rc != JOBQ_OK) {
+        pool_destroy(&w->pool);
+        worker_free_memory(w);
+        return rc;
+    }
+    *out = w;
+    return JOBQ_OK;
+}
+
+/* ---- handlers ------------------------------------------------------------------------------------------------------------ */
+
+static struct handler_entry *find_handler(const struct jobq_worker *w, const void *kind, size_t size)
+{
+    for (size_t i = 0; i < w->handler_count; i++) {
+        const char *mine = w->handlers[i].kind;
+        if (kind ? mine && strlen(mine) == size && memcmp(mine, kind, size) == 0 : !mine)
+            return &w->handlers[i];
+    }
+    return NULL;
+}
+
+const struct handler_entry *worker_handler(const struct jobq_worker *w, struct jobq_bytes kind)
+{
+    const struct handler_entry *entry = kind.data ? find_handler(w, kind.data, kind.size) : NULL;
+
+    return entry ? entry : find_handler(w, NULL, 0);
+}
+
+static int add_handler(struct jobq_worker *w, const char *kind, jobq_handler handler, void *user)
+{
+    struct handler_entry *grown = realloc(w->handlers, (w->handler_count + 1) * sizeof *grown);
+    char *copy = kind ? strdup(kind) : NULL;
+
+    if (grown)
+        w->handlers = grown;
+    if (!grown || (kind && !copy)) {
+        free(copy);
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handler");
+    }
+    w->handlers[w->handler_count++] = (struct handler_entry){ copy, handler, user };
+    return JOBQ_OK;
+}
+
+int jobq_worker_handle(struct jobq_worker *w, const char *kind, jobq_handler handler, void *user)
+{
+    struct handler_entry *entry = find_handler(w, kind, kind ? strlen(kind) : 0);
+    int rc = check_name_or_null("kind", kind);
+
+    if (rc == JOBQ_OK && !handler)
+        rc = fail_with(JOBQ_INVALID, "handler", "handler: is NULL");
+    if (rc == JOBQ_OK && w->phase != PHASE_NEW && w->phase != PHASE_ENDED)
+        rc = fail_with(JOBQ_INVALID, "kind", "kind: handlers are registered before the worker runs");
+    if (rc == JOBQ_OK && !entry && w->handler_count > KINDS_MAX)
+        rc = fail_with(JOBQ_INVALID, "kind", "kind: a worker has at most %d kinds", KINDS_MAX);
+    if (rc != JOBQ_OK || !entry)
+        return rc == JOBQ_OK ? add_handler(w, kind, handler, user) : rc;
+    entry->fn = handler;
+    entry->user = user;
+    return JOBQ_OK;
+}
+
+/* What to ask for: the kinds that have a handler, or any. */
+static int list_kinds(struct jobq_worker *w)
+{
+    bool any = find_handler(w, NULL, 0) != NULL;
+
+    free(w->kind_bytes);
+    free(w->kind_list);
+    w->kind_list = NULL;
+    w->kind_count = any ? 0 : w->handler_count;
+    w->kind_bytes = calloc(w->handler_count, sizeof *w->kind_bytes);
+    for (size_t i = 0; w->kind_bytes && i < w->kind_count; i++)
+        w->kind_bytes[i] = bytes_of(w->handlers[i].kind);
+    if (w->kind_bytes)
+        w->kind_list = join_names(w->kind_bytes, w->kind_count);
+    return w->kind_list ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------------------------- */
+
+static void begin_work(struct jobq_worker *w)
+{
+    int64_t now = worker_now(w);
+
+    w->phase = PHASE_WORKING;
+    w->ask_at_ms = 0;
+    w->alone_at_ms = w->beat_at_ms = w->progress_at_ms = NEVER;
+    w->alone_asked_ms = w->sweep_at_ms = now;
+    w->alone_asked_once = false;
+    w->retry_at_ms = w->want_retry_at_ms = 0;
+    w->troubles = 0;
+    w->last_mode = 0;
+    w->beats_alone = false;
+    w->record_new = true;
+    w->empty_due = w->empty_alone = w->empty_sweep = false;
+    w->abandoned = 0;
+}
+
+static int start(struct jobq_worker *w)
+{
+    int rc;
+
+    if (w->handler_count == 0)
+        return fail_with(JOBQ_INVALID, "handler", "handler: the worker has none");
+    rc = list_kinds(w);
+    if (rc == JOBQ_OK)
+        rc = pool_start(w);
+    if (rc != JOBQ_OK)
+        return rc;
+    handle_poke_add(w->q, &w->poke);
+    begin_work(w);
+    return JOBQ_OK;
+}
+
+static void end(struct jobq_worker *w)
+{
+    pool_stop(w);
+    handle_poke_remove(w->q, &w->poke);
+    answer_drop(w->judge.answer);
+    w->judge.answer = NULL;
+    w->judge.count = 0;
+    atomic_store(&w->stop_asked, false); /* heard; the next run is another one */
+}
+
+/* Not started yet: back to its place. */
+static void give_back(struct jobq_worker *w, struct jobq_ctx *list)
+{
+    for (struct jobq_ctx *job = list; job; job = job->next) {
+        job->outcome = JOBQ_RELEASE;
+        job->stage = JOB_FINISHED;
+        if (w->alone == job)
+            w->alone = NULL;
+    }
+    jobs_append(&w->handin, list);
+}
+
+static void begin_stop(struct jobq_worker *w, int64_t now)
+{
+    w->phase = PHASE_STOPPING;
+    w->grace_until_ms = jobq_add_ms(now, w->grace_ms);
+    jobs_flag(w, JOBQ_CTX_STOPPING);
+    give_back(w, pool_take_queued(w, false)); /* what was acked early is nobody else's any more: it is run */
+    give_back(w, w->early);
+    w->early = NULL;
+}
+
+static void begin_late(struct jobq_worker *w)
+{
+    struct jobq_ctx *list = pool_take_queued(w, true);
+
+    w->phase = PHASE_LATE;
+    w->retry_at_ms = 0; /* one more try, whatever happened before */
+    w->beats_alone = false;
+    while (list) {
+        struct jobq_ctx *job = list;
+        list = job->next;
+        job_over(w, job);
+    }
+}
+
+/* ---- what happened since the last turn --------------------------------------------------------------------------------- */
+
+static void take_finished(struct jobq_worker *w)
+{
+    struct jobq_ctx *list = pool_take_finished(w), *spoken = NULL, **tail = &spoken;
+
+    while (list) {
+        struct jobq_ctx *job = list;
+        list = job->next;
+        job->next = NULL;
+        if (w->alone == job)
+            w->alone = NULL;
+        if (job->lost || job->acked) { /* nobody waits for what it says */
+            job_over(w, job);
+            continue;
+        }
+        *tail = job;
+        tail = &job->next;
+    }
+    jobs_append(&w->handin, spoken);
+}
+
+/* Two workers may share the handle and its descriptor; whoever hears it first tells the other. */
+static void hear_store(struct jobq_worker *w)
+{
+    struct jobq *q = w->q;
+
+    pthread_mutex_lock(&q->lock);
+    if (q->backend->wake_drain(q->store))
+        handle_poke(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+static void hear_pokes(struct jobq_worker *w)
+{
+    uint32_t pokes = atomic_load(&w->pokes);
+
+    if (pokes == w->pokes_seen)
+        return;
+    w->pokes_seen = pokes;
+    w->ask_at_ms = 0;
+}
+
+static void schedule_progress(struct jobq_worker *w)
+{
+    bool waits;
+
+    pthread_mutex_lock(&w->pool.lock);
+    waits = w->pool.progress_new;
+    pthread_mutex_unlock(&w->pool.lock);
+    if (waits && w->progress_at_ms == NEVER)
+        w->progress_at_ms = jobq_add_ms(w->progress_sent_ms, PROGRESS_EVERY_MS);
+}
+
+static void collect(struct jobq_worker *w)
+{
+    int64_t now = worker_now(w);
+
+    if (waker_look(&w->waker) & WAKE_STORE)
+        hear_store(w);
+    hear_pokes(w);
+    take_finished(w);
+    schedule_progress(w);
+    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked))
+        begin_stop(w, now);
+    if (w->phase == PHASE_STOPPING && now >= w->grace_until_ms)
+        begin_late(w);
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------------------------------------ */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t want_due_at(const struct jobq_worker *w, int64_t now)
+{
+    int64_t at = w->judge.count ? NEVER : w->sweep_at_ms;
+
+    if (w->alone || worker_free(w, 0) == 0)
+        return later(at, w->want_retry_at_ms);
+    if (w->held == 0)
+        at = earlier(at, w->alone_at_ms);
+    if (worker_holds_back(w, now))
+        at = earlier(at, jobq_add_ms(w->alone_asked_ms, w->lease_ms + w->lease_ms / 10));
+    else
+        at = earlier(at, w->ask_at_ms);
+    return later(at, w->want_retry_at_ms);
+}
+
+static bool may_leave(const struct jobq_worker *w)
+{
+    return w->phase >= PHASE_STOPPING && w->held == 0 && w->judge.count == 0;
+}
+
+/* When the next exchange is due, by the worker's clock. */
+static int64_t turn_due_at(const struct jobq_worker *w, int64_t now)
+{
+    int64_t at = w->progress_at_ms;
+
+    if (may_leave(w))
+        return 0;
+    if (w->handin || w->early || w->judge.count || (w->phase == PHASE_WORKING && w->record_new))
+        at = 0;
+    if (w->phase != PHASE_LATE)
+        at = earlier(at, w->beat_at_ms);
+    if (w->phase == PHASE_WORKING)
+        at = earlier(at, want_due_at(w, now));
+    return later(at, w->retry_at_ms);
+}
+
+/* ---- draining --------------------------------------------------------------------------------------------------------------- */
+
+static bool is_mine(const struct jobq_worker *w, const char *queue)
+{
+    for (size_t i = 0; i < w->queue_count; i++)
+        if (strcmp(w->queues[i], queue) == 0)
+            return true;
+    return false;
+}
+
+static bool nothing_left(struct jobq_worker *w)
+{
+    struct jobq_stats *stats;
+    uint64_t left = 0;
+
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.exchanges++;
+    pthread_mutex_unlock(&w->pool.lock);
+    if (jobq_stats(w->q, NULL, &stats) != JOBQ_OK)
+        return false;
+    for (size_t i = 0; i < stats->queue_count; i++)
+        if (is_mine(w, stats->queues[i].queue))
+            left += stats->queues[i].present[JOBQ_READY] + stats->queues[i].present[JOBQ_RUNNING];
+    jobq_stats_free(stats);
+    return left == 0;
+}
+
+/* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker cannot take. */
+static void look_for_the_end(struct jobq_worker *w)
+{
+    int64_t now = worker_now(w);
+
+    if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->judge.count || !w->empty_due ||
+        !w->empty_alone || !w->empty_sweep)
+        return;
+    if (nothing_left(w)) {
+        begin_stop(w, now);
+        return;
+    }
+    w->empty_due = w->empty_alone = false;
+    w->ask_at_ms = earlier(w->ask_at_ms, jobq_add_ms(now, DRAIN_LOOK_MS));
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------------- */
+
+static int check(const struct jobq_worker *w)
+{
+    return w ? handle_check(w->q) : fail_with(JOBQ_INVALID, "w", "w: is NULL");
+}
+
+static int finish(struct jobq_worker *w)
+{
+    end(w);
+    if (w->abandoned)
+        return fail_with(JOBQ_FAILED, NULL, "%zu outcomes could not be handed in; these jobs run again after their lease",
+                         w->abandoned);
+    return JOBQ_ALREADY;
+}
+
+/* One step: the turn that is due, if any. */
+static int step(struct jobq_worker *w)
+{
+    int rc;
+
+    if (w->phase == PHASE_ENDED)
+        return JOBQ_ALREADY;
+    collect(w);
+    int64_t now = worker_now(w);
+    if (turn_due_at(w, now) > now)
+        return JOBQ_OK;
+    rc = worker_turn(w);
+    if (rc != JOBQ_OK)
+        return rc;
+    look_for_the_end(w);
+    return w->phase == PHASE_ENDED ? finish(w) : JOBQ_OK;
+}
+
+int jobq_worker_dispatch(struct jobq_worker *w)
+{
+    int rc = check(w);
+
+    if (rc == JOBQ_OK && w->phase == PHASE_NEW)
+        rc = start(w);
+    return rc == JOBQ_OK ? step(w) : rc;
+}
+
+int64_t jobq_worker_next_ms(struct jobq_worker *w)
+{
+    int64_t now, at;
+
+    if (check(w) != JOBQ_OK || w->phase == PHASE_NEW)
+        return 0;
+    now = worker_now(w);
+    at = w->phase == PHASE_ENDED ? NEVER : turn_due_at(w, now);
+    if (w->phase == PHASE_STOPPING)
+        at = earlier(at, w->grace_until_ms);
+    return at <= now ? 0 : earlier(at - now, 3600000);
+}
+
+int jobq_worker_fd(struct jobq_worker *w)
+{
+    int rc = check(w);
+
+    if (rc == JOBQ_OK && w->phase == PHASE_NEW)
+        rc = start(w);
+    return rc == JOBQ_OK ? w->waker.epoll : rc;
+}
+
+int jobq_worker_run(struct jobq_worker *w)
+{
+    int rc = check(w);
+
+    if (rc == JOBQ_OK && (w->phase == PHASE_NEW || w->phase == PHASE_ENDED))
+        rc = start(w);
+    while (rc == JOBQ_OK && (rc = step(w)) == JOBQ_OK)
+        waker_wait(&w->waker, jobq_worker_next_ms(w));
+    return rc == JOBQ_ALREADY ? JOBQ_OK : rc;
+}
+
+void jobq_worker_stop(struct jobq_worker *w)
+{
+    if (!w)
+        return;
+    atomic_store(&w->stop_asked, true);
+    waker_ring(&w->waker);
+}
+
+void jobq_worker_destroy(struct jobq_worker *w)
+{
+    if (!w)
+        return;
+    if (handle_check(w->q) != JOBQ_OK) { /* in a child: its threads and locks are the parent's */
+        worker_free_memory(w);
+        return;
+    }
+    if (pool_inside(w)) {
+        (void)fail_with(JOBQ_STATE, NULL, "a handler cannot destroy its worker");
+        return;
+    }
+    if (w->phase != PHASE_NEW && w->phase != PHASE_ENDED) {
+        jobq_worker_stop(w);
+        (void)jobq_worker_run(w);
+    }
+    pool_destroy(&w->pool);
+    worker_free_memory(w);
+}
+
+void jobq_worker_counts(struct jobq_worker *w, struct jobq_worker_counts *out)
+{
+    struct jobq_worker_counts counts;
+
+    if (check_struct("jobq_worker_counts", out->size, sizeof out->size) != JOBQ_OK || check(w) != JOBQ_OK)
+        return;
+    pthread_mutex_lock(&w->pool.lock);
+    counts = w->counts;
+    pthread_mutex_unlock(&w->pool.lock);
+    counts.size = out->size;
+    memcpy(out, &counts, out->size < sizeof counts ? out->size : sizeof counts);
+}

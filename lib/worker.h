@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the worker know of each other.
+ *
+ *   worker.c  options, handlers, run and dispatch: the life of a worker
+ *   turn.c    one turn: what goes to the store in one exchange, and what the answer means
+ *   hold.c    the jobs in hand: claimed, beaten, lost, over
+ *   pool.c    the threads that run handlers
+ *   ctx.c     what a handler sees
+ *   wake.c    the one descriptor that a loop waits for
+ *   order.c   which queue comes first
+ *
+ * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything that is not
+ * in `struct pool`. The pool's lock guards the pool, `counts` and the progress of the jobs. A job belongs to the turning
+ * thread, except from pool_give until it comes back from pool_take_finished: then what its handler says belongs to
+ * the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread writes, handlers read.
+ */
+#ifndef JOBQ_WORKER_H
+#define JOBQ_WORKER_H
+
+#include "internal.h"
+
+#include <stdatomic.h>
+
+#define PROGRESS_EVERY_MS 500 /* progress alone makes at most two exchanges a second */
+#define SWEEP_MOST_MS 10000
+#define SWEEP_ROWS 100
+#define RETRY_MOST_MS 5000
+#define DRAIN_LOOK_MS 1000 /* how often a draining worker looks whether others are done */
+#define NEVER INT64_MAX
+
+/* ---- wake.c ----------------------------------------------------------------------------------------------------- */
+
+struct waker {
+    int epoll, event, store; /* -1: none */
+};
+enum wake_source { WAKE_RUNG = 1, WAKE_STORE = 2 };
+
+/* store_fd -1: none. 0, or -1 with errno; then nothing is left open. */
+int waker_open(struct waker *waker, int store_fd);
+void waker_close(struct waker *waker);
+void waker_ring(const struct waker *waker); /* async-signal-safe; keeps errno */
+int waker_look(const struct waker *waker);  /* enum wake_source that are up; the bell is made quiet, the store not */
+void waker_wait(const struct waker *waker, int64_t ms); /* until something is up, a signal came or the time is over */
+
+/* ---- order.c ------------------------------------------------------------------------------------------------------ */
+
+/* Smooth weighted round robin: over any `sum of weights` calls queue i stands first weights[i] times, spread evenly. The
+ * others follow by what they are owed, so that an empty first queue costs nobody its turn. `credits` starts as zero. */
+void queue_order(const int32_t *weights, int64_t *credits, size_t count, size_t *order);
+
+/* ---- jobs in hand --------------------------------------------------------------------------------------------------- */
+
+/* An exchange whose answer is still needed: by jobs of its claim, by rows that came back, by rows to be judged. */
+struct answer {
+    struct call *call;
+    size_t users;
+};
+
+enum job_stage {
+    JOB_CLAIMED, /* waits for its early ack */
+    JOB_QUEUED,  /* with the pool */
+    JOB_RUNNING,
+    JOB_FINISHED /* nobody is inside any more; its outcome is to be handed in */
+};
+
+/* One claimed job, and what its handler says. */
+struct jobq_ctx {
+    struct jobq_worker *worker;
+    struct claim *claim;
+    struct jobq_ctx *next;
+    struct jobq_row row; /* the newest copy, from which policy is computed */
+    struct answer *fresh; /* where that came from, when not from the claim */
+    struct jobq_job job;
+    jobq_handler handler;
+    void *user;
+    int64_t stop_ms; /* the worker's clock at stop_at; NEVER: no timeout */
+    _Atomic uint32_t flags;
+    enum job_stage stage; /* under the pool's lock */
+    bool acked;   /* completed before the start */
+    bool lost;    /* the store gave it to somebody else: nothing more is said about it */
+    bool refused; /* the store does not take what the handler said */
+    bool over;
+    /* what the handler says */
+    int outcome;
+    bool has_delay;
+    int64_t delay_ms;
+    struct jobq_bytes result, error; /* own memory */
+    struct jobq_arena *arena;        /* of the follow-ups */
+    struct jobq_put *puts;
+    size_t put_count, put_room, put_bytes;
+    /* under the pool's lock */
+    uint8_t *progress;
+    size_t progress_bytes;
+    bool progress_new;
+};
+
+/* The rows that one want gave: one token. */
+struct claim {
+    struct claim *next;
+    struct answer *answer;
+    struct jobq_token token;
+    int64_t beat_ms;              /* when the next heartbeat is due */
+    _Atomic int64_t lease_end_ms; /* the worker's clock; what is not started by then is not started */
+    bool shared;                  /* other callers of the handle hold rows under this token too */
+    size_t open;                  /* jobs that are not over */
+    size_t count;
+    struct jobq_ctx jobs[];
+};
+
+/* ---- pool.c ------------------------------------------------------------------------------------------------------------ */
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct jobq_ctx *first, *last;       /* queued */
+    struct jobq_ctx *finished, *newest; /* in order of their end */
+    pthread_t *threads;
+    size_t thread_count, running;
+    bool closing;
+    bool progress_new; /* some job has progress that was not sent */
+};
+
+struct jobq_worker;
+
+int pool_init(struct pool *pool);
+void pool_destroy(struct pool *pool);
+int pool_start(struct jobq_worker *w); /* JOBQ_OK, NOMEM, FAILED; then no thread is left */
+void pool_stop(struct jobq_worker *w); /* waits for the handlers */
+bool pool_inside(const struct jobq_worker *w); /* is the caller one of the threads? */
+void pool_give(struct jobq_worker *w, struct jobq_ctx *job);
+struct jobq_ctx *pool_take_finished(struct jobq_worker *w);
+/* Take out what nobody has started: `acked` says whether also jobs that were acked early. Linked by next. */
+struct jobq_ctx *pool_take_queued(struct jobq_worker *w, bool acked);
+/* Take one job out; false if it has started. */
+bool pool_take_job(struct jobq_worker *w, struct jobq_ctx *job);
+size_t pool_running(struct jobq_worker *w);
+
+/* ---- the worker ------------------------------------------------------------------------------------------------------------ */
+
+struct handler_entry {
+    char *kind; /* NULL: every other kind */
+    jobq_handler fn;
+    void *user;
+};
+
+enum phase {
+    PHASE_NEW,
+    PHASE_WORKING,
+    PHASE_STOPPING, /* no new claim, heartbeats go on until grace_until */
+    PHASE_LATE,     /* grace is over: waits for handlers to return, their leases run out */
+    PHASE_ENDED
+};
+
+struct jobq_worker {
+    struct jobq *q;
+    struct waker waker;
+    struct poke poke;
+    _Atomic bool stop_asked;
+    _Atomic uint32_t pokes; /* how often the handle said that something may be due */
+    int64_t (*clock)(void *user); /* monotonic ms; tests bring their own */
+    void *clock_user;
+
+    /* options, constant */
+    char name[256];
+    char host[256];
+    uint8_t nonce[8];
+    char **queues;
+    struct jobq_bytes *queue_bytes, *kind_bytes, *want_queues;
+    int32_t *weights; /* NULL: strict order */
+    int64_t *credits;
+    char *queue_list, *kind_list;
+    size_t queue_count, kind_count;
+    struct handler_entry *handlers;
+    size_t handler_count;
+    size_t thread_count, capacity;
+    int64_t lease_ms, grace_ms, poll_ms;
+    uint32_t flags;
+    struct pool pool;
+    struct jobq_worker_counts counts; /* under the pool's lock */
+
+    /* the turning thread's */
+    enum phase phase;
+    struct claim *claims;
+    struct claim *spare; /* room for the rows of the next want, made before it is asked */
+    size_t spare_room;
+    size_t held;              /* jobs that are not over */
+    struct jobq_ctx *alone;   /* runs alone; nothing is started beside it */
+    struct jobq_ctx *handin;  /* finished; outcome not accepted yet */
+    struct jobq_ctx *early;   /* waiting for their early ack */
+    struct {
+        struct answer *answer;
+        const struct jobq_row *rows;
+        size_t count;
+    } judge; /* overdue rows that this worker has to judge */
+    int64_t ask_at_ms;   /* when to ask for jobs; 0: now */
+    int64_t alone_at_ms; /* when to ask for one that runs alone; NEVER: not now */
+    int64_t alone_asked_ms;
+    bool alone_asked_once;
+    int64_t sweep_at_ms, beat_at_ms, progress_at_ms, progress_sent_ms, grace_until_ms;
+    int64_t retry_at_ms;      /* after a failure no exchange before this */
+    int64_t want_retry_at_ms; /* after a failed want no want before this */
+    int64_t started_at_ms;    /* the store's clock at the first answer */
+    uint32_t pokes_seen;
+    int troubles; /* failed turns in a row */
+    int last_mode;
+    bool beats_alone; /* the turn before failed: heartbeats travel alone */
+    bool record_new;  /* the worker's record was never written */
+    bool empty_due, empty_alone, empty_sweep; /* what the last want of each mode found, for draining */
+    size_t abandoned; /* outcomes that the store did not take until the end */
+};
+
+int64_t worker_now(const struct jobq_worker *w);
+/* The handler of a kind, or NULL. */
+const struct handler_entry *worker_handler(const struct jobq_worker *w, struct jobq_bytes kind);
+
+/* ---- hold.c ------------------------------------------------------------------------------------------------------------------ */
+
+struct answer *answer_create(void); /* with a call and one user; NULL without memory */
+void answer_drop(struct answer *answer);
+
+/* Room for the rows of a want of `limit`. -1 without memory. */
+int claim_reserve(struct jobq_worker *w, size_t limit);
+/* Take the rows that are jobs in hand; `sent_ms` is the worker's clock before the exchange. Returns how many. */
+size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want, int64_t sent_ms);
+/* How many rows the store should still hold under the claim's token. */
+size_t claim_expected(const struct claim *claim);
+/* The heartbeat sent at sent_ms was answered. */
+void claim_beaten(struct jobq_worker *w, struct claim *claim, const struct jobq_beat *beat, int64_t sent_ms,
+                  int64_t store_now_ms);
+/* Ask the store which of the claim's jobs are lost. */
+void claim_verify(struct jobq_worker *w, struct claim *claim);
+void job_lost(struct jobq_worker *w, struct jobq_ctx *job);
+/* It is settled and nobody is inside: forget it. */
+void job_over(struct jobq_worker *w, struct jobq_ctx *job);
+void jobs_over(struct jobq_worker *w, struct jobq_ctx **list); /* forget those marked over */
+void jobs_flag(struct jobq_worker *w, uint32_t flag);
+void jobs_append(struct jobq_ctx **list, struct jobq_ctx *more);
+void beats_schedule(struct jobq_worker *w); /* beat_at_ms from the claims */
+
+/* ---- turn.c -------------------------------------------------------------------------------------------------------------------- */
+
+/* One exchange with all that is due. JOBQ_OK also when the store failed (later deadline); JOBQ_FORKED. */
+int worker_turn(struct jobq_worker *w);
+/* Free slots for a want, when `handing` jobs are handed in with it. */
+size_t worker_free(const struct jobq_worker *w, size_t handing);
+/* Is it holding back so that it comes to hold nothing and can ask for a job that must run alone? */
+bool worker_holds_back(const struct jobq_worker *w, int64_t now);
+
+#endif
