@@ -67,6 +67,7 @@ need_all() {
     need_build
     need_tests
     need cmd:shellcheck shellcheck
+    need cmd:groff groff-base
     if wanted clang; then
         need cmd:clang clang
     fi
