@@ -119,7 +119,7 @@ int jobq_uri_parse(struct jobq_arena *arena, const char *uri, struct jobq_uri *o
     *out = (struct jobq_uri){ 0 };
     if (!uri)
         return bad_uri(err, "missing");
-    const char *rest;
+    const char *rest = NULL;
     int status = parse_scheme(arena, uri, &rest, out, err);
     if (status)
         return status;

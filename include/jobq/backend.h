@@ -176,7 +176,7 @@ enum jobq_set {
     JOBQ_TAKE_KEY = 1u << 13,         /* acquire the row's key again (its window ends when the put said), or verdict
                                          DUPLICATE and no byte changed; a row without a key takes none */
     JOBQ_LIFT_HOLD = 1u << 14,        /* held = 0; BLOCKED with pending 0 becomes WAITING, no reason, whatever `state`
-                                         and `reason` say */
+                                         and `reason` say; BLOCKED with pending: reason PARENTS */
     JOBQ_CLEAR_CANCEL = 1u << 15,     /* cancel_asked = 0 */
     JOBQ_BLOCK_AGAIN = 1u << 16,      /* re-open kept edges to parents that have not completed: if any, state
                                          BLOCKED / PARENTS with that pending count instead of `state`. A parent that is

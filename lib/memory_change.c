@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/* Heartbeats and changes: what happens to rows that are there. */
+#include "memory.h"
+
+#include <string.h>
+
+static bool is_ended(int state)
+{
+    return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
+}
+
+/* The end of a lease asked for now; never behind stop_at, never earlier than it was. */
+static int64_t lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms)
+{
+    int64_t end = jobq_add_ms(now, lease_ms);
+    if (r->stop_at_ms && r->stop_at_ms < end)
+        end = r->stop_at_ms;
+    return end > r->lease_until_ms ? end : r->lease_until_ms;
+}
+
+static void leave_running(struct jobq_row *r)
+{
+    r->lease_until_ms = 0;
+    r->stop_at_ms = 0;
+}
+
+void mem_wait(struct mem_unit *u, struct mem_row *row)
+{
+    struct jobq_row *r = &row->c.row;
+    if (r->state == JOBQ_ROW_RUNNING)
+        leave_running(r);
+    r->state = JOBQ_ROW_WAITING;
+    r->reason = JOBQ_REASON_NONE;
+    r->due = r->run_at_ms <= u->now;
+    u->wake = true;
+}
+
+/* ---- beats -------------------------------------------------------------------------------------------------- */
+
+static bool beat_means(const struct jobq_beat *beat, const struct mem_row *row)
+{
+    size_t compared = beat->flags & JOBQ_BEAT_MINT ? 8 : sizeof beat->token;
+    return row && memcmp(&row->c.row.token, &beat->token, compared) == 0;
+}
+
+static struct mem_row *first_held(const struct mem *m, const struct jobq_beat *beat)
+{
+    struct jobq_token from = beat->token;
+    if (beat->flags & JOBQ_BEAT_MINT)
+        memset(from.bytes + 8, 0, 8);
+    struct mem_row *row = mem_held_from(m, &from);
+    return beat_means(beat, row) ? row : NULL;
+}
+
+static struct mem_row *next_held(const struct mem *m, const struct jobq_beat *beat, const struct mem_row *row)
+{
+    struct mem_row *next = mem_held_next(m, row);
+    return beat_means(beat, next) ? next : NULL;
+}
+
+static int give_back(struct mem_unit *u, struct mem_row *row)
+{
+    struct jobq_row *r = &row->c.row;
+    if (mem_edit(u, row) != 0)
+        return -1;
+    mem_wait(u, row);
+    r->outcome = JOBQ_OUTCOME_RELEASE;
+    r->releases += r->releases < INT32_MAX;
+    mem_done(u, row);
+    return 0;
+}
+
+static int extend(struct mem_unit *u, struct mem_row *row, int64_t lease_ms)
+{
+    if (mem_edit(u, row) != 0)
+        return -1;
+    row->c.row.lease_until_ms = lease_end(&row->c.row, u->now, lease_ms);
+    mem_done(u, row);
+    return 0;
+}
+
+static bool is_marked(const struct mem_unit *u, const struct jobq_row *r)
+{
+    return r->cancel_asked || (r->stop_at_ms && r->stop_at_ms <= u->now);
+}
+
+static int view_marks(struct mem_unit *u, struct jobq_beat *beat)
+{
+    struct jobq_row *marks = beat->mark_count ? jobq_arena_alloc(u->arena, beat->mark_count * sizeof *marks) : NULL;
+    if (beat->mark_count && !marks)
+        return -1;
+    beat->marks = marks;
+    for (struct mem_row *row = first_held(u->m, beat); row && marks; row = next_held(u->m, beat, row))
+        if (is_marked(u, &row->c.row) && mem_view(u->m, u->arena, row, 0, marks++) != 0)
+            return -1;
+    return 0;
+}
+
+int mem_beat(struct mem_unit *u, struct jobq_beat *beat)
+{
+    bool release = beat->flags & JOBQ_BEAT_RELEASE;
+    struct mem_row *next;
+    beat->held = beat->mark_count = 0;
+    beat->marks = NULL;
+    for (struct mem_row *row = first_held(u->m, beat); row; row = next) {
+        const struct jobq_row *r = &row->c.row;
+        next = next_held(u->m, beat, row);
+        if (r->outcome != JOBQ_OUTCOME_NONE)
+            continue;
+        beat->held++;
+        beat->mark_count += !release && is_marked(u, r);
+        bool stopped = r->stop_at_ms && r->stop_at_ms <= u->now;
+        if (release ? give_back(u, row) != 0 : !stopped && extend(u, row, beat->lease_ms) != 0)
+            return -1;
+    }
+    return view_marks(u, beat);
+}
+
+/* ---- changes: refusals --------------------------------------------------------------------------------------- */
+
+/* What the guards cannot know: edges and the key. */
+static int refusal(const struct mem_unit *u, struct jobq_change *change, const struct mem_row *row)
+{
+    if (change->state == JOBQ_ROW_GONE && row->c.open_children) {
+        change->stale = JOBQ_STALE_STATE;
+        return JOBQ_STALE;
+    }
+    if (!(change->set & JOBQ_TAKE_KEY) || !row->c.has_key)
+        return JOBQ_OK;
+    const struct mem_key *key = mem_key_held(u->m, row->c.key.scope, u->now);
+    if (!key || memcmp(&key->c.job, &row->c.row.id, sizeof key->c.job) == 0)
+        return JOBQ_OK;
+    change->holder = key->c.job;
+    return JOBQ_DUPLICATE;
+}
+
+/* ---- changes: values ------------------------------------------------------------------------------------------- */
+
+static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
+{
+    struct jobq_row *r = &row->c.row;
+    size_t old = r->error_count, skip = old == ERRORS_KEPT;
+    struct jobq_row_error *errors = mem_alloc(u, (old - skip + 1) * sizeof *errors);
+    if (!errors)
+        return -1;
+    if (old > skip)
+        memcpy(errors, r->errors + skip, (old - skip) * sizeof *errors);
+    struct jobq_row_error *newest = &errors[old - skip];
+    newest->attempt = r->attempt > INT32_MAX ? INT32_MAX : (int32_t)r->attempt;
+    newest->kind = change->error_kind;
+    newest->at_ms = u->now;
+    if (mem_copy_bytes(u, r->worker, &newest->worker) != 0 || mem_copy_bytes(u, change->error, &newest->text) != 0)
+        return -1;
+    if (skip) {
+        mem_free(u, r->errors[0].worker.data);
+        mem_free(u, r->errors[0].text.data);
+    }
+    mem_free(u, r->errors);
+    r->errors = errors;
+    r->error_count = old - skip + 1;
+    return 0;
+}
+
+static int set_bytes(struct mem_unit *u, struct jobq_row *r, const struct jobq_change *change)
+{
+    uint32_t set = change->set;
+    if (set & JOBQ_SET_RESULT && mem_set_bytes(u, &r->result, change->result) != 0)
+        return -1;
+    if (set & JOBQ_SET_PROGRESS && mem_set_bytes(u, &r->progress, change->progress) != 0)
+        return -1;
+    if (set & JOBQ_SET_CALLBACK && mem_set_bytes(u, &r->data, (struct jobq_bytes){ 0 }) != 0)
+        return -1;
+    if (set & JOBQ_SET_DATA && mem_set_bytes(u, &r->data, change->data) != 0)
+        return -1;
+    if (set & JOBQ_SET_PAYLOAD) {
+        if (mem_set_bytes(u, &r->payload, change->payload) != 0)
+            return -1;
+        r->payload_bytes = r->payload.size;
+    }
+    return 0;
+}
+
+static void set_callback(struct mem_row *row, const struct jobq_change *change)
+{
+    static const uint8_t none[32];
+    row->c.has_digest = memcmp(change->digest, none, sizeof none) != 0;
+    row->c.digest_used = false;
+    memcpy(row->c.digest, change->digest, sizeof row->c.digest);
+    row->c.row.resumed = 0;
+}
+
+static void set_counters(struct jobq_row *r, const struct jobq_change *change)
+{
+    r->failures = change->failures;
+    r->crashes = change->crashes;
+    r->snoozes = change->snoozes;
+    r->releases = change->releases;
+    r->redrives = change->redrives;
+}
+
+static void set_numbers(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
+{
+    struct jobq_row *r = &row->c.row;
+    uint32_t set = change->set;
+    if (set & JOBQ_SET_COUNTERS)
+        set_counters(r, change);
+    if (set & JOBQ_SET_RUN_AT) {
+        r->run_at_ms = jobq_time_of(&change->run_at, r->run_at_ms, u->now);
+        r->due = r->state == JOBQ_ROW_WAITING && r->run_at_ms <= u->now;
+        u->wake |= r->state == JOBQ_ROW_WAITING;
+    }
+    if (set & JOBQ_SET_CALLBACK)
+        set_callback(row, change);
+    if (set & JOBQ_SET_DATA)
+        row->c.digest_used = true;
+    if (set & JOBQ_SET_DEADLINE)
+        r->callback_until_ms = jobq_time_of(&change->callback_until, r->callback_until_ms, u->now);
+    if (set & JOBQ_SET_CANCEL_ASKED)
+        r->cancel_asked = 1;
+    if (set & JOBQ_CLEAR_CANCEL)
+        r->cancel_asked = 0;
+    if (set & JOBQ_SET_ALONE)
+        r->alone = change->alone != 0;
+    if (set & JOBQ_SET_RESUMED)
+        r->resumed = 1;
+    if (set & JOBQ_SET_LEASE)
+        r->lease_until_ms = lease_end(r, u->now, change->lease_ms);
+    r->has_callback = row->c.has_digest && !row->c.digest_used;
+}
+
+/* ---- changes: states --------------------------------------------------------------------------------------------- */
+
+/* What the change asks for, seen with the row's hold and parents. */
+static int target_state(struct jobq_row *r, const struct jobq_change *change, int *reason)
+{
+    int state = change->state == JOBQ_ROW_KEEP ? r->state : change->state;
+    *reason = change->state == JOBQ_ROW_KEEP ? r->reason : change->reason;
+    if (change->set & JOBQ_LIFT_HOLD) {
+        r->held = 0;
+        if (r->state == JOBQ_ROW_BLOCKED && r->pending == 0)
+            state = JOBQ_ROW_WAITING;
+        else if (state == JOBQ_ROW_BLOCKED)
+            *reason = JOBQ_REASON_PARENTS;
+    }
+    if (change->set & JOBQ_BLOCK_AGAIN && r->pending) {
+        state = JOBQ_ROW_BLOCKED;
+        *reason = JOBQ_REASON_PARENTS;
+    }
+    return state;
+}
+
+static int leave_ended(struct mem_unit *u, struct jobq_row *r)
+{
+    r->finished_at_ms = 0;
+    r->expires_at_ms = 0;
+    return mem_set_bytes(u, &r->result, (struct jobq_bytes){ 0 });
+}
+
+static int set_state(struct mem_unit *u, struct mem_row *row, int state, int reason)
+{
+    struct jobq_row *r = &row->c.row;
+    int from = r->state;
+    r->reason = state == JOBQ_ROW_WAITING ? JOBQ_REASON_NONE : reason;
+    if (from == state)
+        return 0;
+    if (from == JOBQ_ROW_RUNNING)
+        leave_running(r);
+    if (is_ended(from) && leave_ended(u, r) != 0)
+        return -1;
+    r->state = state;
+    r->due = 0;
+    if (is_ended(state)) {
+        r->finished_at_ms = u->now;
+        r->pending = 0;
+    }
+    if (state == JOBQ_ROW_WAITING)
+        mem_wait(u, row);
+    return 0;
+}
+
+static int count_end(struct mem_unit *u, struct mem_queue *queue, int state, bool failed)
+{
+    if (!failed && !is_ended(state))
+        return 0;
+    if (mem_edit(u, queue) != 0)
+        return -1;
+    queue->c.failed += failed;
+    queue->c.completed += state == JOBQ_ROW_COMPLETED;
+    queue->c.dead += state == JOBQ_ROW_DEAD;
+    queue->c.cancelled += state == JOBQ_ROW_CANCELLED;
+    mem_done(u, queue);
+    return 0;
+}
+
+/* A key whose window ran out while its job had ended must not come back to life with the job. */
+static int settle_before(struct mem_unit *u, const struct mem_row *row)
+{
+    return is_ended(row->c.row.state) ? mem_key_settle(u, row, row->c.row.state) : 0;
+}
+
+/* What hangs on a row that has left its state: its key; at the end those who wait for it and those it waited for. */
+static int settle_after(struct mem_unit *u, struct mem_row *row, int before)
+{
+    bool more = false;
+    if (row->c.row.state == before)
+        return 0;
+    if (!is_ended(row->c.row.state))
+        return is_ended(before) ? mem_key_settle(u, row, row->c.row.state) : 0;
+    row->queue->ended_now |= JOBQ_ROW_BIT((unsigned)row->c.row.state);
+    if (mem_key_settle(u, row, row->c.row.state) != 0 ||
+        mem_edges_close(u, &row->c.row.id, row->c.row.reason == JOBQ_REASON_DEPENDENCY) != 0)
+        return -1;
+    return mem_edges_resolve(u, row, &more);
+}
+
+static int make_change(struct mem_unit *u, const struct jobq_change *change, struct mem_row *row)
+{
+    struct jobq_row *r = &row->c.row;
+    int before = r->state, reason;
+    uint32_t pending = 0;
+    if (change->state == JOBQ_ROW_GONE)
+        return mem_row_remove(u, row);
+    if (change->set & JOBQ_BLOCK_AGAIN && mem_edges_reopen(u, row, &pending) != 0)
+        return -1;
+    if (settle_before(u, row) != 0 || mem_edit(u, row) != 0)
+        return -1;
+    if (change->set & JOBQ_BLOCK_AGAIN)
+        r->pending = pending;
+    if (change->by != JOBQ_BY_TOKEN)
+        r->edits += r->edits < UINT32_MAX;
+    if (change->outcome != JOBQ_OUTCOME_NONE)
+        r->outcome = change->outcome;
+    if (change->set & JOBQ_ADD_ERROR && add_error(u, row, change) != 0)
+        return -1;
+    int state = target_state(r, change, &reason);
+    if (set_state(u, row, state, reason) != 0 || set_bytes(u, r, change) != 0)
+        return -1;
+    set_numbers(u, row, change);
+    mem_done(u, row);
+    if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)
+        return -1;
+    if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
+        return -1;
+    return settle_after(u, row, before);
+}
+
+int mem_change(struct mem_unit *u, struct jobq_change *change)
+{
+    struct mem_row *row = mem_find(u->m, &change->id);
+    const uint8_t *digest = row && row->c.has_digest ? row->c.digest : NULL;
+    int stale;
+    change->row = NULL;
+    change->holder = (struct jobq_id){ 0 };
+    change->lease_until_ms = 0;
+    change->verdict =
+        jobq_change_guard(change, row ? &row->c.row : NULL, digest, row && row->c.digest_used, &stale);
+    change->stale = stale;
+    if (change->verdict == JOBQ_OK)
+        change->verdict = refusal(u, change, row);
+    if (change->verdict == JOBQ_OK && make_change(u, change, row) != 0)
+        return -1;
+    bool extended = change->verdict == JOBQ_OK && change->set & JOBQ_SET_LEASE && change->state != JOBQ_ROW_GONE;
+    if (extended)
+        change->lease_until_ms = row->c.row.lease_until_ms;
+    if (!row || (change->verdict == JOBQ_OK && !extended))
+        return 0;
+    change->row = mem_view_one(u->m, u->arena, row);
+    return change->row ? 0 : -1;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys: one object per key that is held. It goes when its rule lets it go. */
+#include "memory.h"
+
+#include <string.h>
+
+#define FADE_AT_ONCE 16
+
+static int order_scope(const struct mem_node *a, const struct mem_node *b)
+{
+    return memcmp(mem_of(a, struct mem_key, by_scope)->c.key.scope, mem_of(b, struct mem_key, by_scope)->c.key.scope,
+                  32);
+}
+
+static int order_fading(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_key *x = mem_of(a, struct mem_key, fading), *y = mem_of(b, struct mem_key, fading);
+    int order = (x->c.window_until_ms > y->c.window_until_ms) - (x->c.window_until_ms < y->c.window_until_ms);
+    return order ? order : memcmp(x->c.key.scope, y->c.key.scope, sizeof x->c.key.scope);
+}
+
+static bool is_fading(const struct mem_key *key)
+{
+    return key->c.ended && key->c.key.hold == JOBQ_HOLD_WINDOW;
+}
+
+static void link_key(struct mem *m, void *object)
+{
+    struct mem_key *key = object;
+    mem_tree_add(&m->keys, &key->by_scope);
+    if (is_fading(key))
+        mem_tree_add(&m->fading, &key->fading);
+}
+
+static void unlink_key(struct mem *m, void *object)
+{
+    struct mem_key *key = object;
+    mem_tree_remove(&m->keys, &key->by_scope);
+    if (is_fading(key))
+        mem_tree_remove(&m->fading, &key->fading);
+}
+
+static const struct mem_type key_type = {
+    .link = link_key,
+    .unlink = unlink_key,
+    .cells = offsetof(struct mem_key, c),
+    .cells_bytes = sizeof(struct mem_key_cells),
+};
+
+static struct mem_key *find_key(const struct mem *m, const uint8_t scope[32])
+{
+    struct mem_key probe = { 0 };
+    memcpy(probe.c.key.scope, scope, sizeof probe.c.key.scope);
+    struct mem_key *key = mem_of(mem_tree_from(&m->keys, &probe.by_scope), struct mem_key, by_scope);
+    return key && memcmp(key->c.key.scope, scope, sizeof key->c.key.scope) == 0 ? key : NULL;
+}
+
+struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64_t now)
+{
+    struct mem_key *key = find_key(m, scope);
+    if (!key)
+        return NULL;
+    const struct mem_row *row = mem_find(m, &key->c.job);
+    int state = row ? row->c.row.state : key->c.ended;
+    return jobq_key_holds(key->c.key.hold, state, 0, key->c.window_until_ms, now) ? key : NULL;
+}
+
+int mem_key_take(struct mem_unit *u, const struct mem_row *row)
+{
+    if (!row->c.has_key)
+        return 0;
+    struct mem_key *key = find_key(u->m, row->c.key.scope);
+    if (key && mem_drop(u, key) != 0)
+        return -1;
+    key = mem_alloc(u, sizeof *key);
+    if (!key)
+        return -1;
+    key->object.type = &key_type;
+    key->c = (struct mem_key_cells){ .key = row->c.key, .job = row->c.row.id,
+                                     .window_until_ms = row->c.window_until_ms };
+    return mem_add(u, key);
+}
+
+int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state)
+{
+    struct mem_key *key = row->c.has_key ? find_key(u->m, row->c.key.scope) : NULL;
+    if (!key || memcmp(&key->c.job, &row->c.row.id, sizeof key->c.job) != 0)
+        return 0;
+    if (!jobq_key_holds(key->c.key.hold, state, state == JOBQ_ROW_RUNNING, key->c.window_until_ms, u->now))
+        return mem_drop(u, key);
+    bool live = state == JOBQ_ROW_BLOCKED || state == JOBQ_ROW_WAITING || state == JOBQ_ROW_RUNNING;
+    int ended = live ? 0 : state;
+    if (ended == key->c.ended)
+        return 0;
+    if (mem_edit(u, key) != 0)
+        return -1;
+    key->c.ended = ended;
+    mem_done(u, key);
+    return 0;
+}
+
+/* Windows that ran out hold nothing; some of them are taken away with each unit, so that they do not pile up. */
+int mem_keys_fade(struct mem_unit *u)
+{
+    for (int i = 0; i < FADE_AT_ONCE; i++) {
+        struct mem_key *key = mem_of(mem_tree_first(&u->m->fading), struct mem_key, fading);
+        if (!key || key->c.window_until_ms > u->now)
+            return 0;
+        if (mem_drop(u, key) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void mem_keys_init(struct mem *m)
+{
+    m->keys.order = order_scope;
+    m->fading.order = order_fading;
+}
+
+void mem_keys_free(struct mem *m)
+{
+    for (struct mem_key *key; (key = mem_of(mem_tree_first(&m->keys), struct mem_key, by_scope)) != NULL;) {
+        mem_tree_remove(&m->keys, &key->by_scope);
+        mem_free_now(key);
+    }
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* New rows, and rows that retention takes away. */
+#include "memory.h"
+
+#include <string.h>
+
+/* ---- verdicts -------------------------------------------------------------------------------------------- */
+
+static int same_bytes(struct jobq_bytes a, struct jobq_bytes b)
+{
+    return !a.data == !b.data && mem_bytes_order(a, b) == 0;
+}
+
+static void answer_row(struct jobq_put *put, const struct jobq_row *r, int64_t now)
+{
+    put->holder = r->id;
+    put->state = r->state;
+    put->shown = jobq_shown_state(r->state, r->run_at_ms, now);
+}
+
+static bool parents_missing(const struct mem_unit *u, const struct jobq_put *put)
+{
+    for (size_t i = 0; i < put->parent_count; i++)
+        if (!mem_find(u->m, &put->parents[i].id))
+            return true;
+    return false;
+}
+
+static bool is_full(const struct mem_unit *u, const struct jobq_put *put)
+{
+    const struct mem_queue *queue = mem_queue_find(u->m, put->queue);
+    if (!queue || queue->c.depth < 0)
+        return false;
+    return queue->count[JOBQ_ROW_BLOCKED] + queue->count[JOBQ_ROW_WAITING] >= (uint64_t)queue->c.depth;
+}
+
+/* ---- a key that is held ------------------------------------------------------------------------------------ */
+
+static int replace_payload(struct mem_unit *u, struct mem_row *row, const struct jobq_put *put)
+{
+    struct jobq_row *r = &row->c.row;
+    if (mem_edit(u, row) != 0 || mem_set_bytes(u, &r->payload, put->payload) != 0)
+        return -1;
+    r->payload_bytes = r->payload.size;
+    r->edits += r->edits < UINT32_MAX;
+    memcpy(row->c.key.payload_digest, put->unique->payload_digest, sizeof row->c.key.payload_digest);
+    mem_done(u, row);
+    return 0;
+}
+
+static int64_t first_run_at(const struct mem_unit *u, const struct jobq_put *put)
+{
+    return put->run_at.base == JOBQ_TIME_KEEP ? u->now : jobq_time_of(&put->run_at, 0, u->now);
+}
+
+static int extend_delay(struct mem_unit *u, struct mem_row *row, const struct jobq_put *put)
+{
+    struct jobq_row *r = &row->c.row;
+    if (mem_edit(u, row) != 0)
+        return -1;
+    r->run_at_ms = first_run_at(u, put);
+    r->edits += r->edits < UINT32_MAX;
+    if (r->state == JOBQ_ROW_WAITING)
+        mem_wait(u, row);
+    mem_done(u, row);
+    return 0;
+}
+
+static int new_digest(struct mem_unit *u, struct mem_key *key, const struct jobq_put *put)
+{
+    if (mem_edit(u, key) != 0)
+        return -1;
+    memcpy(key->c.key.payload_digest, put->unique->payload_digest, sizeof key->c.key.payload_digest);
+    mem_done(u, key);
+    return 0;
+}
+
+static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key *key)
+{
+    struct mem_row *row = mem_find(u->m, &key->c.job);
+    bool waits = row && (row->c.row.state == JOBQ_ROW_WAITING || row->c.row.state == JOBQ_ROW_BLOCKED);
+    int result = 0;
+    put->verdict = JOBQ_DUPLICATE;
+    put->same_payload =
+        memcmp(key->c.key.payload_digest, put->unique->payload_digest, sizeof key->c.key.payload_digest) == 0;
+    if (waits && put->unique->conflict == JOBQ_CONFLICT_REPLACE) {
+        put->verdict = JOBQ_REPLACED;
+        result = replace_payload(u, row, put) != 0 ? -1 : new_digest(u, key, put);
+    } else if (waits && put->unique->conflict == JOBQ_CONFLICT_EXTEND) {
+        put->verdict = JOBQ_EXTENDED;
+        result = extend_delay(u, row, put);
+    }
+    put->holder = key->c.job;
+    put->state = key->c.ended;
+    put->shown = jobq_shown_state(key->c.ended, 0, u->now);
+    if (row)
+        answer_row(put, &row->c.row, u->now);
+    return result;
+}
+
+/* ---- a new row ------------------------------------------------------------------------------------------------ */
+
+static int copy_bytes(struct mem_unit *u, const struct jobq_put *put, struct jobq_row *r)
+{
+    if (mem_copy_bytes(u, put->kind, &r->kind) != 0 || mem_copy_bytes(u, put->group, &r->group) != 0 ||
+        mem_copy_bytes(u, put->payload, &r->payload) != 0 || mem_copy_bytes(u, put->policy, &r->policy) != 0 ||
+        mem_copy_bytes(u, put->key, &r->key) != 0 || mem_copy_bytes(u, put->trace, &r->trace) != 0)
+        return -1;
+    r->payload_bytes = r->payload.size;
+    return 0;
+}
+
+static void fill_row(struct mem_unit *u, const struct jobq_put *put, struct mem_row *row)
+{
+    struct jobq_row *r = &row->c.row;
+    r->id = put->id;
+    r->queue = row->queue->name;
+    r->priority = put->priority;
+    r->rank_add_ms = put->rank_add_ms;
+    r->held = put->held != 0;
+    r->created_at_ms = u->now;
+    r->run_at_ms = first_run_at(u, put);
+    r->expires_at_ms = jobq_time_of(&put->expires_at, 0, u->now);
+    r->timeout_ms = put->timeout_ms;
+    row->c.arrival = u->m->arrivals++;
+    if (!put->unique)
+        return;
+    row->c.has_key = true;
+    row->c.key = *put->unique;
+    row->c.window_until_ms = jobq_add_ms(u->now, put->unique->window_ms);
+}
+
+static int count_put(struct mem_unit *u, struct mem_queue *queue)
+{
+    if (mem_edit(u, queue) != 0)
+        return -1;
+    queue->c.enqueued++;
+    queue->c.known = true;
+    mem_done(u, queue);
+    return 0;
+}
+
+static int store_row(struct mem_unit *u, struct jobq_put *put)
+{
+    struct mem_row *row = mem_alloc(u, sizeof *row);
+    if (!row || !(row->queue = mem_queue_get(u, put->queue)) || copy_bytes(u, put, &row->c.row) != 0)
+        return -1;
+    struct jobq_row *r = &row->c.row;
+    row->object.type = &mem_row_type;
+    fill_row(u, put, row);
+    if (mem_edges_put(u, &put->id, put->parents, put->parent_count, &r->pending) != 0)
+        return -1;
+    if (r->held || r->pending) {
+        r->state = JOBQ_ROW_BLOCKED;
+        r->reason = r->held ? JOBQ_REASON_HOLD : JOBQ_REASON_PARENTS;
+    } else {
+        mem_wait(u, row);
+    }
+    if (mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0)
+        return -1;
+    put->verdict = JOBQ_OK;
+    put->same_payload = 1;
+    answer_row(put, r, u->now);
+    return 0;
+}
+
+int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes)
+{
+    put->state = put->shown = put->same_payload = 0;
+    put->holder = (struct jobq_id){ 0 };
+    put->retry_ms = 0;
+    if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK) {
+        put->verdict = JOBQ_SKIPPED;
+        return 0;
+    }
+    const struct mem_row *same = mem_find(u->m, &put->id);
+    if (same) {
+        put->verdict = JOBQ_ALREADY;
+        put->same_payload = same_bytes(same->c.row.payload, put->payload);
+        answer_row(put, &same->c.row, u->now);
+        return 0;
+    }
+    if (parents_missing(u, put)) {
+        put->verdict = JOBQ_NO_PARENT;
+        return 0;
+    }
+    struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
+    if (key)
+        return meet_holder(u, put, key);
+    if (is_full(u, put)) {
+        put->verdict = JOBQ_FULL;
+        return 0;
+    }
+    return store_row(u, put);
+}
+
+/* ---- retention --------------------------------------------------------------------------------------------------- */
+
+/* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
+static int trim_state(struct mem_unit *u, struct mem_queue *queue, int state, const struct jobq_trim *trim,
+                      size_t *left)
+{
+    int64_t keep = queue->c.has_keep ? queue->c.keep_count[state] : trim->keep_count[state];
+    int64_t keep_ms = queue->c.has_keep ? queue->c.keep_ms[state] : trim->keep_ms[state];
+    size_t count = queue->count[state];
+    size_t over = keep >= 0 && count > (uint64_t)keep ? count - (size_t)keep : 0;
+    struct mem_row *next;
+    for (struct mem_row *row = mem_queue_next(&queue->ended[state], NULL); row && *left; row = next) {
+        bool old = keep_ms > 0 && jobq_add_ms(row->c.row.finished_at_ms, keep_ms) < u->now;
+        if (!over && !old)
+            return 0;
+        next = mem_queue_next(&queue->ended[state], row);
+        over -= over > 0;
+        if (row->c.open_children)
+            continue;
+        if (mem_row_remove(u, row) != 0)
+            return -1;
+        (*left)--;
+    }
+    return 0;
+}
+
+int mem_trim(struct mem_unit *u, const struct jobq_trim *trim)
+{
+    size_t left = trim->limit;
+    for (struct mem_queue *q = mem_queue_after(u->m, NULL); q && left; q = mem_queue_after(u->m, q))
+        for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
+            if (q->ended_now & JOBQ_ROW_BIT((unsigned)state) && trim_state(u, q, state, trim, &left) != 0)
+                return -1;
+    return 0;
+}

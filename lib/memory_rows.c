@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Where rows and queues are found: a row's trees follow from its value alone. */
+#include "memory.h"
+
+#include <string.h>
+
+#define ROW_OF(node, member) mem_of(node, struct mem_row, member)
+
+/* ---- orders ---------------------------------------------------------------------------------------------- */
+
+static int order_numbers(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int mem_bytes_order(struct jobq_bytes a, struct jobq_bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static int64_t rank_of(const struct mem_row *row)
+{
+    return jobq_add_ms(row->c.row.run_at_ms, row->c.row.rank_add_ms);
+}
+
+static int order_id(const struct mem_node *a, const struct mem_node *b)
+{
+    return memcmp(&ROW_OF(a, by_id)->c.row.id, &ROW_OF(b, by_id)->c.row.id, sizeof(struct jobq_id));
+}
+
+static int order_ready(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_row *x = ROW_OF(a, place), *y = ROW_OF(b, place);
+    int order = order_numbers(x->c.row.alone, y->c.row.alone);
+    if (!order)
+        order = order_numbers(rank_of(x), rank_of(y));
+    return order ? order : order_numbers(x->c.arrival, y->c.arrival);
+}
+
+static int order_asleep(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_row *x = ROW_OF(a, place), *y = ROW_OF(b, place);
+    int order = order_numbers(x->c.row.run_at_ms, y->c.row.run_at_ms);
+    return order ? order : order_numbers(x->c.arrival, y->c.arrival);
+}
+
+static int order_ended(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_row *x = ROW_OF(a, place), *y = ROW_OF(b, place);
+    int order = order_numbers(x->c.row.finished_at_ms, y->c.row.finished_at_ms);
+    return order ? order : memcmp(&x->c.row.id, &y->c.row.id, sizeof x->c.row.id);
+}
+
+static int order_clock(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_row *x = ROW_OF(a, clock), *y = ROW_OF(b, clock);
+    int order = order_numbers(mem_overdue_at(x), mem_overdue_at(y));
+    return order ? order : order_numbers(x->c.arrival, y->c.arrival);
+}
+
+static int order_held(const struct mem_node *a, const struct mem_node *b)
+{
+    const struct mem_row *x = ROW_OF(a, held), *y = ROW_OF(b, held);
+    int order = memcmp(&x->c.row.token, &y->c.row.token, sizeof x->c.row.token);
+    return order ? order : order_numbers(x->c.arrival, y->c.arrival);
+}
+
+static int order_queues(const struct mem_node *a, const struct mem_node *b)
+{
+    return mem_bytes_order(mem_of(a, struct mem_queue, by_name)->name, mem_of(b, struct mem_queue, by_name)->name);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------- */
+
+static bool is_ended(int state)
+{
+    return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
+}
+
+static int64_t or_never(int64_t instant)
+{
+    return instant ? instant : INT64_MAX;
+}
+
+int64_t mem_overdue_at(const struct mem_row *row)
+{
+    const struct jobq_row *r = &row->c.row;
+    if (r->state == JOBQ_ROW_RUNNING)
+        return r->lease_until_ms;
+    if (is_ended(r->state))
+        return row->c.open_children ? r->finished_at_ms : INT64_MAX;
+    int64_t at = or_never(r->expires_at_ms);
+    if (r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK && or_never(r->callback_until_ms) < at)
+        at = r->callback_until_ms;
+    return at;
+}
+
+static struct mem_tree *place_of(const struct mem_row *row)
+{
+    const struct jobq_row *r = &row->c.row;
+    if (r->state == JOBQ_ROW_WAITING)
+        return r->due ? &row->queue->ready : &row->queue->asleep;
+    return is_ended(r->state) ? &row->queue->ended[r->state] : NULL;
+}
+
+static void link_row(struct mem *m, void *object)
+{
+    struct mem_row *row = object;
+    struct mem_tree *place = place_of(row);
+    mem_tree_add(&m->rows, &row->by_id);
+    if (place)
+        mem_tree_add(place, &row->place);
+    if (mem_overdue_at(row) != INT64_MAX)
+        mem_tree_add(&m->clock, &row->clock);
+    if (row->c.row.state == JOBQ_ROW_RUNNING)
+        mem_tree_add(&m->held, &row->held);
+    row->queue->count[row->c.row.state]++;
+}
+
+static void unlink_row(struct mem *m, void *object)
+{
+    struct mem_row *row = object;
+    struct mem_tree *place = place_of(row);
+    row->queue->count[row->c.row.state]--;
+    if (row->c.row.state == JOBQ_ROW_RUNNING)
+        mem_tree_remove(&m->held, &row->held);
+    if (mem_overdue_at(row) != INT64_MAX)
+        mem_tree_remove(&m->clock, &row->clock);
+    if (place)
+        mem_tree_remove(place, &row->place);
+    mem_tree_remove(&m->rows, &row->by_id);
+}
+
+const struct mem_type mem_row_type = {
+    .link = link_row,
+    .unlink = unlink_row,
+    .cells = offsetof(struct mem_row, c),
+    .cells_bytes = sizeof(struct mem_row_cells),
+};
+
+struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id)
+{
+    struct mem_row key = { .c.row.id = *id };
+    struct mem_row *row = ROW_OF(mem_tree_from(&m->rows, &key.by_id), by_id);
+    return row && memcmp(&row->c.row.id, id, sizeof *id) == 0 ? row : NULL;
+}
+
+struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
+{
+    struct mem_row key = { .c.row.id = *id };
+    return ROW_OF(mem_tree_after(&m->rows, &key.by_id), by_id);
+}
+
+struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row)
+{
+    return ROW_OF(row ? mem_tree_after(tree, &row->place) : mem_tree_first(tree), place);
+}
+
+struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone)
+{
+    struct mem_row key = { .c.row = { .alone = alone, .run_at_ms = INT64_MIN }, .c.arrival = INT64_MIN };
+    return ROW_OF(mem_tree_from(&queue->ready, &key.place), place);
+}
+
+struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token)
+{
+    struct mem_row key = { .c.row.token = *token, .c.arrival = INT64_MIN };
+    return ROW_OF(mem_tree_from(&m->held, &key.held), held);
+}
+
+struct mem_row *mem_held_next(const struct mem *m, const struct mem_row *row)
+{
+    return ROW_OF(mem_tree_after(&m->held, &row->held), held);
+}
+
+struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
+{
+    return ROW_OF(row ? mem_tree_after(&m->clock, &row->clock) : mem_tree_first(&m->clock), clock);
+}
+
+/* A running row is ordered on the clock by its lease: that makes a key for any instant. */
+static struct mem_row instant_key(int64_t at)
+{
+    return (struct mem_row){ .c.row = { .state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at },
+                             .c.arrival = INT64_MAX };
+}
+
+int64_t mem_next_due(const struct mem *m, int64_t now)
+{
+    struct mem_row key = instant_key(now);
+    const struct mem_row *row = ROW_OF(mem_tree_after(&m->clock, &key.clock), clock);
+    int64_t next = row ? mem_overdue_at(row) : INT64_MAX;
+    for (const struct mem_queue *q = mem_queue_after(m, NULL); q; q = mem_queue_after(m, q)) {
+        row = ROW_OF(mem_tree_after(&q->asleep, &key.place), place);
+        if (row && row->c.row.run_at_ms < next)
+            next = row->c.row.run_at_ms;
+    }
+    return next;
+}
+
+static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
+{
+    const void *pieces[] = { r->kind.data,   r->group.data,    r->worker.data, r->payload.data, r->policy.data,
+                             r->key.data,    r->result.data,   r->progress.data, r->data.data,  r->trace.data };
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        mem_free(u, pieces[i]);
+    for (size_t i = 0; i < r->error_count; i++) {
+        mem_free(u, r->errors[i].worker.data);
+        mem_free(u, r->errors[i].text.data);
+    }
+    mem_free(u, r->errors);
+}
+
+int mem_row_remove(struct mem_unit *u, struct mem_row *row)
+{
+    int state = is_ended(row->c.row.state) ? row->c.row.state : JOBQ_ROW_GONE;
+    if (mem_edges_close(u, &row->c.row.id, false) != 0 || mem_key_settle(u, row, state) != 0 ||
+        mem_drop(u, row) != 0)
+        return -1;
+    free_pieces(u, &row->c.row);
+    return 0;
+}
+
+/* ---- queues ------------------------------------------------------------------------------------------------ */
+
+static void link_queue(struct mem *m, void *object)
+{
+    mem_tree_add(&m->queues, &((struct mem_queue *)object)->by_name);
+}
+
+static void unlink_queue(struct mem *m, void *object)
+{
+    mem_tree_remove(&m->queues, &((struct mem_queue *)object)->by_name);
+}
+
+static const struct mem_type queue_type = {
+    .link = link_queue,
+    .unlink = unlink_queue,
+    .cells = offsetof(struct mem_queue, c),
+    .cells_bytes = sizeof(struct mem_queue_cells),
+};
+
+struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
+{
+    struct mem_queue key = { .name = name };
+    struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
+    return queue && mem_bytes_order(queue->name, name) == 0 ? queue : NULL;
+}
+
+struct mem_queue *mem_queue_after(const struct mem *m, const struct mem_queue *queue)
+{
+    struct mem_node *node = queue ? mem_tree_after(&m->queues, &queue->by_name) : mem_tree_first(&m->queues);
+    return mem_of(node, struct mem_queue, by_name);
+}
+
+struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
+{
+    struct mem_queue *queue = mem_queue_find(u->m, name);
+    if (queue)
+        return queue;
+    queue = mem_alloc(u, sizeof *queue);
+    if (!queue || mem_copy_bytes(u, name, &queue->name) != 0)
+        return NULL;
+    queue->object.type = &queue_type;
+    queue->ready.order = order_ready;
+    queue->asleep.order = order_asleep;
+    for (int state = 0; state < 8; state++)
+        queue->ended[state].order = order_ended;
+    queue->c.depth = -1;
+    return mem_add(u, queue) == 0 ? queue : NULL;
+}
+
+/* ---- begin and end of a store -------------------------------------------------------------------------------- */
+
+void mem_rows_init(struct mem *m)
+{
+    m->rows.order = order_id;
+    m->clock.order = order_clock;
+    m->held.order = order_held;
+    m->queues.order = order_queues;
+}
+
+void mem_rows_free(struct mem *m)
+{
+    struct mem_unit u = { .m = m };
+    for (struct mem_row *row; (row = ROW_OF(mem_tree_first(&m->rows), by_id)) != NULL;) {
+        mem_tree_remove(&m->rows, &row->by_id);
+        free_pieces(&u, &row->c.row);
+        mem_free(&u, row);
+        mem_unit_commit(&u);
+    }
+    for (struct mem_queue *queue; (queue = mem_queue_after(m, NULL)) != NULL;) {
+        mem_tree_remove(&m->queues, &queue->by_name);
+        mem_free_now(queue->name.data);
+        mem_free_now(queue);
+    }
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies of rows for an answer: what is stored may change as soon as the lock is free. */
+#include "memory.h"
+
+#include <string.h>
+
+static int copy(struct jobq_arena *arena, struct jobq_bytes *bytes)
+{
+    return jobq_arena_bytes(arena, bytes->data, bytes->size, bytes);
+}
+
+static int copy_small(struct jobq_arena *arena, struct jobq_row *r)
+{
+    if (copy(arena, &r->queue) != 0 || copy(arena, &r->kind) != 0 || copy(arena, &r->group) != 0 ||
+        copy(arena, &r->worker) != 0)
+        return -1;
+    return copy(arena, &r->policy) != 0 || copy(arena, &r->key) != 0 || copy(arena, &r->progress) != 0 ||
+                   copy(arena, &r->trace) != 0
+               ? -1
+               : 0;
+}
+
+static int copy_errors(struct jobq_arena *arena, struct jobq_row *r)
+{
+    struct jobq_row_error *errors = jobq_arena_alloc(arena, r->error_count * sizeof *errors);
+    if (!errors)
+        return -1;
+    for (size_t i = 0; i < r->error_count; i++) {
+        errors[i] = r->errors[i];
+        if (copy(arena, &errors[i].worker) != 0 || copy(arena, &errors[i].text) != 0)
+            return -1;
+    }
+    r->errors = errors;
+    return 0;
+}
+
+static int add_parents(const struct mem *m, struct jobq_arena *arena, struct jobq_row *r)
+{
+    size_t count = mem_edges_parents(m, &r->id, NULL, 0);
+    struct jobq_edge *parents = jobq_arena_alloc(arena, count * sizeof *parents);
+    if (!parents)
+        return -1;
+    mem_edges_parents(m, &r->id, parents, count);
+    r->parents = parents;
+    r->parent_count = count;
+    return 0;
+}
+
+int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, uint32_t flags,
+             struct jobq_row *out)
+{
+    *out = row->c.row;
+    if (!(flags & JOBQ_READ_PAYLOAD))
+        out->payload = out->data = (struct jobq_bytes){ 0 };
+    if (!(flags & JOBQ_READ_RESULT))
+        out->result = (struct jobq_bytes){ 0 };
+    if (!(flags & JOBQ_READ_ERRORS)) {
+        out->errors = NULL;
+        out->error_count = 0;
+    }
+    if (copy_small(arena, out) != 0 || copy(arena, &out->payload) != 0 || copy(arena, &out->data) != 0 ||
+        copy(arena, &out->result) != 0)
+        return -1;
+    if (out->error_count && copy_errors(arena, out) != 0)
+        return -1;
+    return flags & JOBQ_READ_PARENTS ? add_parents(m, arena, out) : 0;
+}
+
+const struct jobq_row *mem_view_one(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row)
+{
+    struct jobq_row *out = jobq_arena_alloc(arena, sizeof *out);
+    return out && mem_view(m, arena, row, 0, out) == 0 ? out : NULL;
+}
