@@ -95,7 +95,7 @@ int jobq_ctx_progress(struct jobq_ctx *ctx, const void *progress, size_t progres
     return JOBQ_OK;
 }
 
-/* ---- follow-up jobs ------------------------------------------------------------------------------------------------- */
+/* ---- follow-up jobs ----------------------------------------------------------------------------------- */
 
 static int make_room(struct jobq_ctx *ctx)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- answers that are still needed ------------------------------------------------------------------------------------ */
+/* ---- answers that are still needed -------------------------------------------------------------------- */
 
 struct answer *answer_create(void)
 {
@@ -29,7 +29,7 @@ void answer_drop(struct answer *answer)
     free(answer);
 }
 
-/* ---- out of an answer --------------------------------------------------------------------------------------------------- */
+/* ---- out of an answer --------------------------------------------------------------------------------- */
 
 int claim_reserve(struct jobq_worker *w, size_t limit)
 {
@@ -135,7 +135,7 @@ size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct job
     return count;
 }
 
-/* ---- held ----------------------------------------------------------------------------------------------------------------- */
+/* ---- held --------------------------------------------------------------------------------------------- */
 
 static bool is_held(const struct jobq_ctx *job)
 {
@@ -187,7 +187,7 @@ void beats_schedule(struct jobq_worker *w)
             w->beat_at_ms = claim->beat_ms;
 }
 
-/* ---- lost ----------------------------------------------------------------------------------------------------------------- */
+/* ---- lost --------------------------------------------------------------------------------------------- */
 
 void job_lost(struct jobq_worker *w, struct jobq_ctx *job)
 {
@@ -246,7 +246,7 @@ void claim_verify(struct jobq_worker *w, struct claim *claim)
     jobq_arena_destroy(arena);
 }
 
-/* ---- over ----------------------------------------------------------------------------------------------------------------- */
+/* ---- over --------------------------------------------------------------------------------------------- */
 
 static void claim_free(struct jobq_worker *w, struct claim *claim)
 {

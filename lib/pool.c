@@ -22,7 +22,7 @@ void pool_destroy(struct pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-/* ---- the threads ---------------------------------------------------------------------------------------------------- */
+/* ---- the threads -------------------------------------------------------------------------------------- */
 
 /* Its lease passed while it waited here, because the store could not be reached: somebody else may have it by now. */
 static bool is_too_late(struct jobq_ctx *job)
@@ -140,7 +140,7 @@ bool pool_inside(const struct jobq_worker *w)
     return false;
 }
 
-/* ---- in and out ------------------------------------------------------------------------------------------------------- */
+/* ---- in and out --------------------------------------------------------------------------------------- */
 
 void pool_give(struct jobq_worker *w, struct jobq_ctx *job)
 {

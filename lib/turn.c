@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One turn of a worker: everything that is due goes into one exchange, and the answer is dealt out. */
-#include "worker.h"
+#include "turn.h"
 
 #include <string.h>
 
-enum use { USE_JUDGE, USE_OUTCOME, USE_EARLY, USE_PROGRESS };
-
-/* What change i of the call is about. */
-struct slot {
-    enum use use;
-    struct jobq_ctx *job; /* NULL: a judgement */
-};
-
-struct turn {
-    struct jobq_worker *w;
-    struct answer *answer;
-    struct call *call;
-    struct claim **beaten; /* by beat */
-    size_t *expected;      /* by beat: rows that it should find */
-    struct slot *slots;    /* by change */
-    size_t items, bytes;   /* room that is left */
-    size_t handing;        /* jobs that are free if the store takes this */
-    size_t judged;         /* rows of w->judge that are in */
-    bool leaving;
-    bool failed_item;
-    struct jobq_want want;
-    struct jobq_worker_record record;
-    int64_t sent_ms;
-};
-
-/* ---- heartbeats ------------------------------------------------------------------------------------------------------- */
+/* ---- heartbeats --------------------------------------------------------------------------------------- */
 
 static bool beat_is_due(const struct turn *t, const struct claim *claim)
 {
@@ -67,7 +42,7 @@ static int add_beats(struct turn *t)
     return 0;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------------------------ */
+/* ---- changes ------------------------------------------------------------------------------------------ */
 
 static size_t list_length(const struct jobq_ctx *list)
 {
@@ -253,9 +228,9 @@ static int add_changes(struct turn *t)
     return add_all_progress(t);
 }
 
-/* ---- the want ------------------------------------------------------------------------------------------------------------- */
+/* ---- the want ----------------------------------------------------------------------------------------- */
 
-size_t worker_free(const struct jobq_worker *w, size_t handing)
+size_t worker_free_slots(const struct jobq_worker *w, size_t handing)
 {
     size_t held = w->held - handing;
 
@@ -281,7 +256,7 @@ static int choose_mode(struct turn *t)
     struct jobq_worker *w = t->w;
     int64_t now = t->sent_ms;
     bool idle = w->held == t->handing;
-    bool due = worker_free(w, t->handing) > 0 && (now >= w->ask_at_ms || t->handing > 0);
+    bool due = worker_free_slots(w, t->handing) > 0 && (now >= w->ask_at_ms || t->handing > 0);
 
     if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)
         return 0;
@@ -322,7 +297,7 @@ static int add_want(struct turn *t)
 {
     struct jobq_worker *w = t->w;
     int mode = choose_mode(t);
-    size_t limit = worker_free(w, t->handing);
+    size_t limit = worker_free_slots(w, t->handing);
 
     if (mode == 0)
         return 0;
@@ -350,7 +325,7 @@ static int add_want(struct turn *t)
     return mode == JOBQ_WANT_OVERDUE ? 0 : claim_reserve(w, limit);
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------------------ */
 
 /* The worker's record rides with heartbeats, sweeps, at the start and at the end. */
 static void add_record(struct turn *t)
@@ -395,341 +370,7 @@ static int fill(struct turn *t)
     return 0;
 }
 
-/* ---- the answer: beats and changes -------------------------------------------------------------------------------------- */
-
-static void read_beats(struct turn *t)
-{
-    struct call *call = t->call;
-
-    for (size_t i = 0; i < call->beat_count; i++)
-        if (call->beats[i].held != SIZE_MAX)
-            claim_beaten(t->w, t->beaten[i], &call->beats[i], t->sent_ms, call->now_ms);
-}
-
-/* After the changes are dealt out, so that what was just settled is not taken for lost. */
-static void verify_beats(struct turn *t)
-{
-    struct call *call = t->call;
-
-    for (size_t i = 0; i < call->beat_count; i++) {
-        size_t held = call->beats[i].held;
-        if (held == SIZE_MAX || (held == t->expected[i] && !t->beaten[i]->shared))
-            continue;
-        if (held > t->expected[i])
-            t->beaten[i]->shared = true;
-        claim_verify(t->w, t->beaten[i]);
-    }
-}
-
-static void count_outcome(struct jobq_worker *w, const struct jobq_change *change)
-{
-    pthread_mutex_lock(&w->pool.lock);
-    switch (change->outcome) {
-    case JOBQ_OUTCOME_COMPLETE:
-        w->counts.completed++;
-        break;
-    case JOBQ_OUTCOME_RELEASE:
-        w->counts.released++;
-        break;
-    case JOBQ_OUTCOME_SNOOZE:
-        w->counts.snoozed++;
-        break;
-    case JOBQ_OUTCOME_PARK:
-        w->counts.parked++;
-        break;
-    default:
-        w->counts.failed++;
-    }
-    pthread_mutex_unlock(&w->pool.lock);
-}
-
-/* Compute again from the present row the next time. What does not come with it stays as it was claimed. */
-static void adopt_row(struct turn *t, struct jobq_ctx *job, const struct jobq_row *row)
-{
-    struct jobq_bytes payload = job->row.payload;
-
-    answer_drop(job->fresh);
-    job->fresh = t->answer;
-    t->answer->users++;
-    job->row = *row;
-    job->row.payload = payload;
-}
-
-/* The engine does not take what was said. Once more without it; if not even that is taken, its lease runs out. */
-static void refuse(struct jobq_worker *w, struct jobq_ctx *job)
-{
-    if (job->refused) {
-        job_lost(w, job);
-        job->over = true;
-    }
-    job->refused = true;
-}
-
-static void read_outcome(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
-{
-    switch (change->verdict) {
-    case JOBQ_OK:
-    case JOBQ_ALREADY:
-        count_outcome(t->w, change);
-        job->over = true;
-        return;
-    case JOBQ_OUTDATED:
-        adopt_row(t, job, change->row);
-        return;
-    case JOBQ_FAILED:
-        if (change->stale == JOBQ_FAILURE_REFUSED)
-            refuse(t->w, job);
-        t->failed_item = true;
-        return;
-    case JOBQ_UNKNOWN:
-        t->failed_item = true;
-        return;
-    default:
-        job_lost(t->w, job);
-        job->over = true;
-    }
-}
-
-static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
-{
-    switch (change->verdict) {
-    case JOBQ_OK:
-    case JOBQ_ALREADY:
-        count_outcome(t->w, change);
-        job->acked = true;
-        return;
-    case JOBQ_FAILED:
-    case JOBQ_UNKNOWN:
-        t->failed_item = true;
-        return;
-    default:
-        job_lost(t->w, job);
-        job->over = true;
-    }
-}
-
-static void read_progress(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
-{
-    struct pool *pool = &t->w->pool;
-
-    if (change->verdict == JOBQ_STALE)
-        job_lost(t->w, job);
-    if (change->verdict != JOBQ_FAILED && change->verdict != JOBQ_UNKNOWN)
-        return;
-    if (change->verdict == JOBQ_FAILED && change->stale == JOBQ_FAILURE_REFUSED)
-        return; /* progress is for people: what the engine refuses is dropped */
-    pthread_mutex_lock(&pool->lock);
-    job->progress_new = pool->progress_new = true;
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void read_change(struct turn *t, const struct slot *slot, const struct jobq_change *change)
-{
-    switch (slot->use) {
-    case USE_OUTCOME:
-        read_outcome(t, slot->job, change);
-        return;
-    case USE_EARLY:
-        read_early(t, slot->job, change);
-        return;
-    case USE_PROGRESS:
-        read_progress(t, slot->job, change);
-        return;
-    case USE_JUDGE:
-        if (change->verdict != JOBQ_OK)
-            return; /* somebody else was faster, or it is found overdue again */
-        pthread_mutex_lock(&t->w->pool.lock);
-        t->w->counts.swept++;
-        pthread_mutex_unlock(&t->w->pool.lock);
-    }
-}
-
-/* Jobs whose early ack was taken start now. */
-static void start_acked(struct jobq_worker *w)
-{
-    struct jobq_ctx *list = w->early;
-
-    w->early = NULL;
-    while (list) {
-        struct jobq_ctx *job = list;
-        list = job->next;
-        job->next = NULL;
-        if (job->over)
-            job_over(w, job);
-        else if (job->acked)
-            pool_give(w, job);
-        else
-            jobs_append(&w->early, job);
-    }
-}
-
-static void drop_judged(struct turn *t)
-{
-    struct jobq_worker *w = t->w;
-
-    w->judge.rows += t->judged;
-    w->judge.count -= t->judged;
-    if (w->judge.count > 0 || !w->judge.answer)
-        return;
-    answer_drop(w->judge.answer);
-    w->judge.answer = NULL;
-}
-
-static void read_unit(struct turn *t)
-{
-    struct call *call = t->call;
-
-    read_beats(t);
-    for (size_t i = 0; i < call->change_count; i++)
-        read_change(t, &t->slots[i], &call->changes[i]);
-    verify_beats(t);
-    jobs_over(t->w, &t->w->handin);
-    start_acked(t->w);
-    if (call->unit == JOBQ_OK)
-        drop_judged(t);
-}
-
-/* ---- the answer: rows ------------------------------------------------------------------------------------------------------ */
-
-/* Rows that come out of a want to be judged: all of a sweep, expired ones among the due. */
-static void keep_for_judgement(struct turn *t)
-{
-    struct jobq_worker *w = t->w;
-    struct jobq_row *rows = jobq_arena_alloc(t->call->arena, t->want.row_count * sizeof *rows + 1);
-    size_t count = 0;
-
-    /* Without memory they are found overdue again; neither if older ones still wait: those go first. */
-    if (!rows || w->judge.count > 0)
-        return;
-    for (size_t i = 0; i < t->want.row_count; i++)
-        if (row_is_judged(&t->want.rows[i]))
-            rows[count++] = t->want.rows[i];
-    if (count == 0)
-        return;
-    w->judge.answer = t->answer;
-    t->answer->users++;
-    w->judge.rows = rows;
-    w->judge.count = count;
-}
-
-/* The next time at which something may be due, but not later than the worker looks anyway. */
-static int64_t idle_until(const struct turn *t, int64_t now)
-{
-    int64_t wait = t->w->poll_ms, due = t->call->next_due_ms;
-
-    if (due != INT64_MAX && due - t->call->now_ms < wait)
-        wait = due - t->call->now_ms;
-    return jobq_add_ms(now, wait > 1 ? wait : 1);
-}
-
-static void after_due(struct turn *t, int64_t now, bool empty)
-{
-    struct jobq_worker *w = t->w;
-    int64_t gap = w->lease_ms / 30 < 1000 ? w->lease_ms / 30 : 1000;
-
-    if (t->want.more || t->want.row_count == t->want.limit) {
-        w->ask_at_ms = 0;
-        return;
-    }
-    w->ask_at_ms = idle_until(t, now);
-    w->empty_due = empty;
-    if (empty && w->held == 0) {
-        int64_t soonest = w->alone_asked_once ? jobq_add_ms(w->alone_asked_ms, gap) : now;
-        w->alone_at_ms = soonest > now ? soonest : now;
-    }
-}
-
-static void after_alone(struct turn *t, int64_t now, bool empty)
-{
-    struct jobq_worker *w = t->w;
-
-    w->alone_asked_once = true;
-    w->alone_asked_ms = now;
-    w->alone_at_ms = NEVER;
-    w->empty_alone = empty && !t->want.more;
-    if (!empty)
-        w->ask_at_ms = 0;
-}
-
-static void after_sweep(struct turn *t, int64_t now, bool empty)
-{
-    struct jobq_worker *w = t->w;
-    int64_t every = w->lease_ms / 3 < SWEEP_MOST_MS ? w->lease_ms / 3 : SWEEP_MOST_MS;
-
-    w->empty_sweep = empty;
-    if (t->want.more || t->want.row_count == t->want.limit)
-        w->sweep_at_ms = now;
-    else
-        w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
-}
-
-static void read_want(struct turn *t, int64_t now)
-{
-    struct jobq_worker *w = t->w;
-    bool empty = t->want.row_count == 0;
-    size_t taken = 0;
-
-    w->last_mode = t->want.mode;
-    if (!empty)
-        w->empty_due = w->empty_alone = w->empty_sweep = false;
-    if (t->want.mode != JOBQ_WANT_OVERDUE)
-        taken = claim_take(w, t->answer, &t->want, t->sent_ms);
-    keep_for_judgement(t);
-    pthread_mutex_lock(&w->pool.lock);
-    w->counts.claimed += taken;
-    pthread_mutex_unlock(&w->pool.lock);
-    if (t->want.mode == JOBQ_WANT_DUE)
-        after_due(t, now, empty);
-    else if (t->want.mode == JOBQ_WANT_ALONE)
-        after_alone(t, now, empty);
-    else
-        after_sweep(t, now, empty);
-}
-
-/* ---- trouble --------------------------------------------------------------------------------------------------------------- */
-
-static int64_t back_off(struct jobq_worker *w)
-{
-    int64_t most = w->lease_ms / 3 < RETRY_MOST_MS ? w->lease_ms / 3 : RETRY_MOST_MS;
-    int64_t wait = w->troubles < 6 ? INT64_C(100) << w->troubles : most;
-
-    if (wait > most)
-        wait = most;
-    w->troubles++;
-    return wait / 2 + (int64_t)(random_dice() % (uint32_t)(wait / 2 + 1));
-}
-
-/* Grace is over and the store does not answer: what cannot be handed in is left to its lease. */
-static void abandon(struct jobq_worker *w)
-{
-    for (struct jobq_ctx *job = w->handin; job; job = job->next) {
-        job->over = true;
-        w->abandoned++;
-    }
-    jobs_over(w, &w->handin);
-    answer_drop(w->judge.answer); /* overdue again when our lease of them passes */
-    w->judge.answer = NULL;
-    w->judge.count = 0;
-}
-
-static void progress_again(struct turn *t)
-{
-    struct pool *pool = &t->w->pool;
-
-    pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < t->call->change_count; i++)
-        if (t->slots[i].use == USE_PROGRESS)
-            t->slots[i].job->progress_new = pool->progress_new = true;
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void unit_failed(struct jobq_worker *w, int64_t now)
-{
-    w->beats_alone = w->phase != PHASE_LATE && w->held > 0;
-    w->retry_at_ms = jobq_add_ms(now, back_off(w));
-    if (w->phase == PHASE_LATE)
-        abandon(w);
-}
+/* ---- one turn ----------------------------------------------------------------------------------------- */
 
 /* Who waited long for the store beats first, and lets a while pass before judging others: they may have waited too. */
 static void after_wait(struct jobq_worker *w, int64_t sent_ms, int64_t now)
@@ -744,43 +385,6 @@ static void after_wait(struct jobq_worker *w, int64_t sent_ms, int64_t now)
         w->sweep_at_ms = jobq_add_ms(now, third);
 }
 
-/* ---- one turn --------------------------------------------------------------------------------------------------------------- */
-
-static void read_answer(struct turn *t)
-{
-    struct jobq_worker *w = t->w;
-    struct call *call = t->call;
-    int64_t now = worker_now(w);
-
-    /* FAILED as a whole may mean that it was never sent; then the items have no verdicts. */
-    if (call->unit == JOBQ_FAILED) {
-        progress_again(t);
-        unit_failed(w, now);
-        return;
-    }
-    read_unit(t);
-    if (call->unit != JOBQ_OK || t->failed_item) {
-        unit_failed(w, now);
-        return;
-    }
-    w->troubles = 0;
-    w->beats_alone = false;
-    w->retry_at_ms = 0;
-    if (call->worker) {
-        w->record_new = false;
-        if (t->record.stop_asked)
-            atomic_store(&w->stop_asked, true);
-    }
-    if (!w->started_at_ms)
-        w->started_at_ms = call->now_ms;
-    if (call->want && call->want_unit == JOBQ_OK)
-        read_want(t, now);
-    else if (call->want)
-        w->want_retry_at_ms = jobq_add_ms(now, back_off(w));
-    if (call->poked && t->want.mode == JOBQ_WANT_DUE && call->want_unit == JOBQ_OK)
-        w->pokes_seen++; /* by this exchange itself, and its want saw what it had made */
-}
-
 static int send(struct turn *t)
 {
     struct jobq_worker *w = t->w;
@@ -788,8 +392,8 @@ static int send(struct turn *t)
 
     t->sent_ms = worker_now(w);
     if (fill(t) != 0) {
-        progress_again(t);
-        w->retry_at_ms = jobq_add_ms(t->sent_ms, back_off(w));
+        turn_not_sent(t);
+        w->retry_at_ms = jobq_add_ms(t->sent_ms, worker_back_off(w));
         return JOBQ_OK;
     }
     rc = call_run(w->q, t->call, 0);
@@ -798,7 +402,7 @@ static int send(struct turn *t)
     pthread_mutex_unlock(&w->pool.lock);
     if (rc == JOBQ_FORKED)
         return rc;
-    read_answer(t);
+    turn_answer(t);
     after_wait(w, t->sent_ms, worker_now(w));
     if (t->leaving) /* also if the store did not hear it: the record goes by itself after 10 leases */
         w->phase = PHASE_ENDED;
@@ -811,7 +415,7 @@ int worker_turn(struct jobq_worker *w)
     int rc;
 
     if (!t.answer) {
-        w->retry_at_ms = jobq_add_ms(worker_now(w), back_off(w));
+        w->retry_at_ms = jobq_add_ms(worker_now(w), worker_back_off(w));
         return JOBQ_OK;
     }
     t.call = t.answer->call;

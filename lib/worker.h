@@ -2,8 +2,10 @@
 /*
  * What the files of the worker know of each other.
  *
- *   worker.c  options, handlers, run and dispatch: the life of a worker
- *   turn.c    one turn: what goes to the store in one exchange, and what the answer means
+ *   setup.c   options, names, handlers
+ *   worker.c  run and dispatch: the life of a worker
+ *   turn.c    one turn: what goes to the store in one exchange
+ *   answer.c  what the answer means
  *   hold.c    the jobs in hand: claimed, beaten, lost, over
  *   pool.c    the threads that run handlers
  *   ctx.c     what a handler sees
@@ -29,7 +31,7 @@
 #define DRAIN_LOOK_MS 1000 /* how often a draining worker looks whether others are done */
 #define NEVER INT64_MAX
 
-/* ---- wake.c ----------------------------------------------------------------------------------------------------- */
+/* ---- wake.c ------------------------------------------------------------------------------------------- */
 
 struct waker {
     int epoll, event, store; /* -1: none */
@@ -43,13 +45,13 @@ void waker_ring(const struct waker *waker); /* async-signal-safe; keeps errno */
 int waker_look(const struct waker *waker);  /* enum wake_source that are up; the bell is made quiet, the store not */
 void waker_wait(const struct waker *waker, int64_t ms); /* until something is up, a signal came or the time is over */
 
-/* ---- order.c ------------------------------------------------------------------------------------------------------ */
+/* ---- order.c ------------------------------------------------------------------------------------------ */
 
 /* Smooth weighted round robin: over any `sum of weights` calls queue i stands first weights[i] times, spread evenly. The
  * others follow by what they are owed, so that an empty first queue costs nobody its turn. `credits` starts as zero. */
 void queue_order(const int32_t *weights, int64_t *credits, size_t count, size_t *order);
 
-/* ---- jobs in hand --------------------------------------------------------------------------------------------------- */
+/* ---- jobs in hand ------------------------------------------------------------------------------------- */
 
 /* An exchange whose answer is still needed: by jobs of its claim, by rows that came back, by rows to be judged. */
 struct answer {
@@ -108,7 +110,7 @@ struct claim {
     struct jobq_ctx jobs[];
 };
 
-/* ---- pool.c ------------------------------------------------------------------------------------------------------------ */
+/* ---- pool.c ------------------------------------------------------------------------------------------- */
 
 struct pool {
     pthread_mutex_t lock;
@@ -136,7 +138,7 @@ struct jobq_ctx *pool_take_queued(struct jobq_worker *w, bool acked);
 bool pool_take_job(struct jobq_worker *w, struct jobq_ctx *job);
 size_t pool_running(struct jobq_worker *w);
 
-/* ---- the worker ------------------------------------------------------------------------------------------------------------ */
+/* ---- the worker --------------------------------------------------------------------------------------- */
 
 struct handler_entry {
     char *kind; /* NULL: every other kind */
@@ -211,10 +213,12 @@ struct jobq_worker {
 };
 
 int64_t worker_now(const struct jobq_worker *w);
+void worker_free(struct jobq_worker *w);     /* all of its memory and descriptors */
+int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */
 const struct handler_entry *worker_handler(const struct jobq_worker *w, struct jobq_bytes kind);
 
-/* ---- hold.c ------------------------------------------------------------------------------------------------------------------ */
+/* ---- hold.c ------------------------------------------------------------------------------------------- */
 
 struct answer *answer_create(void); /* with a call and one user; NULL without memory */
 void answer_drop(struct answer *answer);
@@ -238,12 +242,12 @@ void jobs_flag(struct jobq_worker *w, uint32_t flag);
 void jobs_append(struct jobq_ctx **list, struct jobq_ctx *more);
 void beats_schedule(struct jobq_worker *w); /* beat_at_ms from the claims */
 
-/* ---- turn.c -------------------------------------------------------------------------------------------------------------------- */
+/* ---- turn.c ------------------------------------------------------------------------------------------- */
 
 /* One exchange with all that is due. JOBQ_OK also when the store failed (later deadline); JOBQ_FORKED. */
 int worker_turn(struct jobq_worker *w);
 /* Free slots for a want, when `handing` jobs are handed in with it. */
-size_t worker_free(const struct jobq_worker *w, size_t handing);
+size_t worker_free_slots(const struct jobq_worker *w, size_t handing);
 /* Is it holding back so that it comes to hold nothing and can ask for a job that must run alone? */
 bool worker_holds_back(const struct jobq_worker *w, int64_t now);
 

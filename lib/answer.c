@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/* What the answer of a turn means for the worker and its jobs. */
+#include "turn.h"
+
+/* ---- beats and changes -------------------------------------------------------------------------------- */
+
+static void read_beats(struct turn *t)
+{
+    struct call *call = t->call;
+
+    for (size_t i = 0; i < call->beat_count; i++)
+        if (call->beats[i].held != SIZE_MAX)
+            claim_beaten(t->w, t->beaten[i], &call->beats[i], t->sent_ms, call->now_ms);
+}
+
+/* After the changes are dealt out, so that what was just settled is not taken for lost. */
+static void verify_beats(struct turn *t)
+{
+    struct call *call = t->call;
+
+    for (size_t i = 0; i < call->beat_count; i++) {
+        size_t held = call->beats[i].held;
+        if (held == SIZE_MAX || (held == t->expected[i] && !t->beaten[i]->shared))
+            continue;
+        if (held > t->expected[i])
+            t->beaten[i]->shared = true;
+        claim_verify(t->w, t->beaten[i]);
+    }
+}
+
+static void count_outcome(struct jobq_worker *w, const struct jobq_change *change)
+{
+    pthread_mutex_lock(&w->pool.lock);
+    switch (change->outcome) {
+    case JOBQ_OUTCOME_COMPLETE:
+        w->counts.completed++;
+        break;
+    case JOBQ_OUTCOME_RELEASE:
+        w->counts.released++;
+        break;
+    case JOBQ_OUTCOME_SNOOZE:
+        w->counts.snoozed++;
+        break;
+    case JOBQ_OUTCOME_PARK:
+        w->counts.parked++;
+        break;
+    default:
+        w->counts.failed++;
+    }
+    pthread_mutex_unlock(&w->pool.lock);
+}
+
+/* Compute again from the present row the next time. What does not come with it stays as it was claimed. */
+static void adopt_row(struct turn *t, struct jobq_ctx *job, const struct jobq_row *row)
+{
+    struct jobq_bytes payload = job->row.payload;
+
+    answer_drop(job->fresh);
+    job->fresh = t->answer;
+    t->answer->users++;
+    job->row = *row;
+    job->row.payload = payload;
+}
+
+/* The engine does not take what was said. Once more without it; if not even that is taken, its lease runs out. */
+static void refuse(struct jobq_worker *w, struct jobq_ctx *job)
+{
+    if (job->refused) {
+        job_lost(w, job);
+        job->over = true;
+    }
+    job->refused = true;
+}
+
+static void read_outcome(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    switch (change->verdict) {
+    case JOBQ_OK:
+    case JOBQ_ALREADY:
+        count_outcome(t->w, change);
+        job->over = true;
+        return;
+    case JOBQ_OUTDATED:
+        adopt_row(t, job, change->row);
+        return;
+    case JOBQ_FAILED:
+        if (change->stale == JOBQ_FAILURE_REFUSED)
+            refuse(t->w, job);
+        t->failed_item = true;
+        return;
+    case JOBQ_UNKNOWN:
+        t->failed_item = true;
+        return;
+    default:
+        job_lost(t->w, job);
+        job->over = true;
+    }
+}
+
+static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    switch (change->verdict) {
+    case JOBQ_OK:
+    case JOBQ_ALREADY:
+        count_outcome(t->w, change);
+        job->acked = true;
+        return;
+    case JOBQ_FAILED:
+    case JOBQ_UNKNOWN:
+        t->failed_item = true;
+        return;
+    default:
+        job_lost(t->w, job);
+        job->over = true;
+    }
+}
+
+static void read_progress(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
+{
+    struct pool *pool = &t->w->pool;
+
+    if (change->verdict == JOBQ_STALE)
+        job_lost(t->w, job);
+    if (change->verdict != JOBQ_FAILED && change->verdict != JOBQ_UNKNOWN)
+        return;
+    if (change->verdict == JOBQ_FAILED && change->stale == JOBQ_FAILURE_REFUSED)
+        return; /* progress is for people: what the engine refuses is dropped */
+    pthread_mutex_lock(&pool->lock);
+    job->progress_new = pool->progress_new = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void read_change(struct turn *t, const struct slot *slot, const struct jobq_change *change)
+{
+    switch (slot->use) {
+    case USE_OUTCOME:
+        read_outcome(t, slot->job, change);
+        return;
+    case USE_EARLY:
+        read_early(t, slot->job, change);
+        return;
+    case USE_PROGRESS:
+        read_progress(t, slot->job, change);
+        return;
+    case USE_JUDGE:
+        if (change->verdict != JOBQ_OK)
+            return; /* somebody else was faster, or it is found overdue again */
+        pthread_mutex_lock(&t->w->pool.lock);
+        t->w->counts.swept++;
+        pthread_mutex_unlock(&t->w->pool.lock);
+    }
+}
+
+/* Jobs whose early ack was taken start now. */
+static void start_acked(struct jobq_worker *w)
+{
+    struct jobq_ctx *list = w->early;
+
+    w->early = NULL;
+    while (list) {
+        struct jobq_ctx *job = list;
+        list = job->next;
+        job->next = NULL;
+        if (job->over)
+            job_over(w, job);
+        else if (job->acked)
+            pool_give(w, job);
+        else
+            jobs_append(&w->early, job);
+    }
+}
+
+static void drop_judged(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    w->judge.rows += t->judged;
+    w->judge.count -= t->judged;
+    if (w->judge.count > 0 || !w->judge.answer)
+        return;
+    answer_drop(w->judge.answer);
+    w->judge.answer = NULL;
+}
+
+static void read_unit(struct turn *t)
+{
+    struct call *call = t->call;
+
+    if (call->unit == JOBQ_OK)
+        read_beats(t);
+    for (size_t i = 0; i < call->change_count; i++)
+        read_change(t, &t->slots[i], &call->changes[i]);
+    if (call->unit == JOBQ_OK)
+        verify_beats(t);
+    jobs_over(t->w, &t->w->handin);
+    start_acked(t->w);
+    if (call->unit == JOBQ_OK)
+        drop_judged(t);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------- */
+
+/* Rows that come out of a want to be judged: all of a sweep, expired ones among the due. */
+static void keep_for_judgement(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct jobq_row *rows = jobq_arena_alloc(t->call->arena, t->want.row_count * sizeof *rows + 1);
+    size_t count = 0;
+
+    /* Without memory they are found overdue again; neither if older ones still wait: those go first. */
+    if (!rows || w->judge.count > 0)
+        return;
+    for (size_t i = 0; i < t->want.row_count; i++)
+        if (row_is_judged(&t->want.rows[i]))
+            rows[count++] = t->want.rows[i];
+    if (count == 0)
+        return;
+    w->judge.answer = t->answer;
+    t->answer->users++;
+    w->judge.rows = rows;
+    w->judge.count = count;
+}
+
+/* The next time at which something may be due, but not later than the worker looks anyway. */
+static int64_t idle_until(const struct turn *t, int64_t now)
+{
+    int64_t wait = t->w->poll_ms, due = t->call->next_due_ms;
+
+    if (due != INT64_MAX && due - t->call->now_ms < wait)
+        wait = due - t->call->now_ms;
+    return jobq_add_ms(now, wait > 1 ? wait : 1);
+}
+
+static void after_due(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+    int64_t gap = w->lease_ms / 30 < 1000 ? w->lease_ms / 30 : 1000;
+
+    if (t->want.more || t->want.row_count == t->want.limit) {
+        w->ask_at_ms = 0;
+        return;
+    }
+    w->ask_at_ms = idle_until(t, now);
+    w->empty_due = empty;
+    if (empty && w->held == 0) {
+        int64_t soonest = w->alone_asked_once ? jobq_add_ms(w->alone_asked_ms, gap) : now;
+        w->alone_at_ms = soonest > now ? soonest : now;
+    }
+}
+
+static void after_alone(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+
+    w->alone_asked_once = true;
+    w->alone_asked_ms = now;
+    w->alone_at_ms = NEVER;
+    w->empty_alone = empty && !t->want.more;
+    if (!empty)
+        w->ask_at_ms = 0;
+}
+
+static void after_sweep(struct turn *t, int64_t now, bool empty)
+{
+    struct jobq_worker *w = t->w;
+    int64_t every = w->lease_ms / 3 < SWEEP_MOST_MS ? w->lease_ms / 3 : SWEEP_MOST_MS;
+
+    w->empty_sweep = empty;
+    if (t->want.more || t->want.row_count == t->want.limit)
+        w->sweep_at_ms = now;
+    else
+        w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
+}
+
+static void read_want(struct turn *t, int64_t now)
+{
+    struct jobq_worker *w = t->w;
+    bool empty = t->want.row_count == 0;
+    size_t taken = 0;
+
+    w->last_mode = t->want.mode;
+    if (!empty)
+        w->empty_due = w->empty_alone = w->empty_sweep = false;
+    if (t->want.mode != JOBQ_WANT_OVERDUE)
+        taken = claim_take(w, t->answer, &t->want, t->sent_ms);
+    keep_for_judgement(t);
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.claimed += taken;
+    pthread_mutex_unlock(&w->pool.lock);
+    if (t->want.mode == JOBQ_WANT_DUE && t->call->poked)
+        w->pokes_seen++; /* by this exchange itself, and its want saw what it had made */
+    if (t->want.mode == JOBQ_WANT_DUE)
+        after_due(t, now, empty);
+    else if (t->want.mode == JOBQ_WANT_ALONE)
+        after_alone(t, now, empty);
+    else
+        after_sweep(t, now, empty);
+}
+
+/* ---- trouble ------------------------------------------------------------------------------------------ */
+
+int64_t worker_back_off(struct jobq_worker *w)
+{
+    int64_t most = w->lease_ms / 3 < RETRY_MOST_MS ? w->lease_ms / 3 : RETRY_MOST_MS;
+    int64_t wait = w->troubles < 6 ? INT64_C(100) << w->troubles : most;
+
+    if (wait > most)
+        wait = most;
+    w->troubles++;
+    return wait / 2 + (int64_t)(random_dice() % (uint32_t)(wait / 2 + 1));
+}
+
+/* Grace is over and the store does not answer: what cannot be handed in is left to its lease. */
+static void abandon(struct jobq_worker *w)
+{
+    for (struct jobq_ctx *job = w->handin; job; job = job->next) {
+        job->over = true;
+        w->abandoned++;
+    }
+    jobs_over(w, &w->handin);
+    answer_drop(w->judge.answer); /* overdue again when our lease of them passes */
+    w->judge.answer = NULL;
+    w->judge.count = 0;
+}
+
+void turn_not_sent(struct turn *t)
+{
+    struct pool *pool = &t->w->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < t->call->change_count; i++)
+        if (t->slots[i].use == USE_PROGRESS)
+            t->slots[i].job->progress_new = pool->progress_new = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void unit_failed(struct jobq_worker *w, int64_t now)
+{
+    w->beats_alone = w->phase != PHASE_LATE && w->held > 0;
+    w->retry_at_ms = jobq_add_ms(now, worker_back_off(w));
+    if (w->phase == PHASE_LATE)
+        abandon(w);
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------------- */
+
+void turn_answer(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct call *call = t->call;
+    int64_t now = worker_now(w);
+
+    /* FAILED as a whole may mean that it was never sent; then the items have no verdicts. */
+    if (call->unit == JOBQ_FAILED) {
+        turn_not_sent(t);
+        unit_failed(w, now);
+        return;
+    }
+    read_unit(t);
+    if (call->unit != JOBQ_OK || t->failed_item) {
+        unit_failed(w, now);
+        return;
+    }
+    w->beats_alone = false;
+    w->retry_at_ms = 0;
+    if (call->worker) {
+        w->record_new = false;
+        if (t->record.stop_asked)
+            atomic_store(&w->stop_asked, true);
+    }
+    if (!w->started_at_ms)
+        w->started_at_ms = call->now_ms;
+    if (call->want && call->want_unit != JOBQ_OK && call->want_unit != JOBQ_SKIPPED) {
+        w->want_retry_at_ms = jobq_add_ms(now, worker_back_off(w));
+        return;
+    }
+    w->troubles = 0;
+    if (call->want && call->want_unit == JOBQ_OK)
+        read_want(t, now);
+}

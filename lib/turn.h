@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* One turn on its way: turn.c fills it, answer.c reads what came back. */
+#ifndef JOBQ_TURN_H
+#define JOBQ_TURN_H
+
+#include "worker.h"
+
+enum use { USE_JUDGE, USE_OUTCOME, USE_EARLY, USE_PROGRESS };
+
+/* What change i of the call is about. */
+struct slot {
+    enum use use;
+    struct jobq_ctx *job; /* NULL: a judgement */
+};
+
+struct turn {
+    struct jobq_worker *w;
+    struct answer *answer;
+    struct call *call;
+    struct claim **beaten; /* by beat */
+    size_t *expected;      /* by beat: rows that it should find */
+    struct slot *slots;    /* by change */
+    size_t items, bytes;   /* room that is left */
+    size_t handing;        /* jobs that are free if the store takes this */
+    size_t judged;         /* rows of w->judge that are in */
+    bool leaving;
+    bool failed_item;
+    struct jobq_want want;
+    struct jobq_worker_record record;
+    int64_t sent_ms;
+};
+
+/* Deal out the answer. */
+void turn_answer(struct turn *t);
+/* The turn could not be made or sent: its progress is still new. */
+void turn_not_sent(struct turn *t);
+/* The wait before the next try, longer each time, with jitter. */
+int64_t worker_back_off(struct jobq_worker *w);
+
+#endif
