@@ -251,13 +251,15 @@ need_tests() {
 need_service() {
     need pc:libmicrohttpd libmicrohttpd-dev
     need pc:libcurl libcurl4-openssl-dev
-    need pc:jansson libjansson-dev
+    need 'pc:jansson >= 2.7' libjansson-dev
+    need pc:libcrypto libssl-dev
 }
 
-# What jobq-video looks at pictures and listens to speech with.
+# What jobq-video looks at pictures and listens to speech with. The decoder is linked where its library is there
+# when it is built, otherwise run as a program; one of the two is enough.
 need_media() {
     need cmd:ffmpeg ffmpeg
-    have cmd:pocketsphinx_continuous || need cmd:pocketsphinx pocketsphinx
+    have cmd:pocketsphinx_continuous || need pc:pocketsphinx libpocketsphinx-dev
     need 'file:/usr/share/pocketsphinx/model/en-us/en-us' pocketsphinx-en-us
     need py:cv2 python3-opencv
     need 'file:/usr/share/opencv*/haarcascades' opencv-data
@@ -294,7 +296,8 @@ libmicrohttpd-dev    libmicrohttpd-devel    libmicrohttpd-dev   libmicrohttpd
 libcurl4-openssl-dev libcurl-devel          curl-dev            curl
 libjansson-dev       jansson-devel          jansson-dev         jansson
 ffmpeg               ffmpeg-free            ffmpeg              ffmpeg
-pocketsphinx         pocketsphinx           pocketsphinx        pocketsphinx
+libssl-dev           openssl-devel          openssl-dev         openssl
+libpocketsphinx-dev  pocketsphinx-devel     pocketsphinx-dev    pocketsphinx
 pocketsphinx-en-us   pocketsphinx-models    pocketsphinx        pocketsphinx
 python3-opencv       python3-opencv         py3-opencv          python-opencv
 opencv-data          opencv-data            opencv              opencv
