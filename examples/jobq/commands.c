@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of commands: what they are called, what help says, how they want their store. */
+#include "cli.h"
+
+const struct command commands[] = {
+    {.name = "enqueue",
+     .operands = "QUEUE [PAYLOAD|-|@FILE]",
+     .summary = "put a job into a queue",
+     .details = "  --kind KIND            what handler it is for (the queue's name)\n"
+                "  --group GROUP          the tenant it belongs to\n"
+                "  --id ID                its id, so that the call can be repeated without effect\n"
+                "  --key BYTES            idempotency key, at most 1024 bytes\n"
+                "  --key-scope SCOPE      queue (default), kind, group or kind,group\n"
+                "  --hold RULE            how long the key is held: live (default), waiting, unresolved, window, forever\n"
+                "  --window MS            how long with --hold window\n"
+                "  --on-conflict WHAT     return (default), reject, replace, extend, successor\n"
+                "  --delay MS             not before then\n"
+                "  --run-at TIME          not before; milliseconds since 1970 or 2030-05-01T12:00:00Z\n"
+                "  --priority N           smaller runs first, -32768 to 32767 (0)\n"
+                "  --max-attempts N       failures until it is dead (3)\n"
+                "  --max-crashes N        lost leases until it is dead (3)\n"
+                "  --max-snoozes N, --max-releases N\n"
+                "  --timeout MS           of one attempt\n"
+                "  --expires-in MS        dead if it was not started by then\n"
+                "  --backoff SHAPE        exponential:BASE[:FACTOR[:CAP]], fixed:MS, linear:BASE[:CAP], list:MS,MS...\n"
+                "  --jitter PERCENT       0 to 100 (10)\n"
+                "  --after ID[:RULE]      wait for another job; if that dies: fail (default), cancel, ignore; may repeat\n"
+                "  --held                 blocked until jobq unhold\n"
+                "  --trace TRACEPARENT    carried along\n"
+                "  --payload-max BYTES    largest payload accepted here (1048576, at most 67108864)\n",
+     .run = run_enqueue,
+     .need = STORE_MAKE},
+    {.name = "claim",
+     .operands = "QUEUE...",
+     .summary = "take ready jobs under a lease",
+     .details = "  -n, --limit N          at most so many, 1 to 1000 (1)\n"
+                "  --lease MS             100 to 86400000 (30000)\n"
+                "  --kind KIND            only these; may repeat\n"
+                "  --worker NAME          who claims, for people\n"
+                "  --ack early            completed before it is handed over: lost if you die\n"
+                "  --raw                  a line ID TOKEN ATTEMPT BYTES for each job, then its payload as it is\n",
+     .run = run_claim,
+     .need = STORE_MAKE},
+    {.name = "ack",
+     .operands = "ID TOKEN [RESULT|-|@FILE]",
+     .summary = "complete a claimed job",
+     .details = "  --result-max BYTES     largest result accepted here (1048576, at most 67108864)\n",
+     .run = run_ack,
+     .need = STORE_EXISTING},
+    {.name = "fail",
+     .operands = "ID TOKEN [ERROR|-|@FILE]",
+     .summary = "fail a claimed job: it waits for its back-off, or is dead",
+     .details = "  --permanent            dead at once\n"
+                "  --retry-in MS          instead of the back-off\n",
+     .run = run_fail,
+     .need = STORE_EXISTING},
+    {.name = "extend",
+     .operands = "ID TOKEN [LEASE-MS]",
+     .summary = "keep a claimed job for longer (30000)",
+     .run = run_extend,
+     .need = STORE_EXISTING},
+    {.name = "release",
+     .operands = "ID TOKEN",
+     .summary = "give a claimed job back; it keeps its place",
+     .run = run_release,
+     .need = STORE_EXISTING},
+    {.name = "snooze",
+     .operands = "ID TOKEN DELAY-MS",
+     .summary = "give a claimed job back for a while",
+     .run = run_snooze,
+     .need = STORE_EXISTING},
+    {.name = "progress",
+     .operands = "ID TOKEN BYTES|-|@FILE",
+     .summary = "tell how far a claimed job is",
+     .run = run_progress,
+     .need = STORE_EXISTING},
+    {.name = "callback",
+     .operands = "ID TOKEN",
+     .summary = "mint the single-use token that resumes a claimed job; park follows",
+     .run = run_callback,
+     .need = STORE_EXISTING},
+    {.name = "park",
+     .operands = "ID TOKEN DEADLINE-MS",
+     .summary = "let a claimed job rest until its callback token comes back",
+     .run = run_park,
+     .need = STORE_EXISTING},
+    {.name = "unpark",
+     .operands = "CALLBACK [DATA|-|@FILE]",
+     .summary = "bring a callback token back: the job goes on and finds DATA",
+     .run = run_unpark,
+     .need = STORE_EXISTING},
+    {.name = "work",
+     .operands = "QUEUE... [OPTIONS] -- COMMAND [ARGUMENTS]",
+     .summary = "run a program for each job",
+     .details = "The payload is its standard input, its standard output is the result. Exit 0 completes the job,\n"
+                "anything else fails it with the end of its standard error. It finds JOBQ_ID, JOBQ_ATTEMPT,\n"
+                "JOBQ_FENCE, JOBQ_QUEUE, JOBQ_KIND and TRACEPARENT in its environment.\n\n"
+                "  -j, --jobs N           so many at once, 1 to 1024 (1)\n"
+                "  --lease MS             100 to 86400000 (30000)\n"
+                "  --kind KIND            only these; may repeat\n"
+                "  --drain                end when nothing is ready, running or overdue\n"
+                "  --ack early            complete before the program starts: lost if the worker dies\n"
+                "  --grace MS             after SIGTERM or SIGINT programs may go on this long (10000)\n"
+                "  --timeout MS           end a program that runs longer; the job fails\n"
+                "  --worker NAME          name of this worker (host:pid)\n"
+                "  --result-max BYTES     largest result (1048576, at most 67108864)\n",
+     .run = run_work,
+     .need = STORE_MAKE},
+    {.name = "show",
+     .operands = "ID",
+     .summary = "one job with its errors",
+     .details = "  --raw FIELD            only the bytes of payload, result, key, progress, data or error (the newest)\n",
+     .run = run_show,
+     .need = STORE_EXISTING},
+    {.name = "list",
+     .alias = "ls",
+     .operands = "",
+     .summary = "jobs by id, ascending",
+     .details = "  --queue Q, --kind K, --group G\n"
+                "  --state S              by commas: blocked, scheduled, ready, running, completed, dead, cancelled\n"
+                "  --reason R             POISON, ATTEMPTS and so on\n"
+                "  --older MS             created, or ended if it has, at least so long ago\n"
+                "  --limit N              at most so many (100)\n"
+                "  --after ID             greater ids only\n",
+     .run = run_list,
+     .need = STORE_EXISTING},
+    {.name = "wait",
+     .operands = "ID",
+     .summary = "wait until a job has ended: 0 completed, 1 dead or cancelled, 5 time over",
+     .details = "  --timeout MS           at most this long; 0 looks once\n",
+     .run = run_wait,
+     .need = STORE_EXISTING},
+    {.name = "stats",
+     .operands = "[QUEUE]",
+     .summary = "the store, its queues and its workers in figures",
+     .run = run_stats,
+     .need = STORE_EXISTING},
+    {.name = "queues",
+     .operands = "",
+     .summary = "the queues",
+     .run = run_queues,
+     .need = STORE_EXISTING},
+    {.name = "cancel",
+     .operands = "ID",
+     .summary = "stop a job; a running one is asked",
+     .details = "  --hard                 void the lease of a running one at once\n",
+     .run = run_cancel,
+     .need = STORE_EXISTING},
+    {.name = "redrive",
+     .alias = "retry",
+     .operands = "ID | --all",
+     .summary = "run a dead or cancelled job again, or every dead one",
+     .details = "  --all                  every dead job\n"
+                "  --queue Q, --kind K, --group G, --reason R, --older MS\n"
+                "  --dry-run              count only\n",
+     .run = run_redrive,
+     .need = STORE_EXISTING},
+    {.name = "drop",
+     .operands = "ID",
+     .summary = "remove a job that is not running",
+     .run = run_drop,
+     .need = STORE_EXISTING},
+    {.name = "unhold",
+     .operands = "ID",
+     .summary = "let a job go that was enqueued with --held",
+     .run = run_unhold,
+     .need = STORE_EXISTING},
+    {.name = "purge",
+     .operands = "--state S",
+     .summary = "remove every job in these states",
+     .details = "  --state S              required; by commas\n"
+                "  --queue Q, --kind K, --group G, --reason R\n"
+                "  --older MS             created, or ended if it has, at least so long ago\n"
+                "  --dry-run              count only\n",
+     .run = run_purge,
+     .need = STORE_EXISTING},
+    {.name = "pause",
+     .operands = "QUEUE",
+     .summary = "stop claims from a queue",
+     .run = run_pause,
+     .need = STORE_MAKE},
+    {.name = "resume",
+     .operands = "QUEUE",
+     .summary = "allow claims again",
+     .run = run_resume,
+     .need = STORE_MAKE},
+    {.name = "dead",
+     .alias = "dlq",
+     .operands = "",
+     .summary = "the dead letters",
+     .details = "  --queue Q, --kind K, --group G, --reason R, --older MS\n"
+                "  --limit N              at most so many (100)\n"
+                "  --by-error             grouped by what went wrong, figures left out\n",
+     .run = run_dead,
+     .need = STORE_EXISTING},
+    {.name = "sweep",
+     .operands = "",
+     .summary = "judge lost leases, timeouts and deadlines now",
+     .details = "  -n, --limit N          at most so many, 1 to 1000 (1000)\n",
+     .run = run_sweep,
+     .need = STORE_EXISTING},
+    {.name = "doctor",
+     .operands = "",
+     .summary = "what is wrong here and the command that mends it",
+     .details = "  --log-max BYTES        largest write-ahead log that is no finding (67108864)\n",
+     .run = run_doctor,
+     .need = STORE_OWN},
+    {.name = "version", .operands = "", .summary = "which jobq this is", .run = run_version, .need = STORE_NONE},
+    {.name = "help", .operands = "[COMMAND]", .summary = "what a command takes", .run = run_help, .need = STORE_NONE},
+    {.name = NULL},
+};
