@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_AUTH_H
+#define VIDEO_AUTH_H
+
+/*
+ * The token file: one line per token, "ROLE TENANT SHA256-HEX", empty lines and those that begin with '#' apart. Roles
+ * are viewer (reads results), operator (starts analyses too) and admin (everything); the tenant '*' stands for all. The
+ * tokens themselves are never stored, only their digests:  printf %s TOKEN | sha256sum
+ */
+
+#include <stddef.h>
+
+enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+
+struct auth_entry {
+    enum role role;
+    char tenant[256]; /* "" for all */
+    unsigned char digest[32];
+};
+
+struct auth {
+    struct auth_entry *entries;
+    size_t count;
+};
+
+/* Returns NULL, or what is wrong, with the number of the line in *line (0: the file). */
+const char *auth_read(struct auth *auth, const char *path, int *line);
+void auth_free(struct auth *auth);
+
+/* Who sends this Authorization header (NULL is fine)? NULL: nobody we know. Takes the same time for every token. */
+const struct auth_entry *auth_find(const struct auth *auth, const char *authorization);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_POST_H
+#define VIDEO_POST_H
+
+/* HTTP as a client: one request, one small JSON answer. No redirects, no proxy, http and https only, limits on time
+ * and size. */
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct post {
+    const char *url;
+    const char *body;           /* NULL: a GET */
+    const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
+    long time_limit_ms;         /* 0: 15 s */
+    size_t answer_max_bytes;    /* 0: 64 KiB */
+};
+
+struct post_answer {
+    long status;        /* of HTTP; 0: there was no answer */
+    json_t *json;       /* an object, or NULL; owned by the caller */
+    long retry_after_s; /* 0: not said */
+    char problem[256];  /* when there was no answer */
+};
+
+/* Call once, before threads are started. Returns 0 or -1. */
+int post_init(void);
+
+/* Fills the answer. Threads: any. */
+void post_run(const struct post *post, struct post_answer *answer);
+
+/* What an answer says went wrong: its "error", its problem or its status. */
+const char *post_error(const struct post_answer *answer, char out[300]);
+
+/* A URL with a path behind it. Owned by the caller: free. */
+char *post_url(const char *base, const char *path);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "parts.h"
+#include "text.h"
+
+#define NAME_COLUMNS 15
+#define CELL_COLUMNS 8
+#define BAR_COLUMNS  6
+
+/* As the work goes, which is not the order of the ids. */
+static const int order[PART_COUNT] = { PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
+                                       PART_FACE,  PART_GESTURE, PART_EMOTION, PART_REPORT };
+
+void screen_init(struct screen *screen)
+{
+    *screen = (struct screen){ .is_terminal = isatty(STDOUT_FILENO) };
+}
+
+static const json_t *part_seen(const json_t *seen, int part)
+{
+    return json_object_get(json_object_get(seen, "progress"), parts[part].name);
+}
+
+/* ---- the grid ------------------------------------------------------------------------------------------------------ */
+
+static void write_bar(double share, size_t columns, char *out)
+{
+    size_t full = (size_t)lround(share * (double)columns);
+
+    for (size_t i = 0; i < columns; i++)
+        out[i] = i < full ? '#' : '-';
+    out[columns] = '\0';
+}
+
+static const char *word_of(const char *state)
+{
+    static const struct {
+        const char *state, *word;
+    } words[] = {
+        { "completed", "done" }, { "running", "running" },       { "ready", "queued" },
+        { "scheduled", "later" }, { "at the service", "service" }, { "waiting", "." },
+        { "dead", "FAILED" },    { "cancelled", "cancel" },      { "removed", "done" },
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(words[i].state, state) == 0)
+            return words[i].word;
+    return state;
+}
+
+/* What fits into one cell: a bar where something was counted, else a word; in front of it the attempt when one failed. */
+static void write_cell(const json_t *part, char out[CELL_COLUMNS + 1])
+{
+    const char *state = text_member(part, "state", ".");
+    double done = json_number_value(json_object_get(part, "done"));
+    double total = json_number_value(json_object_get(part, "total"));
+    json_int_t failures = json_integer_value(json_object_get(part, "failures"));
+    int is_ended = strcmp(state, "completed") == 0 || strcmp(state, "dead") == 0;
+    char text[32];
+
+    if (!is_ended && total > 0)
+        write_bar(done < total ? done / total : 1.0, failures > 0 ? BAR_COLUMNS - 2 : BAR_COLUMNS, text);
+    else
+        snprintf(text, sizeof(text), "%s", word_of(state));
+    if (failures > 0 && failures < 9 && strlen(text) < CELL_COLUMNS - 2)
+        snprintf(out, CELL_COLUMNS + 1, "%d:%.5s", (int)failures + 1, text);
+    else
+        snprintf(out, CELL_COLUMNS + 1, "%.7s", text);
+}
+
+static void write_name(const char *name)
+{
+    size_t used = 0;
+    size_t bytes = text_fit(name, NAME_COLUMNS, &used);
+
+    printf("%.*s%*s ", (int)bytes, name, (int)(NAME_COLUMNS - used), "");
+}
+
+static void draw_head(void)
+{
+    printf("\033[2K%*s ", NAME_COLUMNS, "");
+    for (size_t i = 0; i < PART_COUNT; i++)
+        printf("%-*s", i + 1 < PART_COUNT ? CELL_COLUMNS : 0, parts[order[i]].name);
+    printf("\n");
+}
+
+static void draw_row(const struct submission *submission)
+{
+    char cell[CELL_COLUMNS + 1];
+
+    printf("\033[2K");
+    write_name(submission->name);
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        write_cell(part_seen(submission->seen, order[i]), cell);
+        printf("%-*s", i + 1 < PART_COUNT ? CELL_COLUMNS : 0, cell);
+    }
+    printf("\n");
+}
+
+void screen_show(struct screen *screen, const struct client *client)
+{
+    if (!screen->is_terminal)
+        return;
+    if (screen->lines_drawn > 0)
+        printf("\033[%zuA", screen->lines_drawn);
+    draw_head();
+    for (size_t i = 0; i < client->count; i++)
+        draw_row(&client->submissions[i]);
+    screen->lines_drawn = client->count + 1;
+    fflush(stdout);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------------ */
+
+static void tell_change(const struct submission *submission, int part, const json_t *now)
+{
+    json_int_t failures = json_integer_value(json_object_get(now, "failures"));
+    const char *trouble = text_member(now, "last_error", NULL);
+
+    printf("%-*s %-8s %s", NAME_COLUMNS, submission->name, parts[part].name, text_member(now, "state", "?"));
+    if (json_object_get(now, "run_ms") && parts[part].runs != RUNS_SERVICE)
+        printf(", %.1f s", (double)json_integer_value(json_object_get(now, "run_ms")) / 1000.0);
+    if (failures > 0)
+        printf(", attempt %d", (int)json_integer_value(json_object_get(now, "attempt")));
+    if (failures > 0 && trouble)
+        printf(" (%.*s)", (int)text_fit(trouble, 80, &(size_t){ 0 }), trouble);
+    printf("\n");
+}
+
+void screen_tell_changes(const struct submission *submission, const json_t *before)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        const json_t *now = part_seen(submission->seen, order[i]);
+        const json_t *then = part_seen(before, order[i]);
+        int is_same = strcmp(text_member(now, "state", ""), text_member(then, "state", "waiting")) == 0 &&
+                      json_integer_value(json_object_get(now, "attempt")) ==
+                          json_integer_value(json_object_get(then, "attempt"));
+        if (now && !is_same && strcmp(text_member(now, "state", ""), "waiting") != 0)
+            tell_change(submission, order[i], now);
+    }
+    fflush(stdout);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "program.h"
+#include "request.h"
+#include "store.h"
+
+#define LISTEN_DEFAULT    "127.0.0.1:8080"
+#define CALLBACK_MAX_BYTES (STEP_RESULT_MAX_BYTES + 65536)
+
+static const char usage_text[] =
+    "usage: jobq-video serve --store URI --media DIR [OPTIONS]\n"
+    "  --store URI         the queue's store, as sqlite:FILE; @FILE reads the URI from a file\n"
+    "  --media DIR         videos are read below this folder and nowhere else\n"
+    "  --listen ADDR:PORT  default " LISTEN_DEFAULT "; port 0 takes a free one\n"
+    "  --token-file FILE   one line per token: ROLE TENANT SHA256-HEX (viewer, operator, admin; tenant * for all);\n"
+    "                      without it everybody on this machine may start and read, and nobody else\n"
+    "  --secret-file FILE  keys of the services' callbacks, one whsec_... a line, mode 0600; without it\n"
+    "                      callbacks are refused\n"
+    "Runs until SIGINT or SIGTERM.\n";
+
+struct serve_options {
+    const char *store, *media, *listen, *tokens, *secrets;
+};
+
+static const struct http_route routes[] = {
+    { "POST", "/analysis/start", REQUEST_BODY_MAX_BYTES, route_start },
+    { "GET", "/analysis/result/", 0, route_result },
+    { "POST", "/callback/", CALLBACK_MAX_BYTES, route_callback },
+    { NULL, NULL, 0, NULL },
+};
+
+/* Returns 0, or the exit status plus 1. */
+static int parse(int argc, char **argv, struct serve_options *out)
+{
+    static const struct option options[] = {
+        { "store", required_argument, NULL, 's' },      { "media", required_argument, NULL, 'm' },
+        { "listen", required_argument, NULL, 'l' },     { "token-file", required_argument, NULL, 't' },
+        { "secret-file", required_argument, NULL, 'S' }, { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *out = (struct serve_options){ .listen = LISTEN_DEFAULT };
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (option) {
+        case 's': out->store = optarg; break;
+        case 'm': out->media = optarg; break;
+        case 'l': out->listen = optarg; break;
+        case 't': out->tokens = optarg; break;
+        case 'S': out->secrets = optarg; break;
+        case 'h': fputs(usage_text, stdout); return EXIT_DONE + 1;
+        default: fputs(usage_text, stderr); return EXIT_USAGE + 1;
+        }
+    }
+    if (optind < argc || !out->store || !out->media) {
+        program_die(0, optind < argc ? "serve takes no operand: %s" : "serve needs --store and --media%s",
+                    optind < argc ? argv[optind] : "");
+        fputs(usage_text, stderr);
+        return EXIT_USAGE + 1;
+    }
+    return 0;
+}
+
+static int read_files(const struct serve_options *options, struct auth *auth, struct secret *secret,
+                      struct serve *serve)
+{
+    const char *problem;
+    int line = 0;
+
+    if (options->tokens && (problem = auth_read(auth, options->tokens, &line)))
+        return program_die(EXIT_USAGE, "--token-file %s, line %d: %s", options->tokens, line, problem);
+    if (options->secrets && (problem = secret_read(secret, options->secrets)))
+        return program_die(EXIT_USAGE, "--secret-file %s: %s", options->secrets, problem);
+    serve->auth = options->tokens ? auth : NULL;
+    serve->secret = options->secrets ? secret : NULL;
+    return 0;
+}
+
+static int check_listen(const struct serve_options *options)
+{
+    struct sockaddr_storage address;
+    socklen_t size = 0;
+    const char *why = "";
+
+    if (http_parse_address(options->listen, &address, &size, &why) != 0)
+        return program_die(EXIT_USAGE, "--listen %s: %s", options->listen, why);
+    if (!options->tokens && !http_is_loopback(&address))
+        return program_die(EXIT_USAGE, "--listen %s: without --token-file only an address of this machine alone is "
+                                       "taken, as 127.0.0.1", options->listen);
+    return 0;
+}
+
+static int run(const struct serve_options *options, struct serve *serve)
+{
+    const struct http_options http = { .listen = options->listen, .routes = routes, .user = serve,
+                                       .open = serve->auth == NULL };
+    const char *why = "";
+    struct http_server *server;
+    sigset_t signals;
+
+    program_block_signals(&signals);
+    server = http_start(&http, &why);
+    if (!server)
+        return program_die(EXIT_FAILED, "--listen %s: %s", options->listen, why);
+    printf("listening on http://%s\n", http_address(server));
+    fflush(stdout);
+    program_wait(&signals);
+    http_stop(server);
+    return EXIT_DONE;
+}
+
+static int open_and_run(const struct serve_options *options, struct serve *serve)
+{
+    const char *why = "";
+    int status;
+
+    if (folder_open(&serve->folder, options->media) != 0)
+        return program_die(EXIT_USAGE, "--media %s: %s", options->media, strerror(errno));
+    status = store_open(&serve->q, options->store, &why);
+    if (status < 0)
+        status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
+    else if (!(serve->live = live_create()))
+        status = program_die(EXIT_FAILED, "out of memory");
+    else
+        status = run(options, serve);
+    live_destroy(serve->live);
+    jobq_close(serve->q);
+    folder_close(&serve->folder);
+    return status;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct serve_options options;
+    struct serve serve = { .folder = { .fd = -1 } };
+    struct secret secret = { .count = 0 };
+    struct auth auth = { .count = 0 };
+    int status = parse(argc, argv, &options);
+
+    if (status != 0)
+        return status - 1;
+    status = check_listen(&options);
+    if (status == 0)
+        status = read_files(&options, &auth, &secret, &serve);
+    if (status == 0)
+        status = open_and_run(&options, &serve);
+    auth_free(&auth);
+    return status;
+}

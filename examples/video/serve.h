@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_SERVE_H
+#define VIDEO_SERVE_H
+
+/* jobq-video serve: takes submissions, answers for results, takes the services' callbacks. It does no analysis. */
+
+#include <jobq/jobq.h>
+
+#include "auth.h"
+#include "folder.h"
+#include "http.h"
+#include "live.h"
+#include "secret.h"
+
+struct serve {
+    struct jobq *q;
+    struct folder folder;
+    struct live *live;
+    struct auth *auth;     /* NULL: open, on loopback only */
+    struct secret *secret; /* NULL: callbacks are closed */
+};
+
+void route_start(void *serve, const struct http_request *request, struct http_reply *reply);
+void route_result(void *serve, const struct http_request *request, struct http_reply *reply);
+void route_callback(void *serve, const struct http_request *request, struct http_reply *reply);
+
+/* Answer for a negative code of the library: 503, 429 or 500. */
+void reply_store_error(struct http_reply *reply, int status);
+
+/* Who asks, when it takes at least this role. Returns 0 and the tenant ("" for all), or -1 with the reply filled. */
+int authorize(const struct serve *serve, const struct http_request *request, enum role least, const char **tenant,
+              struct http_reply *reply);
+
+
+#endif

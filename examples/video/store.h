@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_STORE_H
+#define VIDEO_STORE_H
+
+#include <jobq/jobq.h>
+
+/* Opens the store that a URI names, whatever its kind; "@FILE" reads the URI from a file, so that a password is in no
+ * command line. Payloads and results may have 8 MiB: a report holds what all steps said. Returns JOBQ_OK and a handle
+ * to be closed with jobq_close, or a negative code with its text in jobq_last_error() or *why. */
+int store_open(struct jobq **out, const char *uri, const char **why);
+
+#define STEP_RESULT_MAX_BYTES ((size_t)1 << 20)
+#define REPORT_MAX_BYTES      ((size_t)8 << 20)
+
+#endif

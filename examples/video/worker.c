@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* jobq-video worker: one process, one store handle, and for each part a jobq_worker with threads of its own, so that
+ * no part can take another's places. */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "program.h"
+#include "store.h"
+#include "work.h"
+
+#ifndef VIDEO_LIBEXEC
+#define VIDEO_LIBEXEC "/usr/libexec/jobq-video"
+#endif
+
+#define CALLBACK_DEFAULT "http://127.0.0.1:8080"
+#define THREADS_MOST     64
+#define GRACE_RESERVE_MS 2000 /* of the library's grace, for handlers to return after their children were ended */
+
+static const char usage_text[] =
+    "usage: jobq-video worker --store URI --media DIR [OPTIONS]\n"
+    "  --store URI            the queue's store; @FILE reads the URI from a file\n"
+    "  --media DIR            the folder that submissions name files in\n"
+    "  --services URL         the service of the face and gesture steps; without it they end as skipped\n"
+    "  --secret-file FILE     keys shared with the services, one whsec_... a line, mode 0600\n"
+    "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
+    "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
+    "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality, sound,\n"
+    "                         speech, emotion; of face and gesture: how many are handed over at a time\n"
+    "  --lease MS             of a job (default 30000); lost work is found after so long\n"
+    "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
+    "  --attempts N           of a step (default 3)\n"
+    "  --backoff MS           before the second attempt, doubled each time (default 2000)\n"
+    "  --step-command FILE    a program to run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
+    "Runs until SIGINT or SIGTERM.\n";
+
+struct worker_options {
+    const char *store, *media, *services, *secrets, *callback, *step;
+    int64_t threads[PART_COUNT];
+    int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
+};
+
+struct crew {
+    struct station station;
+    struct jobq_worker *worker;
+    pthread_t thread;
+    int running;
+    int status;
+};
+
+/* ---- options ------------------------------------------------------------------------------------------------------- */
+
+static int set_threads(struct worker_options *out, const char *part, const char *count)
+{
+    int64_t value = 0;
+    int which = part ? part_by_name(part) : -1;
+
+    if (part && which < 0)
+        return program_die(EXIT_USAGE, "-j: there is no part of this name: %s", part);
+    if (program_number("-j", count, 1, THREADS_MOST, &value) != 0)
+        return EXIT_USAGE;
+    for (int i = 0; i < PART_COUNT; i++)
+        if (part ? i == which : i >= PART_FIRST_STEP)
+            out->threads[i] = value;
+    return 0;
+}
+
+static int parse_threads(struct worker_options *out, char *text)
+{
+    char *rest = NULL;
+    int status = 0;
+
+    for (char *item = strtok_r(text, ",", &rest); item && status == 0; item = strtok_r(NULL, ",", &rest)) {
+        char *equals = strchr(item, '=');
+        if (equals)
+            *equals = '\0';
+        status = set_threads(out, equals ? item : NULL, equals ? equals + 1 : item);
+    }
+    return status;
+}
+
+static int parse_option(int option, struct worker_options *out)
+{
+    switch (option) {
+    case 's': out->store = optarg; return 0;
+    case 'm': out->media = optarg; return 0;
+    case 'u': out->services = optarg; return 0;
+    case 'S': out->secrets = optarg; return 0;
+    case 'c': out->callback = optarg; return 0;
+    case 'p': out->step = optarg; return 0;
+    case 'j': return parse_threads(out, optarg);
+    case 'l': return program_number("--lease", optarg, 300, 86400000, &out->lease_ms);
+    case 'g': return program_number("--grace", optarg, 0, 3600000, &out->grace_ms);
+    case 'a': return program_number("--attempts", optarg, 1, 65535, &out->attempts);
+    case 'b': return program_number("--backoff", optarg, 0, 3600000, &out->backoff_ms);
+    case 'd': return program_number("--callback-deadline", optarg, 1, 86400000, &out->deadline_ms);
+    default: fputs(usage_text, stderr); return EXIT_USAGE;
+    }
+}
+
+static void set_defaults(struct worker_options *out)
+{
+    *out = (struct worker_options){ .callback = CALLBACK_DEFAULT, .lease_ms = 30000, .grace_ms = 5000, .attempts = 3,
+                                    .backoff_ms = 2000 };
+    for (int i = 0; i < PART_COUNT; i++)
+        out->threads[i] = (int64_t)parts[i].threads;
+}
+
+/* Returns 0, or the exit status plus 1. */
+static int parse(int argc, char **argv, struct worker_options *out)
+{
+    static const struct option options[] = {
+        { "store", required_argument, NULL, 's' },        { "media", required_argument, NULL, 'm' },
+        { "services", required_argument, NULL, 'u' },     { "secret-file", required_argument, NULL, 'S' },
+        { "callback-url", required_argument, NULL, 'c' }, { "callback-deadline", required_argument, NULL, 'd' },
+        { "jobs", required_argument, NULL, 'j' },         { "lease", required_argument, NULL, 'l' },
+        { "grace", required_argument, NULL, 'g' },        { "attempts", required_argument, NULL, 'a' },
+        { "backoff", required_argument, NULL, 'b' },      { "step-command", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },               { NULL, 0, NULL, 0 },
+    };
+    int option, status;
+
+    set_defaults(out);
+    while ((option = getopt_long(argc, argv, "hj:", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage_text, stdout);
+            return EXIT_DONE + 1;
+        }
+        status = parse_option(option, out);
+        if (status != 0)
+            return status + 1;
+    }
+    if (optind < argc)
+        return 1 + program_die(EXIT_USAGE, "worker takes no operand: %s", argv[optind]);
+    if (!out->store || !out->media)
+        return 1 + program_die(EXIT_USAGE, "worker needs --store and --media");
+    if (out->services && !out->secrets)
+        return 1 + program_die(EXIT_USAGE, "--services needs --secret-file: what services say is signed");
+    return 0;
+}
+
+/* ---- where the step's program is ------------------------------------------------------------------------------------- */
+
+static int is_program(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+/* As installed, or as built and not installed yet: beside or below the folder of our own program. */
+static int find_step_program(const struct worker_options *options, char out[PATH_MAX])
+{
+    static const char *const near[] = { "/jobq-video-step", "/analysis/jobq-video-step",
+                                        "/../libexec/jobq-video/jobq-video-step" };
+    char self[PATH_MAX - 64];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    if (options->step) {
+        if (realpath(options->step, out) && is_program(out))
+            return 0;
+        return program_die(EXIT_USAGE, "--step-command %s: there is no such program", options->step);
+    }
+    self[size > 0 ? size : 0] = '\0';
+    slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; slash && i < sizeof(near) / sizeof(near[0]); i++) {
+        snprintf(out, PATH_MAX, "%s%s", self, near[i]);
+        if (is_program(out))
+            return 0;
+    }
+    snprintf(out, PATH_MAX, "%s/jobq-video-step", VIDEO_LIBEXEC);
+    return is_program(out) ? 0 : program_die(EXIT_FAILED, "jobq-video-step is not beside this program and not in %s",
+                                             VIDEO_LIBEXEC);
+}
+
+/* ---- the crew ---------------------------------------------------------------------------------------------------------- */
+
+static jobq_handler handler_of(int part)
+{
+    switch (parts[part].runs) {
+    case RUNS_PROBE: return handle_probe;
+    case RUNS_REPORT: return handle_report;
+    case RUNS_SERVICE: return handle_service;
+    default: return handle_child;
+    }
+}
+
+static int create_worker(struct crew *crew, struct jobq *q, const struct worker_options *options)
+{
+    const struct part_info *part = &parts[crew->station.part];
+    struct jobq_worker_options settings = {
+        .size = sizeof(settings),
+        .queues = &part->queue,
+        .queue_count = 1,
+        .threads = (size_t)options->threads[crew->station.part],
+        .lease_ms = options->lease_ms,
+        .grace_ms = options->grace_ms + GRACE_RESERVE_MS,
+    };
+    int status = jobq_worker_create(&crew->worker, q, &settings);
+
+    if (status == JOBQ_OK)
+        status = jobq_worker_handle(crew->worker, part->queue, handler_of(crew->station.part), &crew->station);
+    return status;
+}
+
+/* A part that cannot work any more ends the process, so that whoever looks after it notices. */
+static void *run_worker(void *user)
+{
+    struct crew *crew = user;
+
+    crew->status = jobq_worker_run(crew->worker);
+    if (crew->status < 0) {
+        program_die(0, "%s: %s", parts[crew->station.part].name, jobq_last_error()->text);
+        kill(getpid(), SIGTERM);
+    }
+    return NULL;
+}
+
+static int start_crew(struct crew *crew, const struct work *work, const struct worker_options *options)
+{
+    for (int i = 0; i < PART_COUNT; i++) {
+        crew[i].station = (struct station){ .work = work, .part = i };
+        if (create_worker(&crew[i], work->q, options) != JOBQ_OK)
+            return program_die(EXIT_FAILED, "%s: %s", parts[i].name, jobq_last_error()->text);
+    }
+    for (int i = 0; i < PART_COUNT; i++) {
+        if (pthread_create(&crew[i].thread, NULL, run_worker, &crew[i]) != 0)
+            return program_die(EXIT_FAILED, "no thread for %s", parts[i].name);
+        crew[i].running = 1;
+    }
+    return 0;
+}
+
+static int end_crew(struct crew *crew)
+{
+    int status = 0;
+
+    for (int i = 0; i < PART_COUNT; i++)
+        if (crew[i].worker)
+            jobq_worker_stop(crew[i].worker);
+    for (int i = 0; i < PART_COUNT; i++) {
+        if (crew[i].running)
+            pthread_join(crew[i].thread, NULL);
+        if (crew[i].status < 0)
+            status = EXIT_FAILED;
+        jobq_worker_destroy(crew[i].worker);
+    }
+    return status;
+}
+
+static void say_ready(const struct worker_options *options)
+{
+    printf("working:");
+    for (int i = 0; i < PART_COUNT; i++)
+        printf(" %s %lld", parts[i].name, (long long)options->threads[i]);
+    printf("\n");
+    fflush(stdout);
+}
+
+static int work_on(struct work *work, const struct worker_options *options)
+{
+    struct crew crew[PART_COUNT] = { { .status = 0 } };
+    sigset_t signals;
+    int status, ended;
+
+    program_block_signals(&signals);
+    work->watch = watch_create(options->grace_ms);
+    if (!work->watch)
+        return program_die(EXIT_FAILED, "no memory or no thread to watch with");
+    status = start_crew(crew, work, options);
+    if (status == 0) {
+        say_ready(options);
+        program_wait(&signals);
+    }
+    ended = end_crew(crew);
+    watch_destroy(work->watch);
+    return status ? status : ended;
+}
+
+int worker_main(int argc, char **argv)
+{
+    struct worker_options options;
+    char step[PATH_MAX];
+    struct secret secret = { .count = 0 };
+    struct work work = { .step_program = step };
+    const char *why = NULL;
+    int status = parse(argc, argv, &options);
+
+    if (status != 0)
+        return status - 1;
+    status = find_step_program(&options, step);
+    if (status == 0 && options.secrets && (why = secret_read(&secret, options.secrets)))
+        status = program_die(EXIT_USAGE, "--secret-file %s: %s", options.secrets, why);
+    if (status != 0)
+        return status;
+    if (folder_open(&work.folder, options.media) != 0)
+        return program_die(EXIT_USAGE, "--media %s: %s", options.media, strerror(errno));
+    work.services = options.services;
+    work.callback = options.callback;
+    work.secret = options.secrets ? &secret : NULL;
+    work.deadline_ms = options.deadline_ms;
+    work.policy = (struct plan_policy){ (int32_t)options.attempts, options.backoff_ms };
+    status = store_open(&work.q, options.store, &why);
+    if (status < 0)
+        status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
+    else
+        status = work_on(&work, &options);
+    jobq_close(work.q);
+    folder_close(&work.folder);
+    return status;
+}
