@@ -14,6 +14,7 @@
 #   leaving      at_exit, spawn, stop_pid, alive, wait_until
 #   installing   need, need_build, need_tests, need_service, need_media, need_redis, need_postgres,
 #                install_missing, know_packages
+#   building     build_tree
 #   servers      private_dir, start_redis, start_postgres
 
 : "${ROOT:?set ROOT to the top of the checkout before sourcing tests/lib.sh}"
@@ -465,6 +466,23 @@ EOF_MISSING
     _missing='' _missing_what=''
     [ -z "$_still" ] || die 3 "Installed, and still not there:
 $_still"
+}
+
+# --- building --------------------------------------------------------------------------------------------
+
+# build_tree DIRECTORY [OPTION...]: builds the tree in DIRECTORY, configured with OPTION... when that was not
+# done yet. Says nothing when there is nothing to do; otherwise one line for each step, and the end of the log
+# when one fails. Returns 1 then.
+build_tree() {
+    _tree=$1
+    shift
+    mkdir -p "$_tree" || return 1
+    if [ ! -f "$_tree/build.ninja" ]; then
+        step "$_tree/configure.log" configure meson setup "$@" "$_tree" "$ROOT" || return 1
+    elif ninja -C "$_tree" -n 2>/dev/null | grep -q 'no work to do'; then
+        return 0
+    fi
+    step "$_tree/build.log" build ninja -C "$_tree"
 }
 
 # --- servers ---------------------------------------------------------------------------------------------
