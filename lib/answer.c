@@ -231,10 +231,15 @@ static int64_t idle_until(const struct turn *t, int64_t now)
     return jobq_add_ms(now, wait > 1 ? wait : 1);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void after_due(struct turn *t, int64_t now, bool empty)
 {
     struct jobq_worker *w = t->w;
-    int64_t gap = w->lease_ms / 30 < 1000 ? w->lease_ms / 30 : 1000;
+    int64_t gap = w->flags & JOBQ_WORKER_DRAIN ? 0 : least(w->lease_ms / 30, 1000);
 
     if (t->want.more || t->want.row_count == t->want.limit) {
         w->ask_at_ms = 0;
@@ -263,7 +268,7 @@ static void after_alone(struct turn *t, int64_t now, bool empty)
 static void after_sweep(struct turn *t, int64_t now, bool empty)
 {
     struct jobq_worker *w = t->w;
-    int64_t every = w->lease_ms / 3 < SWEEP_MOST_MS ? w->lease_ms / 3 : SWEEP_MOST_MS;
+    int64_t every = least(w->lease_ms / 3, SWEEP_MOST_MS);
 
     w->empty_sweep = empty;
     if (t->want.more || t->want.row_count == t->want.limit)
@@ -301,11 +306,9 @@ static void read_want(struct turn *t, int64_t now)
 
 int64_t worker_back_off(struct jobq_worker *w)
 {
-    int64_t most = w->lease_ms / 3 < RETRY_MOST_MS ? w->lease_ms / 3 : RETRY_MOST_MS;
-    int64_t wait = w->troubles < 6 ? INT64_C(100) << w->troubles : most;
+    int64_t most = least(w->lease_ms / 3, RETRY_MOST_MS);
+    int64_t wait = w->troubles < 6 ? least(INT64_C(100) << w->troubles, most) : most;
 
-    if (wait > most)
-        wait = most;
     w->troubles++;
     return wait / 2 + (int64_t)(random_dice() % (uint32_t)(wait / 2 + 1));
 }
