@@ -201,6 +201,16 @@ def smallest(tap, folder):
         tap.ok(made == ['libjobq.so'], 'then the library is all there is', ' '.join(made))
 
 
+def without_sqlite(tap, folder):
+    """The command without its SQLite store: it builds, and says what it lacks."""
+    build = os.path.join(folder, 'without-build')
+    status, text = configure(build, ROOT, ['-Dsqlite=disabled', '-Dvideo=disabled', '-Dtests=false'])
+    status, text = (status, text) if status else ninja(build)
+    if tap.ok(status == 0, 'the examples build without the SQLite store', text[-4000:]):
+        status, text = run([os.path.join(build, 'examples', 'jobq', 'jobq'), '-s', 'sqlite:x.db', 'stats'], cwd=build)
+        tap.ok(status == 4 and 'sqlite' in text.lower(), 'and jobq says that it lacks it', 'status %d\n%s' % (status, text))
+
+
 def main():
     folder = os.path.abspath(sys.argv[1])
     os.makedirs(folder, exist_ok=True)
@@ -215,6 +225,7 @@ def main():
                         hello(tap, copy, folder, language, static)
                 subproject(tap, folder)
         smallest(tap, folder)
+        without_sqlite(tap, folder)
         return tap.status()
 
 
