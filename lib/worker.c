@@ -240,9 +240,13 @@ static void look_for_the_end(struct jobq_worker *w)
 {
     int64_t now = worker_now(w);
 
-    if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->judge.count || !w->empty_due ||
-        !w->empty_alone || !w->empty_sweep)
+    if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->judge.count ||
+        !w->empty_due || !w->empty_alone)
         return;
+    if (!w->empty_sweep) { /* what was done since may have left something to judge: look once more */
+        w->sweep_at_ms = earlier(w->sweep_at_ms, now);
+        return;
+    }
     if (nothing_left(w)) {
         begin_stop(w, now);
         return;
