@@ -135,16 +135,16 @@ static struct jobq_bytes *names_of(struct jobq_arena *arena, const char *const *
     return out;
 }
 
-static int want_of(struct jobq *q, const struct jobq_claim_options *o, struct jobq_arena *arena,
+static int want_of(struct jobq *q, const struct jobq_claim_options *o, int mode, struct jobq_arena *arena,
                    struct jobq_want *want)
 {
     *want = (struct jobq_want){
-        .mode = JOBQ_WANT_DUE,
+        .mode = mode,
         .queues = names_of(arena, o->queues, o->queue_count),
         .queue_count = o->queue_count,
         .kinds = names_of(arena, o->kinds, o->kind_count),
         .kind_count = o->kind_count,
-        .limit = o->limit ? o->limit : 1,
+        .limit = o->limit && mode == JOBQ_WANT_DUE ? o->limit : 1,
         .bytes = o->bytes ? o->bytes : EXCHANGE_BYTES,
         .lease_ms = o->lease_ms ? o->lease_ms : LEASE_DEFAULT_MS,
         .worker = bytes_of(o->worker ? o->worker : q->worker_name),
@@ -218,14 +218,15 @@ static int copy_rows(struct jobq_arena *arena, const struct jobq_row *from, size
 }
 
 /* Claim once. *again: only rows to be judged came, so ask again. */
-static int claim_once(struct jobq *q, const struct jobq_claim_options *o, struct jobq_jobs **out, bool *again)
+static int claim_once(struct jobq *q, const struct jobq_claim_options *o, int mode, struct jobq_jobs **out,
+                      bool *again)
 {
     struct jobq_want want;
     struct jobq_row *rows = NULL;
     struct jobq_arena *arena = NULL;
     struct call *call = call_create();
     size_t kept = 0, judged = 0;
-    int rc = call ? want_of(q, o, call->arena, &want) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+    int rc = call ? want_of(q, o, mode, call->arena, &want) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
 
     if (rc == JOBQ_OK) {
         call->want = &want;
@@ -256,10 +257,34 @@ static int claim_once(struct jobq *q, const struct jobq_claim_options *o, struct
     return jobs_make(arena, rows, kept, now_ms, out);
 }
 
+/* Claim in one mode until jobs came or nothing is left to judge. */
+static int claim_mode(struct jobq *q, const struct jobq_claim_options *o, int mode, struct jobq_jobs **out)
+{
+    bool again = true;
+    int rc = JOBQ_OK;
+
+    for (int round = 0; rc == JOBQ_OK && again && round < 16; round++) {
+        jobq_jobs_free(*out);
+        *out = NULL;
+        rc = claim_once(q, o, mode, out, &again);
+    }
+    return rc;
+}
+
+/* Has this handle not done something that is due every third of a lease? Then it is noted as done now. */
+static bool third_is_over(int64_t *last_ms, int64_t lease_ms)
+{
+    int64_t now = monotonic_ms(), last = __atomic_load_n(last_ms, __ATOMIC_RELAXED);
+
+    if (last != 0 && now - last < lease_ms / 3)
+        return false;
+    __atomic_store_n(last_ms, now, __ATOMIC_RELAXED);
+    return true;
+}
+
 int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jobq_jobs **out)
 {
     struct jobq_claim_options o;
-    bool again = true;
     int rc = handle_check(q);
 
     *out = NULL;
@@ -272,13 +297,12 @@ int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jo
     if (rc != JOBQ_OK)
         return rc;
     int64_t lease = o.lease_ms ? o.lease_ms : LEASE_DEFAULT_MS;
-    int64_t swept = __atomic_load_n(&q->swept_at_ms, __ATOMIC_RELAXED);
-    if (!(o.flags & JOBQ_NO_SWEEP) && (swept == 0 || monotonic_ms() - swept >= lease / 3))
+    if (!(o.flags & JOBQ_NO_SWEEP) && third_is_over(&q->swept_at_ms, lease))
         rc = jobq_sweep(q, 64, NULL);
-    for (int round = 0; rc == JOBQ_OK && again && round < 16; round++) {
-        jobq_jobs_free(*out);
-        *out = NULL;
-        rc = claim_once(q, &o, out, &again);
-    }
+    /* Ordinary wants pass by a row that must run alone. Looked for by time, it starts however full the queue is. */
+    if (rc == JOBQ_OK && third_is_over(&q->alone_at_ms, lease))
+        rc = claim_mode(q, &o, JOBQ_WANT_ALONE, out);
+    if (rc == JOBQ_OK && (!*out || (*out)->count == 0))
+        rc = claim_mode(q, &o, JOBQ_WANT_DUE, out);
     return rc;
 }

@@ -207,6 +207,7 @@ struct jobq {
     bool lost_claim; /* a claim was given up: release what it may hold first */
     uint8_t lost_mint[8];
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
+    int64_t alone_at_ms; /* and of its last look for a row that must run alone */
     struct poke *pokes;  /* who wants to be woken when a put of this handle made something due */
 };
 

@@ -114,6 +114,38 @@ START_TEST(rule_4_the_next_claim_sweeps_a_lost_lease)
 }
 END_TEST
 
+START_TEST(rule_4_a_claim_by_hand_also_takes_what_must_run_alone)
+{
+    struct jobq *other;
+
+    ck_assert_int_eq(jobq_open(&q, jobq_memory(), "memory:alone", NULL), JOBQ_OK);
+    struct jobq_id id = put((struct jobq_spec){ .kind = "k" });
+    struct jobq_id id2 = put((struct jobq_spec){ .kind = "k" });
+    for (int lost = 0; lost < 2; lost++) { /* twice in company: one short of the limits */
+        struct jobq_jobs *jobs = claim(2);
+        ck_assert_uint_eq(jobs->count, 2);
+        jobq_jobs_free(jobs);
+        ck_assert_int_eq(jobq_clock_advance(q, 100000), JOBQ_OK);
+        ck_assert_int_eq(jobq_sweep(q, 10, NULL), JOBQ_OK);
+        ck_assert_int_eq(jobq_clock_advance(q, 100000), JOBQ_OK);
+    }
+    put((struct jobq_spec){ .kind = "k", .priority = -5 }); /* another one in front of them does not hide them */
+    for (int turn = 0; turn < 2; turn++) {
+        ck_assert_int_eq(jobq_open(&other, jobq_memory(), "memory:alone", NULL), JOBQ_OK);
+        struct jobq_claim_options o = { .size = sizeof o, .queues = &queue, .queue_count = 1, .limit = 10 };
+        struct jobq_jobs *jobs = NULL;
+        ck_assert_int_eq(jobq_claim(other, &o, &jobs), JOBQ_OK);
+        ck_assert_uint_eq(jobs->count, 1);
+        ck_assert_int_eq(jobq_ack(other, &jobs->jobs[0].id, &jobs->jobs[0].token, NULL, 0), JOBQ_OK);
+        jobq_jobs_free(jobs);
+        jobq_close(other);
+    }
+    ck_assert_int_eq(look(&id).state, JOBQ_COMPLETED);
+    ck_assert_int_eq(look(&id2).state, JOBQ_COMPLETED);
+    jobq_close(q);
+}
+END_TEST
+
 START_TEST(rule_2_a_late_ack_that_nobody_overtook_is_accepted)
 {
     setup();
@@ -433,7 +465,8 @@ START_TEST(priorities_are_a_head_start_in_time)
 END_TEST
 
 UNIT_MAIN("verbs", rule_1_enqueue_claim_ack, rule_8_fail_until_dead_then_redrive,
-          rule_4_the_next_claim_sweeps_a_lost_lease, rule_2_a_late_ack_that_nobody_overtook_is_accepted,
+          rule_4_the_next_claim_sweeps_a_lost_lease,
+          rule_4_a_claim_by_hand_also_takes_what_must_run_alone, rule_2_a_late_ack_that_nobody_overtook_is_accepted,
           rule_5_extend_stops_at_the_timeout, rule_9_keys, rule_8_redrive_is_told_who_holds_the_key,
           rule_11_fan_out_and_fan_in, rule_11_a_dead_parent_takes_its_children_along, rule_11_park_and_callback,
           rule_11_a_callback_faster_than_the_park, rule_11_a_callback_that_never_comes, rule_6_cancel,
