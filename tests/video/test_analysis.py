@@ -183,6 +183,13 @@ class Picture(unittest.TestCase):
         report = analyse("gesture", clip("interview-1"))
         self.assertEqual((report["side"], report["movements"]), ("none", []))
 
+    def test_a_moving_camera_over_a_still_street_is_no_movement(self):
+        still = make("still", "-i", clip("pedestrians"), "-vf", "trim=end_frame=1,loop=49:1,setpts=N/10/TB",
+                     "-r", "10", "-an")
+        panned = make("panned", "-i", still, "-vf", "crop=480:480:x='2*n':y=40")
+        report = analyse("gesture", panned)
+        self.assertEqual((report["reference"], report["side"], report["movements"]), ("picture", "none", []))
+
     def test_darker_is_darker_and_nothing_else(self):
         dark = analyse("quality", make("dark", "-i", clip("pedestrians"), "-an", "-vf",
                                        "lutyuv=y='16+(val-16)*0.1'"))
