@@ -16,7 +16,7 @@ import sys
 from page import ROOT, Tap, documents, read
 
 PAGE = 'doc/man/libjobq.3'
-DECLARATION = re.compile(r'^JOBQ_API\s+([^;]*?;)', re.M | re.S)
+DECLARATION = re.compile(r'^(?:JOBQ_API\s+)?((?:\w+ )+\**jobq_\w+\([^;]*?;)', re.M | re.S)
 WORD = re.compile(r'\b(?:jobq|JOBQ)_\w*\w\b')
 
 
