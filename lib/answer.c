@@ -145,6 +145,7 @@ static void read_change(struct turn *t, const struct slot *slot, const struct jo
     case USE_JUDGE:
         if (change->verdict != JOBQ_OK)
             return; /* somebody else was faster, or it is found overdue again */
+        t->w->sweep_at_ms = 0; /* a sweep gives a bounded number: look at once whether that was all */
         pthread_mutex_lock(&t->w->pool.lock);
         t->w->counts.swept++;
         pthread_mutex_unlock(&t->w->pool.lock);
@@ -271,10 +272,7 @@ static void after_sweep(struct turn *t, int64_t now, bool empty)
     int64_t every = least(w->lease_ms / 3, SWEEP_MOST_MS);
 
     w->empty_sweep = empty;
-    if (t->want.more || t->want.row_count == t->want.limit)
-        w->sweep_at_ms = now;
-    else
-        w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
+    w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
 }
 
 static void read_want(struct turn *t, int64_t now)

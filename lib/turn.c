@@ -251,24 +251,28 @@ bool worker_holds_back(const struct jobq_worker *w, int64_t now)
     return w->held > 0 && in_window(w, now);
 }
 
+static bool due_is_wanted(const struct turn *t)
+{
+    const struct jobq_worker *w = t->w;
+
+    return !w->alone && !in_window(w, t->sent_ms) && worker_free_slots(w, t->handing) > 0 &&
+           (t->sent_ms >= w->ask_at_ms || t->handing > 0);
+}
+
 static int choose_mode(struct turn *t)
 {
     struct jobq_worker *w = t->w;
     int64_t now = t->sent_ms;
-    bool idle = w->held == t->handing;
-    bool due = worker_free_slots(w, t->handing) > 0 && (now >= w->ask_at_ms || t->handing > 0);
+    bool due = due_is_wanted(t);
 
     if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)
         return 0;
+    /* However much there is to sweep, every other want is for jobs. */
     if (now >= w->sweep_at_ms && t->judged == w->judge.count && !(due && w->last_mode == JOBQ_WANT_OVERDUE))
         return JOBQ_WANT_OVERDUE;
-    if (w->alone)
-        return 0;
-    if (idle && (now >= w->alone_at_ms || in_window(w, now)))
+    if (!w->alone && w->held == t->handing && (now >= w->alone_at_ms || in_window(w, now)))
         return JOBQ_WANT_ALONE;
-    if (in_window(w, now) || !due)
-        return 0;
-    return JOBQ_WANT_DUE;
+    return due ? JOBQ_WANT_DUE : 0;
 }
 
 static void order_queues(struct jobq_worker *w)

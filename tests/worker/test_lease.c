@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases: kept by heartbeats, lost, cancelled, timed out, swept, and who runs alone. */
+#include "kit.h"
+
+#include <string.h>
+
+/* ---- kept --------------------------------------------------------------------------------------------- */
+
+START_TEST(heartbeats_keep_a_long_job) /* S4; at least three beats per lease, whatever the handlers do */
+{
+    struct kit k;
+    struct jobq_id id;
+    uint64_t before;
+    int64_t lived = 0;
+    size_t swept;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    id = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    before = KIT_COUNT(k.w, exchanges);
+    while (lived < 5 * LEASE) {
+        int64_t next = jobq_worker_next_ms(k.w);
+        ck_assert_int_le(next, LEASE / 3);
+        kit_tick(&k, next);
+        lived += next;
+        kit_turns(k.w);
+        ck_assert_int_eq(jobq_sweep(k.q, 10, &swept), JOBQ_OK);
+        ck_assert_uint_eq(swept, 0);
+    }
+    ck_assert_uint_ge(KIT_COUNT(k.w, exchanges) - before, 15);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_RUNNING);
+    ck_assert_int_eq(kit_job(&k, &id)->attempt, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->stuck, 0);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->attempt, 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* One job inside the gate. */
+static struct jobq_id hold_one(struct kit *k, const struct jobq_spec *spec)
+{
+    struct jobq_id id;
+
+    kit_open(k);
+    kit_worker(k, 1, 1, 0);
+    jobq_worker_handle(k->w, NULL, gate_handler, k);
+    id = spec ? kit_put_spec(k, spec) : kit_put(k, "work", "x");
+    kit_turns(k->w);
+    gate_wait_started(&k->gate, 1);
+    return id;
+}
+
+/* ---- lost --------------------------------------------------------------------------------------------- */
+
+START_TEST(a_lost_lease_is_flagged_and_its_outcome_refused) /* rules 1, 2; S2, S3 */
+{
+    struct kit k;
+    struct jobq_id id = hold_one(&k, NULL);
+    size_t swept;
+
+    ck_assert_int_eq(jobq_clock_advance(k.q, LEASE), JOBQ_OK); /* this worker hangs: its clock stands still */
+    ck_assert_int_eq(jobq_sweep(k.q, 10, &swept), JOBQ_OK);
+    ck_assert_uint_eq(swept, 1);
+    atomic_fetch_add(&k.clock, LEASE / 3);
+    jobq_pause(k.q, "work"); /* so that it is not claimed again at once */
+    kit_turns(k.w);
+    ck_assert_uint_eq(jobq_ctx_flags(k.gate.last) & JOBQ_CTX_LOST, JOBQ_CTX_LOST);
+    ck_assert_uint_eq(KIT_COUNT(k.w, lost), 1);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    kit_turns(k.w);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_READY);
+    ck_assert_int_eq(kit_job(&k, &id)->failures, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->crashes, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->failures_log[0].kind, JOBQ_ERROR_LOST);
+    ck_assert_str_eq(kit_job(&k, &id)->failures_log[0].worker, "w1");
+    ck_assert_uint_eq(KIT_COUNT(k.w, completed), 0);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_late_ack_that_nobody_overtook_counts) /* rule 2 */
+{
+    struct kit k;
+    struct jobq_id id = hold_one(&k, NULL);
+
+    ck_assert_int_eq(jobq_clock_advance(k.q, 3 * LEASE), JOBQ_OK);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    KIT_UNTIL(k.w, completed, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_COMPLETED);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(one_lost_among_many_is_found)
+{
+    struct kit k;
+    struct jobq_id ids[4];
+    int lost = 0;
+
+    kit_open(&k);
+    kit_worker(&k, 4, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    for (int i = 0; i < 4; i++)
+        ids[i] = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 4);
+    ck_assert_int_eq(jobq_cancel(k.q, &ids[2], JOBQ_CANCEL_HARD), JOBQ_OK);
+    kit_tick(&k, LEASE / 3);
+    kit_turns(k.w);
+    for (struct claim *claim = k.w->claims; claim; claim = claim->next)
+        for (size_t i = 0; i < claim->count; i++) {
+            bool flagged = jobq_ctx_flags(&claim->jobs[i]) & JOBQ_CTX_LOST;
+            ck_assert(flagged == (memcmp(&claim->jobs[i].job.id, &ids[2], sizeof ids[2]) == 0));
+            lost += flagged;
+        }
+    ck_assert_int_eq(lost, 1);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 3);
+    ck_assert_int_eq(kit_job(&k, &ids[2])->state, JOBQ_CANCELLED);
+    ck_assert_uint_eq(KIT_COUNT(k.w, lost), 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(what_waited_too_long_is_not_started) /* S4: its lease passed by the worker's own clock */
+{
+    struct kit k;
+    struct jobq_id second;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    second = kit_put(&k, "work", "y");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    ck_assert_int_eq(kit_job(&k, &second)->state, JOBQ_RUNNING);
+    jobq_pause(k.q, "work");
+    kit_tick(&k, LEASE); /* and no turn meanwhile */
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    ck_assert_int_eq(k.gate.started, 1);
+    KIT_UNTIL(k.w, released, 1);
+    ck_assert_int_eq(kit_job(&k, &second)->state, JOBQ_READY);
+    ck_assert_int_eq(kit_job(&k, &second)->failures, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- cancelled ---------------------------------------------------------------------------------------- */
+
+static void cancel_running(int outcome, int state)
+{
+    struct kit k;
+    struct jobq_id id = hold_one(&k, NULL);
+
+    ck_assert_uint_eq(jobq_ctx_flags(k.gate.last), 0);
+    ck_assert_int_eq(jobq_cancel(k.q, &id, 0), JOBQ_OK);
+    kit_tick(&k, LEASE / 3);
+    kit_turns(k.w);
+    ck_assert_uint_eq(jobq_ctx_flags(k.gate.last), JOBQ_CTX_CANCEL);
+    gate_open(&k.gate, -1, outcome);
+    kit_until_ended(&k);
+    kit_turns(k.w);
+    ck_assert_int_eq(kit_job(&k, &id)->state, state);
+    kit_close(&k);
+}
+
+START_TEST(soft_cancel_a_success_still_counts) /* rule 6 */
+{
+    cancel_running(JOBQ_DONE, JOBQ_COMPLETED);
+}
+END_TEST
+
+START_TEST(soft_cancel_anything_else_is_cancelled) /* rule 6; the outcome is computed again */
+{
+    cancel_running(JOBQ_RETRY, JOBQ_CANCELLED);
+    cancel_running(JOBQ_SNOOZE, JOBQ_CANCELLED);
+    cancel_running(JOBQ_RELEASE, JOBQ_CANCELLED);
+    cancel_running(JOBQ_GIVE_UP, JOBQ_CANCELLED);
+}
+END_TEST
+
+START_TEST(soft_cancel_unnoticed) /* design "policy from an old copy": OUTDATED is computed again */
+{
+    struct kit k;
+    struct jobq_id id = hold_one(&k, NULL);
+
+    ck_assert_int_eq(jobq_cancel(k.q, &id, 0), JOBQ_OK);
+    gate_open(&k.gate, -1, JOBQ_RETRY);
+    kit_until_ended(&k);
+    kit_turns(k.w);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_CANCELLED);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(cancelled_before_it_started_is_not_started) /* rule 6 */
+{
+    struct kit k;
+    struct jobq_id second;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    second = kit_put(&k, "work", "y");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    ck_assert_int_eq(jobq_cancel(k.q, &second, 0), JOBQ_OK);
+    kit_tick(&k, LEASE / 3);
+    kit_turns(k.w);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    kit_turns(k.w);
+    ck_assert_int_eq(k.gate.started, 1);
+    ck_assert_int_eq(kit_job(&k, &second)->state, JOBQ_CANCELLED);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- timed out ---------------------------------------------------------------------------------------- */
+
+START_TEST(a_timeout_is_told_when_it_passes) /* rule 5 */
+{
+    struct kit k;
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .timeout_ms = 5000 };
+    struct jobq_id id = hold_one(&k, &spec);
+
+    ck_assert_int_le(jobq_worker_next_ms(k.w), 5000);
+    k.w->sweep_at_ms = NEVER; /* nobody judges it here */
+    kit_tick(&k, 5000);
+    kit_turns(k.w);
+    ck_assert_uint_eq(jobq_ctx_flags(k.gate.last), JOBQ_CTX_TIMEOUT);
+    ck_assert_int_gt(jobq_worker_next_ms(k.w), 1000); /* told once, not again and again */
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 1); /* nobody had swept it: the success counts */
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_COMPLETED);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_timeout_ends_even_what_never_returns) /* rule 5: failure, no crash */
+{
+    struct kit k;
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .timeout_ms = 5000 };
+    struct jobq_id id = hold_one(&k, &spec);
+
+    kit_tick(&k, 5000);
+    kit_turns(k.w);
+    kit_tick(&k, 13000); /* its own next sweep */
+    KIT_UNTIL(k.w, swept, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->failures, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->crashes, 0);
+    ck_assert_int_eq(kit_job(&k, &id)->failures_log[0].kind, JOBQ_ERROR_TIMEOUT);
+    kit_tick(&k, LEASE / 3);
+    kit_turns(k.w);
+    ck_assert_uint_ne(jobq_ctx_flags(k.gate.last) & JOBQ_CTX_LOST, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- swept -------------------------------------------------------------------------------------------- */
+
+/* A process that takes rows and dies. Returns how many it took. */
+static size_t take_and_die(struct kit *k, int mode, size_t limit, size_t others)
+{
+    struct jobq_bytes queue = { "work", 4 };
+    struct jobq_want want = { .mode = mode, .queues = &queue, .queue_count = 1, .limit = limit, .lease_ms = LEASE,
+                              .others = others, .worker = { "dead", 4 } };
+    struct call *call = call_create();
+    size_t taken;
+
+    call->want = &want;
+    call->lends = true;
+    ck_assert_int_eq(call_run(k->q, call, 0), JOBQ_OK);
+    taken = want.row_count;
+    call_unref(call);
+    return taken;
+}
+
+START_TEST(any_worker_sweeps_any_queue) /* rule 4; L2 */
+{
+    static const char *const queues[] = { "elsewhere" };
+    struct jobq_worker_options o = { .size = sizeof o, .queues = queues, .queue_count = 1 };
+    struct kit k;
+    struct jobq_id id;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    k.w->phase = PHASE_NEW;
+    jobq_worker_destroy(k.w);
+    ck_assert_int_eq(jobq_worker_create(&k.w, k.q, &o), JOBQ_OK);
+    jobq_worker_handle(k.w, "nothing", count_handler, &k);
+    id = kit_put(&k, "work", "x");
+    ck_assert_uint_eq(take_and_die(&k, JOBQ_WANT_DUE, 1, 0), 1);
+    ck_assert_int_eq(jobq_clock_advance(k.q, LEASE), JOBQ_OK);
+    KIT_UNTIL(k.w, swept, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_READY); /* the first time at once */
+    ck_assert_int_eq(kit_job(&k, &id)->crashes, 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(many_lost_are_swept_in_bounded_steps)
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, "nothing", count_handler, &k);
+    for (int i = 0; i < 350; i++)
+        kit_put(&k, "work", "x");
+    ck_assert_uint_eq(take_and_die(&k, JOBQ_WANT_DUE, 350, 0), 350);
+    ck_assert_int_eq(jobq_clock_advance(k.q, LEASE), JOBQ_OK);
+    kit_turns(k.w); /* not one deadline later */
+    ck_assert_uint_eq(KIT_COUNT(k.w, swept), 350);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(sweeps_come_on_their_schedule) /* a third of the lease, at most 10 s, and a tenth of the lease of jitter */
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    kit_turns(k.w);
+    for (int i = 0; i < 20; i++) {
+        int64_t wait = k.w->sweep_at_ms - atomic_load(&k.clock);
+        ck_assert_int_ge(wait, 10000);
+        ck_assert_int_le(wait, 13000);
+        kit_tick(&k, wait);
+        kit_turns(k.w);
+    }
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(expired_rows_are_judged_not_run) /* rule 1 */
+{
+    struct kit k;
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .expires_in_ms = 1000 };
+    struct jobq_id id;
+
+    kit_open(&k);
+    id = kit_put_spec(&k, &spec);
+    kit_tick(&k, 1000);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    kit_turns(k.w);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_DEAD);
+    ck_assert_int_eq(kit_job(&k, &id)->reason, JOBQ_REASON_EXPIRED);
+    ck_assert_int_eq(atomic_load(&k.calls), 0);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(children_of_the_dead_are_judged) /* rule 11: a cascade in bounded turns */
+{
+    struct kit k;
+    struct jobq_id ids[201];
+
+    kit_open(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    gate_open(&k.gate, -1, JOBQ_GIVE_UP);
+    ids[0] = kit_put(&k, "work", "x");
+    for (int i = 1; i <= 200; i++) {
+        struct jobq_parent parent = { .id = ids[0], .rule = JOBQ_PARENT_FAIL };
+        struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .parents = &parent, .parent_count = 1 };
+        ids[i] = kit_put_spec(&k, &spec);
+    }
+    KIT_UNTIL(k.w, failed, 1);
+    kit_tick(&k, 13000);
+    KIT_UNTIL(k.w, swept, 200);
+    ck_assert_int_eq(kit_job(&k, &ids[200])->state, JOBQ_DEAD);
+    ck_assert_int_eq(kit_job(&k, &ids[200])->reason, JOBQ_REASON_DEPENDENCY);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- alone -------------------------------------------------------------------------------------------- */
+
+static void sweep(struct kit *k)
+{
+    size_t swept;
+
+    ck_assert_int_eq(jobq_clock_advance(k->q, 4 * LEASE), JOBQ_OK); /* lease and any back-off */
+    ck_assert_int_eq(jobq_sweep(k->q, 100, &swept), JOBQ_OK);
+    ck_assert_int_eq(jobq_clock_advance(k->q, 4 * LEASE), JOBQ_OK);
+}
+
+START_TEST(nobody_dies_for_a_neighbour) /* contract "Poison among friends" */
+{
+    struct kit k;
+    struct jobq_id ids[3];
+    int dead = 0, done = 0;
+
+    kit_open(&k);
+    for (int i = 0; i < 3; i++)
+        ids[i] = kit_put(&k, "work", "x");
+    for (int round = 0; round < 2; round++) { /* a process takes all three and dies */
+        ck_assert_uint_eq(take_and_die(&k, JOBQ_WANT_DUE, 3, 0), 3);
+        sweep(&k);
+    }
+    ck_assert_uint_eq(take_and_die(&k, JOBQ_WANT_DUE, 3, 0), 0); /* now they are passed by */
+    ck_assert_uint_eq(take_and_die(&k, JOBQ_WANT_ALONE, 3, 0), 1); /* the killer kills again */
+    sweep(&k);
+    kit_worker(&k, 4, 4, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    KIT_UNTIL(k.w, completed, 1);
+    while (KIT_COUNT(k.w, completed) < 2) { /* asked for one at a time */
+        kit_tick(&k, jobq_worker_next_ms(k.w));
+        kit_until_ended(&k);
+        kit_turns(k.w);
+    }
+    for (int i = 0; i < 3; i++) {
+        dead += kit_job(&k, &ids[i])->state == JOBQ_DEAD && kit_job(&k, &ids[i])->reason == JOBQ_REASON_POISON;
+        done += kit_job(&k, &ids[i])->state == JOBQ_COMPLETED;
+    }
+    ck_assert_int_eq(dead, 1);
+    ck_assert_int_eq(done, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* A job that may only run alone. */
+static struct jobq_id put_alone(struct kit *k)
+{
+    struct jobq_id id = kit_put(k, "work", "alone");
+
+    for (int round = 0; round < 2; round++) {
+        ck_assert_uint_eq(take_and_die(k, JOBQ_WANT_DUE, 1, 1), 1);
+        sweep(k);
+    }
+    return id;
+}
+
+START_TEST(nothing_starts_beside_it) /* contract "Poison among friends" */
+{
+    struct kit k;
+    struct jobq_id id;
+
+    kit_open(&k);
+    id = put_alone(&k);
+    kit_worker(&k, 4, 4, 0);
+    jobq_worker_handle(k.w, "alone", gate_handler, &k);
+    jobq_worker_handle(k.w, "other", count_handler, &k);
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_RUNNING);
+    for (int i = 0; i < 5; i++)
+        kit_put(&k, "work", "other");
+    for (int i = 0; i < 10; i++) {
+        kit_tick(&k, LEASE / 10);
+        kit_turns(k.w);
+    }
+    ck_assert_uint_eq(KIT_COUNT(k.w, claimed), 1);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 6);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_busy_worker_takes_it_too) /* L4: it does not starve behind a queue that never ends */
+{
+    struct kit k;
+    struct jobq_id id;
+    int turns = 0;
+
+    kit_open(&k);
+    id = put_alone(&k);
+    kit_worker(&k, 2, 2, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    for (int i = 0; i < 4; i++)
+        kit_put(&k, "work", "other");
+    while (kit_job(&k, &id)->state != JOBQ_COMPLETED) {
+        for (int i = 0; i < 4; i++)
+            kit_put(&k, "work", "other");
+        kit_tick(&k, 1000);
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+        kit_until_ended(&k);
+        ck_assert_int_lt(++turns, 100);
+    }
+    ck_assert_uint_gt(KIT_COUNT(k.w, completed), 60); /* it was busy all the time */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(company_that_came_later_is_company)
+{
+    struct kit k;
+    struct jobq_id first, second;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 2, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    first = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    second = kit_put(&k, "work", "x"); /* started beside it */
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 2);
+    ck_assert_int_eq(k.w->claims->jobs[0].row.ran_alone, 0);
+    ck_assert_int_eq(k.w->claims->next->jobs[0].row.ran_alone, 0);
+    (void)first;
+    (void)second;
+    kit_close(&k);
+}
+END_TEST
+
+KIT_MAIN("lease", heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_outcome_refused,
+         a_late_ack_that_nobody_overtook_counts, one_lost_among_many_is_found, what_waited_too_long_is_not_started,
+         soft_cancel_a_success_still_counts, soft_cancel_anything_else_is_cancelled, soft_cancel_unnoticed,
+         cancelled_before_it_started_is_not_started, a_timeout_is_told_when_it_passes,
+         a_timeout_ends_even_what_never_returns, any_worker_sweeps_any_queue, many_lost_are_swept_in_bounded_steps,
+         sweeps_come_on_their_schedule, expired_rows_are_judged_not_run, children_of_the_dead_are_judged,
+         nobody_dies_for_a_neighbour, nothing_starts_beside_it, a_busy_worker_takes_it_too,
+         company_that_came_later_is_company)
