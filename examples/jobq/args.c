@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "help.h"
+#include "instant.h"
 
 enum { GLOBAL_JSON = ARGS_GLOBAL, GLOBAL_HELP, GLOBAL_STORE, GLOBAL_IO_TIMEOUT };
 
@@ -193,6 +194,17 @@ int args_duration(struct cli *cli, const char *field, const char *text, int64_t 
     }
     *out = value * unit;
     return LEAVE_OK;
+}
+
+int args_instant(struct cli *cli, const char *field, const char *text, int64_t *out)
+{
+    if (instant_parse(text, out) == 0 && *out > 0 && *out <= MS_MAX) {
+        return LEAVE_OK;
+    }
+    if (text[strspn(text, "+-0123456789")] == 0 && text[0]) {
+        return args_number(cli, field, text, 1, MS_MAX, out);
+    }
+    return leave_usage(cli, field, "'%s' is neither milliseconds since 1970 nor like 2030-05-01T12:00:00Z", text);
 }
 
 int args_id(struct cli *cli, const char *text, struct jobq_id *out)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "args.h"
 #include "instant.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -126,15 +125,4 @@ int instant_parse(const char *text, int64_t *out)
     }
     *out = days_of(year, month, day) * DAY_MS + ((hour * INT64_C(60) + minute - zone) * 60 + second) * 1000 + ms;
     return 0;
-}
-
-int args_instant(struct cli *cli, const char *field, const char *text, int64_t *out)
-{
-    if (instant_parse(text, out) == 0 && *out > 0 && *out <= MS_MAX) {
-        return LEAVE_OK;
-    }
-    if (text[strspn(text, "+-0123456789")] == 0 && text[0]) {
-        return args_number(cli, field, text, 1, MS_MAX, out);
-    }
-    return leave_usage(cli, field, "'%s' is neither milliseconds since 1970 nor like 2030-05-01T12:00:00Z", text);
 }

@@ -15,11 +15,6 @@ void stats_store_id(const struct jobq_stats *stats, char out[33])
     jobq_id_format(&id, out);
 }
 
-int stats_alive(const struct jobq_stats *stats, const struct jobq_worker_stats *worker)
-{
-    return stats->now_ms - worker->seen_at_ms <= worker->lease_ms;
-}
-
 void stats_identity(const struct cli *cli, const struct jobq_stats *stats)
 {
     char id[33];

@@ -11,6 +11,9 @@ void stats_identity(const struct cli *cli, const struct jobq_stats *stats);
 void stats_store_id(const struct jobq_stats *stats, char out[33]);
 
 /* A worker is alive when it was seen within one of its leases. */
-int stats_alive(const struct jobq_stats *stats, const struct jobq_worker_stats *worker);
+static inline int stats_alive(const struct jobq_stats *stats, const struct jobq_worker_stats *worker)
+{
+    return stats->now_ms - worker->seen_at_ms <= worker->lease_ms;
+}
 
 #endif
