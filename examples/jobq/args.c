@@ -176,7 +176,8 @@ static int64_t unit_ms(const char *unit)
     return 0;
 }
 
-int args_duration(struct cli *cli, const char *field, const char *text, int64_t min, int64_t max, int64_t *out)
+int args_duration(struct cli *cli, const char *field, const char *text, int64_t min, int64_t max,
+                  int64_t *out)
 {
     char *end;
     long long value;
@@ -190,7 +191,8 @@ int args_duration(struct cli *cli, const char *field, const char *text, int64_t 
     }
     if (errno == ERANGE || value > INT64_MAX / unit || value < INT64_MIN / unit || value * unit < min ||
         value * unit > max) {
-        return leave_usage(cli, field, "'%s' is not within %lld to %lld ms", text, (long long)min, (long long)max);
+        return leave_usage(cli, field, "'%s' is not within %lld to %lld ms", text, (long long)min,
+                           (long long)max);
     }
     *out = value * unit;
     return LEAVE_OK;
@@ -204,7 +206,8 @@ int args_instant(struct cli *cli, const char *field, const char *text, int64_t *
     if (text[strspn(text, "+-0123456789")] == 0 && text[0]) {
         return args_number(cli, field, text, 1, MS_MAX, out);
     }
-    return leave_usage(cli, field, "'%s' is neither milliseconds since 1970 nor like 2030-05-01T12:00:00Z", text);
+    return leave_usage(cli, field, "'%s' is neither milliseconds since 1970 nor like 2030-05-01T12:00:00Z",
+                       text);
 }
 
 int args_id(struct cli *cli, const char *text, struct jobq_id *out)
@@ -238,9 +241,10 @@ int args_states(struct cli *cli, const char *text, uint32_t *mask)
             state = jobq_state_parse(name);
         }
         if (state == 0) {
-            return leave_usage(cli, "state",
-                               "'%.*s' is none of blocked, scheduled, ready, running, completed, dead, cancelled",
-                               (int)(n < 100 ? n : 100), at);
+            return leave_usage(
+                cli, "state",
+                "'%.*s' is none of blocked, scheduled, ready, running, completed, dead, cancelled",
+                (int)(n < 100 ? n : 100), at);
         }
         *mask |= 1u << state;
         if (!at[n]) {
@@ -259,5 +263,6 @@ int args_reason(struct cli *cli, const char *text, int32_t *out)
             return LEAVE_OK;
         }
     }
-    return leave_usage(cli, "reason", "'%s' is no reason such as ATTEMPTS, PERMANENT, POISON or EXPIRED", text);
+    return leave_usage(cli, "reason", "'%s' is no reason such as ATTEMPTS, PERMANENT, POISON or EXPIRED",
+                       text);
 }

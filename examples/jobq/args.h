@@ -22,8 +22,9 @@ struct args {
 void args_begin(struct args *args, struct cli *cli, int argc, char **argv, const char *shorts,
                 const struct option *own);
 
-/* The next option of the command's own; ARGS_END when the operands begin (optind); ARGS_STOP after a complaint or
- * after --help: then leave with args_leave(). Options that all commands have are dealt with inside. */
+/* The next option of the command's own; ARGS_END when the operands begin (optind); ARGS_STOP after a
+ * complaint or after --help: then leave with args_leave(). Options that all commands have are dealt with
+ * inside. */
 int args_next(struct args *args);
 
 /* The exit code after ARGS_STOP. */
@@ -38,7 +39,8 @@ int args_int(struct cli *cli, const char *field, const char *text, int min, int 
 int args_size(struct cli *cli, const char *field, const char *text, size_t min, size_t max, size_t *out);
 
 /* 1500, 1500ms, 2s, 5m, 1h, 7d; plain numbers are milliseconds. */
-int args_duration(struct cli *cli, const char *field, const char *text, int64_t min, int64_t max, int64_t *out);
+int args_duration(struct cli *cli, const char *field, const char *text, int64_t min, int64_t max,
+                  int64_t *out);
 
 /* Milliseconds since 1970, or RFC 3339: 2024-05-01T12:00:00.250+03:00. */
 int args_instant(struct cli *cli, const char *field, const char *text, int64_t *out);
@@ -50,8 +52,8 @@ int args_token(struct cli *cli, const char *text, struct jobq_token *out);
 int args_states(struct cli *cli, const char *text, uint32_t *mask);
 int args_reason(struct cli *cli, const char *text, int32_t *out);
 
-/* Bytes: "-" is stdin, "@FILE" a file, anything else itself. At most `limit` + 1 bytes are read, so that the library
- * can say that they are too many. out->data is never NULL afterwards and is freed with args_free. */
+/* Bytes: "-" is stdin, "@FILE" a file, anything else itself. At most `limit` + 1 bytes are read, so that the
+ * library can say that they are too many. out->data is never NULL afterwards and is freed with args_free. */
 int args_bytes(struct cli *cli, const char *field, const char *text, size_t limit, struct jobq_bytes *out);
 void args_free(struct jobq_bytes *bytes);
 

@@ -10,9 +10,9 @@ enum { JITTER_DEFAULT = 10 };
 
 static int bad_shape(struct cli *cli, const char *text)
 {
-    return leave_usage(cli, "backoff",
-                       "'%s' is none of exponential:BASE[:FACTOR[:CAP]], fixed:MS, linear:BASE[:CAP], list:MS,MS...",
-                       text);
+    return leave_usage(
+        cli, "backoff",
+        "'%s' is none of exponential:BASE[:FACTOR[:CAP]], fixed:MS, linear:BASE[:CAP], list:MS,MS...", text);
 }
 
 /* "2" or "1.5" to 200 or 150. */
@@ -61,10 +61,14 @@ static int base_and_more(struct cli *cli, const char *text, char **part, int cou
     const char *cap = exponential ? part[3] : linear ? part[2] : NULL;
 
     if ((!exponential && !linear && strcmp(part[0], "fixed") != 0) || count < 2 ||
-        count > (exponential ? 4 : linear ? 3 : 2)) {
+        count > (exponential ? 4
+                 : linear    ? 3
+                             : 2)) {
         return bad_shape(cli, text);
     }
-    out->shape.kind = exponential ? JOBQ_BACKOFF_EXPONENTIAL : linear ? JOBQ_BACKOFF_LINEAR : JOBQ_BACKOFF_FIXED;
+    out->shape.kind = exponential ? JOBQ_BACKOFF_EXPONENTIAL
+                      : linear    ? JOBQ_BACKOFF_LINEAR
+                                  : JOBQ_BACKOFF_FIXED;
     if (args_duration(cli, "backoff", part[1], 0, MS_MAX, &out->shape.base_ms) != LEAVE_OK ||
         (exponential && part[2] && factor(cli, part[2], &out->shape.factor_percent) != LEAVE_OK) ||
         (cap && args_duration(cli, "backoff", cap, 1, MS_MAX, &out->shape.cap_ms) != LEAVE_OK)) {

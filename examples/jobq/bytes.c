@@ -61,7 +61,8 @@ static int from_fd(struct cli *cli, const char *field, const char *name, int fd,
     return LEAVE_OK;
 }
 
-static int from_file(struct cli *cli, const char *field, const char *path, size_t limit, struct jobq_bytes *out)
+static int from_file(struct cli *cli, const char *field, const char *path, size_t limit,
+                     struct jobq_bytes *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int code;

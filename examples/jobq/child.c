@@ -41,7 +41,8 @@ static char *search(const char *name)
     if (strchr(name, '/')) {
         return runnable(name) ? strdup(name) : NULL;
     }
-    for (const char *at = path ? path : "/usr/bin:/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
+    for (const char *at = path ? path : "/usr/bin:/bin"; at;
+         at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
         char full[PATH_MAX];
         int n = (int)strcspn(at, ":");
         int room = snprintf(full, sizeof full, "%.*s%s%s", n, at, n ? "/" : "./", name);
@@ -112,8 +113,8 @@ static void pipes_close(struct pipes *pipes)
 static int pipes_open(struct pipes *pipes)
 {
     *pipes = (struct pipes){.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .report = {-1, -1}};
-    if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 && pipe2(pipes->err, O_CLOEXEC) == 0 &&
-        pipe2(pipes->report, O_CLOEXEC) == 0) {
+    if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 &&
+        pipe2(pipes->err, O_CLOEXEC) == 0 && pipe2(pipes->report, O_CLOEXEC) == 0) {
         return 0;
     }
     int error = errno;
@@ -152,7 +153,8 @@ static int streams(const struct pipes *pipes)
     int out = fcntl(pipes->out[1], F_DUPFD_CLOEXEC, 3);
     int err = fcntl(pipes->err[1], F_DUPFD_CLOEXEC, 3);
 
-    return in >= 0 && out >= 0 && err >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 ? 0 : -1;
+    return in >= 0 && out >= 0 && err >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 ? 0
+                                                                                                         : -1;
 }
 
 static void become(const struct program *program, char **environment, const struct pipes *pipes,
@@ -210,7 +212,8 @@ static int open_pidfd(pid_t pid)
 #endif
 }
 
-int child_start(struct child *child, const struct program *program, char **environment, const struct nest *nest)
+int child_start(struct child *child, const struct program *program, char **environment,
+                const struct nest *nest)
 {
     struct pipes pipes;
     pid_t worker = getpid();
@@ -268,7 +271,8 @@ int child_ended(struct child *child)
 {
     siginfo_t info = {.si_pid = 0};
 
-    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid;
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == child->pid;
 }
 
 static void close_end(int *fd)

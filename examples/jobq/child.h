@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One run of the program of `jobq work`: a child in a process group of its own, its three streams, its end. */
+/* One run of the program of `jobq work`: a child in a process group of its own, its three streams, its end.
+ */
 #ifndef JOBQ_CLI_CHILD_H
 #define JOBQ_CLI_CHILD_H
 
@@ -10,10 +11,11 @@
 
 enum { STDERR_KEPT = 4096 };
 
-/* What to run. Everything is made before a thread forks, because after the fork almost nothing may be called. */
+/* What to run. Everything is made before a thread forks, because after the fork almost nothing may be called.
+ */
 struct program {
-    char *path;     /* found on PATH */
-    char **argv;    /* lent */
+    char *path;      /* found on PATH */
+    char **argv;     /* lent */
     char **by_shell; /* the same through /bin/sh, for a script without its first line */
 };
 
@@ -30,8 +32,10 @@ struct child {
     const struct nest *nest;
 };
 
-/* Start. environment ends with NULL and is lent. 0, or the errno of what did not work; then nothing is left. */
-int child_start(struct child *child, const struct program *program, char **environment, const struct nest *nest);
+/* Start. environment ends with NULL and is lent. 0, or the errno of what did not work; then nothing is left.
+ */
+int child_start(struct child *child, const struct program *program, char **environment,
+                const struct nest *nest);
 
 /* Wait up to timeout_ms for its streams or its end. */
 void child_poll(struct child *child, int more_input, int timeout_ms);

@@ -2,15 +2,18 @@
 #include <string.h>
 
 #include "args.h"
-#include "view.h"
 #include "table.h"
+#include "view.h"
 
 enum { OPT_LIMIT = 'n', OPT_LEASE = 1, OPT_KIND, OPT_WORKER, OPT_ACK, OPT_RAW, KIND_MAX = 256 };
 
 static const struct option options[] = {
-    {"limit", required_argument, NULL, OPT_LIMIT},   {"lease", required_argument, NULL, OPT_LEASE},
-    {"kind", required_argument, NULL, OPT_KIND},     {"worker", required_argument, NULL, OPT_WORKER},
-    {"ack", required_argument, NULL, OPT_ACK},       {"raw", no_argument, NULL, OPT_RAW},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"lease", required_argument, NULL, OPT_LEASE},
+    {"kind", required_argument, NULL, OPT_KIND},
+    {"worker", required_argument, NULL, OPT_WORKER},
+    {"ack", required_argument, NULL, OPT_ACK},
+    {"raw", no_argument, NULL, OPT_RAW},
     {NULL, 0, NULL, 0},
 };
 

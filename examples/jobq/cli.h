@@ -16,21 +16,21 @@ enum leave {
     LEAVE_UNKNOWN = 6    /* the outcome is not known: repeat with the printed id */
 };
 
-#define MS_MAX ((int64_t)1 << 53)
+#define MS_MAX    ((int64_t)1 << 53)
 #define BYTES_MAX ((size_t)64 << 20)
 
 struct command;
 
 struct cli {
     const struct command *command;
-    const char *uri;      /* the store's; NULL until it is known; lent */
-    char *uri_owned;      /* what uri points to when it had to be copied or read from a file */
-    char *uri_shown;      /* the same with stars for a password; set by store_locate */
-    int uri_given;        /* it came from the command line, so that a suggested command has to repeat it */
-    int json;             /* --json */
-    int answered;         /* something is on stdout already */
-    int stdin_taken;      /* by a first "-" */
-    int helped;           /* --help was answered: there is nothing else to do */
+    const char *uri; /* the store's; NULL until it is known; lent */
+    char *uri_owned; /* what uri points to when it had to be copied or read from a file */
+    char *uri_shown; /* the same with stars for a password; set by store_locate */
+    int uri_given;   /* it came from the command line, so that a suggested command has to repeat it */
+    int json;        /* --json */
+    int answered;    /* something is on stdout already */
+    int stdin_taken; /* by a first "-" */
+    int helped;      /* --help was answered: there is nothing else to do */
     struct jobq_options options;
     struct jobq *q;
 };
@@ -56,10 +56,11 @@ const struct command *command_find(const char *name);
 /* ---- leaving (leave.c) ---- */
 
 /* Bad arguments: names the field. Returns LEAVE_USAGE. */
-int leave_usage(struct cli *cli, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int leave_usage(struct cli *cli, const char *field, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* The library's last error, told to people on stderr and, with --json, as an object on stdout; `id` may be NULL.
- * Returns the exit code that belongs to `status`; LEAVE_OK and no word for one that is no error. */
+/* The library's last error, told to people on stderr and, with --json, as an object on stdout; `id` may be
+ * NULL. Returns the exit code that belongs to `status`; LEAVE_OK and no word for one that is no error. */
 int leave_status(struct cli *cli, int status, const struct jobq_id *id);
 
 /* The same for an error that the command found by itself. */
@@ -77,14 +78,17 @@ void warn_text(const struct cli *cli, const char *format, ...) __attribute__((fo
 
 /* ---- the store (store.c) ---- */
 
-/* Take a URI (or @FILE) of the command line: copied, and a password in it overwritten where others could see it. */
+/* Take a URI (or @FILE) of the command line: copied, and a password in it overwritten where others could see
+ * it. */
 int store_name(struct cli *cli, char *argument);
 
-/* Open the store that -s, $JOBQ_STORE or $JOBQ_STORE_FILE name, as the command needs it. Returns an exit code. */
+/* Open the store that -s, $JOBQ_STORE or $JOBQ_STORE_FILE name, as the command needs it. Returns an exit
+ * code. */
 int store_open(struct cli *cli);
 
-/* As store_open, with these flags of enum jobq_open_flags and without a word when it cannot be opened: *status is the
- * library's code. Returns an exit code, not LEAVE_OK when no store is named or there is none of that kind. */
+/* As store_open, with these flags of enum jobq_open_flags and without a word when it cannot be opened:
+ * *status is the library's code. Returns an exit code, not LEAVE_OK when no store is named or there is none
+ * of that kind. */
 int store_try(struct cli *cli, uint32_t flags, int *status);
 
 /* Find out the URI without opening. Returns an exit code. */

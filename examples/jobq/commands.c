@@ -11,7 +11,8 @@ const struct command commands[] = {
                 "  --id ID                its id, so that the call can be repeated without effect\n"
                 "  --key BYTES            idempotency key, at most 1024 bytes\n"
                 "  --key-scope SCOPE      queue (default), kind, group or kind,group\n"
-                "  --hold RULE            how long the key is held: live (default), waiting, unresolved, window, forever\n"
+                "  --hold RULE            how long the key is held: live (default), waiting, unresolved, "
+                "window, forever\n"
                 "  --window MS            how long with --hold window\n"
                 "  --on-conflict WHAT     return (default), reject, replace, extend, successor\n"
                 "  --delay MS             not before then\n"
@@ -22,9 +23,11 @@ const struct command commands[] = {
                 "  --max-snoozes N, --max-releases N\n"
                 "  --timeout MS           of one attempt\n"
                 "  --expires-in MS        dead if it was not started by then\n"
-                "  --backoff SHAPE        exponential:BASE[:FACTOR[:CAP]], fixed:MS, linear:BASE[:CAP], list:MS,MS...\n"
+                "  --backoff SHAPE        exponential:BASE[:FACTOR[:CAP]], fixed:MS, linear:BASE[:CAP], "
+                "list:MS,MS...\n"
                 "  --jitter PERCENT       0 to 100 (10)\n"
-                "  --after ID[:RULE]      wait for another job; if that dies: fail (default), cancel, ignore; may repeat\n"
+                "  --after ID[:RULE]      wait for another job; if that dies: fail (default), cancel, "
+                "ignore; may repeat\n"
                 "  --held                 blocked until jobq unhold\n"
                 "  --trace TRACEPARENT    carried along\n"
                 "  --payload-max BYTES    largest payload accepted here (1048576, at most 67108864)\n",
@@ -33,12 +36,13 @@ const struct command commands[] = {
     {.name = "claim",
      .operands = "QUEUE...",
      .summary = "take ready jobs under a lease",
-     .details = "  -n, --limit N          at most so many, 1 to 1000 (1)\n"
-                "  --lease MS             100 to 86400000 (30000)\n"
-                "  --kind KIND            only these; may repeat\n"
-                "  --worker NAME          who claims, for people\n"
-                "  --ack early            completed before it is handed over: lost if you die\n"
-                "  --raw                  a line ID TOKEN ATTEMPT BYTES for each job, then its payload as it is\n",
+     .details =
+         "  -n, --limit N          at most so many, 1 to 1000 (1)\n"
+         "  --lease MS             100 to 86400000 (30000)\n"
+         "  --kind KIND            only these; may repeat\n"
+         "  --worker NAME          who claims, for people\n"
+         "  --ack early            completed before it is handed over: lost if you die\n"
+         "  --raw                  a line ID TOKEN ATTEMPT BYTES for each job, then its payload as it is\n",
      .run = run_claim,
      .need = STORE_MAKE},
     {.name = "ack",
@@ -92,24 +96,26 @@ const struct command commands[] = {
     {.name = "work",
      .operands = "QUEUE... [OPTIONS] -- COMMAND [ARGUMENTS]",
      .summary = "run a program for each job",
-     .details = "The payload is its standard input, its standard output is the result. Exit 0 completes the job,\n"
-                "anything else fails it with the end of its standard error. It finds JOBQ_ID, JOBQ_ATTEMPT,\n"
-                "JOBQ_FENCE, JOBQ_QUEUE, JOBQ_KIND and TRACEPARENT in its environment.\n\n"
-                "  -j, --jobs N           so many at once, 1 to 1024 (1)\n"
-                "  --lease MS             100 to 86400000 (30000)\n"
-                "  --kind KIND            only these; may repeat\n"
-                "  --drain                end when nothing is ready, running or overdue\n"
-                "  --ack early            complete before the program starts: lost if the worker dies\n"
-                "  --grace MS             after SIGTERM or SIGINT programs may go on this long (10000)\n"
-                "  --timeout MS           end a program that runs longer; the job fails\n"
-                "  --worker NAME          name of this worker (host:pid)\n"
-                "  --result-max BYTES     largest result (1048576, at most 67108864)\n",
+     .details =
+         "The payload is its standard input, its standard output is the result. Exit 0 completes the job,\n"
+         "anything else fails it with the end of its standard error. It finds JOBQ_ID, JOBQ_ATTEMPT,\n"
+         "JOBQ_FENCE, JOBQ_QUEUE, JOBQ_KIND and TRACEPARENT in its environment.\n\n"
+         "  -j, --jobs N           so many at once, 1 to 1024 (1)\n"
+         "  --lease MS             100 to 86400000 (30000)\n"
+         "  --kind KIND            only these; may repeat\n"
+         "  --drain                end when nothing is ready, running or overdue\n"
+         "  --ack early            complete before the program starts: lost if the worker dies\n"
+         "  --grace MS             after SIGTERM or SIGINT programs may go on this long (10000)\n"
+         "  --timeout MS           end a program that runs longer; the job fails\n"
+         "  --worker NAME          name of this worker (host:pid)\n"
+         "  --result-max BYTES     largest result (1048576, at most 67108864)\n",
      .run = run_work,
      .need = STORE_MAKE},
     {.name = "show",
      .operands = "ID",
      .summary = "one job with its errors",
-     .details = "  --raw FIELD            only the bytes of payload, result, key, progress, data or error (the newest)\n",
+     .details = "  --raw FIELD            only the bytes of payload, result, key, progress, data or error "
+                "(the newest)\n",
      .run = run_show,
      .need = STORE_EXISTING},
     {.name = "list",
@@ -117,7 +123,8 @@ const struct command commands[] = {
      .operands = "",
      .summary = "jobs by id, ascending",
      .details = "  --queue Q, --kind K, --group G\n"
-                "  --state S              by commas: blocked, scheduled, ready, running, completed, dead, cancelled\n"
+                "  --state S              by commas: blocked, scheduled, ready, running, completed, dead, "
+                "cancelled\n"
                 "  --reason R             POISON, ATTEMPTS and so on\n"
                 "  --older MS             created, or ended if it has, at least so long ago\n"
                 "  --limit N              at most so many (100)\n"
@@ -135,11 +142,7 @@ const struct command commands[] = {
      .summary = "the store, its queues and its workers in figures",
      .run = run_stats,
      .need = STORE_EXISTING},
-    {.name = "queues",
-     .operands = "",
-     .summary = "the queues",
-     .run = run_queues,
-     .need = STORE_EXISTING},
+    {.name = "queues", .operands = "", .summary = "the queues", .run = run_queues, .need = STORE_EXISTING},
     {.name = "cancel",
      .operands = "ID",
      .summary = "stop a job; a running one is asked",
@@ -205,7 +208,15 @@ const struct command commands[] = {
      .details = "  --log-max BYTES        largest write-ahead log that is no finding (67108864)\n",
      .run = run_doctor,
      .need = STORE_OWN},
-    {.name = "version", .operands = "", .summary = "which jobq this is", .run = run_version, .need = STORE_NONE},
-    {.name = "help", .operands = "[COMMAND]", .summary = "what a command takes", .run = run_help, .need = STORE_NONE},
+    {.name = "version",
+     .operands = "",
+     .summary = "which jobq this is",
+     .run = run_version,
+     .need = STORE_NONE},
+    {.name = "help",
+     .operands = "[COMMAND]",
+     .summary = "what a command takes",
+     .run = run_help,
+     .need = STORE_NONE},
     {.name = NULL},
 };

@@ -91,7 +91,8 @@ static int judge(struct cli *cli, const struct machine *machine, int64_t log_max
     jobq_jobs_free(stuck);
     jobq_stats_free(stats);
     if (status < 0) {
-        return leave_error(cli, status, error.field, "%s", error.text[0] ? error.text : jobq_strerror(status));
+        return leave_error(cli, status, error.field, "%s",
+                           error.text[0] ? error.text : jobq_strerror(status));
     }
     return found ? LEAVE_REFUSED : LEAVE_OK;
 }

@@ -74,7 +74,8 @@ struct word {
     int32_t value;
 };
 
-static int word_of(struct cli *cli, const char *field, const char *text, const struct word *words, int32_t *out)
+static int word_of(struct cli *cli, const char *field, const char *text, const struct word *words,
+                   int32_t *out)
 {
     char all[200] = "";
 
@@ -88,22 +89,21 @@ static int word_of(struct cli *cli, const char *field, const char *text, const s
     return leave_usage(cli, field, "'%s' is none of %s", text, all);
 }
 
-static const struct word holds[] = {{"live", JOBQ_HOLD_LIVE},       {"waiting", JOBQ_HOLD_WAITING},
-                                    {"unresolved", JOBQ_HOLD_UNRESOLVED}, {"window", JOBQ_HOLD_WINDOW},
-                                    {"forever", JOBQ_HOLD_FOREVER}, {NULL, 0}};
+static const struct word holds[] = {
+    {"live", JOBQ_HOLD_LIVE},     {"waiting", JOBQ_HOLD_WAITING}, {"unresolved", JOBQ_HOLD_UNRESOLVED},
+    {"window", JOBQ_HOLD_WINDOW}, {"forever", JOBQ_HOLD_FOREVER}, {NULL, 0}};
 static const struct word scopes[] = {{"queue", JOBQ_SCOPE_QUEUE},
                                      {"kind", JOBQ_SCOPE_KIND},
                                      {"group", JOBQ_SCOPE_GROUP},
                                      {"kind,group", JOBQ_SCOPE_KIND | JOBQ_SCOPE_GROUP},
                                      {"group,kind", JOBQ_SCOPE_KIND | JOBQ_SCOPE_GROUP},
                                      {NULL, 0}};
-static const struct word conflicts[] = {{"return", JOBQ_CONFLICT_RETURN},   {"reject", JOBQ_CONFLICT_REJECT},
-                                        {"replace", JOBQ_CONFLICT_REPLACE}, {"extend", JOBQ_CONFLICT_EXTEND},
-                                        {"successor", JOBQ_CONFLICT_SUCCESSOR}, {NULL, 0}};
-static const struct word rules[] = {{"fail", JOBQ_PARENT_FAIL},
-                                    {"cancel", JOBQ_PARENT_CANCEL},
-                                    {"ignore", JOBQ_PARENT_IGNORE},
-                                    {NULL, 0}};
+static const struct word conflicts[] = {
+    {"return", JOBQ_CONFLICT_RETURN},       {"reject", JOBQ_CONFLICT_REJECT},
+    {"replace", JOBQ_CONFLICT_REPLACE},     {"extend", JOBQ_CONFLICT_EXTEND},
+    {"successor", JOBQ_CONFLICT_SUCCESSOR}, {NULL, 0}};
+static const struct word rules[] = {
+    {"fail", JOBQ_PARENT_FAIL}, {"cancel", JOBQ_PARENT_CANCEL}, {"ignore", JOBQ_PARENT_IGNORE}, {NULL, 0}};
 
 static int add_parent(struct draft *draft, const char *text)
 {
@@ -226,7 +226,8 @@ static int check_together(struct draft *draft)
     const struct jobq_spec *spec = &draft->spec;
 
     if (!spec->key.data && (spec->key_hold || spec->key_scope || spec->key_conflict || spec->key_window_ms)) {
-        return leave_usage(draft->cli, "key", "missing; --key-scope, --hold, --window and --on-conflict need it");
+        return leave_usage(draft->cli, "key",
+                           "missing; --key-scope, --hold, --window and --on-conflict need it");
     }
     if (spec->key_window_ms && spec->key_hold != JOBQ_HOLD_WINDOW) {
         return leave_usage(draft->cli, "window", "goes with --hold window");
@@ -255,8 +256,9 @@ static int read_arguments(struct draft *draft, int argc, char **argv)
     draft->spec.queue = argv[optind];
     draft->spec.backoff = backoff_get(&draft->backoff);
     limit = draft->cli->options.payload_max_bytes ? draft->cli->options.payload_max_bytes : 1 << 20;
-    return optind + 1 < argc ? args_bytes(draft->cli, "payload", argv[optind + 1], limit, &draft->spec.payload)
-                             : LEAVE_OK;
+    return optind + 1 < argc
+               ? args_bytes(draft->cli, "payload", argv[optind + 1], limit, &draft->spec.payload)
+               : LEAVE_OK;
 }
 
 static const char *word_for(int status)

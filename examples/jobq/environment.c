@@ -9,7 +9,8 @@ extern char **environ;
 
 enum { OWN = 6 };
 
-static const char *const names[OWN] = {"JOBQ_ID", "JOBQ_ATTEMPT", "JOBQ_FENCE", "JOBQ_QUEUE", "JOBQ_KIND", "TRACEPARENT"};
+static const char *const names[OWN] = {"JOBQ_ID",    "JOBQ_ATTEMPT", "JOBQ_FENCE",
+                                       "JOBQ_QUEUE", "JOBQ_KIND",    "TRACEPARENT"};
 
 /* Is it one that only the job may set? */
 static int is_own(const char *entry)

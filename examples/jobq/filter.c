@@ -38,7 +38,7 @@ int filter_take(struct cli *cli, struct filter *filter, int option)
 static int hand_over(const struct jobq_jobs *page, size_t *left, int (*each)(const struct jobq_job *, void *),
                      void *user)
 {
-    for (size_t i = 0; i < page->count && *left > 0; i++, --*left) {
+    for (size_t i = 0; i<page->count && * left> 0; i++, --*left) {
         int code = each(&page->jobs[i], user);
         if (code != LEAVE_OK) {
             return code;

@@ -17,11 +17,12 @@ enum filter_option {
     FILTER_AFTER
 };
 
-#define FILTER_OPTIONS                                                                                              \
-    {"queue", required_argument, NULL, FILTER_QUEUE}, {"kind", required_argument, NULL, FILTER_KIND},               \
-        {"group", required_argument, NULL, FILTER_GROUP}, {"reason", required_argument, NULL, FILTER_REASON},       \
-    {                                                                                                               \
-        "older", required_argument, NULL, FILTER_OLDER                                                              \
+#define FILTER_OPTIONS                                                                                       \
+    {"queue", required_argument, NULL, FILTER_QUEUE}, {"kind", required_argument, NULL, FILTER_KIND},        \
+        {"group", required_argument, NULL, FILTER_GROUP},                                                    \
+        {"reason", required_argument, NULL, FILTER_REASON},                                                  \
+    {                                                                                                        \
+        "older", required_argument, NULL, FILTER_OLDER                                                       \
     }
 
 struct filter {
@@ -35,8 +36,8 @@ void filter_init(struct filter *filter, size_t wanted);
 /* Take one of those options. Returns an exit code. */
 int filter_take(struct cli *cli, struct filter *filter, int option);
 
-/* Read what the filter names, page by page, and hand each job to `each`, whose answer not 0 ends it. Returns an exit
- * code. */
+/* Read what the filter names, page by page, and hand each job to `each`, whose answer not 0 ends it. Returns
+ * an exit code. */
 int filter_read(struct cli *cli, struct filter *filter, int (*each)(const struct jobq_job *job, void *user),
                 void *user);
 

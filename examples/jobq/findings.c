@@ -62,8 +62,8 @@ static char *jobq_command(const struct judge *judge, const char *verb, const cha
 {
     char *uri = judge->facts->uri ? quote(judge->facts->uri) : NULL;
     char *quoted = word ? quote(word) : NULL;
-    char *out = text_of("jobq %s%s%s%s%s%s", uri ? "-s " : "", uri ? uri : "", uri ? " " : "", verb, quoted ? " " : "",
-                        quoted ? quoted : "");
+    char *out = text_of("jobq %s%s%s%s%s%s", uri ? "-s " : "", uri ? uri : "", uri ? " " : "", verb,
+                        quoted ? " " : "", quoted ? quoted : "");
 
     free(uri);
     free(quoted);
@@ -106,13 +106,14 @@ const char *network_fs(long magic, const char *type)
         unsigned long magic;
         const char *name;
     } kinds[] = {
-        {0x6969, "NFS"},         {0x517B, "SMB"},      {0xFF534D42, "CIFS"},  {0xFE534D42, "SMB2"},
-        {0x5346414F, "AFS"},     {0x6B414653, "AFS"},  {0x73757245, "Coda"},  {0x00C36400, "Ceph"},
-        {0x01021997, "9P"},      {0x0BD00BD0, "Lustre"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"},
-        {0x47504653, "GPFS"},    {0x19830326, "BeeGFS"},
+        {0x6969, "NFS"},      {0x517B, "SMB"},        {0xFF534D42, "CIFS"},  {0xFE534D42, "SMB2"},
+        {0x5346414F, "AFS"},  {0x6B414653, "AFS"},    {0x73757245, "Coda"},  {0x00C36400, "Ceph"},
+        {0x01021997, "9P"},   {0x0BD00BD0, "Lustre"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"},
+        {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"},
     };
-    static const char *const fuse[] = {"fuse.sshfs",   "fuse.glusterfs", "fuse.s3fs",   "fuse.rclone", "fuse.gcsfuse",
-                                       "fuse.cephfs", "fuse.ceph-fuse", "fuse.juicefs", "fuse.davfs", "fuse.mfs"};
+    static const char *const fuse[] = {"fuse.sshfs",   "fuse.glusterfs", "fuse.s3fs",      "fuse.rclone",
+                                       "fuse.gcsfuse", "fuse.cephfs",    "fuse.ceph-fuse", "fuse.juicefs",
+                                       "fuse.davfs",   "fuse.mfs"};
 
     /* statfs has the number as a signed one of either width. */
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -136,14 +137,17 @@ static void judge_file(struct judge *judge)
     for (size_t i = 0; i < machine->holder_count; i++) {
         const struct holder *h = &machine->holders[i];
         report(judge, "deleted-file", text_of("kill -TERM %d", (int)h->pid),
-               text_of("process %d (%s) has a deleted %s of %s open: it works on another store than this one; end it "
+               text_of("process %d (%s) has a deleted %s of %s open: it works on another store than this "
+                       "one; end it "
                        "and start it again",
                        (int)h->pid, h->name, h->log_only ? "write-ahead log" : "file", machine->path));
     }
     if (network) {
         char *file = quote(machine->path);
-        report(judge, "network-file-system", text_of("mkdir -p /var/lib/jobq && mv %s /var/lib/jobq/", file ? file : ""),
-               text_of("%s is on a network file system (%s), whose locks and shared memory cannot be relied on; stop "
+        report(judge, "network-file-system",
+               text_of("mkdir -p /var/lib/jobq && mv %s /var/lib/jobq/", file ? file : ""),
+               text_of("%s is on a network file system (%s), whose locks and shared memory cannot be relied "
+                       "on; stop "
                        "all workers, then move it to a local disk",
                        machine->path, network));
         free(file);
@@ -176,8 +180,10 @@ static void judge_namespaces(struct judge *judge)
             char *uri = uri_with_namespace(judge->facts->uri_known, other->name);
             char *quoted = uri ? quote(uri) : NULL;
             report(judge, "other-namespace", text_of("export JOBQ_STORE=%s", quoted ? quoted : ""),
-                   text_of("nobody works in the namespace %s, but %" PRIu64 " worker%s in %s of the same store",
-                           stats->name_space, other->workers, other->workers == 1 ? " does" : "s do", other->name));
+                   text_of("nobody works in the namespace %s, but %" PRIu64
+                           " worker%s in %s of the same store",
+                           stats->name_space, other->workers, other->workers == 1 ? " does" : "s do",
+                           other->name));
             free(uri);
             free(quoted);
         }
@@ -194,7 +200,8 @@ static void judge_schema(struct judge *judge)
                        stats->schema_version, jobq_version(), stats->schema_known));
     } else if (stats->schema_version < stats->schema_known) {
         report(judge, "older-schema", jobq_command(judge, "sweep", NULL),
-               text_of("the store has schema %d, this jobq writes %d; the first command that writes brings it up to date",
+               text_of("the store has schema %d, this jobq writes %d; the first command that writes brings "
+                       "it up to date",
                        stats->schema_version, stats->schema_known));
     }
 }
@@ -247,9 +254,10 @@ static void judge_kinds(struct judge *judge)
         const struct jobq_kind_stats *k = &stats->kinds[i];
         if (k->ready > 0 && !somebody_works(stats, k)) {
             char *work = jobq_command(judge, "work", k->queue), *kind = quote(k->kind);
-            report(judge, "nobody-works", text_of("%s --kind %s -- COMMAND", work ? work : "", kind ? kind : ""),
-                   text_of("%" PRIu64 " job%s of kind %s ready in queue %s and no worker takes that kind", k->ready,
-                           k->ready == 1 ? " is" : "s are", k->kind, k->queue));
+            report(judge, "nobody-works",
+                   text_of("%s --kind %s -- COMMAND", work ? work : "", kind ? kind : ""),
+                   text_of("%" PRIu64 " job%s of kind %s ready in queue %s and no worker takes that kind",
+                           k->ready, k->ready == 1 ? " is" : "s are", k->kind, k->queue));
             free(work);
             free(kind);
         }
@@ -280,7 +288,8 @@ static void judge_leases(struct judge *judge)
         }
         example_of(judge->facts->stuck, q->queue, id);
         report(judge, "lease-past", jobq_command(judge, "sweep", NULL),
-               text_of("%" PRIu64 " job%s of queue %s %s a lease that has passed%s%s: the worker died or hangs",
+               text_of("%" PRIu64
+                       " job%s of queue %s %s a lease that has passed%s%s: the worker died or hangs",
                        q->stuck, q->stuck == 1 ? "" : "s", q->queue, q->stuck == 1 ? "has" : "have",
                        id[0] ? ", such as " : "", id));
     }
@@ -291,10 +300,12 @@ static void judge_log(struct judge *judge)
     const struct jobq_stats *stats = judge->facts->stats;
 
     if (stats->log_bytes > judge->facts->log_max_bytes) {
-        report(judge, "large-log", jobq_command(judge, "sweep", NULL),
-               text_of("the write-ahead log has %" PRId64 " bytes, more than %" PRId64 ": a reader may hold it; stop "
-                       "every process that has the store open, then the next one to close it folds the log in",
-                       stats->log_bytes, judge->facts->log_max_bytes));
+        report(
+            judge, "large-log", jobq_command(judge, "sweep", NULL),
+            text_of("the write-ahead log has %" PRId64 " bytes, more than %" PRId64
+                    ": a reader may hold it; stop "
+                    "every process that has the store open, then the next one to close it folds the log in",
+                    stats->log_bytes, judge->facts->log_max_bytes));
     }
 }
 

@@ -8,16 +8,16 @@
 #include "machine.h"
 
 struct finding {
-    const char *name; /* of its kind, such as "paused" */
+    const char *name;           /* of its kind, such as "paused" */
     const char *fact, *command; /* lent to the sink */
 };
 
 struct facts {
     const struct machine *machine;
-    const struct jobq_stats *stats;  /* NULL: the store could not be asked */
-    const struct jobq_jobs *stuck;   /* some jobs that run with the lease past; NULL or empty: none */
-    const char *uri;                 /* to repeat in commands; NULL: the environment names the store */
-    const char *uri_known;           /* the store's URI, without a password, wherever it came from */
+    const struct jobq_stats *stats; /* NULL: the store could not be asked */
+    const struct jobq_jobs *stuck;  /* some jobs that run with the lease past; NULL or empty: none */
+    const char *uri;                /* to repeat in commands; NULL: the environment names the store */
+    const char *uri_known;          /* the store's URI, without a password, wherever it came from */
     int64_t log_max_bytes;
 };
 
@@ -26,8 +26,8 @@ typedef void finding_sink(const struct finding *finding, void *user);
 /* Hand every finding to the sink, the gravest kinds first. Returns how many there were. */
 size_t findings_judge(const struct facts *facts, finding_sink *sink, void *user);
 
-/* Name of the network file system with this magic number of statfs and this type in the table of mounts; NULL for one
- * that is not on the network. */
+/* Name of the network file system with this magic number of statfs and this type in the table of mounts; NULL
+ * for one that is not on the network. */
 const char *network_fs(long magic, const char *type);
 
 /* The URI with another namespace, to be freed; NULL without memory. */

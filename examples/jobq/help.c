@@ -13,14 +13,16 @@ static void help_all(void)
         printf("  %-9s %s\n", c->name, c->summary);
     }
     puts("\neverywhere:\n"
-         "  -s URI, --store URI   the store, such as sqlite:jobs.db?namespace=mail; @FILE reads it from a file\n"
+         "  -s URI, --store URI   the store, such as sqlite:jobs.db?namespace=mail; @FILE reads it from a "
+         "file\n"
          "                        (or set JOBQ_STORE, or JOBQ_STORE_FILE)\n"
          "  --json                one JSON value instead of a table\n"
          "  --io-timeout MS       how long the store may take (30000)\n"
          "  -h, --help            also behind a command\n"
          "\nBytes (payload, key, result, error) may be given as - for standard input or @FILE.\n"
          "Durations are milliseconds, or carry ms, s, m, h or d.\n"
-         "exit codes: 0 ok, 1 refused or failed, 2 usage, 3 not found, 4 store, 5 time over, 6 outcome unknown");
+         "exit codes: 0 ok, 1 refused or failed, 2 usage, 3 not found, 4 store, 5 time over, 6 outcome "
+         "unknown");
 }
 
 void help_command(const struct cli *cli, const struct command *command)

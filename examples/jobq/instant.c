@@ -7,8 +7,8 @@
 
 #define DAY_MS INT64_C(86400000)
 
-/* Days since 1970 of a day of the Gregorian calendar, counted in years that begin with March, so that the leap day is
- * the last one of its year. */
+/* Days since 1970 of a day of the Gregorian calendar, counted in years that begin with March, so that the
+ * leap day is the last one of its year. */
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
 {
     int64_t y = month <= 2 ? year - 1 : year;
@@ -42,8 +42,8 @@ void instant_format(int64_t at_ms, char out[INSTANT_TEXT])
     int64_t year, month, day;
 
     date_of(days, &year, &month, &day);
-    snprintf(out, INSTANT_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, (int)month, (int)day, (int)(ms / 3600000),
-             (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
+    snprintf(out, INSTANT_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year, (int)month, (int)day,
+             (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
 }
 
 /* `count` digits at *at, which moves behind them; -1 when there are others. */
@@ -103,8 +103,8 @@ static int offset(const char **at, int *minutes)
     if (sign == 'Z' || sign == 'z') {
         return 0;
     }
-    if (sign < 0 || (hours = digits(at, 2)) < 0 || one(at, ":") < 0 || (rest = digits(at, 2)) < 0 || hours > 23 ||
-        rest > 59) {
+    if (sign < 0 || (hours = digits(at, 2)) < 0 || one(at, ":") < 0 || (rest = digits(at, 2)) < 0 ||
+        hours > 23 || rest > 59) {
         return -1;
     }
     *minutes = (hours * 60 + rest) * (sign == '-' ? -1 : 1);
@@ -117,12 +117,13 @@ int instant_parse(const char *text, int64_t *out)
     int year, month, day, hour, minute, second, ms, zone;
 
     if ((year = digits(&at, 4)) < 0 || one(&at, "-") < 0 || (month = digits(&at, 2)) < 1 || month > 12 ||
-        one(&at, "-") < 0 || (day = digits(&at, 2)) < 1 || day > month_days(year, month) || one(&at, "Tt ") < 0 ||
-        (hour = digits(&at, 2)) < 0 || hour > 23 || one(&at, ":") < 0 || (minute = digits(&at, 2)) < 0 ||
-        minute > 59 || one(&at, ":") < 0 || (second = digits(&at, 2)) < 0 || second > 60 ||
-        (ms = fraction(&at)) < 0 || offset(&at, &zone) < 0 || *at) {
+        one(&at, "-") < 0 || (day = digits(&at, 2)) < 1 || day > month_days(year, month) ||
+        one(&at, "Tt ") < 0 || (hour = digits(&at, 2)) < 0 || hour > 23 || one(&at, ":") < 0 ||
+        (minute = digits(&at, 2)) < 0 || minute > 59 || one(&at, ":") < 0 || (second = digits(&at, 2)) < 0 ||
+        second > 60 || (ms = fraction(&at)) < 0 || offset(&at, &zone) < 0 || *at) {
         return -1;
     }
-    *out = days_of(year, month, day) * DAY_MS + ((hour * INT64_C(60) + minute - zone) * 60 + second) * 1000 + ms;
+    *out =
+        days_of(year, month, day) * DAY_MS + ((hour * INT64_C(60) + minute - zone) * 60 + second) * 1000 + ms;
     return 0;
 }

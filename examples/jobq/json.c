@@ -54,9 +54,10 @@ static void put_base64(FILE *out, const unsigned char *at, size_t size)
     putc('"', out);
     for (size_t i = 0; i < size; i += 3) {
         size_t have = size - i < 3 ? size - i : 3;
-        uint32_t three = (uint32_t)at[i] << 16 | (have > 1 ? (uint32_t)at[i + 1] << 8 : 0) | (have > 2 ? at[i + 2] : 0);
-        char four[4] = {digits[three >> 18], digits[three >> 12 & 63], have > 1 ? digits[three >> 6 & 63] : '=',
-                        have > 2 ? digits[three & 63] : '='};
+        uint32_t three =
+            (uint32_t)at[i] << 16 | (have > 1 ? (uint32_t)at[i + 1] << 8 : 0) | (have > 2 ? at[i + 2] : 0);
+        char four[4] = {digits[three >> 18], digits[three >> 12 & 63],
+                        have > 1 ? digits[three >> 6 & 63] : '=', have > 2 ? digits[three & 63] : '='};
         fwrite(four, 1, 4, out);
     }
     putc('"', out);

@@ -25,9 +25,10 @@ void json_null(struct json *json, const char *name);
 void json_bool(struct json *json, const char *name, int value);
 void json_int(struct json *json, const char *name, int64_t value);
 void json_uint(struct json *json, const char *name, uint64_t value);
-void json_text(struct json *json, const char *name, const char *text);        /* invalid UTF-8 becomes U+FFFD */
-void json_name(struct json *json, const char *name, const char *text);        /* as json_text, "" and NULL are null */
-void json_instant(struct json *json, const char *name, int64_t at_ms);        /* 0 is null */
+void json_text(struct json *json, const char *name, const char *text); /* invalid UTF-8 becomes U+FFFD */
+void json_name(struct json *json, const char *name,
+               const char *text); /* as json_text, "" and NULL are null */
+void json_instant(struct json *json, const char *name, int64_t at_ms); /* 0 is null */
 void json_id(struct json *json, const char *name, const struct jobq_id *id);
 
 /* A string when the bytes are UTF-8 without NUL; otherwise null and NAME_base64. Absent is null. */

@@ -35,7 +35,8 @@ int leave_code(int status)
     }
 }
 
-static void put_error(struct cli *cli, int status, const char *field, const char *text, const struct jobq_id *id)
+static void put_error(struct cli *cli, int status, const char *field, const char *text,
+                      const struct jobq_id *id)
 {
     fprintf(stderr, "jobq%s%s: ", cli->command ? " " : "", cli->command ? cli->command->name : "");
     /* The library's texts name the field themselves. */

@@ -112,7 +112,8 @@ static void look_for_holders(struct machine *machine)
     }
 }
 
-/* The type of the file system that the path is on: of the longest mount point that it begins with, the last of equals. */
+/* The type of the file system that the path is on: of the longest mount point that it begins with, the last
+ * of equals. */
 static void look_at_mounts(struct machine *machine)
 {
     FILE *mounts = fopen("/proc/self/mounts", "re");

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A process that has a deleted file of the store's name open: it works on another store than who opens the name. */
+/* A process that has a deleted file of the store's name open: it works on another store than who opens the
+ * name. */
 struct holder {
     pid_t pid;
     char name[32];
@@ -17,13 +18,14 @@ struct machine {
     char *path; /* of the store's file, absolute; NULL when it has none */
     struct holder holders[16];
     size_t holder_count;
-    long fs_magic;     /* of statfs; 0 when there is no file */
-    char fs_type[64];  /* as the table of mounts names it; "" unknown */
-    char zones[512];   /* where time zones were looked for */
+    long fs_magic;    /* of statfs; 0 when there is no file */
+    char fs_type[64]; /* as the table of mounts names it; "" unknown */
+    char zones[512];  /* where time zones were looked for */
     int zones_missing;
 };
 
-/* `file` is the store's, NULL for none. Frees nothing and fails at nothing: what cannot be found out is left empty. */
+/* `file` is the store's, NULL for none. Frees nothing and fails at nothing: what cannot be found out is left
+ * empty. */
 void machine_look(struct machine *machine, const char *file);
 void machine_free(struct machine *machine);
 

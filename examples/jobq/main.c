@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* jobq: the queue from the command line. Finds the command; everything else is in the files beside this one. */
+/* jobq: the queue from the command line. Finds the command; everything else is in the files beside this one.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The keeper of `jobq work`: a small process beside the worker that ends the programs' process groups when the worker
- * itself dies, be it by SIGKILL. It reads a pipe whose other end only the worker holds: "+PID" and "-PID" lines, and
- * then the end. */
+/* The keeper of `jobq work`: a small process beside the worker that ends the programs' process groups when
+ * the worker itself dies, be it by SIGKILL. It reads a pipe whose other end only the worker holds: "+PID" and
+ * "-PID" lines, and then the end. */
 #ifndef JOBQ_CLI_NEST_H
 #define JOBQ_CLI_NEST_H
 
@@ -12,8 +12,8 @@ struct nest {
     pid_t pid;
 };
 
-/* Before any thread and before the store is open. Without a keeper (no process left) children still die with the
- * worker, only what they started may survive. */
+/* Before any thread and before the store is open. Without a keeper (no process left) children still die with
+ * the worker, only what they started may survive. */
 void nest_begin(struct nest *nest);
 
 /* Both may be called between fork and exec. */

@@ -77,7 +77,8 @@ int run_unhold(struct cli *cli, int argc, char **argv)
     return code == LEAVE_OK ? verb_on_id(cli, id, jobq_unhold) : code;
 }
 
-static int verb_on_queue(struct cli *cli, int argc, char **argv, int (*verb)(struct jobq *, const char *), int paused)
+static int verb_on_queue(struct cli *cli, int argc, char **argv, int (*verb)(struct jobq *, const char *),
+                         int paused)
 {
     static const char *const heads[] = {"queue", "paused", NULL};
     struct table table;
@@ -238,7 +239,8 @@ int run_purge(struct cli *cli, int argc, char **argv)
     int code;
 
     args_begin(&args, cli, argc, argv, ":s:h", options);
-    if ((code = bulk_options(cli, &args, &bulk)) != LEAVE_OK || (code = args_operands(&args, 0, 0)) != LEAVE_OK) {
+    if ((code = bulk_options(cli, &args, &bulk)) != LEAVE_OK ||
+        (code = args_operands(&args, 0, 0)) != LEAVE_OK) {
         return code;
     }
     if (bulk.filter.jobs.states == 0) {

@@ -159,7 +159,8 @@ int run_snooze(struct cli *cli, int argc, char **argv)
     int64_t delay_ms = 0;
     int code = begin(cli, argc, argv, NULL, 3, 3, NULL, NULL, &held);
 
-    if (code != LEAVE_OK || (code = args_duration(cli, "delay", held.more, 0, MS_MAX, &delay_ms)) != LEAVE_OK ||
+    if (code != LEAVE_OK ||
+        (code = args_duration(cli, "delay", held.more, 0, MS_MAX, &delay_ms)) != LEAVE_OK ||
         (code = store_open(cli)) != LEAVE_OK) {
         return code;
     }

@@ -25,9 +25,9 @@ static int answer_raw(struct cli *cli, const struct jobq_job *job, const char *f
         const char *name;
         const struct jobq_bytes *bytes;
     } fields[] = {
-        {"payload", &job->payload},   {"result", &job->result}, {"key", &job->key},
-        {"progress", &job->progress}, {"data", &job->data},
-        {"error", errors ? &job->failures_log[errors - 1].text : &none},
+        {"payload", &job->payload}, {"result", &job->result},
+        {"key", &job->key},         {"progress", &job->progress},
+        {"data", &job->data},       {"error", errors ? &job->failures_log[errors - 1].text : &none},
     };
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -56,8 +56,8 @@ int run_show(struct cli *cli, int argc, char **argv)
         }
         raw = optarg;
     }
-    if ((code = args_operands(&args, 1, 1)) != LEAVE_OK || (code = args_id(cli, argv[optind], &id)) != LEAVE_OK ||
-        (code = store_open(cli)) != LEAVE_OK) {
+    if ((code = args_operands(&args, 1, 1)) != LEAVE_OK ||
+        (code = args_id(cli, argv[optind], &id)) != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
         return code;
     }
     status = jobq_get(cli->q, &id, &jobs);
@@ -99,8 +99,8 @@ static int list_row(const struct jobq_job *job, void *user)
 
 int view_list(struct cli *cli, struct filter *filter)
 {
-    static const char *const heads[] = {"id",      "queue",    "kind",       "group",  "state", "reason", "priority",
-                                        "attempt", "failures", "created_at", "worker", NULL};
+    static const char *const heads[] = {"id",       "queue",   "kind",     "group",      "state",  "reason",
+                                        "priority", "attempt", "failures", "created_at", "worker", NULL};
     struct table table;
     struct json json;
     int code;
@@ -174,8 +174,8 @@ int run_wait(struct cli *cli, int argc, char **argv)
             return code;
         }
     }
-    if ((code = args_operands(&args, 1, 1)) != LEAVE_OK || (code = args_id(cli, argv[optind], &id)) != LEAVE_OK ||
-        (code = store_open(cli)) != LEAVE_OK) {
+    if ((code = args_operands(&args, 1, 1)) != LEAVE_OK ||
+        (code = args_id(cli, argv[optind], &id)) != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
         return code;
     }
     code = answer_wait(cli, jobq_wait(cli->q, &id, timeout_ms, &jobs), &id, jobs);

@@ -64,7 +64,8 @@ static void feed(struct attempt *a)
     close_input(a);
 }
 
-/* Keep what was written to stdout. More than allowed is read and dropped, so that the program comes to its end. */
+/* Keep what was written to stdout. More than allowed is read and dropped, so that the program comes to its
+ * end. */
 static void keep_result(struct attempt *a, const char *data, size_t size)
 {
     size_t need = a->result_size + size;
@@ -98,7 +99,8 @@ static void drain(struct attempt *a, int *fd, void (*keep)(struct attempt *, con
 {
     char data[16384];
 
-    /* Bounded, so that a program that never stops talking does not keep us from looking at the job's flags. */
+    /* Bounded, so that a program that never stops talking does not keep us from looking at the job's flags.
+     */
     for (int turn = 0; turn < 64 && *fd >= 0; turn++) {
         ssize_t n = read(*fd, data, sizeof data);
         if (n > 0) {
@@ -197,10 +199,11 @@ static const char *signal_name(int number)
         int number;
         const char *name;
     } names[] = {
-        {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},   {SIGTRAP, "SIGTRAP"},
-        {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},   {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"},
-        {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"}, {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"},
-        {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"},
+        {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},
+        {SIGTRAP, "SIGTRAP"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+        {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"}, {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"},
+        {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"}, {SIGXCPU, "SIGXCPU"},
+        {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -223,12 +226,14 @@ static int judge(struct attempt *a)
         return JOBQ_RELEASE;
     }
     if (a->timed_out) {
-        snprintf(text, sizeof text, "ended after its time was over (%lld ms)", (long long)(a->term_ms - a->started_ms));
+        snprintf(text, sizeof text, "ended after its time was over (%lld ms)",
+                 (long long)(a->term_ms - a->started_ms));
         say(a, text);
         return JOBQ_RETRY;
     }
     if (WIFSIGNALED(status)) {
-        snprintf(text, sizeof text, "killed by signal %d (%s)", WTERMSIG(status), signal_name(WTERMSIG(status)));
+        snprintf(text, sizeof text, "killed by signal %d (%s)", WTERMSIG(status),
+                 signal_name(WTERMSIG(status)));
         say(a, text);
         return JOBQ_RETRY;
     }

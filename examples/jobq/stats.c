@@ -25,8 +25,8 @@ void stats_identity(const struct cli *cli, const struct jobq_stats *stats)
     stats_store_id(stats, id);
     fprintf(stderr, "store     %s, ", stats->engine);
     table_escape(stderr, stats->address, strlen(stats->address));
-    fprintf(stderr, "\nnamespace %s, id %s, schema %d (this jobq writes %d)\ndurable   %s\n", stats->name_space, id,
-            stats->schema_version, stats->schema_known, stats->durability);
+    fprintf(stderr, "\nnamespace %s, id %s, schema %d (this jobq writes %d)\ndurable   %s\n",
+            stats->name_space, id, stats->schema_version, stats->schema_known, stats->durability);
 }
 
 static void put_store(struct json *json, const struct jobq_stats *stats)
@@ -166,9 +166,10 @@ static void table_queue(struct table *table, const struct jobq_queue_stats *q)
 
 static void show_queues(struct cli *cli, const struct jobq_stats *stats)
 {
-    static const char *const heads[] = {"queue",     "blocked",  "scheduled",       "ready",           "running",
-                                        "completed", "dead",     "cancelled",       "stuck",           "enqueued_total",
-                                        "completed_total", "failed_total", "oldest_ready_at", "paused", NULL};
+    static const char *const heads[] = {
+        "queue",           "blocked",      "scheduled",       "ready",  "running",
+        "completed",       "dead",         "cancelled",       "stuck",  "enqueued_total",
+        "completed_total", "failed_total", "oldest_ready_at", "paused", NULL};
     struct table table;
 
     table_begin(&table, cli, heads);

@@ -22,11 +22,7 @@ static const struct {
 #else
     {"sqlite", NULL},
 #endif
-    {"memory", jobq_memory},
-    {"redis", NULL},
-    {"redis+unix", NULL},
-    {"postgres", NULL},
-    {"postgresql", NULL},
+    {"memory", jobq_memory}, {"redis", NULL}, {"redis+unix", NULL}, {"postgres", NULL}, {"postgresql", NULL},
 };
 
 enum { STORE_COUNT = sizeof stores / sizeof *stores };
@@ -149,11 +145,12 @@ static int find_backend(struct cli *cli, const struct jobq_backend **out)
 
     *out = NULL;
     for (size_t i = 0; i < STORE_COUNT; i++) {
-        if (cli->uri[n] == ':' && strlen(stores[i].scheme) == n && memcmp(stores[i].scheme, cli->uri, n) == 0) {
+        if (cli->uri[n] == ':' && strlen(stores[i].scheme) == n &&
+            memcmp(stores[i].scheme, cli->uri, n) == 0) {
             *out = stores[i].backend ? stores[i].backend() : NULL;
             return *out ? LEAVE_OK
-                        : leave_error(cli, JOBQ_UNREACHABLE, "store", "the %s store is not in this build of jobq",
-                                      stores[i].scheme);
+                        : leave_error(cli, JOBQ_UNREACHABLE, "store",
+                                      "the %s store is not in this build of jobq", stores[i].scheme);
         }
     }
     /* Not the whole of it: there may be a password further on. */

@@ -92,7 +92,8 @@ void table_bytes(struct table *table, const struct jobq_bytes *bytes)
 
     if (memory) {
         /* What a terminal will not show need not be kept. */
-        table_escape(memory, bytes->data, table->aligned && bytes->size > 4 * WIDEST ? 4 * WIDEST : bytes->size);
+        table_escape(memory, bytes->data,
+                     table->aligned && bytes->size > 4 * WIDEST ? 4 * WIDEST : bytes->size);
         if (fclose(memory) != 0) {
             free(cell);
             cell = NULL;

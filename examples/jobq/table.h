@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows for people (aligned, on a terminal) or for cut and awk (separated by tabs, without a heading, when piped).
- * Whatever could break a line or drive a terminal is written as an escape: \t, \n, \\ or \xHH. */
+/* Rows for people (aligned, on a terminal) or for cut and awk (separated by tabs, without a heading, when
+ * piped). Whatever could break a line or drive a terminal is written as an escape: \t, \n, \\ or \xHH. */
 #ifndef JOBQ_TABLE_H
 #define JOBQ_TABLE_H
 
@@ -11,7 +11,7 @@
 struct table {
     const char *const *heads;
     size_t columns;
-    int aligned;  /* wait for all rows and align them */
+    int aligned; /* wait for all rows and align them */
     int coloured;
     char **cells; /* of the rows so far when aligned, else of the present one */
     size_t count, room;

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Length of the sequence that begins at `at` (1 to 4) and its code point; 0 when it is not UTF-8 (overlong forms,
- * surrogates and values over 10FFFF are not). `left` is at least 1. */
+/* Length of the sequence that begins at `at` (1 to 4) and its code point; 0 when it is not UTF-8 (overlong
+ * forms, surrogates and values over 10FFFF are not). `left` is at least 1. */
 size_t utf8_next(const unsigned char *at, size_t left, uint32_t *point);
 
 /* Valid, and no NUL in it. */

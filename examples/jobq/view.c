@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "table.h"
 #include "view.h"
+#include "table.h"
 
 static void put_errors(struct json *json, const struct jobq_job *job)
 {

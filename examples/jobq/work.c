@@ -10,16 +10,31 @@
 #include "args.h"
 #include "run.h"
 
-enum { OPT_JOBS = 'j', OPT_LEASE = 1, OPT_KIND, OPT_DRAIN, OPT_ACK, OPT_GRACE, OPT_TIMEOUT, OPT_WORKER, OPT_RESULT_MAX };
+enum {
+    OPT_JOBS = 'j',
+    OPT_LEASE = 1,
+    OPT_KIND,
+    OPT_DRAIN,
+    OPT_ACK,
+    OPT_GRACE,
+    OPT_TIMEOUT,
+    OPT_WORKER,
+    OPT_RESULT_MAX
+};
 
 enum { KIND_MAX = 256, QUEUE_MAX = 64 };
 
 static const struct option options[] = {
-    {"jobs", required_argument, NULL, OPT_JOBS},       {"lease", required_argument, NULL, OPT_LEASE},
-    {"kind", required_argument, NULL, OPT_KIND},       {"drain", no_argument, NULL, OPT_DRAIN},
-    {"ack", required_argument, NULL, OPT_ACK},         {"grace", required_argument, NULL, OPT_GRACE},
-    {"timeout", required_argument, NULL, OPT_TIMEOUT}, {"worker", required_argument, NULL, OPT_WORKER},
-    {"result-max", required_argument, NULL, OPT_RESULT_MAX}, {NULL, 0, NULL, 0},
+    {"jobs", required_argument, NULL, OPT_JOBS},
+    {"lease", required_argument, NULL, OPT_LEASE},
+    {"kind", required_argument, NULL, OPT_KIND},
+    {"drain", no_argument, NULL, OPT_DRAIN},
+    {"ack", required_argument, NULL, OPT_ACK},
+    {"grace", required_argument, NULL, OPT_GRACE},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"worker", required_argument, NULL, OPT_WORKER},
+    {"result-max", required_argument, NULL, OPT_RESULT_MAX},
+    {NULL, 0, NULL, 0},
 };
 
 struct work {
@@ -129,7 +144,8 @@ static int read_arguments(struct work *work, int argc, char **argv)
         return code;
     }
     if (!command || !command[0]) {
-        return leave_usage(work->cli, "command", "missing; it stands behind --, as in jobq work QUEUE -- ./script");
+        return leave_usage(work->cli, "command",
+                           "missing; it stands behind --, as in jobq work QUEUE -- ./script");
     }
     while (optind < argc) {
         work->queues[work->worker.queue_count++] = argv[optind++];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the command that touch no store: instants, UTF-8, and what doctor concludes from facts that a test
- * cannot make real, such as a file on a network. */
+/* The parts of the command that touch no store: instants, UTF-8, and what doctor concludes from facts that a
+ * test cannot make real, such as a file on a network. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +53,9 @@ static const struct {
     const char *text;
     int64_t ms;
 } same_moment[] = {
-    {"2030-05-01T12:00:00Z", 1903867200000},       {"2030-05-01t12:00:00z", 1903867200000},
-    {"2030-05-01 15:00:00+03:00", 1903867200000},  {"2030-05-01T06:30:00-05:30", 1903867200000},
-    {"2030-05-01T12:00:00.25Z", 1903867200250},    {"2030-05-01T12:00:00.2509999Z", 1903867200250},
+    {"2030-05-01T12:00:00Z", 1903867200000},      {"2030-05-01t12:00:00z", 1903867200000},
+    {"2030-05-01 15:00:00+03:00", 1903867200000}, {"2030-05-01T06:30:00-05:30", 1903867200000},
+    {"2030-05-01T12:00:00.25Z", 1903867200250},   {"2030-05-01T12:00:00.2509999Z", 1903867200250},
     {"2030-05-01T11:59:60Z", 1903867200000},
 };
 
@@ -218,7 +218,8 @@ END_TEST
 START_TEST(a_log_is_large_from_its_limit_on)
 {
     struct machine machine = {0};
-    struct jobq_stats stats = {.name_space = "jobq", .schema_version = 1, .schema_known = 1, .log_bytes = 64 << 20};
+    struct jobq_stats stats = {
+        .name_space = "jobq", .schema_version = 1, .schema_known = 1, .log_bytes = 64 << 20};
     struct heard heard;
 
     ck_assert_int_eq(judge(&machine, &stats).count, 0);
@@ -236,9 +237,16 @@ START_TEST(somebody_works_a_kind_or_not)
 {
     struct machine machine = {0};
     struct jobq_kind_stats kind = {.queue = "b", .kind = "thumbnail", .ready = 2};
-    struct jobq_worker_stats worker = {.name = "w", .queues = "a,b", .kinds = "", .seen_at_ms = 1000, .lease_ms = 500};
-    struct jobq_stats stats = {.name_space = "jobq", .schema_version = 1, .schema_known = 1, .now_ms = 1500,
-                               .kinds = &kind, .kind_count = 1, .workers = &worker, .worker_count = 1};
+    struct jobq_worker_stats worker = {
+        .name = "w", .queues = "a,b", .kinds = "", .seen_at_ms = 1000, .lease_ms = 500};
+    struct jobq_stats stats = {.name_space = "jobq",
+                               .schema_version = 1,
+                               .schema_known = 1,
+                               .now_ms = 1500,
+                               .kinds = &kind,
+                               .kind_count = 1,
+                               .workers = &worker,
+                               .worker_count = 1};
 
     ck_assert_int_eq(judge(&machine, &stats).count, 0);
     worker.kinds = "mail,thumbnail";
