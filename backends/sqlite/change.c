@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes: what happens to a row that is there. The guards are the library's; here is what a change does to the row. */
+#include "store.h"
+
+#include <string.h>
+
+int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms)
+{
+    int64_t end = jobq_add_ms(now, lease_ms);
+    if (r->stop_at_ms && r->stop_at_ms < end)
+        end = r->stop_at_ms;
+    return end > r->lease_until_ms ? end : r->lease_until_ms;
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------ */
+
+/* What the guards cannot know: edges and the key. */
+static int refuse(struct turn *t, struct jobq_change *change, const struct job *job)
+{
+    struct key_holder holder;
+    if (change->state == JOBQ_ROW_GONE && job->children) {
+        change->verdict = JOBQ_STALE;
+        change->stale = JOBQ_STALE_STATE;
+        return 0;
+    }
+    if (!(change->set & JOBQ_TAKE_KEY) || !job->has_key)
+        return 0;
+    int held = sq_key_held(t, job->key.scope, &holder);
+    if (held > 0 && memcmp(&holder.job, &job->row.id, sizeof holder.job) != 0) {
+        change->verdict = JOBQ_DUPLICATE;
+        change->holder = holder.job;
+    }
+    return held < 0 ? -1 : 0;
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------- */
+
+static int add_error(struct turn *t, struct job *job, const struct jobq_change *change)
+{
+    const struct jobq_row *r = &job->row;
+    if (job->errors == INT32_MAX)
+        return 0;
+    int64_t seq = ++job->errors;
+    if (seq > ERRORS_KEPT && sq_run(t->s, SQL_ERROR_DROP, VALUES(number(job->n), number(seq - ERRORS_KEPT))) != 0)
+        return -1;
+    return sq_run(t->s, SQL_ERROR_ADD,
+                  VALUES(number(job->n), number(seq), number(r->attempt > INT32_MAX ? INT32_MAX : r->attempt),
+                         number(change->error_kind), number(t->now), bytes(r->worker), bytes(change->error)));
+}
+
+static int set_bytes(struct turn *t, struct job *job, const struct jobq_change *change)
+{
+    const struct jobq_bytes none = { 0 };
+    uint32_t set = change->set;
+    if (set & JOBQ_SET_RESULT && sq_job_set_bytes(t->s, job, BULK_RESULT, change->result) != 0)
+        return -1;
+    if (set & JOBQ_SET_CALLBACK && sq_job_set_bytes(t->s, job, BULK_DATA, none) != 0)
+        return -1;
+    if (set & JOBQ_SET_DATA && sq_job_set_bytes(t->s, job, BULK_DATA, change->data) != 0)
+        return -1;
+    if (set & JOBQ_SET_PAYLOAD && sq_job_set_bytes(t->s, job, BULK_PAYLOAD, change->payload) != 0)
+        return -1;
+    if (set & JOBQ_SET_PROGRESS)
+        return sq_run(t->s, SQL_JOB_PROGRESS, VALUES(number(job->n), bytes(change->progress)));
+    return 0;
+}
+
+static void set_callback(struct job *job, const struct jobq_change *change)
+{
+    static const uint8_t none[32];
+    job->has_digest = memcmp(change->digest, none, sizeof none) != 0;
+    job->flags &= ~FLAG_DIGEST_USED;
+    memcpy(job->digest, change->digest, sizeof job->digest);
+    job->row.resumed = 0;
+}
+
+static void set_counters(struct jobq_row *r, const struct jobq_change *change)
+{
+    r->failures = change->failures;
+    r->crashes = change->crashes;
+    r->snoozes = change->snoozes;
+    r->releases = change->releases;
+    r->redrives = change->redrives;
+}
+
+static void set_run_at(struct turn *t, struct jobq_row *r, const struct jobq_change *change)
+{
+    r->run_at_ms = jobq_time_of(&change->run_at, r->run_at_ms, t->now);
+    r->due = r->state == JOBQ_ROW_WAITING && r->run_at_ms <= t->now;
+    t->wake |= r->state == JOBQ_ROW_WAITING;
+}
+
+static void set_numbers(struct turn *t, struct job *job, const struct jobq_change *change)
+{
+    struct jobq_row *r = &job->row;
+    uint32_t set = change->set;
+    if (set & JOBQ_SET_COUNTERS)
+        set_counters(r, change);
+    if (set & JOBQ_SET_RUN_AT)
+        set_run_at(t, r, change);
+    if (set & JOBQ_SET_CALLBACK)
+        set_callback(job, change);
+    if (set & JOBQ_SET_DATA)
+        job->flags |= FLAG_DIGEST_USED;
+    if (set & JOBQ_SET_DEADLINE)
+        r->callback_until_ms = jobq_time_of(&change->callback_until, r->callback_until_ms, t->now);
+    if (set & JOBQ_SET_CANCEL_ASKED)
+        r->cancel_asked = 1;
+    if (set & JOBQ_CLEAR_CANCEL)
+        r->cancel_asked = 0;
+    if (set & JOBQ_SET_ALONE)
+        r->alone = change->alone != 0;
+    if (set & JOBQ_SET_RESUMED)
+        r->resumed = 1;
+    if (set & JOBQ_SET_LEASE)
+        r->lease_until_ms = sq_lease_end(r, t->now, change->lease_ms);
+}
+
+/* ---- states --------------------------------------------------------------------------------------------------- */
+
+/* What the change asks for, seen with the row's hold and parents. */
+static int target_state(struct jobq_row *r, const struct jobq_change *change, int *reason)
+{
+    int state = change->state == JOBQ_ROW_KEEP ? r->state : change->state;
+    *reason = change->state == JOBQ_ROW_KEEP ? r->reason : change->reason;
+    if (change->set & JOBQ_LIFT_HOLD) {
+        r->held = 0;
+        if (r->state == JOBQ_ROW_BLOCKED && r->pending == 0)
+            state = JOBQ_ROW_WAITING;
+    }
+    if (change->set & JOBQ_BLOCK_AGAIN && r->pending) {
+        state = JOBQ_ROW_BLOCKED;
+        *reason = JOBQ_REASON_PARENTS;
+    }
+    return state;
+}
+
+static int leave_ended(struct turn *t, struct job *job)
+{
+    job->row.finished_at_ms = 0;
+    job->row.expires_at_ms = 0;
+    return sq_job_set_bytes(t->s, job, BULK_RESULT, (struct jobq_bytes){ 0 });
+}
+
+static int set_state(struct turn *t, struct job *job, int state, int reason)
+{
+    struct jobq_row *r = &job->row;
+    int from = r->state;
+    if (from == state && !sq_is_ended(state)) {
+        r->reason = state == JOBQ_ROW_WAITING ? JOBQ_REASON_NONE : reason;
+        return 0;
+    }
+    if (from == JOBQ_ROW_RUNNING)
+        r->lease_until_ms = r->stop_at_ms = 0;
+    if (sq_is_ended(from) && leave_ended(t, job) != 0)
+        return -1;
+    r->state = state;
+    r->reason = reason;
+    r->due = 0;
+    if (sq_is_ended(state)) {
+        r->finished_at_ms = t->now;
+        r->pending = 0;
+    }
+    if (state == JOBQ_ROW_WAITING)
+        sq_job_wait(t, job);
+    return 0;
+}
+
+static int count_end(struct turn *t, const struct job *job, bool entered, bool failed)
+{
+    struct queue *queue = sq_queue_of(t, job->queue);
+    if (!queue)
+        return -1;
+    int state = job->row.state;
+    queue->diff[COUNT_FAILED_TOTAL] += failed;
+    if (entered)
+        queue->diff[COUNT_COMPLETED_TOTAL + state - JOBQ_ROW_COMPLETED]++;
+    if (sq_is_ended(state))
+        queue->ended |= JOBQ_ROW_BIT((unsigned)state);
+    return 0;
+}
+
+/* What hangs on a row that has ended: its key, those it waited for, those who wait for it. */
+static int settle_end(struct turn *t, struct job *job)
+{
+    bool more = false;
+    if (sq_key_settle(t, job, job->row.state) != 0 ||
+        (job->flags & FLAG_PARENTS && sq_edges_close(t, job, job->row.reason == JOBQ_REASON_DEPENDENCY) != 0))
+        return -1;
+    return job->children ? sq_edges_resolve(t, job, &more) : 0;
+}
+
+/* ---- making it ---------------------------------------------------------------------------------------------------- */
+
+static void note_guard(struct job *job, const struct jobq_change *change)
+{
+    if (change->by != JOBQ_BY_TOKEN)
+        job->row.edits += job->row.edits < UINT32_MAX;
+    if (change->outcome != JOBQ_OUTCOME_NONE)
+        job->row.outcome = change->outcome;
+}
+
+static int make(struct turn *t, struct jobq_change *change, struct job *job)
+{
+    int before = job->row.state, reason;
+    if (change->state == JOBQ_ROW_GONE)
+        return sq_job_remove(t, job);
+    if (change->set & JOBQ_BLOCK_AGAIN) {
+        job->row.pending = 0;
+        if (sq_edges_reopen(t, &job->row.id, &job->row.pending) != 0)
+            return -1;
+    }
+    note_guard(job, change);
+    if (change->set & JOBQ_ADD_ERROR && add_error(t, job, change) != 0)
+        return -1;
+    int state = target_state(&job->row, change, &reason);
+    if (set_state(t, job, state, reason) != 0 || set_bytes(t, job, change) != 0)
+        return -1;
+    set_numbers(t, job, change);
+    if (sq_job_save(t, job) != 0)
+        return -1;
+    if (change->set & JOBQ_TAKE_KEY && job->has_key &&
+        sq_key_take(t, &job->row.id, &job->key, job->window_until_ms) != 0)
+        return -1;
+    if (count_end(t, job, sq_is_ended(state) && before != state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
+        return -1;
+    return sq_is_ended(state) ? settle_end(t, job) : 0;
+}
+
+/* By far the most frequent change: a worker completes what it holds. One statement, and no index but two is touched. */
+static bool is_plain_end(const struct jobq_change *change, const struct job *job)
+{
+    return change->by == JOBQ_BY_TOKEN && change->state == JOBQ_ROW_COMPLETED &&
+           !(change->set & ~(uint32_t)JOBQ_SET_RESULT) && change->outcome != JOBQ_OUTCOME_FAIL && !job->children &&
+           !sq_is_bulky(change->result) && !(job->flags & FLAG_BULK_RESULT);
+}
+
+static int make_plain_end(struct turn *t, const struct jobq_change *change, struct job *job)
+{
+    struct jobq_row *r = &job->row;
+    bool result = change->set & JOBQ_SET_RESULT;
+    r->state = JOBQ_ROW_COMPLETED;
+    if (sq_job_recount(t, job) != 0 ||
+        sq_run(t->s, SQL_JOB_END,
+               VALUES(number(job->n), number(change->reason),
+                      number(change->outcome ? change->outcome : r->outcome), number(t->now),
+                      result ? bytes(change->result) : nothing(), number(result))) != 0)
+        return -1;
+    if (count_end(t, job, true, false) != 0)
+        return -1;
+    return job->has_key || job->flags & FLAG_PARENTS ? settle_end(t, job) : 0;
+}
+
+static int run_change(struct turn *t, struct jobq_change *change, struct job *job)
+{
+    if (refuse(t, change, job) != 0)
+        return -1;
+    if (change->verdict != JOBQ_OK)
+        return 0;
+    return is_plain_end(change, job) ? make_plain_end(t, change, job) : make(t, change, job);
+}
+
+int sq_change_make(struct turn *t, struct jobq_change *change)
+{
+    struct job job;
+    int stale, found = sq_job_find(t->s, &change->id, &job);
+    if (found < 0)
+        return -1;
+    change->row = NULL;
+    change->holder = (struct jobq_id){ 0 };
+    change->lease_until_ms = 0;
+    change->verdict = jobq_change_guard(change, found ? &job.row : NULL, found && job.has_digest ? job.digest : NULL,
+                                        found && job.flags & FLAG_DIGEST_USED, &stale);
+    change->stale = stale;
+    if (change->verdict == JOBQ_OK && run_change(t, change, &job) != 0)
+        return -1;
+    bool made = change->verdict == JOBQ_OK;
+    bool extended = made && change->set & JOBQ_SET_LEASE && change->state != JOBQ_ROW_GONE;
+    if (extended)
+        change->lease_until_ms = job.row.lease_until_ms;
+    if (!found || (made && !extended))
+        return 0;
+    return sq_view_one(t->s, t->arena, job.n, &change->row);
+}

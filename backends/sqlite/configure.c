@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings. */
+#include "store.h"
+
+static int set_queue(struct turn *t, const struct jobq_settings *settings)
+{
+    struct jobq_store *s = t->s;
+    int64_t id;
+    if (sq_queue_make(s, settings->name, &id) != 0)
+        return -1;
+    if (settings->set & JOBQ_SETTING_PAUSED) {
+        t->wake |= !settings->paused;
+        if (sq_run(s, SQL_QUEUE_PAUSE, VALUES(number(id), number(settings->paused != 0))) != 0)
+            return -1;
+    }
+    if (settings->set & JOBQ_SETTING_DEPTH &&
+        sq_run(s, SQL_QUEUE_DEPTH, VALUES(number(id), settings->depth < 0 ? nothing() : number(settings->depth))) != 0)
+        return -1;
+    if (!(settings->set & JOBQ_SETTING_KEEP))
+        return 0;
+    return sq_run(s, SQL_QUEUE_KEEP,
+                  VALUES(number(id), number(settings->keep_count[JOBQ_ROW_COMPLETED]),
+                         number(settings->keep_count[JOBQ_ROW_DEAD]), number(settings->keep_count[JOBQ_ROW_CANCELLED]),
+                         number(settings->keep_ms[JOBQ_ROW_COMPLETED]), number(settings->keep_ms[JOBQ_ROW_DEAD]),
+                         number(settings->keep_ms[JOBQ_ROW_CANCELLED])));
+}
+
+static int stop_worker(struct turn *t, const struct jobq_settings *settings, int *status)
+{
+    if (sq_run(t->s, SQL_WORKER_ASK, VALUES(bytes(settings->name), number(t->now))) != 0)
+        return -1;
+    *status = sqlite3_changes(t->s->db) ? JOBQ_OK : JOBQ_NOT_FOUND;
+    t->wake = true;
+    return 0;
+}
+
+static int set(struct turn *t, const struct jobq_settings *settings, int *status)
+{
+    switch (settings->what) {
+    case JOBQ_CONFIGURE_QUEUE:
+        return set_queue(t, settings);
+    case JOBQ_CONFIGURE_CLOCK:
+        t->wake = true;
+        return sq_run(t->s, SQL_CLOCK_SHIFT, VALUES(number(settings->clock_ms)));
+    default:
+        return stop_worker(t, settings, status);
+    }
+}
+
+static bool is_known(const struct jobq_settings *settings)
+{
+    const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
+    if (settings->what == JOBQ_CONFIGURE_QUEUE)
+        return !(settings->set & ~known);
+    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
+}
+
+int sq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err)
+{
+    struct turn t = { .s = s };
+    bool unknown = false;
+    int status = JOBQ_OK;
+    if (s->inspect)
+        return jobq_error_set(err, JOBQ_FAILED, NULL, "sqlite: opened to inspect: nothing can be written");
+    if (!is_known(settings))
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
+                              "sqlite: limits of groups, rates and schedules are not supported");
+    s->turns++;
+    if (sq_tx_begin_write(s) != 0)
+        return sq_fault_report(s, err, JOBQ_FAILED);
+    if (sq_clock_write(s, &t.now) != 0 || set(&t, settings, &status) != 0) {
+        sq_tx_rollback(s);
+        return sq_fault_report(s, err, JOBQ_FAILED);
+    }
+    if (sq_tx_commit(s, &unknown) != 0)
+        return sq_fault_report(s, err, unknown ? JOBQ_UNKNOWN : JOBQ_FAILED);
+    if (t.wake)
+        sq_wake_others(s);
+    return status;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys: a row for each key that is held. It goes when its rule lets it go. */
+#include "store.h"
+
+#include <string.h>
+
+static int read_key(struct jobq_store *s, const uint8_t scope[32], struct key_holder *out, int *hold, int64_t *until)
+{
+    sqlite3_stmt *row = sq_start(s, SQL_KEY_GET, VALUES(blob(scope, 32)));
+    int found = sq_step(s, row);
+    if (found <= 0)
+        return found;
+    struct jobq_bytes job = sq_column_bytes(row, 0), digest = sq_column_bytes(row, 3);
+    *hold = sqlite3_column_int(row, 1);
+    *until = sqlite3_column_int64(row, 2);
+    out->ended = sqlite3_column_int(row, 4);
+    bool sound = job.size == sizeof out->job && digest.size == sizeof out->digest;
+    if (sound) {
+        memcpy(&out->job, job.data, sizeof out->job);
+        memcpy(out->digest, digest.data, sizeof out->digest);
+    }
+    sqlite3_reset(row);
+    return sound ? 1 : sq_fault_text(s, SQLITE_CORRUPT, "a key cannot be read");
+}
+
+int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
+{
+    int hold, found;
+    int64_t until;
+    found = read_key(t->s, scope, out, &hold, &until);
+    if (found <= 0)
+        return found;
+    found = sq_job_find(t->s, &out->job, &out->row);
+    if (found < 0)
+        return -1;
+    out->present = found;
+    return jobq_key_holds(hold, found ? out->row.row.state : out->ended, 0, until, t->now);
+}
+
+int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)
+{
+    return sq_run(t->s, SQL_KEY_PUT,
+                  VALUES(blob(key->scope, sizeof key->scope), id_value(job), number(key->hold),
+                         number(window_until_ms), blob(key->payload_digest, sizeof key->payload_digest)));
+}
+
+/* The rule and the window on the key's row are those of the job that holds it, so the row need not be read. */
+int sq_key_settle(struct turn *t, const struct job *job, int state)
+{
+    const struct jobq_put_key *key = &job->key;
+    if (!job->has_key)
+        return 0;
+    struct value scope = blob(key->scope, sizeof key->scope), id = id_value(&job->row.id);
+    if (!jobq_key_holds(key->hold, state, state == JOBQ_ROW_RUNNING, job->window_until_ms, t->now))
+        return sq_run(t->s, SQL_KEY_DROP, VALUES(scope, id));
+    bool ended = sq_is_ended(state) || state == JOBQ_ROW_GONE;
+    bool fades = ended && key->hold == JOBQ_HOLD_WINDOW;
+    return sq_run(t->s, SQL_KEY_ENDED,
+                  VALUES(scope, id, number(ended ? state : 0), fades ? number(job->window_until_ms) : nothing()));
+}
+
+/* Windows that ran out hold nothing; some of them are taken away in passing, so that they do not pile up. */
+int sq_keys_fade(struct turn *t)
+{
+    return sq_run(t->s, SQL_KEY_FADE, VALUES(number(t->now)));
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* New rows. */
+#include "store.h"
+
+#include <string.h>
+
+static int64_t first_run_at(const struct turn *t, const struct jobq_put *put)
+{
+    return put->run_at.base == JOBQ_TIME_KEEP ? t->now : jobq_time_of(&put->run_at, 0, t->now);
+}
+
+static void answer_row(const struct turn *t, struct jobq_put *put, const struct jobq_row *r)
+{
+    put->holder = r->id;
+    put->state = r->state;
+    put->shown = jobq_shown_state(r->state, r->run_at_ms, t->now);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------------------ */
+
+static int same_bytes(struct jobq_bytes a, struct jobq_bytes b)
+{
+    return !a.data == !b.data && a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* The id exists: this request was made before. 1 it does, 0 it does not, -1. */
+static int answer_already(struct turn *t, struct jobq_put *put)
+{
+    struct job job;
+    struct jobq_row view;
+    int found = sq_job_find(t->s, &put->id, &job);
+    if (found <= 0)
+        return found;
+    if (sq_view_row(t->s, t->arena, job.n, JOBQ_READ_PAYLOAD, &view, NULL) <= 0)
+        return -1;
+    put->verdict = JOBQ_ALREADY;
+    put->same_payload = same_bytes(view.payload, put->payload);
+    answer_row(t, put, &view);
+    return 1;
+}
+
+static int parents_missing(struct turn *t, const struct jobq_put *put)
+{
+    for (size_t i = 0; i < put->parent_count; i++) {
+        int state;
+        if (sq_parent_state(t->s, &put->parents[i].id, &state) != 0)
+            return -1;
+        if (state == JOBQ_ROW_GONE)
+            return 1;
+    }
+    return 0;
+}
+
+/* 1 full, 0 not, -1. *limited: the queue has a limit. */
+static int is_full(struct turn *t, const struct jobq_put *put, bool *limited)
+{
+    int64_t id;
+    int found = sq_queue_find(t->s, put->queue, &id);
+    if (found <= 0)
+        return found;
+    const struct queue *queue = sq_queue_loaded(t, id);
+    if (!queue)
+        return -1;
+    *limited = queue->now.depth >= 0;
+    int64_t rows = sq_queue_rows(queue, COUNT_BLOCKED) + sq_queue_rows(queue, COUNT_DUE) +
+                   sq_queue_rows(queue, COUNT_LATER);
+    return *limited && rows >= queue->now.depth;
+}
+
+/* ---- a key that is held ------------------------------------------------------------------------------------------ */
+
+static int replace_payload(struct turn *t, struct job *job, const struct jobq_put *put)
+{
+    struct value digest = blob(put->unique->payload_digest, sizeof put->unique->payload_digest);
+    job->row.edits += job->row.edits < UINT32_MAX;
+    if (sq_job_set_bytes(t->s, job, BULK_PAYLOAD, put->payload) != 0 || sq_job_save(t, job) != 0)
+        return -1;
+    if (sq_run(t->s, SQL_JOB_DIGEST, VALUES(number(job->n), digest)) != 0)
+        return -1;
+    return sq_run(t->s, SQL_KEY_DIGEST, VALUES(blob(put->unique->scope, sizeof put->unique->scope), digest));
+}
+
+static int extend_delay(struct turn *t, struct job *job, const struct jobq_put *put)
+{
+    job->row.run_at_ms = first_run_at(t, put);
+    job->row.edits += job->row.edits < UINT32_MAX;
+    if (job->row.state == JOBQ_ROW_WAITING)
+        sq_job_wait(t, job);
+    return sq_job_save(t, job);
+}
+
+static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *key)
+{
+    int state = key->present ? key->row.row.state : JOBQ_ROW_GONE, result = 0;
+    bool waits = state == JOBQ_ROW_WAITING || state == JOBQ_ROW_BLOCKED;
+    put->verdict = JOBQ_DUPLICATE;
+    put->same_payload = memcmp(key->digest, put->unique->payload_digest, sizeof key->digest) == 0;
+    if (waits && put->unique->conflict == JOBQ_CONFLICT_REPLACE) {
+        put->verdict = JOBQ_REPLACED;
+        result = replace_payload(t, &key->row, put);
+    } else if (waits && put->unique->conflict == JOBQ_CONFLICT_EXTEND) {
+        put->verdict = JOBQ_EXTENDED;
+        result = extend_delay(t, &key->row, put);
+    }
+    put->holder = key->job;
+    put->state = key->ended;
+    put->shown = jobq_shown_state(key->ended, 0, t->now);
+    if (key->present)
+        answer_row(t, put, &key->row.row);
+    return result;
+}
+
+/* ---- a new row ----------------------------------------------------------------------------------------------------- */
+
+static void fill_row(struct turn *t, const struct jobq_put *put, uint32_t pending, struct jobq_row *r)
+{
+    *r = (struct jobq_row){ .id = put->id, .held = put->held != 0, .pending = pending, .run_at_ms = first_run_at(t, put),
+                            .expires_at_ms = jobq_time_of(&put->expires_at, 0, t->now) };
+    if (r->held || r->pending) {
+        r->state = JOBQ_ROW_BLOCKED;
+        r->reason = r->held ? JOBQ_REASON_HOLD : JOBQ_REASON_PARENTS;
+    } else {
+        r->state = JOBQ_ROW_WAITING;
+        r->due = r->run_at_ms <= t->now;
+        t->wake = true;
+    }
+}
+
+static int insert(struct turn *t, const struct jobq_put *put, const struct jobq_row *r, int64_t queue, int64_t kind)
+{
+    const struct jobq_put_key *key = put->unique;
+    bool bulky = sq_is_bulky(put->payload);
+    int32_t flags = (r->held ? FLAG_HELD : 0) | (bulky ? FLAG_BULK_PAYLOAD : 0) |
+                    (put->parent_count ? FLAG_PARENTS : 0);
+    int shelf = r->state != JOBQ_ROW_WAITING ? SHELF_NONE : r->due ? SHELF_DUE : SHELF_LATER;
+    int64_t place = shelf == SHELF_DUE ? jobq_add_ms(r->run_at_ms, put->rank_add_ms) : r->run_at_ms;
+    return sq_run(t->s, SQL_JOB_PUT,
+                  VALUES(id_value(&put->id), number(r->state), number(queue), number(kind), number(flags),
+                         instant(shelf), shelf ? number(place) : nothing(), instant(r->expires_at_ms),
+                         number(r->reason), number(r->run_at_ms), number(put->rank_add_ms), number(put->priority),
+                         number(r->pending), number(t->now), instant(put->timeout_ms),
+                         blob(key ? key->scope : NULL, 32), blob(key ? key->payload_digest : NULL, 32),
+                         key ? number(key->hold) : nothing(),
+                         key ? number(jobq_add_ms(t->now, key->window_ms)) : nothing(),
+                         number((int64_t)put->payload.size), bytes(put->group), bytes(put->policy), bytes(put->key),
+                         bytes(put->trace), bulky ? nothing() : bytes(put->payload)));
+}
+
+static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
+{
+    struct queue *queue = sq_queue_of(t, id);
+    if (!queue)
+        return -1;
+    queue->diff[sq_row_count(r)]++;
+    queue->diff[COUNT_ENQUEUED_TOTAL]++;
+    return 0;
+}
+
+static int store_row(struct turn *t, struct jobq_put *put)
+{
+    struct jobq_row r;
+    uint32_t pending = 0;
+    int64_t queue, kind;
+    if (sq_queue_make(t->s, put->queue, &queue) != 0 || sq_kind_make(t->s, put->kind, &kind) != 0 ||
+        (put->parent_count && sq_edges_put(t, put, &pending) != 0))
+        return -1;
+    fill_row(t, put, pending, &r);
+    if (insert(t, put, &r, queue, kind) != 0)
+        return -1;
+    if (sqlite3_changes(t->s->db) == 0)
+        return answer_already(t, put) < 0 ? -1 : 0;
+    if (sq_is_bulky(put->payload) &&
+        sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
+        return -1;
+    if (put->unique && sq_key_take(t, &put->id, put->unique, jobq_add_ms(t->now, put->unique->window_ms)) != 0)
+        return -1;
+    put->verdict = JOBQ_OK;
+    put->same_payload = 1;
+    answer_row(t, put, &r);
+    return count_put(t, queue, &r);
+}
+
+static int refuse_as(struct jobq_put *put, int verdict)
+{
+    put->verdict = verdict;
+    return 0;
+}
+
+/* A put without parents, key and limit has one question only, whether its id is new, and the insert answers that. */
+int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
+{
+    struct key_holder key;
+    bool limited = false;
+    put->state = put->shown = put->same_payload = 0;
+    put->holder = (struct jobq_id){ 0 };
+    put->retry_ms = 0;
+    if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK)
+        return refuse_as(put, JOBQ_SKIPPED);
+    int full = is_full(t, put, &limited);
+    if (full < 0)
+        return -1;
+    if (limited || put->parent_count || put->unique) {
+        int already = answer_already(t, put);
+        if (already != 0)
+            return already < 0 ? -1 : 0;
+    }
+    int missing = parents_missing(t, put);
+    if (missing != 0)
+        return missing < 0 ? -1 : refuse_as(put, JOBQ_NO_PARENT);
+    int held = put->unique ? sq_key_held(t, put->unique->scope, &key) : 0;
+    if (held != 0)
+        return held < 0 ? -1 : meet_holder(t, put, &key);
+    return full ? refuse_as(put, JOBQ_FULL) : store_row(t, put);
+}

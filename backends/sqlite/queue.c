@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What is counted and set per queue. The differences that an exchange makes are gathered here and written once, at its
+ * end: one row per queue, however many jobs moved. */
+#include "store.h"
+
+#include <string.h>
+
+struct queue *sq_queue_of(struct turn *t, int64_t id)
+{
+    struct queue *queue = sq_queue_slot(t->s, id);
+    if (!queue || queue->turn == t->s->turns)
+        return queue;
+    queue->turn = t->s->turns;
+    queue->ended = 0;
+    memset(queue->diff, 0, sizeof queue->diff);
+    queue->next_touched = t->touched;
+    t->touched = queue;
+    return queue;
+}
+
+static void read_settings(sqlite3_stmt *row, struct queue_settings *out)
+{
+    int at = 0;
+    for (; at < COUNT_OF_COUNTS; at++)
+        out->count[at] = sqlite3_column_int64(row, at);
+    out->paused = sqlite3_column_int(row, at++) != 0;
+    out->depth = sqlite3_column_type(row, at) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, at);
+    out->keeps = sqlite3_column_int(row, ++at) != 0;
+    for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++) {
+        out->keep_count[state] = sqlite3_column_int64(row, ++at);
+        out->keep_ms[state] = sqlite3_column_int64(row, at + 3);
+    }
+}
+
+int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *out)
+{
+    sqlite3_stmt *row = sq_start(s, SQL_QUEUE_LOAD, VALUES(number(id)));
+    int found = sq_step(s, row);
+    if (found == 0)
+        return sq_fault_text(s, SQLITE_CORRUPT, "queue number %lld does not exist", (long long)id);
+    if (found < 0)
+        return -1;
+    read_settings(row, out);
+    sqlite3_reset(row);
+    return 0;
+}
+
+struct queue *sq_queue_loaded(struct turn *t, int64_t id)
+{
+    struct queue *queue = sq_queue_of(t, id);
+    if (!queue || queue->loaded == t->s->turns)
+        return queue;
+    if (sq_queue_settings(t->s, id, &queue->now) != 0)
+        return NULL;
+    queue->loaded = t->s->turns;
+    return queue;
+}
+
+int64_t sq_queue_rows(const struct queue *queue, enum queue_count which)
+{
+    return queue->now.count[which] + queue->diff[which];
+}
+
+static bool differs(const struct queue *queue)
+{
+    static const int64_t none[COUNT_OF_COUNTS];
+    return memcmp(queue->diff, none, sizeof none) != 0;
+}
+
+int sq_queue_write(struct turn *t)
+{
+    for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
+        if (!differs(queue))
+            continue;
+        struct value values[1 + COUNT_OF_COUNTS] = { number(queue->id) };
+        for (int i = 0; i < COUNT_OF_COUNTS; i++)
+            values[i + 1] = number(queue->diff[i]);
+        if (sq_run(t->s, SQL_QUEUE_COUNT, values, 1 + COUNT_OF_COUNTS) != 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Stored rows: read into a struct, changed there by the rules, written back in one statement. */
+#include "store.h"
+
+#include <string.h>
+
+#define INLINE_BYTES 800 /* larger bytes would be written again with every step of their row */
+
+bool sq_is_ended(int state)
+{
+    return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
+}
+
+/* ---- what follows from a row's value ----------------------------------------------------------------------- */
+
+static int64_t earlier(int64_t a, int64_t b) /* 0: never */
+{
+    return !a ? b : !b || a < b ? a : b;
+}
+
+int64_t sq_row_alarm(const struct job *job)
+{
+    const struct jobq_row *r = &job->row;
+    if (r->state == JOBQ_ROW_RUNNING)
+        return 0;
+    if (sq_is_ended(r->state))
+        return job->children ? r->finished_at_ms : 0;
+    bool parked = r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK;
+    return parked ? earlier(r->expires_at_ms, r->callback_until_ms) : r->expires_at_ms;
+}
+
+static int shelf_of(const struct jobq_row *r)
+{
+    if (r->state != JOBQ_ROW_WAITING)
+        return SHELF_NONE;
+    return !r->due ? SHELF_LATER : r->alone ? SHELF_ALONE : SHELF_DUE;
+}
+
+static int64_t place_of(const struct jobq_row *r)
+{
+    return r->due ? jobq_add_ms(r->run_at_ms, r->rank_add_ms) : r->run_at_ms;
+}
+
+int sq_row_count(const struct jobq_row *r)
+{
+    switch (r->state) {
+    case JOBQ_ROW_BLOCKED:
+        return COUNT_BLOCKED;
+    case JOBQ_ROW_WAITING:
+        return r->due ? COUNT_DUE : COUNT_LATER;
+    case JOBQ_ROW_RUNNING:
+        return COUNT_RUNNING;
+    default:
+        return COUNT_COMPLETED + r->state - JOBQ_ROW_COMPLETED;
+    }
+}
+
+static int32_t flags_of(const struct job *job)
+{
+    const int32_t shown = FLAG_CANCEL_ASKED | FLAG_HELD | FLAG_ALONE | FLAG_RAN_ALONE | FLAG_RESUMED;
+    const struct jobq_row *r = &job->row;
+    return (job->flags & ~shown) | (r->cancel_asked ? FLAG_CANCEL_ASKED : 0) | (r->held ? FLAG_HELD : 0) |
+           (r->alone ? FLAG_ALONE : 0) | (r->ran_alone ? FLAG_RAN_ALONE : 0) | (r->resumed ? FLAG_RESUMED : 0);
+}
+
+void sq_job_wait(struct turn *t, struct job *job)
+{
+    struct jobq_row *r = &job->row;
+    if (r->state == JOBQ_ROW_RUNNING)
+        r->lease_until_ms = r->stop_at_ms = 0;
+    r->state = JOBQ_ROW_WAITING;
+    r->reason = JOBQ_REASON_NONE;
+    r->due = r->run_at_ms <= t->now;
+    t->wake = true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static int32_t small(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_int(row, column);
+}
+
+static void copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
+{
+    struct jobq_bytes from = sq_column_bytes(row, column);
+    if (from.size == size)
+        memcpy(out, from.data, size);
+    else
+        memset(out, 0, size);
+}
+
+static int64_t fence_of(const struct jobq_token *token)
+{
+    uint64_t fence = 0;
+    for (int i = 8; i < 16; i++)
+        fence = fence << 8 | token->bytes[i];
+    return (int64_t)fence;
+}
+
+static void read_flags(int32_t flags, struct jobq_row *out)
+{
+    out->cancel_asked = (flags & FLAG_CANCEL_ASKED) != 0;
+    out->held = (flags & FLAG_HELD) != 0;
+    out->alone = (flags & FLAG_ALONE) != 0;
+    out->ran_alone = (flags & FLAG_RAN_ALONE) != 0;
+    out->resumed = (flags & FLAG_RESUMED) != 0;
+}
+
+static void read_times(sqlite3_stmt *row, struct jobq_row *out)
+{
+    out->run_at_ms = sqlite3_column_int64(row, ROW_RUN_AT);
+    out->rank_add_ms = sqlite3_column_int64(row, ROW_RANK_ADD);
+    out->created_at_ms = sqlite3_column_int64(row, ROW_CREATED_AT);
+    out->started_at_ms = sqlite3_column_int64(row, ROW_STARTED_AT);
+    out->finished_at_ms = sqlite3_column_int64(row, ROW_FINISHED_AT);
+    out->lease_until_ms = sqlite3_column_int64(row, ROW_LEASE_UNTIL);
+    out->stop_at_ms = sqlite3_column_int64(row, ROW_STOP_AT);
+    out->expires_at_ms = sqlite3_column_int64(row, ROW_EXPIRES_AT);
+    out->callback_until_ms = sqlite3_column_int64(row, ROW_CALLBACK_UNTIL);
+    out->timeout_ms = sqlite3_column_int64(row, ROW_TIMEOUT);
+}
+
+int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out)
+{
+    int32_t flags = small(row, ROW_FLAGS);
+    *out = (struct jobq_row){
+        .state = small(row, ROW_STATE), .reason = small(row, ROW_REASON), .outcome = small(row, ROW_OUTCOME),
+        .priority = small(row, ROW_PRIORITY), .attempt = sqlite3_column_int64(row, ROW_ATTEMPT),
+        .failures = small(row, ROW_FAILURES), .crashes = small(row, ROW_CRASHES), .snoozes = small(row, ROW_SNOOZES),
+        .releases = small(row, ROW_RELEASES), .redrives = small(row, ROW_REDRIVES),
+        .edits = (uint32_t)sqlite3_column_int64(row, ROW_EDITS),
+        .pending = (uint32_t)sqlite3_column_int64(row, ROW_PENDING),
+        .payload_bytes = (size_t)sqlite3_column_int64(row, ROW_PAYLOAD_BYTES),
+    };
+    copy_exactly(row, ROW_ID, out->id.bytes, sizeof out->id);
+    copy_exactly(row, ROW_TOKEN, out->token.bytes, sizeof out->token);
+    out->fence = fence_of(&out->token);
+    read_flags(flags, out);
+    read_times(row, out);
+    int shelf = small(row, ROW_SHELF);
+    out->due = shelf == SHELF_DUE || shelf == SHELF_ALONE;
+    out->has_callback = sqlite3_column_type(row, ROW_CALLBACK) != SQLITE_NULL && !(flags & FLAG_DIGEST_USED);
+    return flags;
+}
+
+static void read_worker(sqlite3_stmt *row, struct job *out)
+{
+    struct jobq_bytes worker = sq_column_bytes(row, ROW_WORKER);
+    if (!worker.data)
+        return;
+    out->row.worker = (struct jobq_bytes){ .data = out->worker, .size = worker.size };
+    if (worker.size > sizeof out->worker)
+        out->row.worker.size = sizeof out->worker;
+    memcpy(out->worker, worker.data, out->row.worker.size);
+}
+
+static void read_key(sqlite3_stmt *row, struct job *out)
+{
+    out->has_key = sqlite3_column_type(row, ROW_KEY_SCOPE) != SQLITE_NULL;
+    if (!out->has_key)
+        return;
+    copy_exactly(row, ROW_KEY_SCOPE, out->key.scope, sizeof out->key.scope);
+    copy_exactly(row, ROW_KEY_DIGEST, out->key.payload_digest, sizeof out->key.payload_digest);
+    out->key.hold = small(row, ROW_KEY_HOLD);
+    out->window_until_ms = sqlite3_column_int64(row, ROW_KEY_UNTIL);
+}
+
+static int read_job(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
+{
+    int found = sq_step(s, row);
+    if (found <= 0)
+        return found;
+    out->flags = sq_row_numbers(row, &out->row);
+    out->n = sqlite3_column_int64(row, ROW_N);
+    out->queue = sqlite3_column_int64(row, ROW_QUEUE);
+    out->kind = sqlite3_column_int64(row, ROW_KIND);
+    out->errors = small(row, ROW_ERRORS);
+    out->children = (uint32_t)sqlite3_column_int64(row, ROW_CHILDREN);
+    read_worker(row, out);
+    read_key(row, out);
+    out->has_digest = sqlite3_column_type(row, ROW_CALLBACK) != SQLITE_NULL;
+    if (out->has_digest)
+        copy_exactly(row, ROW_CALLBACK, out->digest, sizeof out->digest);
+    out->counted = sq_row_count(&out->row);
+    sqlite3_reset(row);
+    return 1;
+}
+
+int sq_job_find(struct jobq_store *s, const struct jobq_id *id, struct job *out)
+{
+    return read_job(s, sq_start(s, SQL_JOB_BY_ID, VALUES(id_value(id))), out);
+}
+
+int sq_job_load(struct jobq_store *s, int64_t n, struct job *out)
+{
+    return read_job(s, sq_start(s, SQL_JOB_BY_N, VALUES(number(n))), out);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+int sq_job_recount(struct turn *t, struct job *job)
+{
+    int count = sq_row_count(&job->row);
+    if (count == job->counted)
+        return 0;
+    struct queue *queue = sq_queue_of(t, job->queue);
+    if (!queue)
+        return -1;
+    queue->diff[job->counted]--;
+    queue->diff[count]++;
+    job->counted = count;
+    return 0;
+}
+
+int sq_job_save(struct turn *t, struct job *job)
+{
+    const struct jobq_row *r = &job->row;
+    int shelf = shelf_of(r);
+    job->flags = flags_of(job);
+    if (sq_job_recount(t, job) != 0)
+        return -1;
+    return sq_run(t->s, SQL_JOB_SAVE,
+                  VALUES(number(job->n), number(r->state), number(r->reason), number(r->outcome), number(job->flags),
+                         number(r->edits), instant(r->lease_until_ms), instant(r->stop_at_ms), instant(shelf),
+                         shelf ? number(place_of(r)) : nothing(), instant(sq_row_alarm(job)), number(r->run_at_ms),
+                         number(r->failures), number(r->crashes), number(r->snoozes), number(r->releases),
+                         number(r->redrives), number(r->pending), number(job->children), number(job->errors),
+                         instant(r->finished_at_ms), instant(r->expires_at_ms), instant(r->callback_until_ms),
+                         blob(job->has_digest ? job->digest : NULL, sizeof job->digest)));
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------------------------ */
+
+int32_t sq_bulk_flag(enum bulk what)
+{
+    return what == BULK_PAYLOAD ? FLAG_BULK_PAYLOAD : what == BULK_RESULT ? FLAG_BULK_RESULT : FLAG_BULK_DATA;
+}
+
+bool sq_is_bulky(struct jobq_bytes bytes)
+{
+    return bytes.size > INLINE_BYTES;
+}
+
+int sq_bulk_put(struct jobq_store *s, int64_t n, enum bulk what, struct jobq_bytes content)
+{
+    return sq_run(s, SQL_BULK_PUT, VALUES(number(4 * n + what), bytes(content)));
+}
+
+int sq_bulk_drop(struct jobq_store *s, int64_t n, enum bulk what)
+{
+    return sq_run(s, SQL_BULK_DROP, VALUES(number(4 * n + what)));
+}
+
+int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, struct jobq_bytes content)
+{
+    static const enum sql statement[] = { [BULK_PAYLOAD] = SQL_JOB_PAYLOAD, [BULK_RESULT] = SQL_JOB_RESULT,
+                                          [BULK_DATA] = SQL_JOB_DATA };
+    int32_t flag = sq_bulk_flag(what);
+    bool bulky = sq_is_bulky(content);
+    if (!bulky && job->flags & flag && sq_bulk_drop(s, job->n, what) != 0)
+        return -1;
+    if (bulky && sq_bulk_put(s, job->n, what, content) != 0)
+        return -1;
+    job->flags = bulky ? job->flags | flag : job->flags & ~flag;
+    if (what == BULK_PAYLOAD)
+        job->row.payload_bytes = content.size;
+    const struct value values[] = { number(job->n), bulky ? nothing() : bytes(content),
+                                    number((int64_t)content.size) };
+    return sq_run(s, statement[what], values, what == BULK_PAYLOAD ? 3 : 2);
+}
+
+/* ---- removing --------------------------------------------------------------------------------------------------- */
+
+static int remove_bytes(struct jobq_store *s, const struct job *job)
+{
+    for (enum bulk what = BULK_PAYLOAD; what <= BULK_DATA; what++)
+        if (job->flags & sq_bulk_flag(what) && sq_bulk_drop(s, job->n, what) != 0)
+            return -1;
+    return job->errors ? sq_run(s, SQL_ERROR_DROP_ALL, VALUES(number(job->n))) : 0;
+}
+
+int sq_job_remove(struct turn *t, const struct job *job)
+{
+    int state = sq_is_ended(job->row.state) ? job->row.state : JOBQ_ROW_GONE;
+    struct queue *queue = sq_queue_of(t, job->queue);
+    if (!queue || sq_key_settle(t, job, state) != 0 || sq_edges_close(t, job, false) != 0 ||
+        remove_bytes(t->s, job) != 0)
+        return -1;
+    queue->diff[job->counted]--;
+    return sq_run(t->s, SQL_JOB_DROP, VALUES(number(job->n)));
+}

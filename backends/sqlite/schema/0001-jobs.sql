@@ -1,0 +1,172 @@
+-- SPDX-License-Identifier: MIT
+-- Step 1 of the schema. Steps are only ever added: a store that was made by an older library is brought up by the ones it
+-- has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
+-- "[name]" is the table or index "<namespace>_name".
+
+-- One row: who this store is and how its clock runs. The version of the schema is here and not in user_version, which may
+-- belong to the program whose file this is.
+CREATE TABLE [meta] (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL,
+    store_id BLOB NOT NULL,
+    boot TEXT NOT NULL,
+    anchor INTEGER NOT NULL,
+    high INTEGER NOT NULL,
+    shift INTEGER NOT NULL
+) STRICT;
+
+-- Queues by number, how many rows each has in each state, and its settings. Row 0 is the store's own line: it has no name
+-- and keeps the newest fence, so that a claim writes its fence and its counts into one page.
+CREATE TABLE [queue] (
+    id INTEGER PRIMARY KEY,
+    name BLOB UNIQUE,
+    fence INTEGER NOT NULL DEFAULT 0,
+    blocked INTEGER NOT NULL DEFAULT 0,
+    due INTEGER NOT NULL DEFAULT 0,
+    later INTEGER NOT NULL DEFAULT 0,
+    running INTEGER NOT NULL DEFAULT 0,
+    completed INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    enqueued_total INTEGER NOT NULL DEFAULT 0,
+    completed_total INTEGER NOT NULL DEFAULT 0,
+    dead_total INTEGER NOT NULL DEFAULT 0,
+    cancelled_total INTEGER NOT NULL DEFAULT 0,
+    failed_total INTEGER NOT NULL DEFAULT 0,
+    paused INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER,
+    keeps INTEGER NOT NULL DEFAULT 0,
+    keep_completed INTEGER NOT NULL DEFAULT 0,
+    keep_dead INTEGER NOT NULL DEFAULT 0,
+    keep_cancelled INTEGER NOT NULL DEFAULT 0,
+    keep_completed_ms INTEGER NOT NULL DEFAULT 0,
+    keep_dead_ms INTEGER NOT NULL DEFAULT 0,
+    keep_cancelled_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO [queue](id) VALUES (0);
+
+CREATE TABLE [kind] (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE
+) STRICT;
+
+-- Jobs. n rises with arrival. What is read at every step stands in front. Instants are milliseconds by the store's clock,
+-- NULL for none. Bytes above a few hundred live in [bulk], so that a step which changes two numbers does not write them
+-- anew; a bit of flags says so.
+--   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet; ordered by rank, rank, run_at
+--   alarm         when the row needs a look of the sweeper: deadline of a callback, expiry, children that wait for a
+--                 decision. Running rows have their lease instead
+CREATE TABLE [job] (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    state INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    flags INTEGER NOT NULL DEFAULT 0,
+    edits INTEGER NOT NULL DEFAULT 0,
+    outcome INTEGER NOT NULL DEFAULT 0,
+    token BLOB,
+    lease_until INTEGER,
+    stop_at INTEGER,
+    shelf INTEGER,
+    place INTEGER,
+    alarm INTEGER,
+    reason INTEGER NOT NULL DEFAULT 0,
+    run_at INTEGER NOT NULL,
+    rank_add INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    snoozes INTEGER NOT NULL DEFAULT 0,
+    releases INTEGER NOT NULL DEFAULT 0,
+    redrives INTEGER NOT NULL DEFAULT 0,
+    pending INTEGER NOT NULL DEFAULT 0,
+    children INTEGER NOT NULL DEFAULT 0,
+    errors INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    expires_at INTEGER,
+    callback_until INTEGER,
+    timeout INTEGER,
+    key_scope BLOB,
+    key_digest BLOB,
+    key_hold INTEGER,
+    key_until INTEGER,
+    callback BLOB,
+    payload_bytes INTEGER NOT NULL,
+    worker BLOB,
+    tenant BLOB,
+    policy BLOB,
+    key BLOB,
+    trace BLOB,
+    progress BLOB,
+    payload BLOB,
+    result BLOB,
+    data BLOB
+) STRICT;
+-- A claim reads the front of (queue, shelf); kind is there so that foreign kinds are passed without reading their rows.
+CREATE INDEX [job_shelf] ON [job](queue, shelf, place, n, kind) WHERE shelf IS NOT NULL;
+-- Leases by their end; the token, so that a heartbeat finds its rows in the index alone.
+CREATE INDEX [job_lease] ON [job](lease_until, n, token) WHERE lease_until IS NOT NULL;
+CREATE INDEX [job_alarm] ON [job](alarm, n) WHERE alarm IS NOT NULL;
+CREATE INDEX [job_ended] ON [job](queue, state, finished_at, id) WHERE finished_at IS NOT NULL;
+
+-- slot = 4 x n + 1 payload, 2 result, 3 data
+CREATE TABLE [bulk] (
+    slot INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- The newest errors of a job; seq counts from 1.
+CREATE TABLE [error] (
+    job INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    worker BLOB,
+    text BLOB,
+    PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Who waits for whom. hard: the rule asks for a decision when the parent does not complete.
+CREATE TABLE [edge] (
+    child BLOB NOT NULL,
+    parent BLOB NOT NULL,
+    rule INTEGER NOT NULL,
+    hard INTEGER NOT NULL,
+    open INTEGER NOT NULL,
+    PRIMARY KEY (child, parent)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX [edge_open] ON [edge](parent, hard, child) WHERE open = 1;
+
+-- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
+-- its job is over.
+CREATE TABLE [key] (
+    scope BLOB PRIMARY KEY,
+    job BLOB NOT NULL,
+    hold INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    ended INTEGER NOT NULL,
+    fades INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX [key_fades] ON [key](fades) WHERE fades IS NOT NULL;
+
+CREATE TABLE [worker] (
+    name BLOB NOT NULL,
+    nonce BLOB NOT NULL,
+    host BLOB,
+    pid INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    lease INTEGER NOT NULL,
+    queues BLOB,
+    kinds BLOB,
+    capacity INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    stop_asked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (name, nonce)
+) STRICT, WITHOUT ROWID;

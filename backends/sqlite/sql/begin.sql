@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- Several reads of one snapshot.
+BEGIN

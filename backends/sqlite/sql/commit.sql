@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- Durable on return with synchronous FULL.
+COMMIT

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- -> the newest fence
+SELECT fence FROM [queue] WHERE id = 0

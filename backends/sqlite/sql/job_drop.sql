@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- ?1 n
+DELETE FROM [job] WHERE n = ?1

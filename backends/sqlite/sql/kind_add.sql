@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- ?1 name
+INSERT INTO [kind](name) VALUES (?1)

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the SQLite store know of each other.
+ *
+ * Functions that return int give 0, or -1 after store->fault was filled, unless their comment says otherwise. */
+#ifndef JOBQ_SQLITE_STORE_H
+#define JOBQ_SQLITE_STORE_H
+
+#include <jobq/backend.h>
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "statements.h"
+
+#define SCHEMA_VERSION 1
+#define EDGES_AT_ONCE 64
+#define ERRORS_KEPT 10
+
+/* ---- clock.c: the store's time ------------------------------------------------------------------------------ */
+
+/* Where time comes from; tests bring their own. */
+struct clock_source {
+    int64_t (*monotonic_ms)(void *user);
+    int64_t (*wall_ms)(void *user);
+    int (*boot_id)(void *user, char out[40]); /* 0 or -1 */
+    void *user;
+};
+
+struct store_clock {
+    struct clock_source source;
+    char boot[40];
+    int64_t high_ms;   /* as last read; without the shift */
+    int64_t fence_min; /* fences of this handle are above it */
+};
+
+/* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
+
+struct gate {
+    int wal_fd;           /* the lock that those who wait hold in common */
+    int64_t deadline_us;  /* of the wait under way */
+    int64_t wait_began_us; /* 0: not waiting */
+    int64_t yielded_us;   /* when this handle last let others go first */
+};
+
+/* ---- names.c: queues and kinds by number ----------------------------------------------------------------------- */
+
+/* What is counted per queue; the same order as the columns and as the parameters of queue_count. */
+enum queue_count {
+    COUNT_BLOCKED,
+    COUNT_DUE,
+    COUNT_LATER,
+    COUNT_RUNNING,
+    COUNT_COMPLETED,
+    COUNT_DEAD,
+    COUNT_CANCELLED,
+    COUNT_ENQUEUED_TOTAL,
+    COUNT_COMPLETED_TOTAL,
+    COUNT_DEAD_TOTAL,
+    COUNT_CANCELLED_TOTAL,
+    COUNT_FAILED_TOTAL,
+    COUNT_OF_COUNTS
+};
+
+struct queue_settings {
+    int64_t count[COUNT_OF_COUNTS];
+    bool paused;
+    int64_t depth; /* -1: no limit */
+    bool keeps;    /* the keep values below go before the defaults */
+    int64_t keep_count[8], keep_ms[8];
+};
+
+struct queue {
+    int64_t id;
+    uint64_t turn;       /* of the exchange that the next two belong to */
+    uint64_t loaded;     /* of the exchange that `now` was read in */
+    int64_t diff[COUNT_OF_COUNTS];
+    uint32_t ended;      /* states that this unit ended rows in */
+    struct queue *next_touched;
+    struct queue_settings now;
+};
+
+struct name {
+    int64_t id;
+    struct jobq_bytes text;
+    struct queue queue; /* of queues only */
+};
+
+struct names {
+    struct name **by_text, **by_id; /* by_id[id - 1]; NULL where not seen yet */
+    size_t count, room, id_room;
+};
+
+/* ---- the store ----------------------------------------------------------------------------------------------------- */
+
+struct fault {
+    int code; /* extended result code of SQLite; 0: none */
+    char text[200];
+};
+
+struct jobq_store {
+    sqlite3 *db;
+    sqlite3 *keeper; /* makes checkpoints; opened when first needed */
+    sqlite3_stmt *statements[SQL_COUNT];
+    pthread_mutex_t lock; /* whoever uses db: an operation, or wake_drain */
+    pid_t pid;
+    char *path;
+    char name_space[64];
+    int version; /* of the schema found; differs from SCHEMA_VERSION only when inspecting */
+    bool inspect, normal;
+    int64_t io_timeout_ms;
+    uint8_t store_id[16];
+    struct store_clock clock;
+    struct gate gate;
+    struct names queues, kinds;
+    uint64_t turns;
+    struct jobq_receipt *receipt;
+    struct fault fault;
+    /* wake.c */
+    int wake_fd;
+    char *shm_path;
+    int64_t seen_version;
+    /* checkpoint.c */
+    int wal_frames, wal_limit;
+};
+
+/* One exchange under way. */
+struct turn {
+    struct jobq_store *s;
+    struct jobq_arena *arena;
+    int64_t now;
+    bool wake; /* something waits that did not before */
+    struct queue *touched;
+    int32_t guilty_change, guilty_put;
+};
+
+/* ---- statement.c: the only place that prepares, binds and runs ---------------------------------------------------------- */
+
+struct value {
+    enum { VALUE_NULL, VALUE_NUMBER, VALUE_BYTES, VALUE_TEXT } kind;
+    int64_t number;
+    const void *data;
+    size_t size;
+};
+static inline struct value number(int64_t v)
+{
+    return (struct value){ .kind = VALUE_NUMBER, .number = v };
+}
+static inline struct value nothing(void)
+{
+    return (struct value){ .kind = VALUE_NULL };
+}
+static inline struct value instant(int64_t v) /* 0: none */
+{
+    return (struct value){ .kind = v ? VALUE_NUMBER : VALUE_NULL, .number = v };
+}
+static inline struct value blob(const void *data, size_t size)
+{
+    return (struct value){ .kind = data ? VALUE_BYTES : VALUE_NULL, .data = data, .size = size };
+}
+static inline struct value bytes(struct jobq_bytes b)
+{
+    return blob(b.data, b.size);
+}
+static inline struct value id_value(const struct jobq_id *id)
+{
+    return blob(id->bytes, sizeof id->bytes);
+}
+#define VALUES(...) \
+    (const struct value[]){ __VA_ARGS__ }, (int)(sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
+
+/* "[x" becomes "[<namespace>_x". Text to free with sqlite3_free, or NULL. */
+char *sq_in_namespace(const struct jobq_store *s, const char *text);
+int sq_prepare_all(struct jobq_store *s);
+void sq_finalize_all(struct jobq_store *s);
+/* Bind from parameter 1 on; the statement is then stepped with sq_step until that is not 1, or reset. */
+sqlite3_stmt *sq_start(struct jobq_store *s, enum sql which, const struct value *values, int count);
+int sq_step(struct jobq_store *s, sqlite3_stmt *statement);                /* 1 row, 0 end (reset), -1 (reset) */
+int sq_run(struct jobq_store *s, enum sql which, const struct value *values, int count);
+int sq_number(struct jobq_store *s, enum sql which, int64_t *out, const struct value *values, int count); /* as sq_step */
+int sq_exec(struct jobq_store *s, const char *text); /* as it stands */
+/* Note what SQLite says now. Returns -1. */
+int sq_fault(struct jobq_store *s, int code);
+int sq_fault_memory(struct jobq_store *s);
+int sq_fault_text(struct jobq_store *s, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int sq_fault_class(const struct jobq_store *s); /* enum jobq_failure_class */
+int sq_fault_report(const struct jobq_store *s, struct jobq_error *err, int status); /* fill err, return status */
+struct jobq_bytes sq_column_bytes(sqlite3_stmt *statement, int column); /* lent until the next step */
+
+/* ---- transaction.c ---------------------------------------------------------------------------------------------------------- */
+
+int sq_tx_begin_read(struct jobq_store *s);
+int sq_tx_begin_write(struct jobq_store *s);
+void sq_tx_rollback(struct jobq_store *s);
+int sq_tx_commit(struct jobq_store *s, bool *unknown); /* -1 and *unknown: it may have happened */
+
+/* ---- sqlite.c, file.c, schema.c ------------------------------------------------------------------------------------------------ */
+
+int sq_open_with(struct jobq_store **out, const struct jobq_store_options *options,
+                     const struct clock_source *source, struct jobq_error *err);
+/* JOBQ_OK, or a status with err filled. */
+int sq_file_prepare(const char *path, uint32_t flags, struct jobq_error *err);
+int sq_file_connect(struct jobq_store *s, sqlite3 **out, struct jobq_error *err);
+int sq_schema_bring_up(struct jobq_store *s, uint32_t flags, struct jobq_error *err);
+int sq_open_status(const struct jobq_store *s, struct jobq_error *err); /* the status of a failed open, from the fault */
+
+/* ---- clock.c --------------------------------------------------------------------------------------------------------------------- */
+
+void sq_clock_init(struct store_clock *clock, const struct clock_source *source);
+int sq_clock_boot(struct jobq_store *s); /* learn the boot id */
+int sq_clock_same_boot(struct jobq_store *s, bool *same);
+int sq_clock_first_opener(struct jobq_store *s); /* under the write lock: a new boot gets its anchor, old leases are past */
+int sq_clock_fence_floor(struct jobq_store *s);
+int sq_clock_read(struct jobq_store *s, int64_t *now);
+int sq_clock_write(struct jobq_store *s, int64_t *now); /* in a write transaction: also high water and lift */
+int64_t sq_clock_anchor_for(const struct jobq_store *s, int64_t high_ms);
+int64_t sq_time_us(void); /* CLOCK_MONOTONIC of this process, for waiting */
+
+/* ---- gate.c, checkpoint.c, wake.c ---------------------------------------------------------------------------------------------------- */
+
+void sq_gate_begin(struct jobq_store *s); /* a wait may begin now */
+void sq_gate_yield(struct jobq_store *s); /* let those who wait go first, now and then */
+void sq_gate_end(struct jobq_store *s);
+int sq_gate_busy(void *store, int count); /* busy handler */
+void sq_gate_open(struct jobq_store *s);
+void sq_gate_close(struct jobq_store *s);
+void sq_checkpoint_watch(struct jobq_store *s);
+void sq_checkpoint_if_due(struct jobq_store *s);
+void sq_checkpoint_close(struct jobq_store *s);
+int64_t sq_checkpoint_wal_bytes(const struct jobq_store *s);
+void sq_wake_open(struct jobq_store *s);
+void sq_wake_close(struct jobq_store *s);
+void sq_leave_descriptors(struct jobq_store *s); /* in a forked child: close what is ours, touch nothing else */
+void sq_wake_others(struct jobq_store *s);
+int sq_wake_seen(struct jobq_store *s); /* in a transaction: what others did up to here is known */
+int sq_wake_fd_of(struct jobq_store *s);
+int sq_wake_drain_of(struct jobq_store *s);
+
+/* ---- names.c, queue.c --------------------------------------------------------------------------------------------------------------- */
+
+int sq_bytes_order(struct jobq_bytes a, struct jobq_bytes b); /* as memcmp, the shorter one first */
+void sq_names_clear(struct names *names);
+/* The number of a name: 1 found, 0 there is none, -1. */
+int sq_kind_find(struct jobq_store *s, struct jobq_bytes text, int64_t *id);
+int sq_queue_find(struct jobq_store *s, struct jobq_bytes text, int64_t *id);
+/* The same, made if it is missing. */
+int sq_kind_make(struct jobq_store *s, struct jobq_bytes text, int64_t *id);
+int sq_queue_make(struct jobq_store *s, struct jobq_bytes text, int64_t *id);
+/* The name of a number; lent until the next rollback. */
+int sq_kind_text(struct jobq_store *s, int64_t id, struct jobq_bytes *out);
+int sq_queue_text(struct jobq_store *s, int64_t id, struct jobq_bytes *out);
+struct queue *sq_queue_slot(struct jobq_store *s, int64_t id); /* NULL: fault */
+
+/* The queue with the differences of this exchange, NULL after a fault; sq_queue_loaded: with its settings, too. */
+struct queue *sq_queue_of(struct turn *t, int64_t id);
+struct queue *sq_queue_loaded(struct turn *t, int64_t id);
+int64_t sq_queue_rows(const struct queue *queue, enum queue_count which); /* of a loaded one, this exchange included */
+int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *out);
+int sq_queue_write(struct turn *t); /* the differences into the store */
+
+/* ---- row.c: stored rows ------------------------------------------------------------------------------------------------------------- */
+
+enum row_flag {
+    FLAG_CANCEL_ASKED = 1,
+    FLAG_HELD = 2,
+    FLAG_ALONE = 4,
+    FLAG_RAN_ALONE = 8,
+    FLAG_RESUMED = 16,
+    FLAG_DIGEST_USED = 32,
+    FLAG_SWEPT_LEASE = 64,
+    FLAG_SWEPT_TIMEOUT = 128,
+    FLAG_BULK_PAYLOAD = 256,
+    FLAG_BULK_RESULT = 512,
+    FLAG_BULK_DATA = 1024,
+    FLAG_PARENTS = 2048 /* it has, or had, edges to parents */
+};
+/* Columns of the statements that read a row: all of them begin so. */
+enum row_column {
+    ROW_N, ROW_ID, ROW_STATE, ROW_QUEUE, ROW_KIND, ROW_FLAGS, ROW_EDITS, ROW_OUTCOME, ROW_TOKEN, ROW_LEASE_UNTIL,
+    ROW_STOP_AT, ROW_SHELF, ROW_REASON, ROW_RUN_AT, ROW_RANK_ADD, ROW_PRIORITY, ROW_ATTEMPT, ROW_FAILURES, ROW_CRASHES,
+    ROW_SNOOZES, ROW_RELEASES, ROW_REDRIVES, ROW_PENDING, ROW_ERRORS, ROW_CREATED_AT, ROW_STARTED_AT,
+    ROW_FINISHED_AT, ROW_EXPIRES_AT, ROW_CALLBACK_UNTIL, ROW_TIMEOUT, ROW_CALLBACK, ROW_PAYLOAD_BYTES, ROW_WORKER,
+    /* job_by_id, job_by_n */
+    ROW_CHILDREN, ROW_KEY_SCOPE, ROW_KEY_DIGEST, ROW_KEY_HOLD, ROW_KEY_UNTIL,
+    /* job_view */
+    VIEW_TENANT = ROW_CHILDREN, VIEW_POLICY, VIEW_KEY, VIEW_TRACE, VIEW_PROGRESS, VIEW_PAYLOAD, VIEW_RESULT, VIEW_DATA,
+    VIEW_KEY_HOLD
+};
+enum bulk { BULK_PAYLOAD = 1, BULK_RESULT = 2, BULK_DATA = 3 };
+enum shelf { SHELF_NONE = 0, SHELF_DUE = 1, SHELF_ALONE = 2, SHELF_LATER = 3 };
+
+/* A row as stored, with what decides about it. `row` has no bytes but worker, which points at `worker` below. */
+struct job {
+    struct jobq_row row;
+    int64_t n, queue, kind;
+    int32_t flags, errors;
+    uint32_t children; /* open edges to rows that wait for this one */
+    bool has_key, has_digest;
+    struct jobq_put_key key; /* as put: what TAKE_KEY acquires again */
+    int64_t window_until_ms;
+    uint8_t digest[32];
+    uint8_t worker[256];
+    int counted; /* enum queue_count it is counted under in the store */
+};
+
+bool sq_is_ended(int state);
+int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out); /* the numbers of a row; returns its flags */
+int64_t sq_row_alarm(const struct job *job); /* 0: none */
+int sq_row_count(const struct jobq_row *row); /* enum queue_count */
+int sq_job_find(struct jobq_store *s, const struct jobq_id *id, struct job *out); /* 1 found, 0 not, -1 */
+int sq_job_load(struct jobq_store *s, int64_t n, struct job *out);                /* 1 found, 0 not, -1 */
+int sq_job_save(struct turn *t, struct job *job);   /* all but bytes and who it is; the counts follow */
+int sq_job_remove(struct turn *t, const struct job *job); /* with all that hangs on it; it has no open children */
+void sq_job_wait(struct turn *t, struct job *job);  /* enters WAITING: run_at is set, the bit is stored */
+int sq_job_recount(struct turn *t, struct job *job);
+
+/* Bytes too large to stand in their row. */
+int32_t sq_bulk_flag(enum bulk what);
+bool sq_is_bulky(struct jobq_bytes bytes);
+int sq_bulk_put(struct jobq_store *s, int64_t n, enum bulk what, struct jobq_bytes bytes);
+int sq_bulk_drop(struct jobq_store *s, int64_t n, enum bulk what);
+/* Put new bytes where they belong; absent takes them away. The row is to be saved afterwards: job->flags may change. */
+int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, struct jobq_bytes bytes);
+
+/* ---- view.c: stored rows -> rows of an answer ----------------------------------------------------------------------------------------- */
+
+struct view_extra {
+    int64_t queue;
+    int32_t flags, errors;
+    int32_t key_hold; /* -1: no key */
+};
+
+/* asked: enum jobq_read_flags; extra may be NULL. 1 found, 0 not, -1. */
+int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
+                struct view_extra *extra);
+int sq_view_one(struct jobq_store *s, struct jobq_arena *arena, int64_t n, const struct jobq_row **out);
+
+/* ---- the parts of an exchange ----------------------------------------------------------------------------------------------------------- */
+
+int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err);
+int sq_beat_all(struct turn *t, struct jobq_exchange *x);
+int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms);
+int sq_change_make(struct turn *t, struct jobq_change *change);
+int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
+int sq_trim_run(struct turn *t, const struct jobq_trim *trim);
+int sq_worker_note(struct turn *t, struct jobq_worker_record *record);
+int sq_want_run(struct turn *t, struct jobq_want *want);
+int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t now); /* 1, 0, -1: a plain read */
+void sq_want_clear(struct jobq_want *want);
+int sq_next_due(struct jobq_store *s, int64_t now, int64_t *out);
+
+/* ---- key.c, edge.c ---------------------------------------------------------------------------------------------------------------------- */
+
+struct key_holder {
+    struct jobq_id job;
+    uint8_t digest[32];
+    int ended;       /* the state its job ended in, 0: it lives */
+    bool present;    /* its row is there: */
+    struct job row;
+};
+int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out); /* 1 held, 0 free, -1 */
+int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
+int sq_key_settle(struct turn *t, const struct job *job, int state); /* the row comes to this state */
+int sq_keys_fade(struct turn *t);
+
+int sq_parent_state(struct jobq_store *s, const struct jobq_id *id, int *state); /* GONE: no such row */
+int sq_edges_put(struct turn *t, const struct jobq_put *put, uint32_t *pending);
+int sq_edges_reopen(struct turn *t, const struct jobq_id *child, uint32_t *pending);
+int sq_edges_close(struct turn *t, const struct job *child, bool keep);
+int sq_edges_resolve(struct turn *t, struct job *parent, bool *more); /* at most 64 that need no decision */
+int sq_edges_undecided(struct turn *t, const struct job *parent, struct jobq_edge *out, size_t *count); /* at most 64 */
+int sq_edges_parents(struct jobq_store *s, struct jobq_arena *arena, struct jobq_row *out);
+
+/* ---- read.c, stats.c, configure.c ---------------------------------------------------------------------------------------------------------- */
+
+int sq_read_rows(struct jobq_store *s, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
+int sq_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
+               struct jobq_error *err);
+int sq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
+
+#endif

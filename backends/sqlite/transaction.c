@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Begin and end of what is atomic. Every writing transaction asks for the write lock at its beginning: one that began by
+ * reading could find, when it wants to write, that what it read is old, and would have to start anew. */
+#include "store.h"
+
+int sq_tx_begin_read(struct jobq_store *s)
+{
+    sq_gate_begin(s);
+    return sq_run(s, SQL_BEGIN, NULL, 0);
+}
+
+int sq_tx_begin_write(struct jobq_store *s)
+{
+    sq_gate_begin(s);
+    sq_gate_yield(s);
+    int result = sq_run(s, SQL_BEGIN_WRITE, NULL, 0);
+    sq_gate_end(s);
+    return result;
+}
+
+void sq_tx_rollback(struct jobq_store *s)
+{
+    struct fault fault = s->fault; /* what went wrong first is what people want to know */
+    if (!sqlite3_get_autocommit(s->db))
+        sq_run(s, SQL_ROLLBACK, NULL, 0);
+    s->fault = fault;
+    /* Numbers given to names within it are void. */
+    sq_names_clear(&s->queues);
+    sq_names_clear(&s->kinds);
+}
+
+/* A commit that fails for want of room or because it was refused has written no commit record. One that fails in an
+ * input or output call may have: whether it counts is found out by whoever reads the log next. */
+int sq_tx_commit(struct jobq_store *s, bool *unknown)
+{
+    *unknown = false;
+    if (sq_run(s, SQL_COMMIT, NULL, 0) == 0)
+        return 0;
+    *unknown = (s->fault.code & 0xff) == SQLITE_IOERR;
+    sq_tx_rollback(s);
+    return -1;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows that retention takes away. */
+#include "store.h"
+
+#define AT_ONCE 64
+
+struct oldest {
+    int64_t n, finished_at;
+    uint32_t children;
+};
+
+static int remove_row(struct turn *t, int64_t n)
+{
+    struct job job;
+    int found = sq_job_load(t->s, n, &job);
+    return found <= 0 ? found : sq_job_remove(t, &job);
+}
+
+/* The next of the oldest, behind what was looked at and left. */
+static int list_oldest(struct turn *t, int64_t queue, int state, size_t skip, struct oldest *out, size_t *count)
+{
+    sqlite3_stmt *row = sq_start(t->s, SQL_TRIM_LIST,
+                                 VALUES(number(queue), number(state), number(AT_ONCE), number((int64_t)skip)));
+    int more;
+    *count = 0;
+    while ((more = sq_step(t->s, row)) > 0)
+        out[(*count)++] = (struct oldest){ .n = sqlite3_column_int64(row, 0), .finished_at = sqlite3_column_int64(row, 1),
+                                           .children = (uint32_t)sqlite3_column_int64(row, 2) };
+    return more;
+}
+
+/* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
+static int trim_state(struct turn *t, struct queue *queue, int state, const struct jobq_trim *trim, size_t *left)
+{
+    const struct queue_settings *own = &queue->now;
+    int64_t keep = own->keeps ? own->keep_count[state] : trim->keep_count[state];
+    int64_t keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state];
+    int64_t rows = sq_queue_rows(queue, COUNT_COMPLETED + (enum queue_count)(state - JOBQ_ROW_COMPLETED));
+    int64_t over = keep >= 0 && rows > keep ? rows - keep : 0;
+    struct oldest oldest[AT_ONCE];
+    size_t count, left_alone = 0;
+    if (!over && keep_ms <= 0)
+        return 0;
+    do {
+        if (list_oldest(t, queue->id, state, left_alone, oldest, &count) != 0)
+            return -1;
+        for (size_t i = 0; i < count && *left; i++) {
+            bool old = keep_ms > 0 && jobq_add_ms(oldest[i].finished_at, keep_ms) < t->now;
+            if (!over && !old)
+                return 0;
+            over -= over > 0;
+            left_alone += oldest[i].children > 0;
+            if (oldest[i].children)
+                continue;
+            if (remove_row(t, oldest[i].n) != 0)
+                return -1;
+            (*left)--;
+        }
+    } while (*left && count == AT_ONCE);
+    return 0;
+}
+
+/* Queues in order of their names: with too small a limit it matters who is first. */
+static struct queue *next_queue(struct turn *t, const struct jobq_bytes *after, struct jobq_bytes *name)
+{
+    struct queue *first = NULL;
+    for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
+        struct jobq_bytes text;
+        if (!queue->ended || sq_queue_text(t->s, queue->id, &text) != 0)
+            continue;
+        if (after->data && sq_bytes_order(text, *after) <= 0)
+            continue;
+        if (first && sq_bytes_order(text, *name) >= 0)
+            continue;
+        first = queue;
+        *name = text;
+    }
+    return first;
+}
+
+int sq_trim_run(struct turn *t, const struct jobq_trim *trim)
+{
+    size_t left = trim->limit;
+    struct jobq_bytes after = { 0 }, name = { 0 };
+    struct queue *queue;
+    while (left && (queue = next_queue(t, &after, &name)) != NULL) {
+        after = name;
+        if (!sq_queue_loaded(t, queue->id))
+            return -1;
+        for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
+            if (queue->ended & JOBQ_ROW_BIT((unsigned)state) && trim_state(t, queue, state, trim, &left) != 0)
+                return -1;
+    }
+    return 0;
+}
