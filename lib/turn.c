@@ -244,11 +244,18 @@ static bool in_window(const struct jobq_worker *w, int64_t now)
     return now >= opens && now < jobq_add_ms(opens, w->lease_ms / 10);
 }
 
-/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back for at most a tenth of
- * one; with short jobs that is the moment until those in hand are done. */
+/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back for at most a
+ * tenth of one; with short jobs that is the moment until those in hand are done. */
 bool worker_holds_back(const struct jobq_worker *w, int64_t now)
 {
     return w->held > 0 && in_window(w, now);
+}
+
+/* It did not come to hold nothing: try again a lease later. */
+static void close_window(struct jobq_worker *w, int64_t now)
+{
+    if (now >= jobq_add_ms(w->alone_asked_ms, w->lease_ms + w->lease_ms / 10))
+        w->alone_asked_ms = now;
 }
 
 static bool due_is_wanted(const struct turn *t)
@@ -263,6 +270,8 @@ static int choose_mode(struct turn *t)
 {
     struct jobq_worker *w = t->w;
     int64_t now = t->sent_ms;
+
+    close_window(w, now);
     bool due = due_is_wanted(t);
 
     if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/* A store that fails, that does not answer, that refuses, that is slow. Nothing is lost and nothing happens twice. */
+#include "kit.h"
+
+#include <string.h>
+
+/* The memory store behind a door that the test holds. */
+static struct {
+    const struct jobq_backend *inner;
+    struct kit *kit;
+    int calls;
+    int fail;          /* fail this many exchanges, before they do anything */
+    int unknown;       /* do it, but lose the answer of this many */
+    int fault_at;      /* the number of the exchange that has the fault (from 1); 0: none */
+    int fault;         /* JOBQ_FAILED, or JOBQ_UNKNOWN */
+    int fault_length;  /* how many in a row */
+    int fired;
+    size_t refuse_result;  /* refuse an exchange with a result of this size */
+    size_t refuse_payload; /* or a put with such a payload */
+    size_t refuse_error;
+    int64_t slow_ms; /* each exchange takes this long */
+    int want_fails;
+    struct {
+        size_t beats, changes, want, puts;
+    } last[64]; /* what the exchanges carried, the newest at calls % 64 */
+} door;
+
+static bool is_refused(const struct jobq_exchange *x)
+{
+    for (size_t i = 0; i < x->change_count; i++)
+        if ((door.refuse_result && x->changes[i].result.size == door.refuse_result) ||
+            (door.refuse_error && x->changes[i].error.size == door.refuse_error))
+            return true;
+    for (size_t i = 0; i < x->put_count; i++)
+        if (door.refuse_payload && x->puts[i].payload.size == door.refuse_payload)
+            return true;
+    return false;
+}
+
+static int failed(struct jobq_exchange *x, int class, struct jobq_error *err)
+{
+    door.fired++;
+    x->unit = JOBQ_FAILED;
+    x->want_unit = JOBQ_SKIPPED;
+    x->failure = class;
+    return jobq_error_set(err, JOBQ_FAILED, NULL, "the door is shut");
+}
+
+static void note(const struct jobq_exchange *x)
+{
+    size_t at = (size_t)door.calls % 64;
+
+    door.last[at].beats = x->beat_count;
+    door.last[at].changes = x->change_count;
+    door.last[at].puts = x->put_count;
+    door.last[at].want = x->want ? (size_t)x->want->mode : 0;
+}
+
+static int fault_of_this_call(void)
+{
+    if (door.fault_at && door.calls >= door.fault_at && door.calls < door.fault_at + door.fault_length)
+        return door.fault;
+    if (door.fail > 0) {
+        door.fail--;
+        return JOBQ_FAILED;
+    }
+    if (door.unknown > 0) {
+        door.unknown--;
+        return JOBQ_UNKNOWN;
+    }
+    return JOBQ_OK;
+}
+
+static int door_exchange(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    door.calls++;
+    note(x);
+    int fault = fault_of_this_call();
+    if (fault == JOBQ_FAILED)
+        return failed(x, JOBQ_FAILURE_TRANSIENT, err);
+    if (is_refused(x))
+        return failed(x, JOBQ_FAILURE_REFUSED, err);
+    if (door.slow_ms)
+        atomic_fetch_add(&door.kit->clock, door.slow_ms);
+    struct jobq_want *want = x->want;
+    if (want && door.want_fails > 0)
+        x->want = NULL;
+    int rc = door.inner->exchange(store, x, arena, err);
+    x->want = want;
+    if (want && door.want_fails > 0) {
+        door.want_fails--;
+        x->want_unit = JOBQ_FAILED;
+    }
+    if (fault == JOBQ_UNKNOWN) {
+        door.fired++;
+        return x->unit = x->want_unit = jobq_error_set(err, JOBQ_UNKNOWN, NULL, "no answer");
+    }
+    return rc;
+}
+
+static const struct jobq_backend *door_open(struct kit *k)
+{
+    static struct jobq_backend backend;
+
+    memset(&door, 0, sizeof door);
+    door.inner = jobq_memory();
+    door.kit = k;
+    backend = *door.inner;
+    backend.exchange = door_exchange;
+    return &backend;
+}
+
+static void open_behind_door(struct kit *k)
+{
+    kit_open_with(k, door_open(k), "memory:");
+}
+
+/* Turns and deadlines until the worker has done with `count` jobs. */
+static void live_until_completed(struct kit *k, uint64_t count)
+{
+    for (int i = 0; KIT_COUNT(k->w, completed) < count; i++) {
+        ck_assert_int_lt(i, 500);
+        ck_assert_int_eq(jobq_worker_dispatch(k->w), JOBQ_OK);
+        kit_until_ended(k);
+        int64_t next = jobq_worker_next_ms(k->w);
+        if (next > 0 && next <= RETRY_MOST_MS)
+            kit_tick(k, next);
+    }
+}
+
+/* ---- failing and healing ---------------------------------------------------------------------------------- */
+
+START_TEST(outcomes_outlive_a_failing_store) /* L3; S16 */
+{
+    struct kit k;
+    struct jobq_id id;
+    int64_t waited = 0;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    id = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    door.fail = 1000000;
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    for (int i = 0; i < 30; i++) { /* not spinning, never longer than 5 s */
+        int calls = door.calls;
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+        ck_assert_int_eq(door.calls, calls + 1);
+        int64_t next = jobq_worker_next_ms(k.w);
+        ck_assert_int_gt(next, 0);
+        ck_assert_int_le(next, RETRY_MOST_MS);
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK); /* too early: nothing is sent */
+        ck_assert_int_eq(door.calls, calls + 1);
+        kit_tick(&k, next);
+        waited += next;
+    }
+    ck_assert_int_gt(waited, 30000);
+    door.fail = 0;
+    KIT_UNTIL(k.w, completed, 1);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_COMPLETED);
+    ck_assert_int_eq(kit_job(&k, &id)->attempt, 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(heartbeats_travel_alone_after_a_failure) /* contract "Units" */
+{
+    struct kit k;
+
+    open_behind_door(&k);
+    kit_worker(&k, 2, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 2);
+    gate_open(&k.gate, 1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 0);
+    door.fail = 1;
+    while (door.fail) /* one is done, one is held */
+        jobq_worker_dispatch(k.w);
+    kit_tick(&k, jobq_worker_next_ms(k.w));
+    int calls = door.calls;
+    ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+    ck_assert_int_eq(door.calls, calls + 1);
+    ck_assert_uint_eq(door.last[door.calls % 64].beats, 1);
+    ck_assert_uint_eq(door.last[door.calls % 64].changes, 0);
+    ck_assert_uint_eq(door.last[door.calls % 64].want, 0);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 2);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_failing_want_does_not_hold_up_acks) /* contract "Units" */
+{
+    struct kit k;
+    struct jobq_id id;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    id = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    door.want_fails = 1000;
+    kit_put(&k, "work", "y");
+    kit_turns(k.w);
+    ck_assert_int_gt(jobq_worker_next_ms(k.w), 0);
+    ck_assert_int_le(jobq_worker_next_ms(k.w), RETRY_MOST_MS);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK); /* at once */
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_COMPLETED);
+    door.want_fails = 0;
+    live_until_completed(&k, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- lost answers ----------------------------------------------------------------------------------------------- */
+
+static int follow_handler(struct jobq_ctx *ctx, void *user)
+{
+    struct kit *k = user;
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "later" };
+
+    atomic_fetch_add(&k->calls, 1);
+    ck_assert_int_eq(jobq_ctx_then(ctx, &spec, NULL), JOBQ_OK);
+    return JOBQ_DONE;
+}
+
+static void expect_totals(struct kit *k, uint64_t done)
+{
+    struct jobq_stats *stats;
+
+    ck_assert_int_eq(jobq_stats(k->q, "work", &stats), JOBQ_OK);
+    ck_assert_uint_eq(stats->queues[0].present[JOBQ_COMPLETED], done);
+    ck_assert_uint_eq(stats->queues[0].completed_total, done);
+    ck_assert_uint_eq(stats->queues[0].present[JOBQ_RUNNING] + stats->queues[0].present[JOBQ_READY], 0);
+    jobq_stats_free(stats);
+    ck_assert_int_eq(jobq_stats(k->q, "later", &stats), JOBQ_OK);
+    ck_assert_uint_eq(stats->queues[0].present[JOBQ_READY], done); /* each follow-up once */
+    jobq_stats_free(stats);
+}
+
+#define JOBS 20
+
+/* Jobs with a follow-up each; exchange number `at` and its repeats have the fault. */
+static int run_with_fault(int at, int fault, int length)
+{
+    struct kit k;
+    int fired;
+
+    open_behind_door(&k);
+    kit_worker(&k, 2, 1, 0);
+    jobq_worker_handle(k.w, NULL, follow_handler, &k);
+    for (int i = 0; i < JOBS; i++)
+        kit_put(&k, "work", "x");
+    door.calls = 0;
+    door.fault = fault;
+    door.fault_at = at;
+    door.fault_length = length;
+    live_until_completed(&k, JOBS);
+    ck_assert_int_eq(atomic_load(&k.calls), JOBS); /* started once each */
+    expect_totals(&k, JOBS);
+    fired = door.fired;
+    kit_close(&k);
+    return fired;
+}
+
+START_TEST(every_exchange_may_fail) /* S1, S3, S11, S16 */
+{
+    int fired = 0;
+
+    for (int at = 1; at <= 8; at++)
+        fired += run_with_fault(at, JOBQ_FAILED, 1);
+    ck_assert_int_ge(fired, 8);
+}
+END_TEST
+
+START_TEST(every_answer_may_be_lost_and_repeated) /* S3, S11 */
+{
+    int fired = 0;
+
+    for (int at = 1; at <= 8; at++)
+        fired += run_with_fault(at, JOBQ_UNKNOWN, 2);
+    ck_assert_int_ge(fired, 8);
+}
+END_TEST
+
+/* The answer is lost for longer than the handle repeats: the worker learns UNKNOWN. */
+static void run_with_silence(int at)
+{
+    struct kit k;
+
+    open_behind_door(&k);
+    kit_worker(&k, 2, 1, 0);
+    jobq_worker_handle(k.w, NULL, follow_handler, &k);
+    for (int i = 0; i < 6; i++)
+        kit_put(&k, "work", "x");
+    door.calls = 0;
+    for (int turn = 1; KIT_COUNT(k.w, completed) < 6; turn++) {
+        ck_assert_int_lt(turn, 500);
+        if (turn == at)
+            door.unknown = 1000;
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+        door.unknown = 0;
+        kit_until_ended(&k);
+        int64_t next = jobq_worker_next_ms(k.w);
+        if (next > 0 && next <= RETRY_MOST_MS)
+            kit_tick(&k, next);
+    }
+    ck_assert_int_eq(atomic_load(&k.calls), 6);
+    expect_totals(&k, 6);
+    kit_close(&k);
+}
+
+START_TEST(an_outcome_is_repeated_until_it_is_known) /* S3, S11; a claim that was given up goes back */
+{
+    int fired = 0;
+
+    for (int at = 1; at <= 6; at++) {
+        run_with_silence(at);
+        fired += door.fired;
+    }
+    ck_assert_int_ge(fired, 6);
+}
+END_TEST
+
+START_TEST(early_acks_survive_lost_answers) /* rule 1: at most once, and here not lost either */
+{
+    for (int at = 1; at <= 5; at++) {
+        struct kit k;
+        open_behind_door(&k);
+        kit_worker(&k, 2, 1, JOBQ_WORKER_ACK_EARLY);
+        jobq_worker_handle(k.w, NULL, count_handler, &k);
+        for (int i = 0; i < 3; i++)
+            kit_put(&k, "work", "x");
+        door.calls = 0;
+        for (int turn = 1; KIT_COUNT(k.w, completed) < 3 || k.w->held; turn++) {
+            ck_assert_int_lt(turn, 500);
+            if (turn == at)
+                door.unknown = 1000;
+            ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+            door.unknown = 0;
+            kit_until_ended(&k);
+            int64_t next = jobq_worker_next_ms(k.w);
+            if (next > 0 && next <= RETRY_MOST_MS)
+                kit_tick(&k, next);
+        }
+        ck_assert_int_eq(atomic_load(&k.calls), 3);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+START_TEST(a_stale_ack_brings_no_follow_ups) /* rules 1, 2; S2 */
+{
+    struct kit k;
+    struct jobq_id id;
+    size_t swept;
+    struct jobq_stats *stats;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, follow_handler, &k);
+    id = kit_put(&k, "work", "x");
+    jobq_worker_dispatch(k.w); /* record and sweep */
+    jobq_worker_dispatch(k.w); /* claim */
+    kit_until_ended(&k);
+    ck_assert_int_eq(jobq_clock_advance(k.q, LEASE), JOBQ_OK);
+    ck_assert_int_eq(jobq_sweep(k.q, 10, &swept), JOBQ_OK);
+    ck_assert_uint_eq(swept, 1);
+    jobq_pause(k.q, "work");
+    kit_turns(k.w);
+    ck_assert_uint_eq(KIT_COUNT(k.w, lost), 1);
+    ck_assert_uint_eq(KIT_COUNT(k.w, completed), 0);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_READY);
+    ck_assert_int_eq(jobq_stats(k.q, "later", &stats), JOBQ_OK);
+    ck_assert(stats->queue_count == 0 || stats->queues[0].present[JOBQ_READY] == 0);
+    jobq_stats_free(stats);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- refused ------------------------------------------------------------------------------------------------------ */
+
+static int result_handler(struct jobq_ctx *ctx, void *user)
+{
+    static const char bytes[2000];
+    bool bad = strcmp(jobq_ctx_job(ctx)->kind, "bad") == 0;
+
+    (void)user;
+    ck_assert_int_eq(jobq_ctx_result(ctx, bytes, bad ? 1234 : 10), JOBQ_OK);
+    return JOBQ_DONE;
+}
+
+START_TEST(a_result_that_cannot_be_stored) /* rule 15; contract "Units" */
+{
+    struct kit k;
+    struct jobq_id good[3], bad;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 10, 0);
+    jobq_worker_handle(k.w, NULL, result_handler, &k);
+    for (int i = 0; i < 3; i++)
+        good[i] = kit_put(&k, "work", "good");
+    bad = kit_put(&k, "work", "bad");
+    door.refuse_result = 1234;
+    live_until_completed(&k, 3);
+    while (KIT_COUNT(k.w, failed) == 0) {
+        kit_tick(&k, jobq_worker_next_ms(k.w));
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+    }
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(kit_job(&k, &good[i])->state, JOBQ_COMPLETED);
+    const struct jobq_job *job = kit_job(&k, &bad);
+    ck_assert_int_eq(job->state, JOBQ_DEAD);
+    ck_assert_int_eq(job->reason, JOBQ_REASON_PERMANENT);
+    ck_assert_int_eq(job->failures_log[0].kind, JOBQ_ERROR_RESULT);
+    ck_assert_uint_eq(job->failures_log[0].text.size, strlen("result could not be stored"));
+    ck_assert_mem_eq(job->failures_log[0].text.data, "result could not be stored", 26);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_job_about_which_nothing_can_be_stored) /* it is left to its lease, the others go on */
+{
+    struct kit k;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 10, 0);
+    jobq_worker_handle(k.w, NULL, result_handler, &k);
+    kit_put(&k, "work", "good");
+    kit_put(&k, "work", "bad");
+    door.refuse_result = 1234;
+    door.refuse_error = strlen("result could not be stored");
+    live_until_completed(&k, 1);
+    while (KIT_COUNT(k.w, lost) == 0) {
+        kit_tick(&k, jobq_worker_next_ms(k.w));
+        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+    }
+    ck_assert_uint_eq(k.w->held, 0);
+    kit_put(&k, "work", "good");
+    live_until_completed(&k, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- slow ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST(who_waited_long_beats_and_does_not_sweep) /* contract "Wants" */
+{
+    struct kit k;
+    int64_t slow_end;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    kit_tick(&k, 13000); /* beat and sweep are due */
+    door.slow_ms = LEASE / 3 + 1;
+    ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+    door.slow_ms = 0;
+    slow_end = atomic_load(&k.clock);
+    ck_assert_int_eq(jobq_worker_next_ms(k.w), 0);
+    ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
+    ck_assert_uint_eq(door.last[door.calls % 64].beats, 1);
+    while (atomic_load(&k.clock) < slow_end + LEASE / 3) {
+        ck_assert_uint_ne(door.last[door.calls % 64].want, JOBQ_WANT_OVERDUE);
+        kit_turns(k.w);
+        kit_tick(&k, jobq_worker_next_ms(k.w));
+    }
+    kit_turns(k.w);
+    bool swept = false;
+    for (int i = 0; i < 64; i++)
+        swept |= door.last[i].want == JOBQ_WANT_OVERDUE;
+    ck_assert(swept);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- ending while the store is dead -------------------------------------------------------------------------------- */
+
+START_TEST(the_end_comes_also_without_a_store)
+{
+    struct kit k;
+    int rc = JOBQ_OK;
+
+    open_behind_door(&k);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    door.fail = 1000000;
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    jobq_worker_stop(k.w);
+    for (int i = 0; i < 100 && rc == JOBQ_OK; i++) {
+        rc = jobq_worker_dispatch(k.w);
+        if (rc == JOBQ_OK)
+            atomic_fetch_add(&k.clock, jobq_worker_next_ms(k.w));
+    }
+    ck_assert_int_eq(rc, JOBQ_FAILED); /* said, not hidden */
+    ck_assert_ptr_nonnull(strstr(jobq_last_error()->text, "1 outcome"));
+    ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_ALREADY);
+    door.fail = 0;
+    kit_close(&k);
+}
+END_TEST
+
+KIT_MAIN("trouble", outcomes_outlive_a_failing_store, heartbeats_travel_alone_after_a_failure,
+         a_failing_want_does_not_hold_up_acks, every_exchange_may_fail, every_answer_may_be_lost_and_repeated,
+         an_outcome_is_repeated_until_it_is_known, early_acks_survive_lost_answers, a_stale_ack_brings_no_follow_ups,
+         a_result_that_cannot_be_stored, a_job_about_which_nothing_can_be_stored,
+         who_waited_long_beats_and_does_not_sweep, the_end_comes_also_without_a_store)
