@@ -41,7 +41,8 @@ static void *grown(struct jobq_arena *arena, void *items, size_t count, size_t *
 static int ask(const struct tally *t, enum sql which, int64_t queue, int64_t bound, int64_t *out)
 {
     *out = 0;
-    return sq_number(t->s, which, out, VALUES(number(queue), number(t->now), number(bound))) < 0 ? -1 : 0;
+    const struct value values[] = { number(queue), number(t->now), number(bound) };
+    return sq_number(t->s, which, out, values, bound ? 3 : 2) < 0 ? -1 : 0;
 }
 
 static int split_by_time(const struct tally *t, int64_t id, const struct queue_settings *own,
