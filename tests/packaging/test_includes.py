@@ -52,8 +52,9 @@ def problem_of(name, quote, target, headers):
         hidden = '/' not in target and not os.path.exists('/usr/include/' + target) \
             and any(os.path.basename(header) == target for header in headers)
         return 'takes a header of this tree with brackets: <%s>' % target if hidden else None
-    near = {os.path.normpath(os.path.join(start, target)) for start in (os.path.dirname(name), folder)}
-    if any(path.startswith(folder + '/') and path in headers for path in near):
+    beside = os.path.normpath(os.path.join(os.path.dirname(name), target))
+    below = [header for header in headers if header.startswith(folder + '/') and header.endswith('/' + target)]
+    if (beside in headers and beside.startswith(folder + '/')) or below:
         return None
     if os.path.basename(target) in {os.path.basename(header) for header in headers}:
         return 'reaches out of %s/: "%s"' % (folder, target)
