@@ -6,7 +6,8 @@
   lib/               jobq/jobq.h, jobq/backend.h, jobq/memory.h and its own headers; no database
   backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
   examples/          <jobq/*.h> as installed and headers of their own: not lib/, not backends/
-  tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers and its own
+  tests/inject       jobq/backend.h: a store around a store
+  tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers, its own and those of tests/inject
 """
 import os
 import re
@@ -20,26 +21,39 @@ PUBLIC = re.compile(r'^jobq/[a-z]+\.h$')
 STANDARD = {'stddef.h', 'stdint.h', 'stdbool.h', 'stdarg.h', 'stdio.h', 'sqlite3.h', 'libpq-fe.h'}
 
 
+STORES = {'memory.h', 'sqlite.h', 'redis.h', 'postgres.h'}
+
+
 def rule_of(name):
-    """(allowed jobq headers, folder whose headers may be included with quotes, other libraries allowed)."""
+    """(allowed jobq headers or None for all, folders whose headers are its own, other libraries allowed)."""
     parts = name.split('/')
     if parts[0] == 'include':
-        return None, 'include/jobq', False
+        return None, ['include/jobq'], False
     if parts[0] == 'lib':
-        return {'jobq.h', 'backend.h', 'memory.h'}, 'lib', False
+        return {'jobq.h', 'backend.h', 'memory.h'}, ['lib'], False
     if parts[0] == 'backends':
-        return {'jobq.h', 'backend.h', parts[1] + '.h'}, 'backends/' + parts[1], True
+        return {'jobq.h', 'backend.h', parts[1] + '.h'}, ['backends/' + parts[1]], True
     if parts[0] == 'examples':
-        return None, '/'.join(parts[:2]) if len(parts) > 2 else 'examples', True
-    if parts[:2] == ['tests', 'conformance']:
-        return {'jobq.h', 'backend.h', 'conformance.h', 'memory.h', 'sqlite.h', 'redis.h', 'postgres.h'}, \
-            'tests/conformance', True
-    return ()
+        return None, ['/'.join(parts[:2]) if len(parts) > 2 else 'examples'], True
+    if parts[:2] == ['tests', 'inject']:
+        return {'jobq.h', 'backend.h'}, ['tests/inject'], False
+    return {'jobq.h', 'backend.h', 'conformance.h'} | STORES, ['tests/conformance', 'tests/inject'], False
+
+
+def own_header(name, target, folders, headers):
+    """Whether an include means a header beside the file or below one of its own folders."""
+    beside = os.path.normpath(os.path.join(os.path.dirname(name), target))
+    for folder in folders:
+        if beside in headers and beside.startswith(folder + '/'):
+            return True
+        if any(h.startswith(folder + '/') and h.endswith('/' + target) for h in headers):
+            return True
+    return False
 
 
 def problem_of(name, quote, target, headers):
     """Why this include is not allowed; None when it is. headers: every .h of the tree."""
-    allowed, folder, others = rule_of(name)
+    allowed, folders, others = rule_of(name)
     if PUBLIC.match(target):
         if allowed is not None and target[5:] not in allowed:
             return 'includes <%s>' % target
@@ -48,17 +62,13 @@ def problem_of(name, quote, target, headers):
         return 'includes a database: %s' % target
     if name.startswith('include/') and target not in STANDARD:
         return 'a public header includes %s' % target
-    if quote == '<':
-        hidden = '/' not in target and not os.path.exists('/usr/include/' + target) \
-            and any(os.path.basename(header) == target for header in headers)
-        return 'takes a header of this tree with brackets: <%s>' % target if hidden else None
-    beside = os.path.normpath(os.path.join(os.path.dirname(name), target))
-    below = [header for header in headers if header.startswith(folder + '/') and header.endswith('/' + target)]
-    if (beside in headers and beside.startswith(folder + '/')) or below:
+    if own_header(name, target, folders, headers):
+        return None
+    if quote == '<' and ('/' in target or os.path.exists('/usr/include/' + target)):
         return None
     if os.path.basename(target) in {os.path.basename(header) for header in headers}:
-        return 'reaches out of %s/: "%s"' % (folder, target)
-    return None  # made by the build
+        return 'reaches out of %s/: %s' % (folders[0], target)
+    return None  # made by the build, or the compiler's own
 
 
 def problems_under(prefix, files):
@@ -82,7 +92,7 @@ def internal_users(files):
 def main():
     files = tree_files()
     with Tap() as tap:
-        for prefix in ('include/', 'lib/', 'backends/', 'examples/', 'tests/conformance/'):
+        for prefix in ('include/', 'lib/', 'backends/', 'examples/', 'tests/inject/', 'tests/conformance/'):
             seen = [name for name in files if name.startswith(prefix) and name.endswith(('.c', '.h'))]
             tap.ok(seen, '%s has sources to look at' % prefix)
             tap.none(problems_under(prefix, files), '%s includes only what it may' % prefix)
