@@ -234,7 +234,7 @@ static void out_fill(struct jobq_enqueued *out, size_t from, size_t count, int s
     }
 }
 
-/* Fill puts from specs[0..count) while they fit into one exchange; *taken tells how many. Bytes are lent. */
+/* Fill puts from checked specs while they fit into one exchange; *taken tells how many. Bytes are lent. */
 static int puts_of_specs(struct jobq *q, const struct jobq_spec *specs, size_t from, size_t count,
                          struct put_scratch *scratch, struct jobq_put *puts, size_t room, size_t *taken)
 {
@@ -244,9 +244,7 @@ static int puts_of_specs(struct jobq *q, const struct jobq_spec *specs, size_t f
     for (*taken = 0; *taken < room && from + *taken < count; ++*taken) {
         struct jobq_spec spec;
         const struct jobq_spec *at = spec_at(specs, from + *taken);
-        if (at->size != specs[0].size)
-            return fail_with(JOBQ_INVALID, "size", "spec.size: all specs of one call must have the same size");
-        rc = read_spec(q, at, &spec);
+        rc = read_struct("spec", at, at->size, SPEC_LEAST, &spec, sizeof spec);
         if (rc == JOBQ_OK)
             rc = put_of_spec(q, &spec, &scratch[*taken], &puts[*taken]);
         if (rc != JOBQ_OK)

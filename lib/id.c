@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 int random_bytes(void *out, size_t size)
 {
@@ -21,6 +22,27 @@ int random_bytes(void *out, size_t size)
         at += got;
         size -= (size_t)got;
     }
+    return 0;
+}
+
+/* Random bytes for ids, drawn from the kernel 64 at a time. A child of fork must not use what its parent drew. */
+static int id_bytes(uint8_t out[8])
+{
+    static _Thread_local struct {
+        pid_t pid;
+        size_t left;
+        uint8_t bytes[512];
+    } stock;
+    pid_t pid = getpid();
+
+    if (stock.left == 0 || stock.pid != pid) {
+        if (random_bytes(stock.bytes, sizeof stock.bytes) != 0)
+            return -1;
+        stock.pid = pid;
+        stock.left = sizeof stock.bytes;
+    }
+    stock.left -= 8;
+    memcpy(out, stock.bytes + stock.left, 8);
     return 0;
 }
 
@@ -42,7 +64,7 @@ static uint64_t next_stamp(void)
 
 int jobq_id_new(struct jobq_id *out)
 {
-    if (random_bytes(out->bytes + 8, 8) != 0)
+    if (id_bytes(out->bytes + 8) != 0)
         return fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
     uint64_t stamp = next_stamp(), ms = stamp >> 12;
     for (int i = 0; i < 6; i++)
