@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 START_TEST(ids_rise_and_are_version_7)
 {
@@ -47,6 +49,23 @@ START_TEST(ids_of_many_threads_differ)
 }
 END_TEST
 
+START_TEST(a_forked_child_draws_bytes_of_its_own)
+{
+    struct jobq_id first, mine, theirs;
+    int channel[2];
+
+    ck_assert_int_eq(jobq_id_new(&first), JOBQ_OK);
+    ck_assert_int_eq(pipe(channel), 0);
+    pid_t child = fork();
+    ck_assert_int_eq(jobq_id_new(&mine), JOBQ_OK);
+    if (child == 0)
+        _exit(write(channel[1], &mine, sizeof mine) != sizeof mine);
+    ck_assert_int_eq(read(channel[0], &theirs, sizeof theirs), sizeof theirs);
+    waitpid(child, NULL, 0);
+    ck_assert_mem_ne(mine.bytes + 8, theirs.bytes + 8, 8);
+}
+END_TEST
+
 START_TEST(text_form_round_trip)
 {
     struct jobq_id id, back;
@@ -86,5 +105,6 @@ START_TEST(fence_is_the_second_half_of_a_token)
 }
 END_TEST
 
-UNIT_MAIN("id", ids_rise_and_are_version_7, ids_of_many_threads_differ, text_form_round_trip, bad_text_is_refused,
+UNIT_MAIN("id", ids_rise_and_are_version_7, ids_of_many_threads_differ,
+          a_forked_child_draws_bytes_of_its_own, text_form_round_trip, bad_text_is_refused,
           fence_is_the_second_half_of_a_token)
