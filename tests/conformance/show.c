@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A row as text, every member of it: two rows are the same if their texts are. */
+#include "suite.h"
+
+#include <inttypes.h>
+
+static void show_bytes(FILE *out, const char *name, struct jobq_bytes b)
+{
+    if (!b.data)
+        return;
+    fprintf(out, " %s=\"", name);
+    for (size_t i = 0; i < b.size; i++) {
+        unsigned char c = ((const unsigned char *)b.data)[i];
+        if (c > 32 && c < 127 && c != '"' && c != '\\')
+            putc(c, out);
+        else
+            fprintf(out, "\\%02x", c);
+    }
+    putc('"', out);
+}
+
+static void show_number(FILE *out, const char *name, int64_t value)
+{
+    if (value)
+        fprintf(out, " %s=%" PRId64, name, value);
+}
+
+static void show_id(FILE *out, const uint8_t *id)
+{
+    for (int i = 0; i < 16; i++)
+        fprintf(out, "%02x", id[i]);
+}
+
+static void show_times(FILE *out, const struct jobq_row *r)
+{
+    show_number(out, "created", r->created_at_ms);
+    show_number(out, "run_at", r->run_at_ms);
+    show_number(out, "started", r->started_at_ms);
+    show_number(out, "finished", r->finished_at_ms);
+    show_number(out, "lease_until", r->lease_until_ms);
+    show_number(out, "stop_at", r->stop_at_ms);
+    show_number(out, "expires", r->expires_at_ms);
+    show_number(out, "callback_until", r->callback_until_ms);
+    show_number(out, "timeout", r->timeout_ms);
+}
+
+static void show_numbers(FILE *out, const struct jobq_row *r)
+{
+    show_number(out, "payload_bytes", (int64_t)r->payload_bytes);
+    show_number(out, "reason", r->reason);
+    show_number(out, "outcome", r->outcome);
+    show_number(out, "priority", r->priority);
+    show_number(out, "rank_add", r->rank_add_ms);
+    show_number(out, "attempt", r->attempt);
+    show_number(out, "failures", r->failures);
+    show_number(out, "crashes", r->crashes);
+    show_number(out, "snoozes", r->snoozes);
+    show_number(out, "releases", r->releases);
+    show_number(out, "redrives", r->redrives);
+    show_number(out, "edits", r->edits);
+    show_number(out, "cancel_asked", r->cancel_asked);
+    show_number(out, "held", r->held);
+    show_number(out, "alone", r->alone);
+    show_number(out, "ran_alone", r->ran_alone);
+    show_number(out, "resumed", r->resumed);
+    show_number(out, "due", r->due);
+    show_number(out, "has_callback", r->has_callback);
+    show_number(out, "pending", r->pending);
+    show_number(out, "fence", r->fence);
+    show_times(out, r);
+}
+
+void show_row(FILE *out, const struct jobq_row *r)
+{
+    show_id(out, r->id.bytes);
+    fprintf(out, " state=%d token=", r->state);
+    show_id(out, r->token.bytes);
+    show_bytes(out, "queue", r->queue);
+    show_bytes(out, "kind", r->kind);
+    show_bytes(out, "group", r->group);
+    show_bytes(out, "worker", r->worker);
+    show_bytes(out, "payload", r->payload);
+    show_bytes(out, "policy", r->policy);
+    show_bytes(out, "key", r->key);
+    show_bytes(out, "result", r->result);
+    show_bytes(out, "progress", r->progress);
+    show_bytes(out, "data", r->data);
+    show_bytes(out, "trace", r->trace);
+    show_numbers(out, r);
+    for (size_t i = 0; i < r->error_count; i++) {
+        const struct jobq_row_error *e = &r->errors[i];
+        fprintf(out, " error(attempt=%d kind=%d at=%" PRId64, e->attempt, e->kind, e->at_ms);
+        show_bytes(out, "worker", e->worker);
+        show_bytes(out, "text", e->text);
+        putc(')', out);
+    }
+    for (size_t i = 0; i < r->parent_count; i++) {
+        fprintf(out, " parent(");
+        show_id(out, r->parents[i].id.bytes);
+        fprintf(out, " rule=%d state=%d)", r->parents[i].rule, r->parents[i].state);
+    }
+}
