@@ -111,6 +111,8 @@ const struct auth_entry *auth_find(const struct auth *auth, const char *authoriz
         return NULL;
     authorization += 7 + strspn(authorization + 7, " ");
     size = strlen(authorization);
+    while (size > 0 && (authorization[size - 1] == ' ' || authorization[size - 1] == '\t'))
+        size--;
     if (size == 0 || size > TOKEN_MAX_BYTES || !EVP_Digest(authorization, size, digest, NULL, EVP_sha256(), NULL))
         return NULL;
     /* No leaving early: the time must not tell which token is near. */

@@ -20,6 +20,7 @@
 #define CONNECTIONS_MOST     512
 #define CONNECTION_MEMORY    32768 /* request line and headers */
 #define IDLE_S               10
+#define DISCARD_MOST         (8ull << 20) /* of a body that is refused */
 #define STOP_TURNS           40
 #define STOP_TURN_NS         50000000L
 
@@ -31,9 +32,11 @@ struct http_server {
     char address[128];
 };
 
-/* One request while it arrives. */
+/* One request while it arrives. One that is refused already is still taken in, because a client that is writing does
+ * not look for an answer. */
 struct exchange {
-    const struct http_route *route;
+    const struct http_route *route; /* NULL: refused */
+    struct http_reply refusal;
     char *body;
     size_t size, room;
 };
@@ -220,6 +223,16 @@ static const struct http_route *find_route(const struct http_server *server, str
 
 /* ---- one request ----------------------------------------------------------------------------------------------------------- */
 
+/* Is its end known, and worth waiting for? */
+static int can_discard(const struct http_request *request)
+{
+    const char *length = http_header(request, "Content-Length");
+
+    return headers_named(request->connection, "Transfer-Encoding") == 0 &&
+           headers_named(request->connection, "Content-Length") == 1 && strlen(length) <= 12 &&
+           strspn(length, "0123456789") == strlen(length) && strtoull(length, NULL, 10) <= DISCARD_MOST;
+}
+
 static enum MHD_Result begin(struct http_server *server, struct http_request *request, void **state)
 {
     struct http_reply reply = { .status = 0 };
@@ -228,12 +241,17 @@ static enum MHD_Result begin(struct http_server *server, struct http_request *re
 
     if (check_origin(server, request, &reply) == 0)
         route = find_route(server, request, &reply);
-    if (!route || check_body(request, route, &reply) != 0)
+    if (route && check_body(request, route, &reply) != 0)
+        route = NULL;
+    if (!route && !can_discard(request))
         return send_reply(request->connection, &reply, 1);
     exchange = calloc(1, sizeof(*exchange));
-    if (!exchange)
+    if (!exchange) {
+        json_decref(reply.body);
         return MHD_NO;
+    }
     exchange->route = route;
+    exchange->refusal = reply;
     *state = exchange;
     return MHD_YES;
 }
@@ -241,6 +259,8 @@ static enum MHD_Result begin(struct http_server *server, struct http_request *re
 /* Content-Length was within the limit, and libmicrohttpd hands over no more than it. */
 static enum MHD_Result collect(struct exchange *exchange, const char *bytes, size_t size)
 {
+    if (!exchange->route)
+        return MHD_YES;
     if (exchange->size + size > exchange->route->body_max_bytes)
         return MHD_NO;
     if (exchange->size + size > exchange->room) {
@@ -260,6 +280,8 @@ static enum MHD_Result finish(struct http_server *server, struct http_request *r
 {
     struct http_reply reply = { .status = MHD_HTTP_INTERNAL_SERVER_ERROR };
 
+    if (!exchange->route)
+        return send_reply(request->connection, &exchange->refusal, 1);
     request->rest = path_rest(exchange->route, request->path);
     request->body = exchange->body ? exchange->body : "";
     request->body_size = exchange->size;
@@ -293,8 +315,10 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
     (void)user;
     (void)connection;
     (void)code;
-    if (exchange)
+    if (exchange) {
         free(exchange->body);
+        json_decref(exchange->refusal.body);
+    }
     free(exchange);
     *state = NULL;
 }

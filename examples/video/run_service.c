@@ -125,7 +125,7 @@ static int ask(struct jobq_ctx *ctx, const struct station *station)
     if (outcome == JOBQ_DONE) {
         /* Stored before it is given away: a callback may be faster than our next line. */
         status = jobq_ctx_callback(ctx, &callback);
-        if (status != JOBQ_OK) {
+        if (status < 0) {
             text_of_error(status, text, sizeof(text));
             outcome = say_error(ctx, JOBQ_RETRY, "no callback token: %s", text);
         } else {

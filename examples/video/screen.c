@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #define NAME_COLUMNS 15
 #define CELL_COLUMNS 8
 #define BAR_COLUMNS  6
+#define TROUBLE_COLUMNS 80
 
 /* As the work goes, which is not the order of the ids. */
 static const int order[PART_COUNT] = { PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
@@ -73,12 +75,20 @@ static void write_cell(const json_t *part, char out[CELL_COLUMNS + 1])
         snprintf(out, CELL_COLUMNS + 1, "%.7s", text);
 }
 
+/* What comes from files and services must not speak to the terminal. */
+static void print_plain(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        putchar(iscntrl((unsigned char)text[i]) ? '?' : text[i]);
+}
+
 static void write_name(const char *name)
 {
     size_t used = 0;
     size_t bytes = text_fit(name, NAME_COLUMNS, &used);
 
-    printf("%.*s%*s ", (int)bytes, name, (int)(NAME_COLUMNS - used), "");
+    print_plain(name, bytes);
+    printf("%*s ", (int)(NAME_COLUMNS - used), "");
 }
 
 static void draw_head(void)
@@ -122,13 +132,16 @@ static void tell_change(const struct submission *submission, int part, const jso
     json_int_t failures = json_integer_value(json_object_get(now, "failures"));
     const char *trouble = text_member(now, "last_error", NULL);
 
-    printf("%-*s %-8s %s", NAME_COLUMNS, submission->name, parts[part].name, text_member(now, "state", "?"));
+    write_name(submission->name);
+    printf("%-8s %s", parts[part].name, text_member(now, "state", "?"));
     if (json_object_get(now, "run_ms") && parts[part].runs != RUNS_SERVICE)
         printf(", %.1f s", (double)json_integer_value(json_object_get(now, "run_ms")) / 1000.0);
     if (failures > 0)
         printf(", attempt %d", (int)json_integer_value(json_object_get(now, "attempt")));
-    if (failures > 0 && trouble)
-        printf(" (%.*s)", (int)text_fit(trouble, 80, &(size_t){ 0 }), trouble);
+    if (failures > 0 && trouble) {
+        printf(": ");
+        print_plain(trouble, text_fit(trouble, TROUBLE_COLUMNS, &(size_t){ 0 }));
+    }
     printf("\n");
 }
 

@@ -3,12 +3,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "parts.h"
 #include "text.h"
 
-#define RESULT_COLUMNS 96
+#define INDENT_COLUMNS 51 /* of the results */
+#define WIDTH_DEFAULT  120
+#define RESULT_LEAST   30
 #define LINE_BYTES     2048
 #define BOXES_SHOWN    2
 #define SPANS_SHOWN    3
@@ -156,17 +160,27 @@ static void say_step(struct line *line, int part, const json_t *step)
 
 /* ---- the table ---------------------------------------------------------------------------------------------------------- */
 
+/* What is left of a line of the terminal behind the indentation. */
+static size_t room(int indent)
+{
+    struct winsize size = { .ws_col = 0 };
+    int columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
+
+    return columns - indent > RESULT_LEAST ? (size_t)(columns - indent) : RESULT_LEAST;
+}
+
 /* Folds at words; what comes from a file or a service is shown without control characters. */
 static void print_folded(struct line *line, int indent)
 {
     const char *rest = line->text;
+    size_t columns = room(indent);
     int first = 1;
 
     for (size_t i = 0; i < line->size; i++)
         if (iscntrl((unsigned char)line->text[i]))
             line->text[i] = '?';
     while (*rest) {
-        size_t used = 0, size = text_fit(rest, RESULT_COLUMNS, &used), cut = size;
+        size_t used = 0, size = text_fit(rest, columns, &used), cut = size;
         while (rest[size] && cut > 0 && rest[cut] != ' ')
             cut--;
         if (rest[size] && cut > 0)
@@ -199,7 +213,7 @@ static void print_step(int part, const json_t *step)
     printf("  %-8s %-33s", parts[part].name, text_member(step, "jobId", "-"));
     print_attempts(part, step);
     say_step(&line, part, step);
-    print_folded(&line, 51);
+    print_folded(&line, INDENT_COLUMNS);
 }
 
 static void print_head(const struct submission *submission, const json_t *result)

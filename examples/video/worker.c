@@ -200,6 +200,7 @@ static int create_worker(struct crew *crew, struct jobq *q, const struct worker_
         .threads = (size_t)options->threads[crew->station.part],
         .lease_ms = options->lease_ms,
         .grace_ms = options->grace_ms + GRACE_RESERVE_MS,
+        .flags = JOBQ_WORKER_NO_BATCH,
     };
     int status = jobq_worker_create(&crew->worker, q, &settings);
 

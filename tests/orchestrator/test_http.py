@@ -1,0 +1,334 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What the orchestrator takes and refuses over HTTP: reliability.md 4.2, rules 9 and 16 of lifecycle.md. No worker runs:
+what was taken waits, so that every effect, and every lack of one, can be counted in the store."""
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+import time
+
+import kit
+
+
+class Http(kit.Case):
+    def setUp(self):
+        super().setUp()
+        self.video()
+        self.serve()
+
+    def jobs(self):
+        return len(self.jobq("list"))
+
+    def refused(self, status, body, field=None, **headers):
+        """The request is refused so, says why, and leaves no job."""
+        before = self.jobs()
+        answer = self.ask("POST", "/analysis/start", body, headers)
+        self.assertEqual(answer.status, status, f"{body!r}: {answer}")
+        self.assertTrue(answer.json["error"])
+        if field is not None:
+            self.assertEqual(answer.json.get("field", ""), field, answer)
+        self.assertEqual(self.jobs(), before)
+        return answer
+
+    # --- start
+
+    def test_taken_in_every_form(self):
+        relative = self.submit("clip.mp4")
+        self.assertRegex(relative, "^[0-9a-f]{32}$")
+        self.assertEqual(self.row(relative)["queue"], "video.probe")
+        for body in ({"videoPath": self.media + "/clip.mp4"}, {"videoPath": "./clip.mp4"}, {"videoUrl": "clip.mp4"},
+                     {"videoUrl": "file:clip.mp4"}, {"videoUrl": "file://" + self.media + "/clip.mp4"},
+                     {"videoUrl": "file://localhost" + self.media + "/%63lip.mp4"}):
+            answer = self.ask("POST", "/analysis/start", body)
+            self.assertEqual(answer.status, 202, f"{body}: {answer}")
+            payload = self.row(answer.json["jobId"])["payload"]
+            self.assertEqual(payload, '{"video":"clip.mp4"}', body)
+
+    def test_names_are_arguments(self):
+        for name in ("a b.mp4", "quote'\"`.mp4", ";touch x.mp4", "$(id).mp4", "-i.mp4", "--help", "new\nline.mp4", "%2e%2e",
+                     "\u00e7\u0131\u011f.mp4"):
+            self.video(name)
+            self.assertEqual(self.row(self.submit(name))["state"], "ready", name)
+
+    def test_callback_url_is_kept_and_said_not_to_be_used(self):
+        answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4", "callbackUrl": "https://example.org/x"})
+        self.assertEqual(answer.status, 202)
+        self.assertIn("callbackUrl", answer.json["notice"])
+        for url in ("ftp://example.org/", "x", 5, "https://" + "x" * 3000):
+            self.refused(400, {"videoPath": "clip.mp4", "callbackUrl": url}, "callbackUrl")
+
+    def test_traversal(self):
+        outside = os.path.join(self.folder, "outside.mp4")
+        with open(outside, "wb") as file:
+            file.write(b"secret")
+        os.mkdir(os.path.join(self.media, "folder"))
+        os.symlink(outside, os.path.join(self.media, "link.mp4"))
+        os.symlink(self.folder, os.path.join(self.media, "up"))
+        os.symlink("clip.mp4", os.path.join(self.media, "inside.mp4"))
+        os.mkfifo(os.path.join(self.media, "fifo"))
+        os.mkdir(self.media + "-beside")
+        with open(self.media + "-beside/x.mp4", "wb") as file:
+            file.write(b"secret")
+        for path in ("../outside.mp4", "folder/../../outside.mp4", "folder/../clip.mp4", "..", ".", "/", "./..",
+                     outside, "/etc/passwd", self.media, self.media + "-beside/x.mp4", self.media + "/../outside.mp4",
+                     "link.mp4", "up/outside.mp4", "inside.mp4", "fifo", "folder", "clip.mp4/", "clip.mp4/x", "",
+                     "none.mp4", "%2e%2e/outside.mp4", "..%2foutside.mp4", "%252e%252e/outside.mp4", "/dev/null",
+                     "/proc/self/environ", "x" * 300, "x/" * 600, "x" * 5000, 7, None, ["clip.mp4"]):
+            started = time.monotonic()
+            self.refused(400, {"videoPath": path}, "videoPath")
+            self.assertLess(time.monotonic() - started, 5, path)
+        for url in ("file:../outside.mp4", "file:%2e%2e/outside.mp4", "file:..%2foutside.mp4", "file:///etc/passwd",
+                    "file://elsewhere/clip.mp4", "file:clip.mp4%00.png", "file:%zz", "file:", "file:%", "file:%252e%252e/x"):
+            self.refused(400, {"videoUrl": url}, "videoUrl")
+
+    def test_nul(self):
+        self.refused(400, b'{"videoPath": "clip.mp4\\u0000.png"}')
+        self.refused(400, b'{"videoPath": "clip.mp4\x00.png"}')
+
+    def test_fetching_needs_an_option_that_is_not_there(self):
+        for url in ("http://127.0.0.1:1/x.mp4", "https://example.org/x.mp4", "http:x"):
+            answer = self.refused(422, {"videoUrl": url}, "videoUrl")
+            self.assertIn("--allow-fetch", answer.json["error"])
+        for url in ("ftp://example.org/x", "gopher://x/", "HTTP://example.org/x"):
+            self.refused(422, {"videoUrl": url}, "videoUrl")
+        done = subprocess.run([kit.VIDEO, "serve", "--store", self.store, "--media", self.media, "--allow-fetch"],
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"allow-fetch", done.stderr)
+
+    def test_empty_file(self):
+        self.video("empty.mp4", b"")
+        self.refused(400, {"videoPath": "empty.mp4"}, "videoPath")
+
+    def test_bad_bodies(self):
+        for body in (b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b'{"videoPath":"clip.mp4","videoPath":"b"}', b"{}",
+                     b'{"videoPath":"clip.mp4"} x', b"[" * 60000):
+            self.refused(400, body)
+        for body in ({"videoPath": "clip.mp4", "videoUrl": "clip.mp4"}, {"videoPath": "clip.mp4", "videoURL": "x"},
+                     {"videoPath": "clip.mp4", "metadata": []}, {"videoPath": "clip.mp4", "metadata": {"share": 1}},
+                     {"videoPath": "clip.mp4", "metadata": {"candidate": 1}},
+                     {"videoPath": "clip.mp4", "metadata": {"candidate": "x" * 256}}):
+            self.refused(400, body)
+
+    # --- idempotency (rule 9)
+
+    def test_repeated_key(self):
+        first = self.submit(jobId="candidate 7/video 1")
+        self.assertNotEqual(first, "candidate 7/video 1")
+        self.assertEqual(self.submit(jobId="candidate 7/video 1"), first)
+        by_header = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"},
+                             {"Idempotency-Key": "candidate 7/video 1"})
+        self.assertEqual((by_header.status, by_header.json["jobId"]), (202, first))
+        self.assertNotEqual(self.submit(jobId="candidate 7/video 2"), first)
+        self.assertEqual(self.jobs(), 2)
+
+    def test_repeated_key_with_another_body(self):
+        self.video("other.mp4")
+        self.submit(jobId="k", metadata={"a": 1, "b": 2})
+        self.assertEqual(len({self.submit(jobId="k", metadata={"b": 2, "a": 1}) for _ in range(3)}), 1)
+        for other in ({"videoPath": "other.mp4", "metadata": {"a": 1, "b": 2}}, {"videoPath": "clip.mp4"},
+                      {"videoPath": "clip.mp4", "metadata": {"a": 1, "b": 3}}):
+            self.refused(422, {"jobId": "k", **other}, "jobId")
+
+    def test_a_cancelled_submission_frees_its_key(self):
+        first = self.submit(jobId="k")
+        self.jobq("cancel", first)
+        self.assertNotEqual(self.submit(jobId="k"), first)
+
+    def test_bad_keys(self):
+        for key in ("", "x" * 256, 5, None, "a\nb"):
+            self.refused(400, {"videoPath": "clip.mp4", "jobId": key}, "jobId")
+        self.refused(400, {"videoPath": "clip.mp4"}, "Idempotency-Key", **{"Idempotency-Key": "x" * 300})
+        self.refused(400, {"videoPath": "clip.mp4", "jobId": "a"}, "jobId", **{"Idempotency-Key": "b"})
+
+    # --- limits and headers
+
+    def head(self, *lines, body=b""):
+        return "\r\n".join(("POST /analysis/start HTTP/1.1",) + lines).encode() + b"\r\n\r\n" + body
+
+    def test_body_limit(self):
+        self.refused(413, b'{"videoPath": "' + b"x" * 70000 + b'"}')
+        host = f"Host: 127.0.0.1:{self.port}"
+        json = "Content-Type: application/json"
+        self.refused(413, b'{"videoPath": "' + b"x" * 5000000 + b'"}')
+        self.assertEqual(self.raw(self.head(host, json, "Content-Length: 1000000000")), 413)
+        self.assertIn(self.raw(self.head(host, json, "Content-Length: 99999999999999999999")), (400, 413))
+        self.assertIn(self.raw(self.head(host, json, "Content-Length: -1")), (400, 413))
+
+    def test_ambiguous_framing(self):
+        host = f"Host: 127.0.0.1:{self.port}"
+        json = "Content-Type: application/json"
+        body = b'{"videoPath": "clip.mp4"}'
+        length = f"Content-Length: {len(body)}"
+        chunked = b"19\r\n" + body + b"\r\n0\r\n\r\n"
+        for lines, sent in (((host, json, "Transfer-Encoding: chunked"), chunked),
+                            ((host, json, "Transfer-Encoding: chunked", length), chunked),
+                            ((host, json, length, "Content-Length: 5"), body), ((host, json), b""),
+                            ((json, length), body), ((host, host, json, length), body)):
+            status = self.raw(self.head(*lines, body=sent))
+            self.assertTrue(status == 0 or 400 <= status < 500, f"{lines}: {status}")
+        self.assertEqual(self.jobs(), 0)
+        self.assertEqual(self.raw(self.head(host, json, length, body=body)), 202)
+
+    def test_content_type(self):
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""):
+            self.refused(415, b'{"videoPath": "clip.mp4"}', "Content-Type", **{"Content-Type": kind})
+        answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"},
+                          {"Content-Type": "application/json; charset=utf-8"})
+        self.assertEqual(answer.status, 202)
+
+    def test_pages_of_other_sites(self):
+        self.refused(403, {"videoPath": "clip.mp4"}, "Origin", Origin="https://example.org")
+        self.refused(403, {"videoPath": "clip.mp4"}, "Host", Host=f"rebound.example.org:{self.port}")
+        self.refused(403, {"videoPath": "clip.mp4"}, "Host", Host="127.0.0.1.example.org")
+        answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"}, {"Host": f"localhost:{self.port}"})
+        self.assertEqual(answer.status, 202)
+
+    def test_paths_and_methods(self):
+        for method, path, status in (("GET", "/", 404), ("GET", "/analysis/start", 405), ("PUT", "/analysis/start", 405),
+                                     ("GET", "/analysis/result/", 404), ("GET", "/analysis/result/x/y", 404),
+                                     ("POST", "/callback/face-analysis/x", 404), ("GET", "/callback/face-analysis", 405),
+                                     ("GET", "/analysis%2fstart", 404), ("DELETE", "/analysis/result/x", 405)):
+            answer = self.ask(method, path)
+            self.assertEqual(answer.status, status, f"{method} {path}")
+            self.assertEqual(answer.headers["Content-Type"], "application/json")
+            self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
+            self.assertEqual(answer.headers["Cache-Control"], "no-store")
+
+    def test_unknown_results(self):
+        first = self.submit()
+        self.assertEqual(self.result(first)["status"], "processing")
+        for name in ("x", "0" * 32, first[:-1], first + "0", first[:-1] + ("0" if first[-1] != "0" else "1"),
+                     self.part(first, "speech"), "%00", "..", first.replace(first[0], "%3" + first[0], 1)):
+            answer = self.ask("GET", "/analysis/result/" + name)
+            self.assertEqual(answer.status, 404, name)
+            self.assertTrue(answer.json["error"])
+
+    def test_another_queues_job_is_no_submission(self):
+        other = self.jobq("enqueue", "mail", "hello")["id"]
+        self.assertEqual(self.ask("GET", "/analysis/result/" + other).status, 404)
+
+    def test_cancelled_is_failed(self):
+        job = self.submit()
+        self.jobq("cancel", job)
+        result = self.result(job)
+        self.assertEqual((result["status"], result["error"]), ("failed", "probe: cancelled"))
+
+    # --- the store goes away
+
+    def test_unusable_store(self):
+        os.mkdir(os.path.join(self.folder, "broken.db"))
+        done = subprocess.run([kit.VIDEO, "serve", "--store", "sqlite:" + self.folder + "/broken.db", "--media",
+                               self.media], capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        for uri, status in (("mysql://x", 2), ("sqlite:x?namespace=%20", 2), ("@/nonexistent", 4)):
+            done = subprocess.run([kit.VIDEO, "serve", "--store", uri, "--media", self.media], capture_output=True,
+                                  timeout=60, check=False)
+            self.assertEqual(done.returncode, status, f"{uri}: {done.stderr}")
+            self.assertTrue(done.stderr.strip())
+
+    def test_ends_cleanly(self):
+        self.submit()
+        self.assertEqual(self.server.stop(), 0)
+
+
+class Tokens(kit.Case):
+    """Deny by default; roles; one tenant does not see another's."""
+
+    def setUp(self):
+        super().setUp()
+        self.video()
+        path = os.path.join(self.folder, "tokens")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("# role tenant digest\n\n")
+            for role, tenant in (("viewer", "a"), ("operator", "a"), ("operator", "b"), ("admin", "*")):
+                digest = hashlib.sha256(f"{role}-{tenant}".encode()).hexdigest()
+                file.write(f"{role} {tenant} {digest}\n")
+        self.serve("--token-file", path)
+
+    def bearer(self, token):
+        return {"Authorization": "Bearer " + token} if token else {}
+
+    def start_as(self, token):
+        return self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4", "jobId": "k"}, self.bearer(token))
+
+    def test_every_route_and_role(self):
+        job = self.start_as("operator-a").json["jobId"]
+        table = {None: (401, 401), "wrong": (401, 401), "viewer-a": (403, 200), "operator-a": (202, 200),
+                 "operator-b": (202, 404), "admin-*": (202, 200), "operator-a ": (202, 200), "OPERATOR-A": (401, 401)}
+        for token, (start, result) in table.items():
+            self.assertEqual(self.start_as(token).status, start, token)
+            answer = self.ask("GET", "/analysis/result/" + job, headers=self.bearer(token))
+            self.assertEqual(answer.status, result, token)
+            if answer.status == 401:
+                self.assertEqual(answer.headers["WWW-Authenticate"], "Bearer")
+
+    def test_a_foreign_job_looks_like_none(self):
+        job = self.start_as("operator-a").json["jobId"]
+        foreign = self.ask("GET", "/analysis/result/" + job, headers=self.bearer("operator-b"))
+        none = self.ask("GET", "/analysis/result/" + "0" * 12 + "7" + "0" * 19, headers=self.bearer("operator-b"))
+        self.assertEqual((foreign.status, foreign.body), (none.status, none.body))
+
+    def test_keys_of_tenants_are_apart(self):
+        self.assertNotEqual(self.start_as("operator-a").json["jobId"], self.start_as("operator-b").json["jobId"])
+        self.assertEqual(self.row(self.start_as("operator-b").json["jobId"])["group"], "b")
+
+    def test_bad_token_files(self):
+        for content in ("", "viewer a", "root a " + "0" * 64, "viewer a " + "0" * 63, "viewer a " + "g" * 64,
+                        "viewer " + "x" * 300 + " " + "0" * 64, "viewer a " + "0" * 64 + " x"):
+            path = os.path.join(self.folder, "bad")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(content)
+            done = subprocess.run([kit.VIDEO, "serve", "--store", self.store, "--media", self.media, "--token-file", path,
+                                   "--listen", "127.0.0.1:0"], capture_output=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, content)
+            self.assertIn(b"--token-file", done.stderr)
+
+
+class Options(kit.Case):
+    def run_serve(self, *options):
+        return subprocess.run([kit.VIDEO, "serve", "--store", self.store, "--media", self.media, *options],
+                              capture_output=True, timeout=60, check=False)
+
+    def test_other_than_loopback_needs_tokens(self):
+        for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:0", "10.0.0.1:8080"):
+            done = self.run_serve("--listen", address)
+            self.assertEqual(done.returncode, 2, address)
+            self.assertIn(b"--token-file", done.stderr)
+
+    def test_bad_addresses(self):
+        for address in ("", "x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", ":8080", "localhost:1x"):
+            done = self.run_serve("--listen", address)
+            self.assertEqual(done.returncode, 2, address)
+
+    def test_secret_files(self):
+        good = self.write_secret("good", kit.KEY)
+        for content, mode in (("", 0o600), ("whsec_AAAA\n", 0o600), ("x", 0o600), (kit.secret_text(kit.KEY), 0o644)):
+            with open(good, "w", encoding="ascii") as file:
+                file.write(content)
+            os.chmod(good, mode)
+            done = self.run_serve("--secret-file", good)
+            self.assertEqual(done.returncode, 2, (content, stat.filemode(mode)))
+            self.assertIn(b"--secret-file", done.stderr)
+
+    def test_media_must_be_a_folder(self):
+        done = subprocess.run([kit.VIDEO, "serve", "--store", self.store, "--media", self.media + "/none"],
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2)
+
+    def test_usage(self):
+        for arguments in ([], ["x"], ["serve"], ["worker"], ["submit"], ["watch"], ["serve", "--x"], ["worker", "-j", "0"],
+                          ["worker", "-j", "nose=1"], ["worker", "-j", "face=x"], ["watch", "zz"]):
+            done = subprocess.run([kit.VIDEO, *arguments], capture_output=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertTrue(done.stderr, arguments)
+        for command in ([], ["serve"], ["worker"], ["submit"], ["watch"]):
+            done = subprocess.run([kit.VIDEO, *command, "--help"], capture_output=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, command)
+            self.assertIn(b"usage:", done.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(kit.main())
