@@ -55,7 +55,7 @@ static int take_options(const struct jobq_worker_options *given, struct jobq_wor
     if (rc == JOBQ_OK)
         rc = check_range("poll_ms", o->poll_ms, 0, LEASE_MAX_MS);
     if (rc == JOBQ_OK)
-        rc = check_range("flags", o->flags, 0, JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY);
+        rc = check_range("flags", o->flags, 0, JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY | JOBQ_WORKER_NO_BATCH);
     return rc == JOBQ_OK ? check_range("reserved", o->reserved, 0, 0) : rc;
 }
 
@@ -110,7 +110,7 @@ static int copy_options(struct jobq_worker *w, const struct jobq_worker_options 
     memcpy(w->name, name, strlen(name) + 1); /* names have at most 255 bytes */
     gethostname(w->host, sizeof w->host - 1);
     w->thread_count = o->threads;
-    w->capacity = o->threads + o->batch;
+    w->capacity = o->threads + (o->flags & JOBQ_WORKER_NO_BATCH ? 0 : o->batch);
     w->lease_ms = o->lease_ms;
     w->grace_ms = o->grace_ms;
     w->poll_ms = o->poll_ms ? o->poll_ms : w->waker.store >= 0 ? o->lease_ms / 3 : 5000;

@@ -656,7 +656,9 @@ typedef int (*jobq_handler)(struct jobq_ctx *ctx, void *user);
 
 enum jobq_worker_flags {
     JOBQ_WORKER_DRAIN = 1,    /* end when nothing is ready, running or overdue in its queues */
-    JOBQ_WORKER_ACK_EARLY = 2 /* at most once: complete before the handler starts */
+    JOBQ_WORKER_ACK_EARLY = 2, /* at most once: complete before the handler starts */
+    JOBQ_WORKER_NO_BATCH = 4   /* hold no job that does not run (`batch` is 0): for long jobs, which another worker
+                                  could start at once and which a crash here should not count against */
 };
 
 struct jobq_worker_options {
