@@ -33,7 +33,7 @@ def check_shell(tap, jobq, folder):
 
 
 def main():
-    program, hello = sys.argv[1:3]
+    program, hello, *jobq = [os.path.abspath(name) for name in sys.argv[1:]]
     with Tap() as tap, tempfile.TemporaryDirectory() as folder:
         promised = blocks(read('README.md'), 'text')[0]
         status, text = run([program], folder)
@@ -41,8 +41,8 @@ def main():
         for turn in ('', ', a second time'):
             status, text = run([hello], folder)
             tap.ok(status == 0 and text == 'hello world, attempt 1\n', 'hello greets' + turn, text)
-        if len(sys.argv) > 3:
-            check_shell(tap, sys.argv[3], folder)
+        if jobq:
+            check_shell(tap, jobq[0], folder)
         return tap.status()
 
 
