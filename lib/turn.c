@@ -298,12 +298,12 @@ static void order_queues(struct jobq_worker *w)
 }
 
 /* Whom the row has beside it. A row claimed as the only one may get company while it runs, and must not die for that
- * neighbour's deed; so only a row taken to run alone counts as alone. */
+ * neighbour's deed; so a row counts as alone only if nothing can be started beside it. */
 static size_t company(const struct turn *t, int mode)
 {
     size_t held = t->w->held - t->handing;
 
-    return mode == JOBQ_WANT_ALONE ? held : held + 1;
+    return mode == JOBQ_WANT_ALONE || t->w->capacity == 1 ? held : held + 1;
 }
 
 static int add_want(struct turn *t)

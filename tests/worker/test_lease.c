@@ -496,24 +496,73 @@ START_TEST(a_busy_worker_takes_it_too) /* L4: it does not starve behind a queue 
 }
 END_TEST
 
-START_TEST(company_that_came_later_is_company)
+START_TEST(holding_back_for_it_has_an_end) /* a tenth of a lease, once a lease */
 {
     struct kit k;
-    struct jobq_id first, second;
+    struct jobq_id id;
+    int64_t started;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 1, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "long");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    for (int round = 0; round < 2; round++) {
+        started = k.w->alone_asked_ms;
+        while (atomic_load(&k.clock) < started + LEASE) {
+            int64_t left = started + LEASE - atomic_load(&k.clock), next = jobq_worker_next_ms(k.w);
+            kit_tick(&k, next < left ? next : left);
+            kit_turns(k.w);
+        }
+        id = kit_put(&k, "work", "waits");
+        kit_turns(k.w);
+        ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_READY);
+        ck_assert_int_le(jobq_worker_next_ms(k.w), LEASE / 10);
+        kit_tick(&k, LEASE / 10);
+        kit_turns(k.w);
+        ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_RUNNING);
+        gate_wait_started(&k.gate, 2 + round);
+        gate_open(&k.gate, 1, JOBQ_DONE);
+        KIT_UNTIL(k.w, completed, (uint64_t)round + 1);
+        if (round == 0) /* whichever of the two went: one stays in hand */
+            kit_put(&k, "work", "long");
+        kit_turns(k.w);
+    }
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(company_that_came_later_is_company) /* contract "Poison among friends" */
+{
+    struct kit k;
 
     kit_open(&k);
     kit_worker(&k, 2, 2, 0);
     jobq_worker_handle(k.w, NULL, gate_handler, &k);
-    first = kit_put(&k, "work", "x");
+    kit_put(&k, "work", "x");
     kit_turns(k.w);
     gate_wait_started(&k.gate, 1);
-    second = kit_put(&k, "work", "x"); /* started beside it */
+    kit_put(&k, "work", "x"); /* started beside it */
     kit_turns(k.w);
     gate_wait_started(&k.gate, 2);
     ck_assert_int_eq(k.w->claims->jobs[0].row.ran_alone, 0);
     ck_assert_int_eq(k.w->claims->next->jobs[0].row.ran_alone, 0);
-    (void)first;
-    (void)second;
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(where_nothing_can_join_it_it_is_alone) /* contract "Poison among friends" */
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 1, 0, JOBQ_WORKER_NO_BATCH);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    ck_assert_int_eq(k.w->claims->jobs[0].row.ran_alone, 1);
     kit_close(&k);
 }
 END_TEST
@@ -525,4 +574,5 @@ KIT_MAIN("lease", heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_ou
          a_timeout_ends_even_what_never_returns, any_worker_sweeps_any_queue, many_lost_are_swept_in_bounded_steps,
          sweeps_come_on_their_schedule, expired_rows_are_judged_not_run, children_of_the_dead_are_judged,
          nobody_dies_for_a_neighbour, nothing_starts_beside_it, a_busy_worker_takes_it_too,
-         company_that_came_later_is_company)
+         holding_back_for_it_has_an_end,
+         company_that_came_later_is_company, where_nothing_can_join_it_it_is_alone)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* gettid */
 /* The loop: outcomes, one exchange per turn, deadlines, kinds, weights, draining, and what is left behind. The rules
  * are those of lifecycle.md. */
 #include "kit.h"
 
 #include <poll.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -606,6 +609,24 @@ START_TEST(weights_share_the_turns)
 }
 END_TEST
 
+START_TEST(no_batch_holds_what_it_runs)
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 0, JOBQ_WORKER_NO_BATCH);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    for (int i = 0; i < 5; i++)
+        kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 2);
+    ck_assert_uint_eq(KIT_COUNT(k.w, claimed), 2);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 5);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(two_workers_on_one_handle)
 {
     struct kit k;
@@ -676,9 +697,38 @@ START_TEST(drain_waits_for_what_others_run)
 }
 END_TEST
 
+/* The system lists a joined thread for a moment longer. One that stays ends the test by its time limit. */
+static void threads_become(size_t count)
+{
+    while (kit_threads() != count)
+        sched_yield();
+}
+
+static void *own_number(void *arg)
+{
+    *(long *)arg = (long)gettid();
+    return NULL;
+}
+
+/* A sanitizer starts threads of its own with the first one, so let that be over. */
+static void start_the_first_thread(void)
+{
+    char path[64];
+    pthread_t first;
+    long number = 0;
+
+    ck_assert_int_eq(pthread_create(&first, NULL, own_number, &number), 0);
+    pthread_join(first, NULL);
+    snprintf(path, sizeof path, "/proc/self/task/%ld", number);
+    while (access(path, F_OK) == 0)
+        sched_yield();
+}
+
 START_TEST(nothing_is_left_behind) /* threads and descriptors */
 {
     struct kit k;
+
+    start_the_first_thread();
     size_t threads = kit_threads(), fds = kit_descriptors();
 
     for (int round = 0; round < 3; round++) {
@@ -688,13 +738,13 @@ START_TEST(nothing_is_left_behind) /* threads and descriptors */
         ck_assert_uint_eq(kit_threads(), threads); /* none before it runs */
         kit_put(&k, "work", "x");
         ck_assert_int_eq(jobq_worker_run(k.w), JOBQ_OK);
-        ck_assert_uint_eq(kit_threads(), threads); /* none after */
+        threads_become(threads); /* none after */
         kit_put(&k, "work", "x");
         ck_assert_int_eq(jobq_worker_run(k.w), JOBQ_OK); /* and again */
         ck_assert_int_eq(atomic_load(&k.calls), 2);
         kit_close(&k);
     }
-    ck_assert_uint_eq(kit_threads(), threads);
+    threads_become(threads);
     ck_assert_uint_eq(kit_descriptors(), fds);
 }
 END_TEST
@@ -760,7 +810,7 @@ START_TEST(bad_options_name_the_field) /* rule 16 */
     REFUSED("lease_ms", lease_ms, -1);
     REFUSED("grace_ms", grace_ms, -1);
     REFUSED("poll_ms", poll_ms, -1);
-    REFUSED("flags", flags, 4);
+    REFUSED("flags", flags, 8);
     REFUSED("reserved", reserved, 1);
     REFUSED("name", name, "");
     REFUSED("size", size, 3);
@@ -812,6 +862,7 @@ KIT_MAIN("loop", done_completes_with_its_result, retry_waits_for_its_back_off, r
          as_many_follow_ups_as_an_exchange_takes, a_batch_is_one_exchange, idle_means_no_exchange,
          enqueue_on_the_same_handle_wakes, enqueue_on_another_handle_wakes, a_delayed_job_starts_at_its_time,
          one_thread_under_poll, progress_is_shown_and_rides_along, an_unknown_kind_is_not_claimed,
-         the_handler_of_its_kind_or_of_the_rest, strict_order, weights_share_the_turns, two_workers_on_one_handle,
+         the_handler_of_its_kind_or_of_the_rest, strict_order, weights_share_the_turns, no_batch_holds_what_it_runs,
+         two_workers_on_one_handle,
          drain_ends_when_nothing_is_left, drain_waits_for_what_others_run, nothing_is_left_behind,
          a_forked_child_is_refused, bad_options_name_the_field, bad_words_of_a_handler)
