@@ -127,6 +127,8 @@ static int target_state(struct jobq_row *r, const struct jobq_change *change, in
         r->held = 0;
         if (r->state == JOBQ_ROW_BLOCKED && r->pending == 0)
             state = JOBQ_ROW_WAITING;
+        else if (state == JOBQ_ROW_BLOCKED)
+            *reason = JOBQ_REASON_PARENTS;
     }
     if (change->set & JOBQ_BLOCK_AGAIN && r->pending) {
         state = JOBQ_ROW_BLOCKED;
@@ -146,16 +148,14 @@ static int set_state(struct turn *t, struct job *job, int state, int reason)
 {
     struct jobq_row *r = &job->row;
     int from = r->state;
-    if (from == state && !sq_is_ended(state)) {
-        r->reason = state == JOBQ_ROW_WAITING ? JOBQ_REASON_NONE : reason;
+    r->reason = state == JOBQ_ROW_WAITING ? JOBQ_REASON_NONE : reason;
+    if (from == state)
         return 0;
-    }
     if (from == JOBQ_ROW_RUNNING)
         r->lease_until_ms = r->stop_at_ms = 0;
     if (sq_is_ended(from) && leave_ended(t, job) != 0)
         return -1;
     r->state = state;
-    r->reason = reason;
     r->due = 0;
     if (sq_is_ended(state)) {
         r->finished_at_ms = t->now;
@@ -173,17 +173,27 @@ static int count_end(struct turn *t, const struct job *job, bool entered, bool f
         return -1;
     int state = job->row.state;
     queue->diff[COUNT_FAILED_TOTAL] += failed;
-    if (entered)
-        queue->diff[COUNT_COMPLETED_TOTAL + state - JOBQ_ROW_COMPLETED]++;
-    if (sq_is_ended(state))
-        queue->ended |= JOBQ_ROW_BIT((unsigned)state);
+    if (!entered)
+        return 0;
+    queue->diff[COUNT_COMPLETED_TOTAL + state - JOBQ_ROW_COMPLETED]++;
+    queue->ended |= JOBQ_ROW_BIT((unsigned)state);
     return 0;
 }
 
-/* What hangs on a row that has ended: its key, those it waited for, those who wait for it. */
-static int settle_end(struct turn *t, struct job *job)
+/* A key whose window ran out while its job had ended must not come back to life with the job. */
+static int settle_before(struct turn *t, const struct job *job)
+{
+    return sq_is_ended(job->row.state) ? sq_key_settle(t, job, job->row.state) : 0;
+}
+
+/* What hangs on a row that has left its state: its key; at the end those it waited for and those who wait for it. */
+static int settle_after(struct turn *t, struct job *job, int before)
 {
     bool more = false;
+    if (job->row.state == before)
+        return 0;
+    if (!sq_is_ended(job->row.state))
+        return sq_is_ended(before) ? sq_key_settle(t, job, job->row.state) : 0;
     if (sq_key_settle(t, job, job->row.state) != 0 ||
         (job->flags & FLAG_PARENTS && sq_edges_close(t, job, job->row.reason == JOBQ_REASON_DEPENDENCY) != 0))
         return -1;
@@ -210,6 +220,8 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
         if (sq_edges_reopen(t, &job->row.id, &job->row.pending) != 0)
             return -1;
     }
+    if (settle_before(t, job) != 0)
+        return -1;
     note_guard(job, change);
     if (change->set & JOBQ_ADD_ERROR && add_error(t, job, change) != 0)
         return -1;
@@ -224,7 +236,7 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
         return -1;
     if (count_end(t, job, sq_is_ended(state) && before != state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
         return -1;
-    return sq_is_ended(state) ? settle_end(t, job) : 0;
+    return settle_after(t, job, before);
 }
 
 /* By far the most frequent change: a worker completes what it holds. One statement, and no index but two is touched. */
@@ -248,7 +260,7 @@ static int make_plain_end(struct turn *t, const struct jobq_change *change, stru
         return -1;
     if (count_end(t, job, true, false) != 0)
         return -1;
-    return job->has_key || job->flags & FLAG_PARENTS ? settle_end(t, job) : 0;
+    return job->has_key || job->flags & FLAG_PARENTS ? settle_after(t, job, JOBQ_ROW_RUNNING) : 0;
 }
 
 static int run_change(struct turn *t, struct jobq_change *change, struct job *job)

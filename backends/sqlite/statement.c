@@ -37,6 +37,8 @@ int sq_fault_memory(struct jobq_store *s)
 
 int sq_fault_class(const struct jobq_store *s)
 {
+    if (s->fault.code == SQLITE_IOERR_WRITE) /* a limit on the size of files is reported so */
+        return JOBQ_FAILURE_FULL;
     switch (s->fault.code & 0xff) {
     case SQLITE_FULL:
         return JOBQ_FAILURE_FULL;

@@ -29,14 +29,22 @@ void sq_tx_rollback(struct jobq_store *s)
     sq_names_clear(&s->kinds);
 }
 
-/* A commit that fails for want of room or because it was refused has written no commit record. One that fails in an
- * input or output call may have: whether it counts is found out by whoever reads the log next. */
+/* The commit record is the last thing that is written to the log. Where writing it failed it is not there, or not whole,
+ * and whoever reads the log next passes it by. Where something failed behind it (the sync, the index of the log) it may
+ * count. */
+static bool may_count(int code)
+{
+    if ((code & 0xff) == SQLITE_NOMEM)
+        return true;
+    return (code & 0xff) == SQLITE_IOERR && code != SQLITE_IOERR_WRITE;
+}
+
 int sq_tx_commit(struct jobq_store *s, bool *unknown)
 {
     *unknown = false;
     if (sq_run(s, SQL_COMMIT, NULL, 0) == 0)
         return 0;
-    *unknown = (s->fault.code & 0xff) == SQLITE_IOERR;
+    *unknown = may_count(s->fault.code);
     sq_tx_rollback(s);
     return -1;
 }
