@@ -13,7 +13,7 @@
 #   plain   gcc, warnings as errors; every suite, those of installing and consuming among them
 #   clang   the same warnings under the other compiler
 #   asan    address and undefined-behaviour sanitizer; every suite that runs our own C
-#   tsan    thread sanitizer; the same
+#   tsan    thread sanitizer; the library's and the worker's suites, where the threads are
 #
 # Ends with one line "N passed, N failed, N skipped" over all parts, and with 0 only if none failed.
 # 0 all passed, 1 something failed, 2 usage, 3 something is missing and cannot be installed from here.
@@ -146,7 +146,8 @@ lane_sanitized() {
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
             test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
     fi
-    if wanted tsan && CC=gcc build_part tsan -Dbuildtype=debug -Doptimization=1 \
+    # The programs add no threads of their own to what the worker's suite has.
+    if wanted tsan && CC=gcc build_part tsan -Dexamples=false -Dbuildtype=debug -Doptimization=1 \
         -Db_sanitize=thread -Db_lundef=false; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
             test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED
