@@ -247,7 +247,7 @@ static int inspect(struct jobq_store *s, struct objects *expected, struct jobq_e
                           : jobq_error_set(err, JOBQ_NEWER, "uri",
                                            "uri: the store has version %d of the schema, this library knows %d",
                                            s->version, SCHEMA_VERSION);
-    if (found.intruder && s->version != 0 && s->version < SCHEMA_VERSION)
+    if (found.intruder && s->version > 0 && s->version < SCHEMA_VERSION)
         return JOBQ_OK; /* an older shape, judged when it has been brought up */
     if (found.intruder)
         return foreign(err, found.type, found.name);
