@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A row as text, every member of it: two rows are the same if their texts are. */
-#include "suite.h"
+#include "show.h"
 
 #include <inttypes.h>
 
-static void show_bytes(FILE *out, const char *name, struct jobq_bytes b)
+static const struct show_as as_it_is;
+
+void show_bytes(FILE *out, const char *name, struct jobq_bytes b)
 {
     if (!b.data)
         return;
@@ -25,22 +26,39 @@ static void show_number(FILE *out, const char *name, int64_t value)
         fprintf(out, " %s=%" PRId64, name, value);
 }
 
+static void show_instant(FILE *out, const char *name, int64_t at, const struct show_as *as)
+{
+    if (at)
+        fprintf(out, " %s=%" PRId64, name, as->instant ? as->instant(as->user, at) : at);
+}
+
 static void show_id(FILE *out, const uint8_t *id)
 {
     for (int i = 0; i < 16; i++)
         fprintf(out, "%02x", id[i]);
 }
 
-static void show_times(FILE *out, const struct jobq_row *r)
+static void show_token(FILE *out, const struct jobq_row *r, const struct show_as *as)
 {
-    show_number(out, "created", r->created_at_ms);
-    show_number(out, "run_at", r->run_at_ms);
-    show_number(out, "started", r->started_at_ms);
-    show_number(out, "finished", r->finished_at_ms);
-    show_number(out, "lease_until", r->lease_until_ms);
-    show_number(out, "stop_at", r->stop_at_ms);
-    show_number(out, "expires", r->expires_at_ms);
-    show_number(out, "callback_until", r->callback_until_ms);
+    if (as->token) {
+        fprintf(out, " token=%" PRId64, as->token(as->user, &r->token));
+        return;
+    }
+    fputs(" token=", out);
+    show_id(out, r->token.bytes);
+    show_number(out, "fence", r->fence);
+}
+
+static void show_times(FILE *out, const struct jobq_row *r, const struct show_as *as)
+{
+    show_instant(out, "created", r->created_at_ms, as);
+    show_instant(out, "run_at", r->run_at_ms, as);
+    show_instant(out, "started", r->started_at_ms, as);
+    show_instant(out, "finished", r->finished_at_ms, as);
+    show_instant(out, "lease_until", r->lease_until_ms, as);
+    show_instant(out, "stop_at", r->stop_at_ms, as);
+    show_instant(out, "expires", r->expires_at_ms, as);
+    show_instant(out, "callback_until", r->callback_until_ms, as);
     show_number(out, "timeout", r->timeout_ms);
 }
 
@@ -66,15 +84,11 @@ static void show_numbers(FILE *out, const struct jobq_row *r)
     show_number(out, "due", r->due);
     show_number(out, "has_callback", r->has_callback);
     show_number(out, "pending", r->pending);
-    show_number(out, "fence", r->fence);
-    show_times(out, r);
+    show_number(out, "overdue", r->overdue);
 }
 
-void show_row(FILE *out, const struct jobq_row *r)
+static void show_all_bytes(FILE *out, const struct jobq_row *r)
 {
-    show_id(out, r->id.bytes);
-    fprintf(out, " state=%d token=", r->state);
-    show_id(out, r->token.bytes);
     show_bytes(out, "queue", r->queue);
     show_bytes(out, "kind", r->kind);
     show_bytes(out, "group", r->group);
@@ -86,17 +100,43 @@ void show_row(FILE *out, const struct jobq_row *r)
     show_bytes(out, "progress", r->progress);
     show_bytes(out, "data", r->data);
     show_bytes(out, "trace", r->trace);
-    show_numbers(out, r);
+}
+
+static void show_errors(FILE *out, const struct jobq_row *r, const struct show_as *as)
+{
     for (size_t i = 0; i < r->error_count; i++) {
         const struct jobq_row_error *e = &r->errors[i];
-        fprintf(out, " error(attempt=%d kind=%d at=%" PRId64, e->attempt, e->kind, e->at_ms);
+        fprintf(out, " error(attempt=%d kind=%d", e->attempt, e->kind);
+        show_instant(out, "at", e->at_ms, as);
         show_bytes(out, "worker", e->worker);
         show_bytes(out, "text", e->text);
         putc(')', out);
     }
-    for (size_t i = 0; i < r->parent_count; i++) {
-        fprintf(out, " parent(");
-        show_id(out, r->parents[i].id.bytes);
-        fprintf(out, " rule=%d state=%d)", r->parents[i].rule, r->parents[i].state);
+}
+
+static void show_edges(FILE *out, const char *name, const struct jobq_edge *edges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, " %s(", name);
+        show_id(out, edges[i].id.bytes);
+        fprintf(out, " rule=%d state=%d)", edges[i].rule, edges[i].state);
     }
+}
+
+void show_row_as(FILE *out, const struct jobq_row *r, const struct show_as *as)
+{
+    show_id(out, r->id.bytes);
+    fprintf(out, " state=%d", r->state);
+    show_token(out, r, as);
+    show_all_bytes(out, r);
+    show_numbers(out, r);
+    show_times(out, r, as);
+    show_errors(out, r, as);
+    show_edges(out, "parent", r->parents, r->parent_count);
+    show_edges(out, "child", r->children, r->child_count);
+}
+
+void show_row(FILE *out, const struct jobq_row *r)
+{
+    show_row_as(out, r, &as_it_is);
 }

@@ -9,8 +9,9 @@
 
 #include <jobq/conformance.h>
 
+#include "show.h"
+
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- tests and topics -------------------------------------------------------------------------------------- */
@@ -131,9 +132,5 @@ void finish(uint32_t number, int state); /* end a job that is not running: compl
 /* Remember a row, and find it unchanged later. */
 char *remember(struct jobq_id which);
 void is_as_remembered(struct jobq_id which, const char *memory);
-
-/* ---- show.c: a row as text ------------------------------------------------------------------------------------------ */
-
-void show_row(FILE *out, const struct jobq_row *row);
 
 #endif

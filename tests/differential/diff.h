@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random sequences of exchanges on two stores at once. A step says what to do in terms of numbers (job 7, the token of
+ * want 3), so that the same step means the same on both, and again on fresh stores while a failing sequence is shrunk.
+ */
+#ifndef DIFFERENTIAL_DIFF_H
+#define DIFFERENTIAL_DIFF_H
+
+#include <jobq/backend.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Instants of a sequence are base + k * UNIT + step * GRID + what really passed, which is less than GRID: so two stores
+ * agree about what is due, and a time divided by GRID is the same on both. */
+#define UNIT ((int64_t)100000000)
+#define GRID ((int64_t)20000)
+
+#define JOBS 40
+#define WANTS 64
+#define ITEMS 6
+#define CLIENTS 2
+#define NO_TOKEN (-1)
+#define FORGED_TOKEN (-2)
+
+enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ };
+
+struct beat_step {
+    int token;
+    uint32_t flags;
+    int64_t lease_ms;
+};
+
+struct change_step {
+    int job, transition; /* transition: index into the table that was tried */
+    int by, token, outcome, state, reason, digest;
+    uint32_t allowed, edits, set;
+    struct jobq_time run_at, callback_until; /* base ABS: offset from the sequence's base */
+    int64_t lease_ms;
+    int32_t counters[5];
+    int alone, error_kind;
+    int bytes[5]; /* result, progress, data, payload, error: index of a value */
+};
+
+struct put_step {
+    int job, queue, kind, group, payload, policy, key, trace;
+    int32_t priority;
+    int64_t rank_add_ms, timeout_ms, window_ms;
+    struct jobq_time run_at, expires_at;
+    int held, scope, digest, hold, conflict; /* scope 0: no key */
+    int parents[3], rules[3], parent_count;
+    int only_if, transition;
+};
+
+struct want_step {
+    int mode; /* 0: none */
+    int number;
+    int queues[3], queue_count, kinds[2], kind_count, worker;
+    size_t limit, bytes, others;
+    int64_t lease_ms;
+};
+
+struct step {
+    int kind, client;
+    int64_t tick_ms;
+    bool repeat; /* the number of this client's exchange before */
+    struct beat_step beats[2];
+    struct change_step changes[ITEMS];
+    struct put_step puts[ITEMS];
+    int beat_count, change_count, put_count;
+    size_t trim_limit;
+    int64_t keep_count, keep_ms;
+    int worker; /* 0: none, else the number of a worker; negative: it leaves */
+    struct want_step want;
+    /* STEP_QUEUE */
+    uint32_t set;
+    int queue, paused;
+    int64_t depth;
+    /* STEP_READ */
+    uint32_t states;
+    int reason;
+    int64_t older_ms;
+};
+
+#define STEPS_MAX 60
+struct sequence {
+    uint64_t seed;
+    struct step steps[STEPS_MAX];
+    int count;
+};
+
+/* One store with what the steps refer to. */
+struct side {
+    const char *name;
+    const struct jobq_backend *backend;
+    struct jobq_store *stores[CLIENTS];
+    uint64_t numbers[CLIENTS];
+    struct jobq_arena *arena; /* of the newest step */
+    struct jobq_token tokens[WANTS];
+    int64_t base;
+    char uri[512];
+    char folder[256];
+};
+
+/* ---- side.c ------------------------------------------------------------------------------------------------ */
+
+int side_open(struct side *side, const char *name); /* "memory" or "sqlite"; 0 or -1 */
+void side_close(struct side *side);
+void side_new_arena(struct side *side);
+struct jobq_id job_id(int job);
+struct jobq_bytes name_value(int index);  /* names of queues, kinds, groups, workers */
+struct jobq_bytes bytes_value(int index); /* 0: absent */
+#define NAME_VALUES 6
+#define BYTES_VALUES 8
+
+/* ---- run.c --------------------------------------------------------------------------------------------------- */
+
+/* What the exchange answered, for the counts; the answer itself is text. */
+struct outcome {
+    int verdicts[ITEMS], put_verdicts[ITEMS];
+    size_t claimed, swept;
+};
+
+/* Do the step and write all that it answered, or an error, as text. */
+void run_step(struct side *side, const struct step *step, FILE *out, struct outcome *outcome);
+/* Everything that is stored, as text. */
+void show_store(struct side *side, FILE *out);
+
+/* ---- generate.c ------------------------------------------------------------------------------------------------ */
+
+struct dice {
+    uint64_t state;
+};
+uint32_t roll(struct dice *dice, uint32_t sides); /* 0 .. sides - 1 */
+
+/* The next step, chosen after a look at the rows of `side`. */
+struct generator {
+    struct dice dice;
+    int wants; /* so far */
+    struct step last[CLIENTS];
+    bool has_last[CLIENTS];
+};
+void generate_step(struct generator *g, struct side *side, struct step *out);
+
+/* ---- show_step.c ------------------------------------------------------------------------------------------------- */
+
+void show_step(FILE *out, const struct step *step);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * differential [--seed N] [--count N] [--other STORE]: the memory store says what is right, another store must say the
+ * same. Prints the seed; a sequence on which they differ is shrunk and printed.
+ */
+#include "diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "transitions.h"
+
+#define LOOK_EVERY 6 /* steps between two looks at everything stored */
+
+static const char *other_store = "sqlite";
+
+/* ---- coverage --------------------------------------------------------------------------------------------------- */
+
+enum { MADE, ALREADY, OUTDATED, STALE, DUPLICATE, VERDICTS };
+static const char *const verdict_names[] = { "ok", "already", "outdated", "stale", "duplicate" };
+static long covered[JOBQ_TRANSITION_COUNT][VERDICTS];
+static long put_verdicts[32];
+
+static int column_of(int verdict)
+{
+    switch (verdict) {
+    case JOBQ_OK:
+        return MADE;
+    case JOBQ_ALREADY:
+        return ALREADY;
+    case JOBQ_OUTDATED:
+        return OUTDATED;
+    case JOBQ_STALE:
+        return STALE;
+    default:
+        return DUPLICATE;
+    }
+}
+
+static int find_transition(const char *event, int from, int to)
+{
+    for (size_t i = 0; i < JOBQ_TRANSITION_COUNT; i++)
+        if (strcmp(jobq_transitions[i].event, event) == 0 && jobq_transitions[i].from == from &&
+            jobq_transitions[i].to == to)
+            return (int)i;
+    return -1;
+}
+
+/* The table has a row for each state that an event may lead from or to; what was made tells which it was. */
+static void count_change(const struct change_step *c, int verdict, const int before[JOBS], const int after[JOBS])
+{
+    const char *event = jobq_transitions[c->transition].event;
+    int row = c->transition;
+    if (verdict == JOBQ_OK) {
+        row = find_transition(event, before[c->job], after[c->job] ? after[c->job] : JOBQ_ROW_GONE);
+        if (row < 0)
+            row = c->transition;
+    }
+    covered[row][column_of(verdict)]++;
+}
+
+/* What nobody asked for by a change: children let go, rows pruned. */
+static void count_by_itself(const struct step *s, const struct outcome *o, const int before[JOBS],
+                            const int after[JOBS])
+{
+    for (int job = 0; job < JOBS; job++) {
+        bool touched = false;
+        for (int i = 0; i < s->change_count; i++)
+            touched |= s->changes[i].job == job && o->verdicts[i] == JOBQ_OK;
+        if (touched || before[job] == after[job])
+            continue;
+        int row = -1;
+        if (before[job] == JOBQ_ROW_BLOCKED && after[job] == JOBQ_ROW_WAITING)
+            row = find_transition("parents_done", JOBQ_ROW_BLOCKED, JOBQ_ROW_WAITING);
+        if (before[job] && !after[job])
+            row = find_transition("trim", before[job], JOBQ_ROW_GONE);
+        if (row >= 0)
+            covered[row][MADE]++;
+    }
+}
+
+static void count_step(const struct step *s, const struct outcome *o, const int before[JOBS], const int after[JOBS])
+{
+    if (s->kind != STEP_EXCHANGE)
+        return;
+    for (int i = 0; i < s->change_count; i++)
+        count_change(&s->changes[i], o->verdicts[i], before, after);
+    for (int i = 0; i < s->put_count; i++) {
+        int verdict = o->put_verdicts[i];
+        put_verdicts[verdict >= 0 ? verdict : 10 - verdict]++;
+        covered[s->puts[i].transition][verdict == JOBQ_OK ? MADE : verdict == JOBQ_ALREADY ? ALREADY : DUPLICATE]++;
+    }
+    covered[find_transition("claim", JOBQ_ROW_WAITING, JOBQ_ROW_RUNNING)][MADE] += (long)o->claimed;
+    covered[find_transition("sweep", JOBQ_ROW_RUNNING, JOBQ_ROW_RUNNING)][MADE] += (long)o->swept;
+    count_by_itself(s, o, before, after);
+}
+
+static void states_of(struct side *side, int states[JOBS])
+{
+    struct jobq_error err = { 0 };
+    struct jobq_query query = { .size = sizeof query, .limit = 1000 };
+    memset(states, 0, JOBS * sizeof *states);
+    side_new_arena(side);
+    if (side->backend->read(side->stores[0], &query, side->arena, &err) != JOBQ_OK)
+        abort();
+    for (size_t i = 0; i < query.row_count; i++)
+        states[query.rows[i].id.bytes[15]] = query.rows[i].state;
+}
+
+/* ---- one sequence --------------------------------------------------------------------------------------------------- */
+
+struct pair {
+    struct side right, other;
+};
+
+static int pair_open(struct pair *p)
+{
+    if (side_open(&p->right, "memory") != 0 || side_open(&p->other, other_store) != 0)
+        return -1;
+    return 0;
+}
+
+static void pair_close(struct pair *p)
+{
+    side_close(&p->right);
+    side_close(&p->other);
+}
+
+static char *answer_of(struct side *side, const struct step *step, bool look, struct outcome *outcome)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    run_step(side, step, out, outcome);
+    if (look)
+        show_store(side, out);
+    fclose(out);
+    return text;
+}
+
+/* Do a step on both; 0 if they agree. `say` prints both answers when they do not. */
+static int same_answer(struct pair *p, const struct step *step, bool look, struct outcome *outcome, FILE *say)
+{
+    struct outcome ignored;
+    char *right = answer_of(&p->right, step, look, outcome);
+    char *other = answer_of(&p->other, step, look, &ignored);
+    int differ = strcmp(right, other) != 0;
+    if (differ && say)
+        fprintf(say, "# memory answers\n%s# %s answers\n%s", right, p->other.name, other);
+    free(right);
+    free(other);
+    return differ;
+}
+
+/* Generate and run; the steps are kept. Returns 1 on the first difference. */
+static int run_sequence(struct sequence *q)
+{
+    struct pair p;
+    struct generator g = { .dice.state = q->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+    int before[JOBS], after[JOBS], differ = 0;
+    if (pair_open(&p) != 0)
+        abort();
+    int steps = 20 + (int)roll(&g.dice, STEPS_MAX - 20);
+    memset(before, 0, sizeof before);
+    for (q->count = 0; q->count < steps && !differ;) {
+        struct step *step = &q->steps[q->count++];
+        struct outcome outcome;
+        generate_step(&g, &p.right, step);
+        bool look = q->count % LOOK_EVERY == 0 || q->count == steps;
+        differ = same_answer(&p, step, look, &outcome, NULL);
+        states_of(&p.right, after);
+        count_step(step, &outcome, before, after);
+        memcpy(before, after, sizeof before);
+    }
+    pair_close(&p);
+    return differ;
+}
+
+/* Run kept steps again on fresh stores, looking at everything after each. */
+static int replay(const struct sequence *q, FILE *say)
+{
+    struct pair p;
+    int differ = 0;
+    if (pair_open(&p) != 0)
+        abort();
+    for (int i = 0; i < q->count && !differ; i++) {
+        struct outcome outcome;
+        if (say)
+            show_step(say, &q->steps[i]);
+        differ = same_answer(&p, &q->steps[i], true, &outcome, say);
+    }
+    pair_close(&p);
+    return differ;
+}
+
+/* ---- shrinking -------------------------------------------------------------------------------------------------------- */
+
+static void remove_step(struct sequence *q, int at)
+{
+    memmove(&q->steps[at], &q->steps[at + 1], (size_t)(q->count - at - 1) * sizeof *q->steps);
+    q->count--;
+}
+
+/* Take one thing out of a step; false when there is no such thing. Puts may name changes, so those stay longer. */
+static bool remove_part(struct step *s, int part)
+{
+    if (part < s->put_count) {
+        memmove(&s->puts[part], &s->puts[part + 1], (size_t)(s->put_count - part - 1) * sizeof *s->puts);
+        s->put_count--;
+        return true;
+    }
+    part -= s->put_count;
+    if (part < s->change_count && s->put_count == 0) {
+        memmove(&s->changes[part], &s->changes[part + 1],
+                (size_t)(s->change_count - part - 1) * sizeof *s->changes);
+        s->change_count--;
+        return true;
+    }
+    part -= s->change_count;
+    switch (part) {
+    case 0:
+        s->want.mode = 0;
+        return true;
+    case 1:
+        s->trim_limit = 0;
+        return true;
+    case 2:
+        s->beat_count = 0;
+        return true;
+    case 3:
+        s->worker = 0;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool try_without_steps(struct sequence *q)
+{
+    bool smaller = false;
+    for (int i = q->count - 1; i >= 0; i--) {
+        struct sequence less = *q;
+        remove_step(&less, i);
+        if (!replay(&less, NULL))
+            continue;
+        *q = less;
+        smaller = true;
+    }
+    return smaller;
+}
+
+static void try_without_parts(struct sequence *q)
+{
+    for (int i = 0; i < q->count; i++)
+        for (int part = 0; part < 2 * ITEMS + 4; part++) {
+            struct sequence less = *q;
+            if (q->steps[i].kind != STEP_EXCHANGE || !remove_part(&less.steps[i], part) || !replay(&less, NULL))
+                continue;
+            if (memcmp(&less, q, sizeof less) == 0)
+                continue;
+            *q = less;
+            part--;
+        }
+}
+
+static void report(struct sequence *q)
+{
+    printf("# the stores differ in the sequence of seed %llu, %d steps; shrinking\n", (unsigned long long)q->seed,
+           q->count);
+    if (!replay(q, NULL)) {
+        printf("# not when it is run again\n");
+        return;
+    }
+    while (try_without_steps(q))
+        ;
+    try_without_parts(q);
+    try_without_steps(q);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    replay(q, out);
+    fclose(out);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        printf("# %s\n", line);
+    free(text);
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_by(const struct jobq_transition *t, const char *by)
+{
+    return strcmp(t->by, by) == 0;
+}
+
+/* How often must each cell have been met in a run of this size? */
+static long floor_of(const struct jobq_transition *t, int verdict, long count)
+{
+    bool changed = is_by(t, "token") || is_by(t, "operator") || is_by(t, "callback");
+    if (verdict == MADE)
+        return count / 100;
+    if (verdict == ALREADY && is_by(t, "token") && strcmp(t->outcome, "-") != 0)
+        return count / 200;
+    if ((verdict == STALE || verdict == OUTDATED) && changed)
+        return count / 400;
+    return 0;
+}
+
+static int print_coverage(long count)
+{
+    int thin = 0;
+    printf("# %-16s %-22s %8s %8s %8s %8s %8s\n", "event", "from -> to", "ok", "already", "outdated", "stale", "other");
+    for (size_t i = 0; i < JOBQ_TRANSITION_COUNT; i++) {
+        const struct jobq_transition *t = &jobq_transitions[i];
+        printf("# %-16s %d -> %-17d %8ld %8ld %8ld %8ld %8ld\n", t->event, t->from, t->to, covered[i][MADE],
+               covered[i][ALREADY], covered[i][OUTDATED], covered[i][STALE], covered[i][DUPLICATE]);
+        for (int v = 0; v < VERDICTS; v++)
+            if (covered[i][v] < floor_of(t, v, count)) {
+                printf("# too thin: %s %d -> %d, %s\n", t->event, t->from, t->to, verdict_names[v]);
+                thin++;
+            }
+    }
+    printf("# puts: ok %ld already %ld duplicate %ld replaced %ld extended %ld full %ld no_parent %ld skipped %ld\n",
+           put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE], put_verdicts[JOBQ_REPLACED],
+           put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL], put_verdicts[10 - JOBQ_NO_PARENT],
+           put_verdicts[10 - JOBQ_SKIPPED]);
+    return thin;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 1;
+    long count = 2000;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seed") == 0)
+            seed = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--count") == 0)
+            count = strtol(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--other") == 0)
+            other_store = argv[i + 1];
+        else
+            return fprintf(stderr, "usage: differential [--seed N] [--count N] [--other STORE]\n"), 2;
+    }
+    printf("1..2\n# seed %llu, %ld sequences, memory against %s\n", (unsigned long long)seed, count, other_store);
+    static struct sequence sequence;
+    long done = 0, differ = 0, steps = 0;
+    for (; done < count && !differ; done++) {
+        sequence.seed = seed + (uint64_t)done;
+        differ = run_sequence(&sequence);
+        steps += sequence.count;
+    }
+    if (differ)
+        report(&sequence);
+    printf("%sok 1 - %ld sequences, %ld steps: the same answers, rows and statistics\n", differ ? "not " : "", done,
+           steps);
+    int thin = print_coverage(done);
+    printf("%sok 2 - every transition was met with every verdict that it can have\n", thin ? "not " : "");
+    return differ || thin ? 1 : 0;
+}

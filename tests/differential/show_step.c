@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* A step in words, for who has to find out why two stores differ. */
+#include "diff.h"
+
+#include <inttypes.h>
+
+#include "transitions.h"
+
+static void show_time(FILE *out, const char *name, struct jobq_time t)
+{
+    static const char *const bases[] = { "keep", "now", "later", "abs", "row" };
+    fprintf(out, " %s=%s%+" PRId64, name, bases[t.base], t.offset_ms);
+}
+
+static void show_change(FILE *out, const struct change_step *c)
+{
+    fprintf(out, "  change job %d %s: by=%d token=%d state=%d reason=%d outcome=%d allowed=%#x edits=%d set=%#x", c->job,
+            jobq_transitions[c->transition].event, c->by, c->token, c->state, c->reason, c->outcome, c->allowed,
+            (int)c->edits, c->set);
+    if (c->set & JOBQ_SET_RUN_AT)
+        show_time(out, "run_at", c->run_at);
+    if (c->set & JOBQ_SET_DEADLINE)
+        show_time(out, "deadline", c->callback_until);
+    if (c->set & JOBQ_SET_LEASE)
+        fprintf(out, " lease=%" PRId64, c->lease_ms);
+    if (c->set & JOBQ_SET_CALLBACK || c->by == JOBQ_BY_CALLBACK)
+        fprintf(out, " digest=%d", c->digest);
+    if (c->set & JOBQ_SET_ALONE)
+        fprintf(out, " alone=%d", c->alone);
+    fprintf(out, " bytes=%d,%d,%d,%d,%d\n", c->bytes[0], c->bytes[1], c->bytes[2], c->bytes[3], c->bytes[4]);
+}
+
+static void show_put(FILE *out, const struct put_step *p)
+{
+    fprintf(out, "  put job %d queue=%d kind=%d payload=%d rank_add=%" PRId64 " timeout=%" PRId64, p->job, p->queue,
+            p->kind, p->payload, p->rank_add_ms, p->timeout_ms);
+    show_time(out, "run_at", p->run_at);
+    show_time(out, "expires", p->expires_at);
+    if (p->held)
+        fputs(" held", out);
+    if (p->scope)
+        fprintf(out, " key(scope=%d hold=%d conflict=%d window=%" PRId64 " digest=%d)", p->scope, p->hold, p->conflict,
+                p->window_ms, p->digest);
+    for (int i = 0; i < p->parent_count; i++)
+        fprintf(out, " parent(%d rule=%d)", p->parents[i], p->rules[i]);
+    if (p->only_if >= 0)
+        fprintf(out, " only_if=%d", p->only_if);
+    putc('\n', out);
+}
+
+static void show_want(FILE *out, const struct want_step *w)
+{
+    fprintf(out, "  want %d mode=%d limit=%zu bytes=%zu lease=%" PRId64 " others=%zu queues=", w->number, w->mode,
+            w->limit, w->bytes, w->lease_ms, w->others);
+    for (int i = 0; i < w->queue_count; i++)
+        fprintf(out, "%d,", w->queues[i]);
+    fputs(" kinds=", out);
+    for (int i = 0; i < w->kind_count; i++)
+        fprintf(out, "%d,", w->kinds[i]);
+    putc('\n', out);
+}
+
+static void show_exchange(FILE *out, const struct step *s)
+{
+    fprintf(out, "exchange client=%d%s\n", s->client, s->repeat ? " (the number before)" : "");
+    for (int i = 0; i < s->beat_count; i++)
+        fprintf(out, "  beat token=%d flags=%u lease=%" PRId64 "\n", s->beats[i].token, s->beats[i].flags,
+                s->beats[i].lease_ms);
+    for (int i = 0; i < s->change_count; i++)
+        show_change(out, &s->changes[i]);
+    for (int i = 0; i < s->put_count; i++)
+        show_put(out, &s->puts[i]);
+    if (s->trim_limit)
+        fprintf(out, "  trim count=%" PRId64 " ms=%" PRId64 "\n", s->keep_count, s->keep_ms);
+    if (s->worker)
+        fprintf(out, "  worker %d\n", s->worker);
+    if (s->want.mode)
+        show_want(out, &s->want);
+}
+
+void show_step(FILE *out, const struct step *s)
+{
+    fprintf(out, "after %" PRId64 " ms: ", s->tick_ms);
+    if (s->kind == STEP_EXCHANGE)
+        show_exchange(out, s);
+    else if (s->kind == STEP_QUEUE)
+        fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 "\n", s->queue, s->set,
+                s->paused, s->depth, s->keep_count, s->keep_ms);
+    else if (s->kind == STEP_READ)
+        fprintf(out, "read queue=%d states=%#x reason=%d older=%" PRId64 " limit=%zu bytes=%zu\n", s->queue, s->states,
+                s->reason, s->older_ms, s->want.limit, s->want.bytes);
+    else
+        fputs("ask worker 'one' to stop\n", out);
+}
