@@ -193,13 +193,14 @@ static struct jobq_change under_token(const struct jobq_id *id, const struct job
     };
 }
 
-static void tell_extended(const struct jobq_change *change, const struct jobq_row *row, struct jobq_extended *out)
+static void tell_extended(const struct jobq_change *change, int64_t now_ms, struct jobq_extended *out)
 {
+    const struct jobq_row *row = change->row;
     struct jobq_extended answer = { .size = out->size, .lease_until_ms = change->lease_until_ms };
 
     if (row) {
         answer.cancel_asked = row->cancel_asked;
-        answer.timed_out = row->stop_at_ms && change->lease_until_ms >= row->stop_at_ms;
+        answer.timed_out = row->stop_at_ms && now_ms >= row->stop_at_ms;
     }
     memcpy(out, &answer, out->size < sizeof answer ? out->size : sizeof answer);
 }
@@ -207,7 +208,6 @@ static void tell_extended(const struct jobq_change *change, const struct jobq_ro
 int jobq_extend(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, int64_t lease_ms,
                 struct jobq_extended *out)
 {
-    struct jobq_arena *arena;
     int rc = check_token(q, id, token);
 
     if (rc == JOBQ_OK)
@@ -217,16 +217,12 @@ int jobq_extend(struct jobq *q, const struct jobq_id *id, const struct jobq_toke
     if (rc != JOBQ_OK)
         return rc;
     struct jobq_change change = under_token(id, token, JOBQ_SET_LEASE), answer;
+    struct call *call = call_create();
     change.lease_ms = lease_ms;
-    rc = run_simple(q, &change, &answer);
-    if (rc != JOBQ_OK || !out)
-        return rc;
-    struct jobq_query query = { .size = sizeof query, .ids = id, .id_count = 1, .limit = 1 };
-    arena = jobq_arena_create();
-    rc = read_rows(q, &query, arena);
-    if (rc == JOBQ_OK)
-        tell_extended(&answer, query.row_count ? &query.rows[0] : NULL, out);
-    jobq_arena_destroy(arena);
+    rc = call ? run_change(q, call, &change, &answer) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a change");
+    if (rc == JOBQ_OK && out)
+        tell_extended(&answer, call->now_ms, out);
+    call_unref(call);
     return rc;
 }
 
