@@ -44,9 +44,9 @@ static void print_finding(const struct finding *finding, void *user)
     }
     report->cli->answered = 1;
     printf("%s%s", finding->name, tty ? ": " : "\t");
-    table_escape(stdout, finding->fact, strlen(finding->fact));
+    table_plain(stdout, finding->fact);
     fputs(tty ? "  ->  " : "\t", stdout);
-    table_escape(stdout, finding->command, strlen(finding->command));
+    table_plain(stdout, finding->command);
     putchar('\n');
 }
 
@@ -64,6 +64,25 @@ static int ask_store(struct cli *cli, int status, struct jobq_stats **stats, str
     return status;
 }
 
+/* A namespace that is not there may have been meant to be the default one: whether somebody works in that or
+ * beside it. */
+static int ask_default(struct cli *cli, struct jobq_stats **stats)
+{
+    char *uri = uri_with_namespace(cli->uri, "jobq");
+    const char *before = cli->uri;
+    int status = JOBQ_NOMEM;
+
+    if (uri) {
+        cli->uri = uri;
+        if (store_try(cli, JOBQ_OPEN_INSPECT, &status) == LEAVE_OK && status >= 0) {
+            status = jobq_stats(cli->q, NULL, stats);
+        }
+    }
+    cli->uri = before;
+    free(uri);
+    return status >= 0 ? LEAVE_OK : LEAVE_STORE;
+}
+
 /* `status` is of the opening. */
 static int judge(struct cli *cli, const struct machine *machine, int64_t log_max, int status)
 {
@@ -72,15 +91,19 @@ static int judge(struct cli *cli, const struct machine *machine, int64_t log_max
     struct jobq_stats *stats = NULL;
     struct jobq_jobs *stuck = NULL;
     struct jobq_error error;
+    char *absent = NULL;
     size_t found;
 
     status = ask_store(cli, status, &stats, &stuck);
     error = *jobq_last_error();
+    if (status == JOBQ_UNREACHABLE && ask_default(cli, &stats) == LEAVE_OK) {
+        facts.absent = absent = uri_namespace(cli->uri_shown);
+    }
     facts.stats = stats;
     facts.stuck = stuck;
     facts.uri_known = cli->uri_shown;
     facts.uri = cli->uri_given ? cli->uri_shown : NULL;
-    if (stats) {
+    if (stats && !absent) {
         stats_identity(cli, stats);
     }
     found = findings_judge(&facts, print_finding, &report);
@@ -90,6 +113,7 @@ static int judge(struct cli *cli, const struct machine *machine, int64_t log_max
     }
     jobq_jobs_free(stuck);
     jobq_stats_free(stats);
+    free(absent);
     if (status < 0) {
         return leave_error(cli, status, error.field, "%s",
                            error.text[0] ? error.text : jobq_strerror(status));

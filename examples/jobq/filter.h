@@ -7,7 +7,7 @@
 
 /* Values of the options below, beside a command's own. */
 enum filter_option {
-    FILTER_QUEUE = 100,
+    FILTER_QUEUE = 500, /* above every letter */
     FILTER_KIND,
     FILTER_GROUP,
     FILTER_STATE,

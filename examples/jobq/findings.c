@@ -81,6 +81,20 @@ static void report(struct judge *judge, const char *name, char *command, char *f
     free(fact);
 }
 
+char *uri_namespace(const char *uri)
+{
+    const char *at = strchr(uri, '?');
+
+    while (at) {
+        at++;
+        if (strncmp(at, "namespace=", 10) == 0) {
+            return strndup(at + 10, strcspn(at + 10, "&"));
+        }
+        at = strchr(at, '&');
+    }
+    return strdup("jobq");
+}
+
 char *uri_with_namespace(const char *uri, const char *name_space)
 {
     size_t n = strcspn(uri, "?");
@@ -166,26 +180,35 @@ static size_t workers_alive(const struct jobq_stats *stats)
     return alive;
 }
 
+static void report_namespace(struct judge *judge, const char *here, const char *there, uint64_t workers)
+{
+    char *uri = uri_with_namespace(judge->facts->uri_known, there);
+    char *quoted = uri ? quote(uri) : NULL;
+
+    report(judge, "other-namespace", text_of("export JOBQ_STORE=%s", quoted ? quoted : ""),
+           text_of("nobody works in the namespace %s, but %" PRIu64 " worker%s in %s of the same store", here,
+                   workers, workers == 1 ? " does" : "s do", there));
+    free(uri);
+    free(quoted);
+}
+
 /* The commonest reason for "nothing happens": workers and producers look at different stores. */
 static void judge_namespaces(struct judge *judge)
 {
     const struct jobq_stats *stats = judge->facts->stats;
+    const char *absent = judge->facts->absent;
+    size_t alive = workers_alive(stats);
 
-    if (workers_alive(stats) > 0) {
+    if (alive > 0 && !absent) {
         return;
+    }
+    if (alive > 0) {
+        report_namespace(judge, absent, stats->name_space, alive);
     }
     for (size_t i = 0; i < stats->namespace_count; i++) {
         const struct jobq_namespace_stats *other = &stats->namespaces[i];
         if (other->workers > 0) {
-            char *uri = uri_with_namespace(judge->facts->uri_known, other->name);
-            char *quoted = uri ? quote(uri) : NULL;
-            report(judge, "other-namespace", text_of("export JOBQ_STORE=%s", quoted ? quoted : ""),
-                   text_of("nobody works in the namespace %s, but %" PRIu64
-                           " worker%s in %s of the same store",
-                           stats->name_space, other->workers, other->workers == 1 ? " does" : "s do",
-                           other->name));
-            free(uri);
-            free(quoted);
+            report_namespace(judge, absent ? absent : stats->name_space, other->name, other->workers);
         }
     }
 }
@@ -325,6 +348,8 @@ size_t findings_judge(const struct facts *facts, finding_sink *sink, void *user)
     judge_file(&judge);
     if (facts->stats) {
         judge_namespaces(&judge);
+    }
+    if (facts->stats && !facts->absent) {
         judge_schema(&judge);
         judge_leases(&judge);
         judge_queues(&judge);

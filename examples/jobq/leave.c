@@ -41,10 +41,10 @@ static void put_error(struct cli *cli, int status, const char *field, const char
     fprintf(stderr, "jobq%s%s: ", cli->command ? " " : "", cli->command ? cli->command->name : "");
     /* The library's texts name the field themselves. */
     if (field[0] && strncmp(text, field, strlen(field)) != 0) {
-        table_escape(stderr, field, strlen(field));
+        table_plain(stderr, field);
         fputs(": ", stderr);
     }
-    table_escape(stderr, text, strlen(text));
+    table_plain(stderr, text);
     putc('\n', stderr);
     if (cli->json && !cli->answered) {
         struct json json = json_begin(cli);
@@ -112,6 +112,6 @@ void warn_text(const struct cli *cli, const char *format, ...)
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
     fprintf(stderr, "jobq%s%s: ", cli->command ? " " : "", cli->command ? cli->command->name : "");
-    table_escape(stderr, text, strlen(text));
+    table_plain(stderr, text);
     putc('\n', stderr);
 }

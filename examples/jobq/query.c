@@ -73,9 +73,28 @@ int run_show(struct cli *cli, int argc, char **argv)
     return code;
 }
 
+/* The array begins with the first job, so that a list that fails at once answers with the error instead. */
+struct listing {
+    struct cli *cli;
+    struct json json;
+    int begun;
+};
+
+static void begin_list(struct listing *listing)
+{
+    if (!listing->begun) {
+        listing->json = json_begin(listing->cli);
+        json_array(&listing->json, NULL);
+        listing->begun = 1;
+    }
+}
+
 static int list_json(const struct jobq_job *job, void *user)
 {
-    view_job(user, job, 0);
+    struct listing *listing = user;
+
+    begin_list(listing);
+    view_job(&listing->json, job, 0);
     return LEAVE_OK;
 }
 
@@ -97,20 +116,29 @@ static int list_row(const struct jobq_job *job, void *user)
     return LEAVE_OK;
 }
 
+static int view_list_json(struct cli *cli, struct filter *filter)
+{
+    struct listing listing = {.cli = cli};
+    int code = filter_read(cli, filter, list_json, &listing);
+
+    if (code == LEAVE_OK) {
+        begin_list(&listing);
+    }
+    if (listing.begun) {
+        json_end(&listing.json);
+    }
+    return code;
+}
+
 int view_list(struct cli *cli, struct filter *filter)
 {
     static const char *const heads[] = {"id",       "queue",   "kind",     "group",      "state",  "reason",
                                         "priority", "attempt", "failures", "created_at", "worker", NULL};
     struct table table;
-    struct json json;
     int code;
 
     if (cli->json) {
-        json = json_begin(cli);
-        json_array(&json, NULL);
-        code = filter_read(cli, filter, list_json, &json);
-        json_end(&json);
-        return code;
+        return view_list_json(cli, filter);
     }
     table_begin(&table, cli, heads);
     code = filter_read(cli, filter, list_row, &table);
@@ -163,7 +191,7 @@ int run_wait(struct cli *cli, int argc, char **argv)
     struct jobq_id id;
     struct jobq_jobs *jobs = NULL;
     int64_t timeout_ms = -1;
-    int option, code;
+    int option, code, status;
 
     args_begin(&args, cli, argc, argv, ":s:h", options);
     while ((option = args_next(&args)) != ARGS_END) {
@@ -178,7 +206,8 @@ int run_wait(struct cli *cli, int argc, char **argv)
         (code = args_id(cli, argv[optind], &id)) != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
         return code;
     }
-    code = answer_wait(cli, jobq_wait(cli->q, &id, timeout_ms, &jobs), &id, jobs);
+    status = jobq_wait(cli->q, &id, timeout_ms, &jobs);
+    code = answer_wait(cli, status, &id, jobs);
     jobq_jobs_free(jobs);
     return code;
 }

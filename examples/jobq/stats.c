@@ -24,7 +24,7 @@ void stats_identity(const struct cli *cli, const struct jobq_stats *stats)
     }
     stats_store_id(stats, id);
     fprintf(stderr, "store     %s, ", stats->engine);
-    table_escape(stderr, stats->address, strlen(stats->address));
+    table_plain(stderr, stats->address);
     fprintf(stderr, "\nnamespace %s, id %s, schema %d (this jobq writes %d)\ndurable   %s\n",
             stats->name_space, id, stats->schema_version, stats->schema_known, stats->durability);
 }
@@ -184,10 +184,10 @@ static void show_workers(const struct jobq_stats *stats)
     for (size_t i = 0; i < stats->worker_count; i++) {
         const struct jobq_worker_stats *w = &stats->workers[i];
         fputs("worker    ", stderr);
-        table_escape(stderr, w->name, strlen(w->name));
+        table_plain(stderr, w->name);
         fprintf(stderr, ", %d of %d busy, seen %lld ms ago, queues ", w->running, w->capacity,
                 (long long)(stats->now_ms - w->seen_at_ms));
-        table_escape(stderr, w->queues, strlen(w->queues));
+        table_plain(stderr, w->queues);
         putc('\n', stderr);
     }
 }

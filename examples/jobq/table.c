@@ -10,29 +10,43 @@
 
 enum { WIDEST = 60 }; /* columns of one cell on a terminal */
 
-void table_escape(FILE *out, const void *data, size_t size)
+static void put_escaped(FILE *out, const unsigned char *at, size_t n)
 {
-    const unsigned char *at = data;
+    if (at[0] == '\t' || at[0] == '\n') {
+        fputs(at[0] == '\t' ? "\\t" : "\\n", out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "\\x%02x", at[i]);
+    }
+}
 
+static void put_all(FILE *out, const unsigned char *at, size_t size, const char *backslash)
+{
     while (size > 0) {
         uint32_t point = 0;
         size_t n = utf8_next(at, size, &point);
         if (n == 0 || point < 0x20 || (point >= 0x7F && point < 0xA0)) {
             n = n ? n : 1;
-            if (at[0] == '\t' || at[0] == '\n') {
-                fputs(at[0] == '\t' ? "\\t" : "\\n", out);
-            } else {
-                for (size_t i = 0; i < n; i++) {
-                    fprintf(out, "\\x%02x", at[i]);
-                }
-            }
+            put_escaped(out, at, n);
+        } else if (point == '\\') {
+            fputs(backslash, out);
         } else {
-            fputs(point == '\\' ? "\\" : "", out);
             fwrite(at, 1, n, out);
         }
         at += n;
         size -= n;
     }
+}
+
+void table_escape(FILE *out, const void *data, size_t size)
+{
+    put_all(out, data, size, "\\\\");
+}
+
+void table_plain(FILE *out, const char *text)
+{
+    put_all(out, (const unsigned char *)text, strlen(text), "\\");
 }
 
 void table_begin(struct table *table, struct cli *cli, const char *const *heads)

@@ -33,4 +33,7 @@ void table_end(struct table *table);
 /* Write bytes with those escapes. */
 void table_escape(FILE *out, const void *data, size_t size);
 
+/* Write text for people: what would drive a terminal is escaped, a backslash stays what it is. */
+void table_plain(FILE *out, const char *text);
+
 #endif

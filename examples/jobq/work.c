@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "json.h"
 #include "run.h"
 
 enum {
@@ -167,6 +168,23 @@ static int register_kinds(struct work *work, struct jobq_worker *worker)
     return status;
 }
 
+/* What it has done, for --json only: a worker that ends has nothing to say to people. */
+static void answer(struct cli *cli, struct jobq_worker *worker)
+{
+    struct jobq_worker_counts counts = {.size = sizeof counts};
+    struct json json = json_begin(cli);
+
+    jobq_worker_counts(worker, &counts);
+    json_object(&json, NULL);
+    json_uint(&json, "claimed", counts.claimed);
+    json_uint(&json, "completed", counts.completed);
+    json_uint(&json, "failed", counts.failed);
+    json_uint(&json, "released", counts.released);
+    json_uint(&json, "lost", counts.lost);
+    json_uint(&json, "swept", counts.swept);
+    json_end(&json);
+}
+
 static int run_worker(struct work *work)
 {
     struct jobq_worker *worker = NULL;
@@ -182,6 +200,9 @@ static int run_worker(struct work *work)
         }
         status = jobq_worker_run(worker);
         atomic_store(&signalled.worker, NULL);
+        if (status >= 0 && work->cli->json) {
+            answer(work->cli, worker);
+        }
     }
     status = leave_status(work->cli, status, NULL);
     jobq_worker_destroy(worker);

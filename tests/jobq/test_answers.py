@@ -14,9 +14,26 @@ HEX = re.compile(r'^[0-9a-f]{32}$')
 
 # What show promises, and what kind of value each field has.
 FIELDS = {
-    'id': HEX, 'queue': str, 'kind': str, 'group': str, 'state': str, 'reason': str, 'priority': int, 'attempt': int,
-    'failures': int, 'crashes': int, 'max_attempts': int, 'progress': str, 'created_at': INSTANT, 'run_at': INSTANT,
-    'started_at': INSTANT, 'finished_at': INSTANT, 'lease_until': INSTANT, 'worker': str, 'payload': str, 'result': str,
+    'id': HEX,
+    'queue': str,
+    'kind': str,
+    'group': str,
+    'state': str,
+    'reason': str,
+    'priority': int,
+    'attempt': int,
+    'failures': int,
+    'crashes': int,
+    'max_attempts': int,
+    'progress': str,
+    'created_at': INSTANT,
+    'run_at': INSTANT,
+    'started_at': INSTANT,
+    'finished_at': INSTANT,
+    'lease_until': INSTANT,
+    'worker': str,
+    'payload': str,
+    'result': str,
     'errors': list,
 }
 
@@ -32,7 +49,7 @@ class Enqueue(tool.Case):
         self.assertEqual(self.json('enqueue', 'q', '--held')['state'], 'blocked')
 
     def test_duplicate(self):
-        """enqueue: a duplicate is exit 0 with the holder's id, "new": false, and whether the payload is the same (rule 9)"""
+        """enqueue: a duplicate is 0 with the holder's id, "new": false and same_payload (rule 9)"""
         first = self.enqueue('q', 'one', '--key', 'k')
         for payload, same in (('one', True), ('two', False)):
             said = self.json('enqueue', 'q', payload, '--key', 'k')
@@ -50,7 +67,7 @@ class Enqueue(tool.Case):
         self.assertEqual(self.counts(), {'ready': 1})
 
     def test_conflicts(self):
-        """enqueue: reject is exit 1; replace, extend and successor do what they say"""
+        """enqueue: replace, extend do what they say; reject is 1, as is successor where the store has none"""
         first = self.enqueue('q', 'one', '--key', 'k')
         self.jobq('enqueue', 'q', 'two', '--key', 'k', '--on-conflict', 'reject', code=REFUSED)
         self.assertEqual(self.show(first)['payload'], 'one')
@@ -59,10 +76,10 @@ class Enqueue(tool.Case):
         self.assertEqual(self.show(first)['payload'], 'two')
         said = self.json('enqueue', 'q', '--key', 'k', '--on-conflict', 'extend', '--delay', '1h')
         self.assertEqual((said['id'], said['status'], said['state']), (first, 'EXTENDED', 'scheduled'))
-        said = self.json('enqueue', 'q', 'three', '--key', 'k', '--on-conflict', 'successor')
-        self.assertEqual((said['new'], said['status']), (False, 'SUCCESSOR'))
-        self.jobq('cancel', first)
-        self.assertEqual(self.counts(), {'cancelled': 1, 'ready': 1})
+        words = ['enqueue', 'q', 'three', '--key', 'k', '--on-conflict', 'successor']
+        said = self.json(*words, code=REFUSED)
+        self.assertEqual((said['status'], said['field']), ('UNSUPPORTED', 'key_conflict'))
+        self.assertEqual(self.counts(), {'scheduled': 1})
 
     def test_hold(self):
         """enqueue: --hold, --window and --key-scope reach the key (rule 9)"""
@@ -75,28 +92,81 @@ class Enqueue(tool.Case):
         self.advance(3600001)
         self.assertIs(self.json('enqueue', 'r', '--key', 'v')['new'], True)
         self.enqueue('s', '--key', 'g', '--group', 'a', '--key-scope', 'group')
-        self.assertIs(self.json('enqueue', 's', '--key', 'g', '--group', 'b', '--key-scope', 'group')['new'], True)
-        self.assertIs(self.json('enqueue', 's', '--key', 'g', '--group', 'b', '--key-scope', 'group')['new'], False)
+        self.assertIs(
+            self.json('enqueue', 's', '--key', 'g', '--group', 'b', '--key-scope', 'group')['new'], True
+        )
+        self.assertIs(
+            self.json('enqueue', 's', '--key', 'g', '--group', 'b', '--key-scope', 'group')['new'], False
+        )
 
     def test_every_option(self):
         """enqueue: each option is found again in show"""
         parent = self.enqueue('p', 'x')
-        job = self.show(self.enqueue(
-            'q', 'x', '--kind', 'mail', '--group', 'acme', '--priority', '-7', '--max-attempts', '5', '--max-crashes', '6',
-            '--max-snoozes', '7', '--max-releases', '8', '--timeout', '90s', '--expires-in', '1d', '--key', 'k', '--trace',
-            '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', '--run-at', '2099-01-02T03:04:05.678Z',
-            '--after', parent + ':ignore', '--backoff', 'exponential:1s:1.5:1m', '--jitter', '0'))
-        for name, value in {'kind': 'mail', 'group': 'acme', 'priority': -7, 'max_attempts': 5, 'max_crashes': 6,
-                            'max_snoozes': 7, 'max_releases': 8, 'timeout_ms': 90000, 'key': 'k', 'pending_parents': 1,
-                            'run_at': '2099-01-02T03:04:05.678Z', 'state': 'blocked', 'reason': 'PARENTS',
-                            'trace': '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'}.items():
+        job = self.show(
+            self.enqueue(
+                'q',
+                'x',
+                '--kind',
+                'mail',
+                '--group',
+                'acme',
+                '--priority',
+                '-7',
+                '--max-attempts',
+                '5',
+                '--max-crashes',
+                '6',
+                '--max-snoozes',
+                '7',
+                '--max-releases',
+                '8',
+                '--timeout',
+                '90s',
+                '--expires-in',
+                '1d',
+                '--key',
+                'k',
+                '--trace',
+                '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+                '--run-at',
+                '2099-01-02T03:04:05.678Z',
+                '--after',
+                parent + ':ignore',
+                '--backoff',
+                'exponential:1s:1.5:1m',
+                '--jitter',
+                '0',
+            )
+        )
+        for name, value in {
+            'kind': 'mail',
+            'group': 'acme',
+            'priority': -7,
+            'max_attempts': 5,
+            'max_crashes': 6,
+            'max_snoozes': 7,
+            'max_releases': 8,
+            'timeout_ms': 90000,
+            'key': 'k',
+            'pending_parents': 1,
+            'run_at': '2099-01-02T03:04:05.678Z',
+            'state': 'blocked',
+            'reason': 'PARENTS',
+            'trace': '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+        }.items():
             self.assertEqual(job[name], value, name)
         self.assertRegex(job['expires_at'], INSTANT)
 
     def test_backoff(self):
         """enqueue: --backoff decides the delay after each failure (rule 3)"""
-        shapes = {'exponential:1s:3:5s': [1, 3, 5, 5], 'fixed:7s': [7, 7, 7, 7], 'linear:2s:5s': [2, 4, 5, 5],
-                  'list:1s,4s,2s': [1, 4, 2, 2], 'fixed:0': [0, 0, 0, 0], 'fixed:2h': [7200] * 4}
+        shapes = {
+            'exponential:1s:3:5s': [1, 3, 5, 5],
+            'fixed:7s': [7, 7, 7, 7],
+            'linear:2s:5s': [2, 4, 5, 5],
+            'list:1s,4s,2s': [1, 4, 2, 2],
+            'fixed:0': [0, 0, 0, 0],
+            'fixed:2h': [7200] * 4,
+        }
         for shape, seconds in shapes.items():
             job = self.enqueue(shape, '--backoff', shape, '--jitter', '0', '--max-attempts', '9')
             for delay in seconds:
@@ -148,18 +218,22 @@ class Show(tool.Case):
                 self.assertRegex(value, kind, name)
 
     def test_shape(self):
-        """show: every field that is promised, of the right kind, from a waiting, a running and an ended job"""
+        """show: every promised field, of the right kind, of a waiting, a running and an ended job"""
         job = self.enqueue('q', 'payload')
         shown = self.show(job)
         self.check_shape(shown)
-        self.assertEqual({n for n in FIELDS if shown[n] is None},
-                         {'group', 'reason', 'progress', 'started_at', 'finished_at', 'lease_until', 'worker', 'result'})
+        self.assertEqual(
+            {n for n in FIELDS if shown[n] is None},
+            {'group', 'reason', 'progress', 'started_at', 'finished_at', 'lease_until', 'worker', 'result'},
+        )
         job, token = self.claim('q', '--worker', 'somebody')
         self.jobq('progress', job, token, '40 %')
         shown = self.show(job)
         self.check_shape(shown)
-        self.assertEqual((shown['state'], shown['worker'], shown['attempt'], shown['progress']),
-                         ('running', 'somebody', 1, '40 %'))
+        self.assertEqual(
+            (shown['state'], shown['worker'], shown['attempt'], shown['progress']),
+            ('running', 'somebody', 1, '40 %'),
+        )
         self.assertIsNotNone(shown['lease_until'])
         self.assertNotIn('token', shown)
         self.jobq('ack', job, token, 'done')
@@ -173,8 +247,10 @@ class Show(tool.Case):
         self.jobq('fail', *self.claim('q', '--worker', 'w1'), 'first')
         self.jobq('fail', *self.claim('q', '--worker', 'w2'), 'second')
         shown = self.show(job)
-        self.assertEqual([(e['attempt'], e['worker'], e['kind'], e['text']) for e in shown['errors']],
-                         [(1, 'w1', 'HANDLER', 'first'), (2, 'w2', 'HANDLER', 'second')])
+        self.assertEqual(
+            [(e['attempt'], e['worker'], e['kind'], e['text']) for e in shown['errors']],
+            [(1, 'w1', 'HANDLER', 'first'), (2, 'w2', 'HANDLER', 'second')],
+        )
         for error in shown['errors']:
             self.assertRegex(error['at'], INSTANT)
         self.assertEqual((shown['state'], shown['reason'], shown['failures']), ('dead', 'ATTEMPTS', 2))
@@ -197,7 +273,7 @@ class Show(tool.Case):
 
 class Bytes(tool.Case):
     def test_all_bytes(self):
-        """payload, key, result, progress, data and error text carry all 256 byte values unchanged (rule 15)"""
+        """payload, key, result, progress, data, error: all 256 byte values unchanged (rule 15)"""
         raw = self.path('raw', ALL_BYTES)
         job = self.enqueue('q', '-', '--key', '@' + raw, stdin=ALL_BYTES)
         claimed = self.json('claim', 'q')[0]
@@ -244,8 +320,8 @@ class Bytes(tool.Case):
             head, out = out.split(b'\n', 1)
             size = int(head.split(b'\t')[3])
             payloads.append(out[:size])
-            self.assertEqual(out[size:size + 1], b'\n')
-            out = out[size + 1:]
+            self.assertEqual(out[size : size + 1], b'\n')
+            out = out[size + 1 :]
         self.assertEqual(payloads, [ALL_BYTES, b'two'])
 
     def test_absent_and_empty(self):
@@ -260,8 +336,9 @@ class Bytes(tool.Case):
     def test_escapes(self):
         """tables: whatever breaks a line or drives a terminal is written as an escape"""
         self.jobq('enqueue', 'q', '-', stdin=b'a\tb\n\x1b[31m\x9b\xc2\x9b\\')
-        self.assertEqual(self.jobq('claim', 'q').text.rstrip('\n').split('\t')[4],
-                         'a\\tb\\n\\x1b[31m\\x9b\\xc2\\x9b\\\\')
+        self.assertEqual(
+            self.jobq('claim', 'q').text.rstrip('\n').split('\t')[4], 'a\\tb\\n\\x1b[31m\\x9b\\xc2\\x9b\\\\'
+        )
 
 
 class Lists(tool.Case):
@@ -280,8 +357,10 @@ class Lists(tool.Case):
         b = self.enqueue('q', '--delay', '1h')
         c = self.enqueue('r', '--max-attempts', '1')
         self.jobq('fail', *self.claim('r'), '--permanent')
+
         def ids(*words):
             return [j['id'] for j in self.json('list', *words)]
+
         self.assertEqual(ids('--queue', 'q'), [a, b])
         self.assertEqual(ids('--kind', 'x'), [a])
         self.assertEqual(ids('--group', 'g'), [a])
@@ -296,10 +375,10 @@ class Lists(tool.Case):
     def test_beyond_a_page(self):
         """list: more than the library gives at once"""
         many = 1100
-        processes = []
-        for _ in range(4):
-            script = 'n=0; while [ $n -lt %d ]; do n=$((n+1)); "$JOBQ" -s "$URI" enqueue q x >/dev/null || exit 1; done'
-            processes.append(subprocess.Popen(['sh', '-c', script % (many // 4)], env={**os.environ, 'URI': self.uri}))
+        script = 'n=0; while [ $n -lt %d ]; do n=$((n+1)); "$JOBQ" enqueue q x >/dev/null || exit 1; done'
+        command = ['sh', '-c', script % (many // 4)]
+        env = {**os.environ, 'JOBQ_STORE': self.uri}
+        processes = [subprocess.Popen(command, env=env) for _ in range(4)]
         self.assertEqual([p.wait(tool.DEADLINE_S * 5) for p in processes], [0] * 4)
         ids = [j['id'] for j in self.json('list', '--limit', '5000')]
         self.assertEqual(len(set(ids)), many)
@@ -325,17 +404,39 @@ class Stats(tool.Case):
         done, dead, gone, late = (self.enqueue() for _ in range(4))
         self.enqueue()
         for job in (done, dead, gone, late):
-            self.assertEqual(self.claim('q', '--lease', '1s')[0], job) if job != gone else self.jobq('cancel', gone)
+            self.assertEqual(self.claim('q', '--lease', '1s')[0], job) if job != gone else self.jobq(
+                'cancel', gone
+            )
             if job == done:
                 self.jobq('ack', job, self.last_token())
             elif job == dead:
                 self.jobq('fail', job, self.last_token(), '--permanent')
         self.advance(1001)
         q = self.json('stats', 'q')['queues'][0]
-        self.assertEqual({k: q[k] for k in ('blocked', 'scheduled', 'ready', 'running', 'completed', 'dead', 'cancelled')},
-                         {'blocked': 0, 'scheduled': 1, 'ready': 1, 'running': 1, 'completed': 1, 'dead': 1, 'cancelled': 1})
-        self.assertEqual((q['stuck'], q['paused'], q['enqueued_total'], q['completed_total'], q['dead_total'],
-                          q['cancelled_total'], q['failed_total']), (1, False, 6, 1, 1, 1, 1))
+        self.assertEqual(
+            {k: q[k] for k in ('blocked', 'scheduled', 'ready', 'running', 'completed', 'dead', 'cancelled')},
+            {
+                'blocked': 0,
+                'scheduled': 1,
+                'ready': 1,
+                'running': 1,
+                'completed': 1,
+                'dead': 1,
+                'cancelled': 1,
+            },
+        )
+        self.assertEqual(
+            (
+                q['stuck'],
+                q['paused'],
+                q['enqueued_total'],
+                q['completed_total'],
+                q['dead_total'],
+                q['cancelled_total'],
+                q['failed_total'],
+            ),
+            (1, False, 6, 1, 1, 1, 1),
+        )
         self.assertEqual(self.json('stats')['total']['enqueued_total'], 6)
         self.assertEqual(self.json('stats', 'nothing')['queues'], [])
 
@@ -351,8 +452,13 @@ class Stats(tool.Case):
         self.enqueue('a')
         self.enqueue('b')
         self.jobq('pause', 'b')
-        self.assertEqual([(q['queue'], q['ready'], q['paused']) for q in sorted(self.json('queues'), key=lambda q: q['queue'])],
-                         [('a', 1, False), ('b', 1, True)])
+        self.assertEqual(
+            [
+                (q['queue'], q['ready'], q['paused'])
+                for q in sorted(self.json('queues'), key=lambda q: q['queue'])
+            ],
+            [('a', 1, False), ('b', 1, True)],
+        )
         self.assertEqual(len(self.jobq('queues').text.splitlines()), 2)
 
 
@@ -383,9 +489,14 @@ class Help(tool.Case):
         """help: every command explains itself; aliases are named; later commands are unknown and exit 2"""
         listing = self.run_at(None, 'help').text
         names = re.findall(r'^  ([a-z]+) +\S', listing.split('everywhere:')[0], re.M)
-        self.assertGreaterEqual(set(names), set('enqueue claim ack fail extend release snooze callback park unpark unhold '
-                                                'progress work show list wait stats queues cancel redrive drop purge pause '
-                                                'resume dead sweep doctor version help'.split()))
+        self.assertGreaterEqual(
+            set(names),
+            set(
+                'enqueue claim ack fail extend release snooze callback park unpark unhold '
+                'progress work show list wait stats queues cancel redrive drop purge pause '
+                'resume dead sweep doctor version help'.split()
+            ),
+        )
         for name in names:
             answer = self.run_at(None, 'help', name)
             self.assertEqual(answer.code, OK)
@@ -393,14 +504,35 @@ class Help(tool.Case):
             self.assertEqual(self.run_at(None, name, '--help').out, answer.out)
         for alias in ('ls', 'retry', 'dlq'):
             self.assertIn('also called: ' + alias, self.run_at(None, 'help', alias).text)
-        for later in ('explain', 'limit', 'schedule', 'cron', 'top', 'events', 'tail', 'metrics', 'serve', 'export',
-                      'import', 'health', 'log', 'drain', 'outbox', 'migrate', 'bench', 'Enqueue', ''):
+        for later in (
+            'explain',
+            'limit',
+            'schedule',
+            'cron',
+            'top',
+            'events',
+            'tail',
+            'metrics',
+            'serve',
+            'export',
+            'import',
+            'health',
+            'log',
+            'drain',
+            'outbox',
+            'migrate',
+            'bench',
+            'Enqueue',
+            '',
+        ):
             self.jobq(later, code=USAGE)
         self.assertEqual(self.run_at(None).code, USAGE)
 
     def test_manual(self):
         """the manual page names every command and every option"""
-        with open(os.path.join(os.path.dirname(__file__), '..', '..', 'doc', 'man', 'jobq.1'), encoding='utf-8') as file:
+        with open(
+            os.path.join(os.path.dirname(__file__), '..', '..', 'doc', 'man', 'jobq.1'), encoding='utf-8'
+        ) as file:
             manual = file.read().replace('\\-', '-')
         listing = self.run_at(None, 'help').text
         for name in re.findall(r'^  ([a-z]+) +\S', listing.split('everywhere:')[0], re.M):
@@ -421,8 +553,12 @@ class Store(tool.Case):
         """the store comes from -s URI, -s @FILE, $JOBQ_STORE or $JOBQ_STORE_FILE"""
         uri_file = self.path('uri', self.uri + '\n')
         job = self.enqueue()
-        for words, env in ((['-s', '@' + uri_file], {}), ([], {'JOBQ_STORE': self.uri}),
-                           ([], {'JOBQ_STORE_FILE': uri_file}), (['-s', self.uri], {'JOBQ_STORE': 'sqlite:/nowhere/x'})):
+        for words, env in (
+            (['-s', '@' + uri_file], {}),
+            ([], {'JOBQ_STORE': self.uri}),
+            ([], {'JOBQ_STORE_FILE': uri_file}),
+            (['-s', self.uri], {'JOBQ_STORE': 'sqlite:/nowhere/x'}),
+        ):
             self.assertEqual(self.run_at(None, *words, 'show', job, env=env).code, OK)
             self.assertEqual(self.run_at(None, 'show', *words, job, env=env).code, OK)
         self.assertEqual(self.run_at(None, 'show', job).code, USAGE)
@@ -430,8 +566,19 @@ class Store(tool.Case):
 
     def test_missing(self):
         """reading commands on a missing file exit 4 and do not make it"""
-        for words in (['show', NO_ID], ['list'], ['wait', NO_ID], ['stats'], ['queues'], ['dead'], ['doctor'],
-                      ['ack', NO_ID, NO_ID], ['redrive', '--all'], ['purge', '--state', 'dead'], ['cancel', NO_ID]):
+        for words in (
+            ['show', NO_ID],
+            ['list'],
+            ['wait', NO_ID],
+            ['stats'],
+            ['queues'],
+            ['dead'],
+            ['doctor'],
+            ['ack', NO_ID, NO_ID],
+            ['redrive', '--all'],
+            ['purge', '--state', 'dead'],
+            ['cancel', NO_ID],
+        ):
             self.jobq(*words, code=STORE)
             self.assertFalse(os.path.exists(self.file), words)
 
@@ -445,8 +592,13 @@ class Store(tool.Case):
     def test_password(self):
         """a password in an argument is overwritten where others see it, and warned about"""
         for uri in ('redis://user:Secret1@127.0.0.1:1/0', 'postgres:///db?user=u&password=Secret1&host=/x'):
-            process = subprocess.Popen([tool.JOBQ, '-s', uri, 'enqueue', 'q', '-'], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tool.quiet())
+            process = subprocess.Popen(
+                [tool.JOBQ, '-s', uri, 'enqueue', 'q', '-'],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=tool.quiet(),
+            )
             self.addCleanup(process.kill)
             warning = process.stderr.readline().decode()
             with open('/proc/%d/cmdline' % process.pid, 'rb') as file:
@@ -462,7 +614,9 @@ class Store(tool.Case):
         """an answer that cannot be written is exit 1 and said, not a silent 0"""
         self.enqueue()
         with open('/dev/full', 'wb') as full:
-            done = subprocess.run([tool.JOBQ, '-s', self.uri, 'list'], stdout=full, stderr=subprocess.PIPE, check=False)
+            done = subprocess.run(
+                [tool.JOBQ, '-s', self.uri, 'list'], stdout=full, stderr=subprocess.PIPE, check=False
+            )
         self.assertEqual(done.returncode, REFUSED)
         self.assertIn(b'could not be written', done.stderr)
 

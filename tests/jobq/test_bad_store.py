@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Store files that cannot be used: a definite error, exit 4 (or 2), no crash, and the file as it was (rule 16)."""
+"""Store files that cannot be used: a definite error, exit 4, no crash, the file as it was (rule 16)."""
 import hashlib
 import os
 import resource
@@ -50,7 +50,12 @@ class BadStore(tool.Case):
         self.enqueue()
         base = self.path('other.db')
         with sqlite3.connect(self.file) as ours:
-            names = [row[0] for row in ours.execute("select name from sqlite_master where type = 'table' and name like 'jobq%'")]
+            names = [
+                row[0]
+                for row in ours.execute(
+                    "select name from sqlite_master where type = 'table' and name like 'jobq%'"
+                )
+            ]
         self.assertTrue(names)
         with sqlite3.connect(base) as foreign:
             for name in names:
@@ -77,8 +82,15 @@ class BadStore(tool.Case):
         self.enqueue()
         before = self.json('list')
         with sqlite3.connect(self.file) as db:
-            table = [row[0] for row in db.execute("select name from sqlite_master where type = 'table' and sql like '%payload%'")][0]
-            db.execute('create trigger evil after insert on "%s" begin delete from "%s"; end' % (table, table))
+            table = [
+                row[0]
+                for row in db.execute(
+                    "select name from sqlite_master where type = 'table' and sql like '%payload%'"
+                )
+            ][0]
+            db.execute(
+                'create trigger evil after insert on "%s" begin delete from "%s"; end' % (table, table)
+            )
         db.close()
         self.unusable('FOREIGN')
         with sqlite3.connect(self.file) as db:
@@ -104,7 +116,7 @@ class BadStore(tool.Case):
         refused = 0
         for at in [100, 2000] + list(range(4096, size, size // 12)):
             with open(self.file, 'wb') as file:
-                file.write(whole[:at] + b'\xa5' * min(3000, size - at) + whole[at + 3000:])
+                file.write(whole[:at] + b'\xa5' * min(3000, size - at) + whole[at + 3000 :])
             for suffix in ('-wal', '-shm'):
                 if os.path.exists(self.file + suffix):
                     os.unlink(self.file + suffix)
@@ -120,7 +132,9 @@ class BadStore(tool.Case):
             self.enqueue('q', 'x' * 500)
         size = os.path.getsize(self.file)
         os.truncate(self.file, size // 2)
-        codes = [self.run_at(self.uri, *words).code for words in (['list'], ['enqueue', 'q', 'x'], ['claim', 'q'])]
+        codes = [
+            self.run_at(self.uri, *words).code for words in (['list'], ['enqueue', 'q', 'x'], ['claim', 'q'])
+        ]
         self.assertLessEqual(set(codes), {OK, STORE})
         self.assertIn(STORE, codes)
 
@@ -171,7 +185,9 @@ class BadStore(tool.Case):
 
         stored, refused = 1, 0
         for _ in range(30):
-            answer = self.run_at(self.uri, '--json', 'enqueue', 'q', '-', stdin=b'x' * 100000, preexec_fn=limit)
+            answer = self.run_at(
+                self.uri, '--json', 'enqueue', 'q', '-', stdin=b'x' * 100000, preexec_fn=limit
+            )
             if answer.code == OK:
                 stored += 1
             else:
@@ -192,7 +208,9 @@ class BadStore(tool.Case):
         said = 0
         self.enqueue('q', 'first')
         for number in range(40):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             try:
                 process.stdin.write(b'x' * 50000)
                 process.stdin.close()

@@ -6,8 +6,15 @@ from tool import NO_ID, REFUSED, STORE, USAGE
 
 HUGE = '9' * 30
 NAMES = {
-    'empty': '', '256 bytes': 'x' * 256, 'a newline': 'a\nb', 'a tab': 'a\tb', 'DEL': 'a\x7f', 'an escape': '\x1b[1m',
-    'bytes that are not UTF-8': b'\xff\xfe', 'half a character': b'a\xc3', 'an overlong form': b'\xc0\xaf',
+    'empty': '',
+    '256 bytes': 'x' * 256,
+    'a newline': 'a\nb',
+    'a tab': 'a\tb',
+    'DEL': 'a\x7f',
+    'an escape': '\x1b[1m',
+    'bytes that are not UTF-8': b'\xff\xfe',
+    'half a character': b'a\xc3',
+    'an overlong form': b'\xc0\xaf',
     'a surrogate': b'\xed\xa0\x80',
 }
 
@@ -51,7 +58,7 @@ class Input(tool.Case):
         self.jobq('enqueue', 'big', '--payload-max', 0, code=USAGE)
 
     def test_result_and_key(self):
-        """result over 1 MiB, key over 1024 bytes or empty, progress over 4096 bytes: refused; the lease is kept"""
+        """result over 1 MiB, key over 1024 bytes or empty, progress over 4096: refused, the lease kept"""
         self.refused('result', 'ack', self.held, self.token, '-', stdin=b'x' * ((1 << 20) + 1))
         self.refused('key', 'enqueue', 'q', '--key', 'x' * 1025)
         self.refused('key', 'enqueue', 'q', '--key', '')
@@ -66,9 +73,23 @@ class Input(tool.Case):
         self.assertEqual(self.show(self.held)['errors'][0]['text'], 'a' * 8192)
 
     def test_durations(self):
-        """times: negative, overflowing, huge and malformed ones are refused, each by the name of its option"""
-        bad = ['-1', '-1s', '', ' 1', '1 s', '1x', '1.5', '0x10', 'soon', HUGE, '9007199254740993', '9223372036854775807d',
-               '106751991168d', '1e3']
+        """times: negative, overflowing, huge and malformed ones are refused by the name of their option"""
+        bad = [
+            '-1',
+            '-1s',
+            '',
+            ' 1',
+            '1 s',
+            '1x',
+            '1.5',
+            '0x10',
+            'soon',
+            HUGE,
+            '9007199254740993',
+            '9223372036854775807d',
+            '106751991168d',
+            '1e3',
+        ]
         for text in bad:
             for option in ('delay', 'timeout', 'expires-in', 'window'):
                 words = ['enqueue', 'q', 'x', '--' + option + '=' + text]
@@ -115,8 +136,18 @@ class Input(tool.Case):
 
     def test_instants(self):
         """--run-at: what is no time"""
-        for text in ('tomorrow', '2030-02-30T00:00:00Z', '2030-05-01', '2030-05-01T12:00:00', '-5', '0', HUGE, '',
-                     '1969-12-31T23:59:59Z', '2030-05-01T25:00:00Z'):
+        for text in (
+            'tomorrow',
+            '2030-02-30T00:00:00Z',
+            '2030-05-01',
+            '2030-05-01T12:00:00',
+            '-5',
+            '0',
+            HUGE,
+            '',
+            '1969-12-31T23:59:59Z',
+            '2030-05-01T25:00:00Z',
+        ):
             self.refused('run-at', 'enqueue', 'q', '--run-at=' + text)
         self.refused('run_at_ms', 'enqueue', 'q', '--run-at', '2030-05-01T12:00:00Z', '--delay', '1s')
 
@@ -132,9 +163,25 @@ class Input(tool.Case):
             self.refused('state', 'list', '--state', state)
             self.refused('state', 'purge', '--state', state)
         self.refused('reason', 'list', '--reason', 'poison')
-        for shape in ('', 'fixed', 'fixed:', 'fixed:1:2', 'linear:1:2:3', 'exponential:1:0.5', 'exponential:1:101',
-                      'exponential:1:x', 'exponential:1:2:0', 'exponential:1:2:3:4', 'fixed:-1', 'list', 'list:1,-1',
-                      'list:' + ','.join('1' * 33), 'cubic:1', 'x' * 2000, 'exponential:1:nan'):
+        for shape in (
+            '',
+            'fixed',
+            'fixed:',
+            'fixed:1:2',
+            'linear:1:2:3',
+            'exponential:1:0.5',
+            'exponential:1:101',
+            'exponential:1:x',
+            'exponential:1:2:0',
+            'exponential:1:2:3:4',
+            'fixed:-1',
+            'list',
+            'list:1,-1',
+            'list:' + ','.join('1' * 33),
+            'cubic:1',
+            'x' * 2000,
+            'exponential:1:nan',
+        ):
             self.refused('backoff', 'enqueue', 'q', '--backoff', shape)
 
     def test_ids(self):
@@ -155,10 +202,25 @@ class Input(tool.Case):
 
     def test_arguments(self):
         """operands that are missing or too many, options that are not there"""
-        for words in (['enqueue'], ['enqueue', 'q', 'a', 'b'], ['claim'], ['ack', self.held], ['fail'],
-                      ['snooze', self.held, self.token], ['show'], ['show', self.held, 'x'], ['list', 'q'], ['purge', 'q'],
-                      ['stats', 'a', 'b'], ['queues', 'x'], ['doctor', 'x'], ['version', 'x'], ['pause'], ['work'],
-                      ['work', '--', 'true']):
+        for words in (
+            ['enqueue'],
+            ['enqueue', 'q', 'a', 'b'],
+            ['claim'],
+            ['ack', self.held],
+            ['fail'],
+            ['snooze', self.held, self.token],
+            ['show'],
+            ['show', self.held, 'x'],
+            ['list', 'q'],
+            ['purge', 'q'],
+            ['stats', 'a', 'b'],
+            ['queues', 'x'],
+            ['doctor', 'x'],
+            ['version', 'x'],
+            ['pause'],
+            ['work'],
+            ['work', '--', 'true'],
+        ):
             self.refused('arguments', *words)
         self.refused('command', 'work', 'q')
         self.refused('command', 'work', 'q', '--')
@@ -177,8 +239,18 @@ class Input(tool.Case):
         """unknown schemes and options of the store's URI"""
         for uri in ('', 'x', self.file, 'mysql://h/db', 'SQLITE:' + self.file, 'sqlite', ':', 'sqlite3:x'):
             self.assertEqual(self.run_at(None, '-s', uri, 'list').code, USAGE, uri)
-        for option in ('colour=red', 'namespace=', 'namespace=a-b', 'namespace=a%00b', 'namespace=' + 'x' * 300,
-                       'synchronous=off', 'synchronous', '=', 'namespace=a;drop', 'synchronous=full&synchronous=off'):
+        for option in (
+            'colour=red',
+            'namespace=',
+            'namespace=a-b',
+            'namespace=a%00b',
+            'namespace=' + 'x' * 300,
+            'synchronous=off',
+            'synchronous',
+            '=',
+            'namespace=a;drop',
+            'synchronous=full&synchronous=off',
+        ):
             answer = self.run_at(self.uri + '?' + option, '--json', 'list')
             self.assertEqual(answer.code, USAGE, (option, answer))
             self.assertIn(answer.json['field'], ('uri', 'namespace', 'synchronous'))

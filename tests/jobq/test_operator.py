@@ -24,7 +24,7 @@ class Operator(tool.Case):
         self.jobq('cancel', NO_ID, code=NOT_FOUND)
 
     def test_redrive(self):
-        """redrive: a dead job is ready with fresh counters and its history; in any other state 1; unknown 3 (rule 8)"""
+        """redrive: ready with fresh counters and its history; in another state 1; unknown 3 (rule 8)"""
         job = self.dead(text='first')
         self.assertEqual(self.json('redrive', job)['status'], 'OK')
         shown = self.show(job)
@@ -48,7 +48,9 @@ class Operator(tool.Case):
         self.dead('r')
         self.assertEqual(self.json('redrive', '--all', '--dry-run'), {'matched': 4, 'done': 0})
         self.assertEqual(self.counts('q'), {'dead': 3})
-        self.assertEqual(self.json('redrive', '--all', '--queue', 'q', '--reason', 'POISON'), {'matched': 0, 'done': 0})
+        self.assertEqual(
+            self.json('redrive', '--all', '--queue', 'q', '--reason', 'POISON'), {'matched': 0, 'done': 0}
+        )
         self.assertEqual(self.json('redrive', '--all', '--queue', 'q'), {'matched': 3, 'done': 3})
         self.assertEqual((self.counts('q'), self.counts('r')), ({'ready': 3}, {'dead': 1}))
         self.assertEqual(self.jobq('retry', '--all').text, '1\t1\n')
@@ -122,11 +124,18 @@ class Operator(tool.Case):
 
     def test_dead_by_error(self):
         """dead --by-error: one row for each kind of error, figures left out, most frequent first"""
-        for text in ('timeout after 3 s on host 10', 'no such file', 'timeout after 4711 s on host 9', 'timeout after 0 s on host 1'):
+        for text in (
+            'timeout after 3 s on host 10',
+            'no such file',
+            'timeout after 4711 s on host 9',
+            'timeout after 0 s on host 1',
+        ):
             newest = self.dead(text=text + '\nmore of it ' + text)
         groups = self.json('dead', '--by-error')
-        self.assertEqual([(g['count'], g['error'], g['reason']) for g in groups],
-                         [(3, 'timeout after # s on host #', 'PERMANENT'), (1, 'no such file', 'PERMANENT')])
+        self.assertEqual(
+            [(g['count'], g['error'], g['reason']) for g in groups],
+            [(3, 'timeout after # s on host #', 'PERMANENT'), (1, 'no such file', 'PERMANENT')],
+        )
         self.assertEqual(groups[0]['newest'], newest)
         self.assertEqual(len(self.jobq('dead', '--by-error').text.splitlines()), 2)
 

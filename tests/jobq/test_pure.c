@@ -232,6 +232,21 @@ START_TEST(a_log_is_large_from_its_limit_on)
 }
 END_TEST
 
+START_TEST(an_older_schema_is_found)
+{
+    struct machine machine = {0};
+    struct jobq_stats stats = {.name_space = "jobq", .schema_version = 2, .schema_known = 3};
+    struct heard heard = judge(&machine, &stats);
+
+    ck_assert_int_eq(heard.count, 1);
+    ck_assert_str_eq(heard.name, "older-schema");
+    ck_assert_ptr_nonnull(strstr(heard.fact, "the store has schema 2, this jobq writes 3"));
+    ck_assert_str_eq(heard.command, "jobq -s 'sqlite:/srv/a b.db' sweep");
+    stats.schema_version = 3;
+    ck_assert_int_eq(judge(&machine, &stats).count, 0);
+}
+END_TEST
+
 /* A worker is alive for one lease after it was seen, and works its own queues and kinds only. */
 START_TEST(somebody_works_a_kind_or_not)
 {
@@ -301,6 +316,7 @@ int main(void)
     tcase_add_loop_test(tests, a_network_file_system_is_known, 0, COUNT(file_systems));
     tcase_add_test(tests, a_file_on_a_network_is_found);
     tcase_add_test(tests, a_log_is_large_from_its_limit_on);
+    tcase_add_test(tests, an_older_schema_is_found);
     tcase_add_test(tests, somebody_works_a_kind_or_not);
     tcase_add_test(tests, a_uri_gets_another_namespace);
     srunner_set_tap(runner, "-");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""jobq work: any program is a worker. What a program says by its end, and what becomes of it when something goes wrong."""
+"""jobq work: any program is a worker. What it says by its end, and what becomes of what goes wrong."""
 import os
 import signal
 import subprocess
@@ -73,7 +73,10 @@ class Work(tool.Case):
     def test_last_of_stderr(self):
         """the last 4096 bytes of stderr are kept"""
         job = self.enqueue('q', '--max-attempts', '1')
-        self.drain('--', self.script('talks', "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i >&2; done; exit 1"))
+        self.drain(
+            '--',
+            self.script('talks', "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i >&2; done; exit 1"),
+        )
         text = self.show(job)['errors'][0]['text']
         self.assertEqual(len(text), 4096)
         self.assertTrue(text.endswith('line 2999\nline 3000\n'))
@@ -82,9 +85,17 @@ class Work(tool.Case):
         """a program killed by a signal is a failure that names the signal, with its stderr; it is retried"""
         job = self.enqueue('q', '--backoff', 'fixed:0')
         mark = self.path('mark')
-        self.drain('--', self.script('dies', 'if [ -e %s ]; then exit 0; fi; : >%s; echo last words >&2; kill -KILL $$' % (mark, mark)))
+        self.drain(
+            '--',
+            self.script(
+                'dies',
+                'if [ -e %s ]; then exit 0; fi; : >%s; echo last words >&2; kill -KILL $$' % (mark, mark),
+            ),
+        )
         shown = self.show(job)
-        self.assertEqual((shown['state'], shown['attempt'], shown['failures'], shown['crashes']), ('completed', 2, 1, 0))
+        self.assertEqual(
+            (shown['state'], shown['attempt'], shown['failures'], shown['crashes']), ('completed', 2, 1, 0)
+        )
         self.assertEqual(shown['errors'][0]['text'], 'killed by signal 9 (SIGKILL)\nlast words\n')
 
     def test_too_large_result(self):
@@ -103,7 +114,10 @@ class Work(tool.Case):
         trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
         job = self.enqueue('q', '--kind', 'k', '--trace', trace)
         bare = self.enqueue('q')
-        script = self.script('env', 'echo "$JOBQ_ID $JOBQ_ATTEMPT $JOBQ_FENCE $JOBQ_QUEUE $JOBQ_KIND ${TRACEPARENT-none} $OTHER"')
+        script = self.script(
+            'env',
+            'echo "$JOBQ_ID $JOBQ_ATTEMPT $JOBQ_FENCE $JOBQ_QUEUE $JOBQ_KIND ${TRACEPARENT-none} $OTHER"',
+        )
         self.drain('--', script, env={'TRACEPARENT': 'not this one', 'JOBQ_ID': 'nor this', 'OTHER': 'kept'})
         shown = self.show(job)
         self.assertEqual(shown['result'].split(), [job, '1', str(shown['fence']), 'q', 'k', trace, 'kept'])
@@ -137,7 +151,10 @@ class Work(tool.Case):
         jobs = [self.enqueue('q', '--max-attempts', '1') for _ in range(2)]
         self.drain('--', script)
         self.assertEqual(self.show(jobs[0])['state'], 'completed')
-        self.assertEqual(self.show(jobs[1])['errors'][0]['text'], 'the program could not be started: No such file or directory')
+        self.assertEqual(
+            self.show(jobs[1])['errors'][0]['text'],
+            'the program could not be started: No such file or directory',
+        )
 
     def test_clean_signals(self):
         """the program starts with default signals and no foreign descriptors"""
@@ -163,14 +180,18 @@ class Work(tool.Case):
             self.enqueue()
         running = self.path('running')
         os.mkdir(running)
-        script = self.script('counts', '''
+        script = self.script(
+            'counts',
+            '''
             : >%(r)s/$$
             ls %(r)s | wc -l
             if [ $JOBQ_ATTEMPT = 1 ] && [ ! -e %(go)s ]; then
                 while [ $(ls %(r)s | wc -l) -lt 4 ]; do :; done
                 : >%(go)s
             fi
-            rm %(r)s/$$''' % {'r': running, 'go': self.path('go')})
+            rm %(r)s/$$'''
+            % {'r': running, 'go': self.path('go')},
+        )
         self.drain('-j', '4', '--', script)
         seen = [int(job['result']) for job in self.json('list', '--state', 'completed')]
         self.assertEqual(len(seen), 12)
@@ -189,25 +210,43 @@ class Work(tool.Case):
         for n in range(3):
             self.enqueue('first', str(n))
         log = self.path('log')
-        self.jobq('work', 'first', 'second', '--drain', '--', self.script('logs', 'echo $JOBQ_QUEUE >>%s' % log))
+        self.jobq(
+            'work', 'first', 'second', '--drain', '--', self.script('logs', 'echo $JOBQ_QUEUE >>%s' % log)
+        )
         with open(log, encoding='utf-8') as file:
             self.assertEqual(file.read().split(), ['first'] * 3 + ['second'] * 3)
 
     def test_early(self):
         """--ack early: completed before the program starts; a failure changes nothing any more (rule 1)"""
         job = self.enqueue()
-        self.drain('--ack', 'early', '--', self.script('asks', '"$JOBQ" -s "%s" show $JOBQ_ID >%s; exit 1' % (self.uri, self.path('said'))))
+        self.drain(
+            '--ack',
+            'early',
+            '--',
+            self.script('asks', '"$JOBQ" -s "%s" show $JOBQ_ID >%s; exit 1' % (self.uri, self.path('said'))),
+        )
         with open(self.path('said'), encoding='utf-8') as file:
             self.assertIn('state\tcompleted', file.read())
         shown = self.show(job)
         self.assertEqual((shown['state'], shown['reason'], shown['failures']), ('completed', 'EARLY_ACK', 0))
 
     def test_registers(self):
-        """a worker is seen in stats by its name, queues, kinds and capacity, and leaves when it ends (rule 17)"""
-        worker = self.start('work', 'q', 'r', '-j', '3', '--kind', 'k', '--worker', 'me', '--lease', '9s', '--', 'true')
+        """a worker is seen in stats and leaves when it ends (rule 17)"""
+        worker = self.start(
+            'work', 'q', 'r', '-j', '3', '--kind', 'k', '--worker', 'me', '--lease', '9s', '--', 'true'
+        )
         record = self.until_worker()
-        self.assertEqual({k: record[k] for k in ('worker', 'queues', 'kinds', 'capacity', 'lease_ms', 'pid')},
-                         {'worker': 'me', 'queues': 'q,r', 'kinds': 'k', 'capacity': 3, 'lease_ms': 9000, 'pid': worker.pid})
+        self.assertEqual(
+            {k: record[k] for k in ('worker', 'queues', 'kinds', 'capacity', 'lease_ms', 'pid')},
+            {
+                'worker': 'me',
+                'queues': 'q,r',
+                'kinds': 'k',
+                'capacity': 3,
+                'lease_ms': 9000,
+                'pid': worker.pid,
+            },
+        )
         worker.terminate()
         self.assertEqual(self.ended(worker), OK)
         self.assertEqual(self.json('stats')['workers'], [])
@@ -217,13 +256,21 @@ class Work(tool.Case):
     def stoppable(self, script, *words, job=()):
         """A worker whose one program has begun: (worker, job, pid of the program)."""
         job = self.enqueue('q', 'x', *job)
-        worker = self.start('work', 'q', *words, '--', self.script('stoppable', 'echo $$ >%s\n%s' % (self.path('pid'), script)))
+        worker = self.start(
+            'work',
+            'q',
+            *words,
+            '--',
+            self.script('stoppable', 'echo $$ >%s\n%s' % (self.path('pid'), script))
+        )
         return worker, job, self.pids('pid')[0]
 
     def test_graceful(self):
         """SIGTERM: the program in hand may finish, no other is started, exit 0"""
         go = self.path('go')
-        worker, job, _ = self.stoppable('while [ ! -e %s ]; do read x <%s && break; done; echo finished' % (go, self.fifo('wake')))
+        worker, job, _ = self.stoppable(
+            'while [ ! -e %s ]; do read x <%s && break; done; echo finished' % (go, self.fifo('wake'))
+        )
         later = self.enqueue()
         worker.send_signal(signal.SIGTERM)
         self.until(lambda: self.json('stats')['workers'] and worker.poll() is None, 'it still works')
@@ -271,7 +318,10 @@ class Work(tool.Case):
         """kill -9 of the worker: its programs die with it, the job is run again, attempt 2 (rule 4)"""
         pid_file = self.path('pid')
         worker, job, _ = self.stoppable(
-            'if [ $JOBQ_ATTEMPT = 1 ]; then sleep 600 & echo $! >>%s; wait; else echo again; fi' % pid_file, '--lease', '1h')
+            'if [ $JOBQ_ATTEMPT = 1 ]; then sleep 600 & echo $! >>%s; wait; else echo again; fi' % pid_file,
+            '--lease',
+            '1h',
+        )
         self.until(lambda: len(self.pids('pid')) == 2, 'the program and what it started')
         pids = self.pids('pid')
         worker.kill()
@@ -282,8 +332,10 @@ class Work(tool.Case):
         self.assertTrue(self.show(job)['stuck'])
         self.drain('--', self.path('stoppable'))
         shown = self.show(job)
-        self.assertEqual((shown['state'], shown['attempt'], shown['failures'], shown['crashes'], shown['result']),
-                         ('completed', 2, 1, 1, 'again\n'))
+        self.assertEqual(
+            (shown['state'], shown['attempt'], shown['failures'], shown['crashes'], shown['result']),
+            ('completed', 2, 1, 1, 'again\n'),
+        )
         self.assertEqual(shown['errors'][0]['kind'], 'LOST')
 
     def test_lost_lease(self):
@@ -298,7 +350,10 @@ class Work(tool.Case):
 
     def test_soft_cancel(self):
         """a soft cancel is SIGTERM to the program; what it makes of it counts (rule 6)"""
-        for script, state in (("trap 'echo saved; exit 0' TERM; sleep 600 & wait", 'completed'), ('exec sleep 600', 'cancelled')):
+        for script, state in (
+            ("trap 'echo saved; exit 0' TERM; sleep 600 & wait", 'completed'),
+            ('exec sleep 600', 'cancelled'),
+        ):
             worker, job, pid = self.stoppable(script, '--lease', '1s')
             self.jobq('cancel', job)
             answer = self.run_at(self.uri, '--json', 'wait', job)
@@ -309,8 +364,10 @@ class Work(tool.Case):
             os.unlink(self.path('pid'))
 
     def test_job_timeout(self):
-        """the job's own timeout ends the program; the failure is TIMEOUT, dead as TIMEOUT after the last attempt (rule 5)"""
-        worker, job, pid = self.stoppable('exec sleep 600', '--lease', '1s', job=['--timeout', '300', '--max-attempts', '1'])
+        """the job's own timeout ends the program; dead as TIMEOUT after the last attempt (rule 5)"""
+        worker, job, pid = self.stoppable(
+            'exec sleep 600', '--lease', '1s', job=['--timeout', '300', '--max-attempts', '1']
+        )
         shown = self.json('wait', job, code=1)
         self.assertEqual((shown['state'], shown['reason'], shown['crashes']), ('dead', 'TIMEOUT', 0))
         self.assertEqual(shown['errors'][0]['kind'], 'TIMEOUT')
@@ -347,7 +404,9 @@ class Work(tool.Case):
             self.enqueue()
         worker = self.start('work', 'q', '-j', '2', '--', 'true')
         self.until(lambda: self.counts() == {'completed': 30}, 'all done')
-        children = subprocess.run(['ps', '-o', 'stat=', '--ppid', str(worker.pid)], stdout=subprocess.PIPE, check=False).stdout
+        children = subprocess.run(
+            ['ps', '-o', 'stat=', '--ppid', str(worker.pid)], stdout=subprocess.PIPE, check=False
+        ).stdout
         self.assertNotIn(b'Z', children)
         self.assertEqual(len(children.split()), 1)  # the keeper
         fds = len(os.listdir('/proc/%d/fd' % worker.pid))

@@ -84,9 +84,21 @@ class Case(unittest.TestCase):
     # --- running ---
 
     def run_at(self, uri, *words, stdin=b'', env=None, **more):
-        command = [JOBQ] + (['-s', uri] if uri else []) + [str(w) if not isinstance(w, bytes) else w for w in words]
-        return Answer(subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                     env={**quiet(), **(env or {})}, timeout=DEADLINE_S, check=False, **more))
+        command = (
+            [JOBQ] + (['-s', uri] if uri else []) + [str(w) if not isinstance(w, bytes) else w for w in words]
+        )
+        return Answer(
+            subprocess.run(
+                command,
+                input=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**quiet(), **(env or {})},
+                timeout=DEADLINE_S,
+                check=False,
+                **more
+            )
+        )
 
     def jobq(self, *words, code=OK, **more):
         """Runs it on the test's store and expects this exit code."""
@@ -112,8 +124,11 @@ class Case(unittest.TestCase):
         """Rows by state, without the zeros."""
         for q in self.json('stats')['queues']:
             if q['queue'] == queue:
-                return {s: q[s] for s in ('blocked', 'scheduled', 'ready', 'running', 'completed', 'dead', 'cancelled')
-                        if q[s]}
+                return {
+                    s: q[s]
+                    for s in ('blocked', 'scheduled', 'ready', 'running', 'completed', 'dead', 'cancelled')
+                    if q[s]
+                }
         return {}
 
     def advance(self, ms, uri=None):
@@ -133,8 +148,14 @@ class Case(unittest.TestCase):
 
     def start(self, *words, uri=None, env=None, **more):
         """jobq in the background; ended at the end of the test."""
-        process = subprocess.Popen([JOBQ, '-s', uri or self.uri] + [str(w) for w in words], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**quiet(), **(env or {})}, **more)
+        process = subprocess.Popen(
+            [JOBQ, '-s', uri or self.uri] + [str(w) for w in words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**quiet(), **(env or {})},
+            **more
+        )
         self.started.append(process)
         return process
 
@@ -150,7 +171,7 @@ class Case(unittest.TestCase):
             process.communicate()
 
     def until(self, question, what):
-        """Asks until the answer is true. Each question is a command or a look at a file, which takes its time."""
+        """Asks until the answer is true. Each question takes its time: a command, a look at a file."""
         end = time.monotonic() + DEADLINE_S
         while True:
             answer = question()
@@ -164,9 +185,11 @@ class Case(unittest.TestCase):
 
     def until_worker(self, uri=None):
         """A worker has announced itself; its record."""
+
         def workers():
             answer = self.run_at(uri or self.uri, '--json', 'stats')
             return answer.code == OK and [w for w in answer.json['workers'] if w['alive']]
+
         return self.until(workers, 'a living worker')[0]
 
 
