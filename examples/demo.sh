@@ -64,7 +64,7 @@ private_dir
 
 # --- reading the queue -----------------------------------------------------------------------------------
 
-# rows EXPRESSION FORMAT [list's options]: prints FORMAT, filled from j, for each job the expression is true of.
+# rows EXPRESSION FORMAT [list's options]: prints FORMAT, filled from j, for each job j the expression is true of.
 rows() {
     _expression=$1 _format=$2
     shift 2
@@ -72,7 +72,7 @@ rows() {
 import json, sys
 for j in json.load(sys.stdin):
     if $_expression:
-        print(f\"$_format\")"
+        print('$_format'.format(**j))"
 }
 
 count() {
@@ -110,7 +110,7 @@ kill_in_the_middle() {
     killed=$SPAWNED
     wait_until 120 is_under_way || die 1 "the worker did not come far enough: $PRIVATE/numbers.log"
     stop_pid "$killed" KILL
-    held=$(rows True '{j["id"]}' --queue numbers --state running)
+    held=$(rows True '{id}' --queue numbers --state running)
 }
 
 stage_one() {
@@ -124,7 +124,7 @@ stage_one() {
     # It may have died between two jobs: then once more, with what is left.
     [ -n "$held" ] || kill_in_the_middle
     say "  worker $killed ended by SIGKILL when $(written) were done; in its hands it had:"
-    rows True '    {j["id"]}  number {j["payload"]:>4}  attempt {j["attempt"]}  {j["state"]}' \
+    rows True '    {id}  number {payload:>4}  attempt {attempt}  {state}' \
         --queue numbers --state running
     work_numbers --drain
     say "  worker $SPAWNED started in its place"
@@ -137,7 +137,7 @@ judge_one() {
     second=$(rows "j['attempt'] == 2 and j['crashes'] == 1" x --queue numbers | count)
     say '  the same jobs now:'
     for id in $held; do
-        rows "j['id'] == '$id'" '    {j["id"]}  number {j["payload"]:>4}  attempt {j["attempt"]}  {j["state"]}' \
+        rows "j['id'] == '$id'" '    {id}  number {payload:>4}  attempt {attempt}  {state}' \
             --queue numbers
     done
     say "  $completed of $JOBS completed, $second of them at the second attempt; the ledger has $(written) numbers"
@@ -180,13 +180,14 @@ start_worker() {
 
 # The jobs that this worker holds and that take long enough to be caught: a step in a child process.
 holds() {
-    rows "j['worker'].endswith(':$worker_pid')" '{j["id"]} {j["queue"]}' --state running |
+    rows "j['worker'].endswith(':$worker_pid')" '{id} {queue}' --state running |
         grep -E ' video\.(speech|quality)$' | head -n 1 | grep . >"$PRIVATE/holds"
 }
 
 # shellcheck disable=SC2086
 watch_videos() {
-    "$VIDEO" watch --server "$SERVER" $ids
+    spawn /dev/stdout "$VIDEO" watch --server "$SERVER" $ids
+    watch_pid=$SPAWNED
 }
 
 stage_two() {
@@ -202,9 +203,7 @@ stage_two() {
     ids=$(cut -d ' ' -f 1 "$PRIVATE/submitted")
     submitted=$#
     say ''
-    # shellcheck disable=SC2086
-    spawn /dev/stdout "$VIDEO" watch --server "$SERVER" $ids
-    watch_pid=$SPAWNED
+    watch_videos
     wait_until 120 holds || die 1 "no worker came to hold a step: $PRIVATE/worker.log"
     stop_pid "$worker_pid" KILL
     stop_pid "$watch_pid"
@@ -215,13 +214,14 @@ stage_two() {
     start_worker
     say "  worker $worker_pid started in its place"
     say ''
-    watch_videos || die 1 'not every submission completed'
+    watch_videos
+    wait "$watch_pid" || die 1 'not every submission completed'
     judge_two
 }
 
 show_job() {
     rows "j['id'] == '$1'" \
-        '    {j["id"]}  {j["queue"]}  {j["state"]}  attempt {j["attempt"]}  crashes {j["crashes"]}  by {j["worker"]}'
+        '    {id}  {queue}  {state}  attempt {attempt}  crashes {crashes}  by {worker}'
 }
 
 judge_two() {

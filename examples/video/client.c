@@ -179,6 +179,19 @@ static int is_processing(const json_t *seen)
     return strcmp(text_member(seen, "status", ""), "processing") == 0;
 }
 
+/* One that was named by its id is called by its file as soon as that is known. */
+static void take_name(struct submission *submission)
+{
+    const char *video = text_member(submission->seen, "video", NULL);
+    const char *slash = video ? strrchr(video, '/') : NULL;
+    char *name = video && strcmp(submission->name, submission->id) == 0 ? strdup(slash ? slash + 1 : video) : NULL;
+
+    if (name) {
+        free(submission->name);
+        submission->name = name;
+    }
+}
+
 /* Returns 0, 1 when there was no answer that counts, or the exit status plus 1. */
 static int look(struct client *client, struct submission *submission, int tell)
 {
@@ -192,6 +205,7 @@ static int look(struct client *client, struct submission *submission, int tell)
         json_t *before = submission->seen;
         submission->seen = json_incref(answer.json);
         submission->ended = !is_processing(submission->seen);
+        take_name(submission);
         if (tell)
             screen_tell_changes(submission, before);
         json_decref(before);
@@ -227,7 +241,7 @@ static int watch(struct client *client, int quiet)
     size_t open = client->count;
     int troubles = 0;
 
-    screen_init(&screen);
+    screen_init(&screen, client);
     while (open > 0) {
         int status = look_at_all(client, !quiet && !screen.is_terminal, &open);
         if (status > 1)

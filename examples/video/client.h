@@ -23,12 +23,13 @@ struct client {
 
 /* ---- screen.c: while they run ---------------------------------------------------------------------------------- */
 
-/* Where standard output is a terminal, a grid that is drawn anew in place; else a line for each change. */
+/* Where standard output is a terminal that has room for it, a grid that is drawn anew in place; else a line for each
+ * change. */
 struct screen {
     int is_terminal;
     size_t lines_drawn;
 };
-void screen_init(struct screen *screen);
+void screen_init(struct screen *screen, const struct client *client);
 void screen_show(struct screen *screen, const struct client *client);
 
 /* A line for each part of the submission whose state differs from what was seen before (NULL: nothing). */

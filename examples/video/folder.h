@@ -24,8 +24,9 @@ int folder_open(struct folder *folder, const char *path);
 void folder_close(struct folder *folder);
 
 /*
- * Brings a name as somebody gave it to the form the other functions take, relative to the folder: an absolute name must
- * begin with the folder's path. The file need not exist. Returns NULL, or what is wrong with the name.
+ * Brings a name as somebody gave it, `given_size` bytes and a NUL behind them, to the form the other functions take,
+ * relative to the folder: an absolute name must begin with the folder's path. The file need not exist. Returns NULL, or
+ * what is wrong with the name.
  */
 const char *folder_relative(const struct folder *folder, const char *given, size_t given_size,
                             char out[FOLDER_NAME_MAX_BYTES + 1]);

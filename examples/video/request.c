@@ -93,6 +93,7 @@ static int file_of_url(struct request *request, const char *url, size_t size, ch
     decoded = percent_decode(url, size, out);
     if (decoded < 0)
         return refuse(request, 400, "videoUrl", "a '%%' must be followed by two hexadecimal digits");
+    out[decoded] = '\0';
     *out_size = (size_t)decoded;
     return 0;
 }
@@ -118,7 +119,7 @@ static int name_of_url(struct request *request, const json_t *value, char *out, 
         return refuse(request, 422, "videoUrl", "only file: and names below the media folder are taken");
     if (size > URL_MAX_BYTES)
         return refuse(request, 400, "videoUrl", "it is longer than %d bytes", URL_MAX_BYTES);
-    memcpy(out, url, size);
+    memcpy(out, url, size + 1);
     *out_size = size;
     return 0;
 }

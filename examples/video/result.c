@@ -158,6 +158,17 @@ static void judge(const struct view *view, json_t *out)
     }
 }
 
+/* Which file it is about stands in both payloads. */
+static void show_video(const struct view *view, json_t *out)
+{
+    json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
+    json_t *video = json_object_get(payload, "video");
+
+    if (video)
+        json_object_set(out, "video", video);
+    json_decref(payload);
+}
+
 static int answer(const struct view *view, json_t **out)
 {
     json_t *progress = json_object();
@@ -167,10 +178,11 @@ static int answer(const struct view *view, json_t **out)
                      progress);
     if (!*out)
         return JOBQ_NOMEM;
-    if (status == JOBQ_OK)
+    if (status == JOBQ_OK) {
+        show_video(view, *out);
         judge(view, *out);
-    if (status == JOBQ_OK)
         return JOBQ_OK;
+    }
     json_decref(*out);
     *out = NULL;
     return status;

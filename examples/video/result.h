@@ -5,7 +5,7 @@
 /*
  * The answer of GET /analysis/result/:jobId:
  *
- *   {"jobId", "status": "processing" | "completed" | "failed", "progress": {PART: {...}}, "result" | "error"}
+ *   {"jobId", "video", "status": "processing" | "completed" | "failed", "progress": {PART: {...}}, "result" | "error"}
  *
  * A part shows its job's id, state, attempt and, while it runs, "done", "total" and "unit" as really processed; one that
  * has no job yet shows the state "waiting". A report that lacks a step is completed and names it in "failed_steps".

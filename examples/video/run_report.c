@@ -7,10 +7,15 @@
 
 #define REASON_MAX_BYTES 1024
 
+/* A job at a service is started once to hand the step over and once to take the answer, and again when the service was
+ * busy: `starts`. What people call attempts is one more than failed. */
 static void set_times(json_t *step, const struct jobq_job *job)
 {
+    int done = job->state == JOBQ_COMPLETED;
+
     json_object_set_new(step, "jobId", json_of_id(&job->id));
-    json_object_set_new(step, "attempts", json_integer(job->attempt));
+    json_object_set_new(step, "attempts", json_integer(job->failures + done));
+    json_object_set_new(step, "starts", json_integer(job->attempt));
     if (job->started_at_ms > 0 && job->finished_at_ms >= job->started_at_ms)
         json_object_set_new(step, "run_ms", json_integer(job->finished_at_ms - job->started_at_ms));
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -18,9 +19,13 @@
 static const int order[PART_COUNT] = { PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
                                        PART_FACE,  PART_GESTURE, PART_EMOTION, PART_REPORT };
 
-void screen_init(struct screen *screen)
+void screen_init(struct screen *screen, const struct client *client)
 {
-    *screen = (struct screen){ .is_terminal = isatty(STDOUT_FILENO) };
+    struct winsize size;
+    int has_room = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+                   size.ws_col >= NAME_COLUMNS + 1 + PART_COUNT * CELL_COLUMNS && size.ws_row > client->count + 2;
+
+    *screen = (struct screen){ .is_terminal = has_room };
 }
 
 static const json_t *part_seen(const json_t *seen, int part)

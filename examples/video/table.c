@@ -191,19 +191,12 @@ static void print_folded(struct line *line, int indent)
     }
 }
 
-/* A step at a service runs once to hand the job over and once to take the answer: "1+1". */
-static void print_attempts(int part, const json_t *step)
+static void print_attempts(const json_t *step)
 {
-    int attempts = (int)json_integer_value(json_object_get(step, "attempts"));
-    char text[24];
-
     if (json_is_true(json_object_get(step, "shared")))
-        snprintf(text, sizeof(text), "shared");
-    else if (attempts > 1 && parts[part].runs == RUNS_SERVICE)
-        snprintf(text, sizeof(text), "%d+1", attempts - 1);
+        printf("%-8s", "shared");
     else
-        snprintf(text, sizeof(text), "%d", attempts);
-    printf("%-8s", text);
+        printf("%-8d", (int)json_integer_value(json_object_get(step, "attempts")));
 }
 
 static void print_step(int part, const json_t *step)
@@ -211,7 +204,7 @@ static void print_step(int part, const json_t *step)
     struct line line = { .size = 0 };
 
     printf("  %-8s %-33s", parts[part].name, text_member(step, "jobId", "-"));
-    print_attempts(part, step);
+    print_attempts(step);
     say_step(&line, part, step);
     print_folded(&line, INDENT_COLUMNS);
 }
