@@ -181,6 +181,15 @@ static int note_company(struct catch *c)
     return 0;
 }
 
+/* A queue named twice is looked at once: what it gave unclaimed would be given again. */
+static bool named_before(const struct jobq_want *want, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (mem_bytes_order(want->queues[j], want->queues[i]) == 0)
+            return true;
+    return false;
+}
+
 static int take_due(struct catch *c)
 {
     bool alone = c->want->mode == JOBQ_WANT_ALONE;
@@ -188,7 +197,7 @@ static int take_due(struct catch *c)
         return -1;
     for (size_t i = 0; i < c->want->queue_count && !c->full; i++) {
         const struct mem_queue *queue = mem_queue_find(c->u->m, c->want->queues[i]);
-        if (queue && !queue->c.paused && take_from(c, queue, alone) != 0)
+        if (queue && !queue->c.paused && !named_before(c->want, i) && take_from(c, queue, alone) != 0)
             return -1;
     }
     return note_company(c);

@@ -340,7 +340,8 @@ enum jobq_want_mode {
  * Take rows out. token = mint (8 bytes) + fence (8 bytes, big endian), the same for all rows of the want; fence drawn
  * once per want that gives a row.
  *
- * DUE, ALONE: queues in the order given; within one by rank (run_at + rank_add), then arrival. First, for each named
+ * DUE, ALONE: queues in the order given (one named twice counts once); within one by rank (run_at + rank_add), then
+ * arrival. First, for each named
  * queue, waiting rows whose run_at has come get their due bit, at most 2 x limit + 64 in all, earliest first. Only rows
  * with the bit, without `alone` (ALONE: with it), of a named kind, in a queue that is not paused. A row past
  * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the row that would pass `bytes` of

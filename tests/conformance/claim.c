@@ -371,6 +371,22 @@ static void expired_row_on_the_way(void)
     is(row_n(3)->state, JOBQ_ROW_WAITING);
 }
 
+/* A queue named twice counts once, also for what it gives unclaimed. */
+static void queue_named_twice(void)
+{
+    put_ok(1);
+    struct jobq_put p = put_of(2);
+    p.expires_at = from_now(STEP);
+    is(put(&p), JOBQ_OK);
+    tick(STEP);
+    const struct jobq_bytes named[] = { text("q"), text("none"), text("q") };
+    struct jobq_want w = due(9);
+    w.queues = named;
+    w.queue_count = 3;
+    want(me, &w);
+    is(w.row_count, 2);
+}
+
 /* The want sees the effects of its own exchange. */
 static void sees_puts_and_changes(void)
 {
@@ -464,6 +480,7 @@ static const struct test tests[] = {
     { .name = "ran_alone: one row and no others (rule 4)", .run = notes_company },
     { .name = "rows marked alone (rule 4)", .run = alone_rows_have_their_own_want },
     { .name = "an expired row is given as overdue, unclaimed", .run = expired_row_on_the_way },
+    { .name = "a queue named twice counts once", .run = queue_named_twice },
     { .name = "the want sees the unit's effects", .run = sees_puts_and_changes },
     { .name = "release keeps the place (rule 7)", .run = release_keeps_the_place },
     { .name = "a claim clears progress and outcome", .run = clears_progress },
