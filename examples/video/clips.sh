@@ -4,11 +4,11 @@
 # usage: sh clips.sh DIR
 #
 # Puts four short clips of real footage and real speech into DIR, made from files of Debian packages, and
-# DIR/SOURCES.txt, which says for each where it comes from. Clips whose picture and sound do not belong together
-# are called composed there.
+# DIR/SOURCES.txt, which says for each where it comes from. Clips whose picture and sound do not belong
+# together are called composed there.
 #
-# Needs ffmpeg, no rights and no installation: a package is fetched with apt-get download and only the files that
-# are wanted are unpacked, once, into ${XDG_CACHE_HOME:-~/.cache}/jobq. A second run downloads nothing.
+# Needs ffmpeg, no rights and no installation: a package is fetched with apt-get download and only the files
+# that are wanted are unpacked, once, into ${XDG_CACHE_HOME:-~/.cache}/jobq. A second run downloads nothing.
 # Exit status: 0 done; 1 something failed; 2 usage; 3 something is missing, and its package is named.
 
 set -u
@@ -53,7 +53,8 @@ fetch() {
     done
     size=$(apt-cache show "$1" 2>/dev/null | sed -n 's/^Size: //p' | head -n 1)
     [ -n "$size" ] || die 3 "apt does not know the package $1; apt-get update may help"
-    printf 'fetching %s (%s MB), unpacking a few files of it, installing nothing\n' "$1" $(((size + 999999) / 1000000))
+    printf 'fetching %s (%s MB), unpacking a few files of it, installing nothing\n' \
+        "$1" $(((size + 999999) / 1000000))
     mkdir -p "$work/deb"
     # The sandbox user of apt may not write to a private folder.
     (cd "$work/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1") >"$work/apt.log" 2>&1 || {
@@ -85,7 +86,8 @@ piece() {
         unpack "$@"
     fi
     for path in "$@"; do
-        mv "$unpack_dir/${path##*/}" "$cache/${path##*/}" || die 1 "$package does not hold $path, or $cache is full"
+        mv "$unpack_dir/${path##*/}" "$cache/${path##*/}" ||
+            die 1 "$package does not hold $path, or $cache is full"
     done
     printf '%s\n' "$version" >"$work/version"
     mv "$work/version" "$cache/$package.version" || die 1 "cannot write to $cache"

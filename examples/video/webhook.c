@@ -77,7 +77,8 @@ static int sign_text(const struct webhook_key *key, const char *id, const char *
     unsigned char *message;
     int failed;
 
-    if (key->size == 0 || head_size < 0 || (size_t)head_size >= sizeof(head) || size < body_size || size > INT_MAX)
+    if (key->size == 0 || head_size < 0 || (size_t)head_size >= sizeof(head) || size < body_size ||
+        size > INT_MAX)
         return -1;
     message = malloc(size);
     if (!message)
@@ -85,7 +86,8 @@ static int sign_text(const struct webhook_key *key, const char *id, const char *
     memcpy(message, head, (size_t)head_size);
     if (body_size > 0)
         memcpy(message + head_size, body, body_size);
-    failed = !HMAC(EVP_sha256(), key->bytes, (int)key->size, message, size, mac, &mac_size) || mac_size != MAC_BYTES;
+    failed = !HMAC(EVP_sha256(), key->bytes, (int)key->size, message, size, mac, &mac_size) ||
+             mac_size != MAC_BYTES;
     free(message);
     if (failed)
         return -1;
@@ -117,7 +119,8 @@ static int read_timestamp(const char *text, int64_t *out)
     return 0;
 }
 
-static enum webhook_verdict check_headers(const struct webhook_headers *headers, int64_t now_s, int64_t tolerance_s)
+static enum webhook_verdict check_headers(const struct webhook_headers *headers, int64_t now_s,
+                                          int64_t tolerance_s)
 {
     int64_t sent_s = 0;
 
@@ -131,7 +134,7 @@ static enum webhook_verdict check_headers(const struct webhook_headers *headers,
     return sent_s > now_s + tolerance_s ? WEBHOOK_TOO_NEW : WEBHOOK_OK;
 }
 
-/* Whether one of the signatures in the header is this one. Only the lengths, which are public, steer the loop. */
+/* Whether one of the signatures in the header is this one. Only lengths, which are public, steer the loop. */
 static int header_holds(const char *header, const char *signature)
 {
     const size_t wanted = sizeof(SIGNATURE_PREFIX) - 1 + MAC_BASE64_BYTES;

@@ -42,22 +42,23 @@ struct webhook_headers {
 };
 
 /*
- * Reads a secret, "whsec_" and base64 of 24 to 64 bytes; white space around it is ignored, so that a line of a file
- * can be given as it is. Returns 0, or -1 and `key` is empty.
+ * Reads a secret, "whsec_" and base64 of 24 to 64 bytes; white space around it is ignored, so that a line of
+ * a file can be given as it is. Returns 0, or -1 and `key` is empty.
  */
 int webhook_key_parse(struct webhook_key *key, const char *secret);
 
 /*
- * Writes the signature header of a message. Returns 0, or -1 when the id is empty, longer than WEBHOOK_ID_MAX_BYTES,
- * holds a '.' or anything that is not printable ASCII, when the time is negative, or when memory ran out.
+ * Writes the signature header of a message. Returns 0, or -1 when the id is empty, longer than
+ * WEBHOOK_ID_MAX_BYTES, holds a '.' or anything that is not printable ASCII, when the time is negative, or
+ * when memory ran out.
  */
 int webhook_sign(const struct webhook_key *key, const char *id, int64_t timestamp_s, const void *body,
                  size_t body_size, char signature[WEBHOOK_SIGNATURE_BYTES]);
 
 /*
- * Judges a message that was received at `now_s`: it must be signed with one of the keys and sent at most `tolerance_s`
- * seconds before or after. The time is looked at first, but no text of a header is trusted before the signature fits.
- * Comparison takes the same time wherever two signatures differ.
+ * Judges a message that was received at `now_s`: it must be signed with one of the keys and sent at most
+ * `tolerance_s` seconds before or after. The time is looked at first, but no text of a header is trusted
+ * before the signature fits. Comparison takes the same time wherever two signatures differ.
  */
 enum webhook_verdict webhook_verify(const struct webhook_key *keys, size_t n_keys,
                                     const struct webhook_headers *headers, const void *body, size_t body_size,

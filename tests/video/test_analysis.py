@@ -23,7 +23,7 @@ STEP, VISION, CLIPS = (os.environ[name] for name in ("JOBQ_VIDEO_STEP", "JOBQ_VI
 PYTHON = "/usr/bin/python3"
 IN_C = ("probe", "quality", "sound", "speech")
 IN_PYTHON = ("face", "gesture")
-SECONDS = 120
+SECONDS = 300
 
 WORK = None     # a folder of this run
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The process runner: what reaches the child, what it is denied, and that nothing of it is left on any path. */
+/* The process runner: what reaches the child, what it is denied, and that nothing is left of it. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -40,7 +40,8 @@ static void count_fed(void *arg, size_t fed)
     output->fed = fed;
 }
 
-static int run_shell(const char *script, struct child_spec spec, struct output *output, struct child_result *result)
+static int run_shell(const char *script, struct child_spec spec, struct output *output,
+                     struct child_result *result)
 {
     const char *const argv[] = { "sh", "-c", script, NULL };
 
@@ -95,7 +96,8 @@ START_TEST(arguments_arrive_as_they_are)
         "printf", "[%s]", "a b", "\"'", "$(id)", "`id`", ";rm", "-x", "\n", "*", "\xff\x01", "", NULL,
     };
     struct child_spec spec = {
-        .program = "/usr/bin/printf", .argv = argv, .on_output = collect, .arg = &output, .time_limit_ms = 20000,
+        .program = "/usr/bin/printf", .argv = argv, .time_limit_ms = 20000,
+        .on_output = collect, .arg = &output,
     };
 
     ck_assert_int_eq(child_run(&spec, &result), 0);
@@ -105,7 +107,8 @@ END_TEST
 
 START_TEST(exit_status_and_last_words)
 {
-    ck_assert_int_eq(run_shell("echo one >&2; echo two >&2; exit 7", (struct child_spec){ 0 }, &output, &result), -1);
+    ck_assert_int_eq(
+        run_shell("echo one >&2; echo two >&2; exit 7", (struct child_spec){ 0 }, &output, &result), -1);
     ck_assert_int_eq(result.end, CHILD_EXITED);
     ck_assert_int_eq(result.code, 7);
     ck_assert_str_eq(result.error_text, "one\ntwo\n");
@@ -115,7 +118,8 @@ END_TEST
 
 START_TEST(only_the_end_of_much_complaining_is_kept)
 {
-    const char script[] = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done >&2; echo last >&2; exit 1";
+    const char script[] =
+        "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done >&2; echo last >&2; exit 1";
     size_t length;
 
     ck_assert_int_eq(run_shell(script, (struct child_spec){ 0 }, &output, &result), -1);
@@ -155,7 +159,8 @@ START_TEST(time_limit_ends_the_whole_group)
     ck_assert_int_eq(result.end, CHILD_TIMED_OUT);
     inner = (pid_t)strtol(output.text, NULL, 10);
     ck_assert_int_gt(inner, 1);
-    for (int i = 0; i < 200 && is_alive(inner); i++)    /* it is killed; its new parent reaps it in its own time */
+    /* It is killed; its new parent reaps it in its own time. */
+    for (int i = 0; i < 200 && is_alive(inner); i++)
         poll(NULL, 0, 10);
     ck_assert(!is_alive(inner));
 }
@@ -196,7 +201,8 @@ START_TEST(a_descriptor_cancels_it)
 
     ck_assert_int_eq(pipe(ends), 0);
     ck_assert_int_eq(write(ends[1], "x", 1), 1);
-    ck_assert_int_eq(run_shell("sleep 60", (struct child_spec){ .cancel_fd = ends[0] }, &output, &result), -1);
+    ck_assert_int_eq(run_shell("sleep 60", (struct child_spec){ .cancel_fd = ends[0] }, &output, &result),
+                     -1);
     ck_assert_int_eq(result.end, CHILD_CANCELLED);
     close(ends[0]);
     close(ends[1]);
@@ -208,14 +214,17 @@ START_TEST(memory_is_limited)
     /* dd needs one block of memory. */
     const char script[] = "dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null";
 
-    ck_assert_int_eq(run_shell(script, (struct child_spec){ .memory_limit_bytes = 100u << 20 }, &output, &result), -1);
-    ck_assert_int_eq(run_shell(script, (struct child_spec){ .memory_limit_bytes = 1000u << 20 }, &output, &result), 0);
+    ck_assert_int_eq(
+        run_shell(script, (struct child_spec){ .memory_limit_bytes = 100u << 20 }, &output, &result), -1);
+    ck_assert_int_eq(
+        run_shell(script, (struct child_spec){ .memory_limit_bytes = 1000u << 20 }, &output, &result), 0);
 }
 END_TEST
 
 START_TEST(processor_time_is_limited)
 {
-    ck_assert_int_eq(run_shell("while :; do :; done", (struct child_spec){ .cpu_limit_s = 1 }, &output, &result), -1);
+    ck_assert_int_eq(
+        run_shell("while :; do :; done", (struct child_spec){ .cpu_limit_s = 1 }, &output, &result), -1);
     ck_assert_int_eq(result.end, CHILD_SIGNALLED);
     ck_assert(result.code == SIGKILL || result.code == SIGXCPU);
 }
@@ -228,8 +237,10 @@ START_TEST(input_is_fed_and_counted)
 
     ck_assert_ptr_nonnull(input);
     memset(input, 'i', size);
-    ck_assert_int_eq(run_shell("wc -c", (struct child_spec){ .input = input, .input_size = size, .on_fed = count_fed },
-                               &output, &result), 0);
+    ck_assert_int_eq(run_shell("wc -c",
+                               (struct child_spec){ .input = input, .input_size = size, .on_fed = count_fed },
+                               &output, &result),
+                     0);
     ck_assert_int_eq(atoi(output.text), (int)size);
     ck_assert_uint_eq(output.fed, size);
     free(input);
@@ -241,8 +252,9 @@ START_TEST(a_child_that_does_not_read_is_no_failure)
     size_t size = 3 << 20;
     char *input = calloc(1, size);
 
-    ck_assert_int_eq(run_shell("exec <&-; echo done", (struct child_spec){ .input = input, .input_size = size },
-                               &output, &result), 0);
+    ck_assert_int_eq(run_shell("exec <&-; echo done",
+                               (struct child_spec){ .input = input, .input_size = size }, &output, &result),
+                     0);
     ck_assert_str_eq(output.text, "done\n");
     ck_assert_uint_lt(output.fed, size);
     free(input);
@@ -251,7 +263,8 @@ END_TEST
 
 START_TEST(progress_has_its_own_descriptor)
 {
-    const char *const argv[] = { "sh", "-c", "echo fd $JOBQ_PROGRESS_FD >&\"$JOBQ_PROGRESS_FD\"; echo hidden", NULL };
+    const char *const argv[] = { "sh", "-c", "echo fd $JOBQ_PROGRESS_FD >&\"$JOBQ_PROGRESS_FD\"; echo hidden",
+                                 NULL };
     struct child_spec spec = {
         .program = SH, .argv = argv, .on_progress = collect, .arg = &output, .time_limit_ms = 20000,
     };

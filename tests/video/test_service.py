@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.dirname(VISION))
 import webhook  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
-SECONDS = 60
+SECONDS = 180
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OLD_SECRET = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
 TOKEN = "0123456789abcdef" * 4

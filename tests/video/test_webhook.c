@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Signed callbacks: the published example of Standard Webhooks, vectors made with the openssl command, and every way
- * in which a message can be wrong. */
+/* Signed callbacks: the published example of Standard Webhooks, vectors made with the openssl command, and
+ * every way in which a message can be wrong. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,9 +27,11 @@ static const struct {
     size_t body_size;
     const char *signature;
 } vectors[] = {
-    { published_secret, published_id, PUBLISHED_TIME, published_body, sizeof(published_body) - 1, published_signature },
+    { published_secret, published_id, PUBLISHED_TIME, published_body, sizeof(published_body) - 1,
+      published_signature },
     { published_secret, "m1", 0, "", 0, "v1,24UKVStOLYjSp5AVC4SZCbvxKcaCzWSxVHA+qixPLfo=" },
-    { long_secret, "evt_2", 1700000000, "\000\001\377binary", 9, "v1,FnjTc6RWyKsIC2b2KUgfB4UOF5DEBVc/RbdS3yMklx8=" },
+    { long_secret, "evt_2", 1700000000, "\000\001\377binary", 9,
+      "v1,FnjTc6RWyKsIC2b2KUgfB4UOF5DEBVc/RbdS3yMklx8=" },
 };
 
 static struct webhook_key key_of(const char *secret)
@@ -59,8 +61,9 @@ START_TEST(signs_as_published)
     struct webhook_key key = key_of(vectors[_i].secret);
     char signature[WEBHOOK_SIGNATURE_BYTES];
 
-    ck_assert_int_eq(webhook_sign(&key, vectors[_i].id, vectors[_i].time_s, vectors[_i].body, vectors[_i].body_size,
-                                  signature), 0);
+    ck_assert_int_eq(webhook_sign(&key, vectors[_i].id, vectors[_i].time_s, vectors[_i].body,
+                                  vectors[_i].body_size, signature),
+                     0);
     ck_assert_str_eq(signature, vectors[_i].signature);
 }
 END_TEST
@@ -74,8 +77,9 @@ START_TEST(verifies_as_published)
     };
 
     snprintf(time, sizeof(time), "%lld", (long long)vectors[_i].time_s);
-    ck_assert_int_eq(webhook_verify(&key, 1, &headers, vectors[_i].body, vectors[_i].body_size, vectors[_i].time_s,
-                                    WEBHOOK_TOLERANCE_S), WEBHOOK_OK);
+    ck_assert_int_eq(webhook_verify(&key, 1, &headers, vectors[_i].body, vectors[_i].body_size,
+                                    vectors[_i].time_s, WEBHOOK_TOLERANCE_S),
+                     WEBHOOK_OK);
 }
 END_TEST
 
@@ -141,7 +145,8 @@ START_TEST(several_signatures_while_keys_change)
     ck_assert_int_eq(judge(&headers, published_body, PUBLISHED_TIME), WEBHOOK_OK);
     snprintf(both, sizeof(both), "v2,x  %s v1a,y", published_signature);
     ck_assert_int_eq(judge(&headers, published_body, PUBLISHED_TIME), WEBHOOK_OK);
-    snprintf(both, sizeof(both), "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= v2%s", published_signature + 2);
+    snprintf(both, sizeof(both), "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= v2%s",
+             published_signature + 2);
     ck_assert_int_eq(judge(&headers, published_body, PUBLISHED_TIME), WEBHOOK_BAD_SIGNATURE);
 }
 END_TEST
@@ -152,7 +157,8 @@ START_TEST(several_keys_while_keys_change)
     struct webhook_key keys[2] = { key_of(long_secret), key_of(published_secret) };
     size_t size = strlen(published_body);
 
-    ck_assert_int_eq(webhook_verify(keys, 2, &headers, published_body, size, PUBLISHED_TIME, 300), WEBHOOK_OK);
+    ck_assert_int_eq(webhook_verify(keys, 2, &headers, published_body, size, PUBLISHED_TIME, 300),
+                     WEBHOOK_OK);
     ck_assert_int_eq(webhook_verify(keys, 1, &headers, published_body, size, PUBLISHED_TIME, 300),
                      WEBHOOK_BAD_SIGNATURE);
     ck_assert_int_eq(webhook_verify(keys, 0, &headers, published_body, size, PUBLISHED_TIME, 300),
@@ -214,10 +220,14 @@ START_TEST(malformed_ids)
 END_TEST
 
 static const char *const bad_secrets[] = {
-    "", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!w", "whsec_MfKQ=r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRY=",     /* 23 bytes */
-    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=",   /* 65 */
+    "",
+    "whsec_",
+    "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!w",
+    "whsec_MfKQ=r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRY=", /* 23 bytes */
+    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=", /* 65 */
 };
 
 START_TEST(unusable_secrets)

@@ -16,6 +16,10 @@
 #define HIGHEST_THRESHOLD_DB (-20.0)
 #define SILENT_LUFS (-69.9)     /* the meter's gate is at -70: nothing was louder than that */
 
+#define METERS \
+    "ebur128=peak=true:metadata=1,astats=metadata=1:measure_perchannel=none," \
+    "ametadata=print:file=-:direct=1"
+
 /* Sound that starts late or has gaps is filled up, so that the n-th sample is at its time in the file. */
 #define ON_THE_FILES_CLOCK "aresample=async=1:first_pts=0"
 
@@ -110,16 +114,14 @@ static int64_t decoded_ms(const struct reading *reading)
 int audio_measure(struct step *step, struct audio_levels *levels, audio_progress_fn progress)
 {
     static const char *const arguments[] = {
-        "-map", "0:a:0", "-af",
-        "ebur128=peak=true:metadata=1,astats=metadata=1:measure_perchannel=none,ametadata=print:file=-:direct=1",
-        "-f", "null", "-", NULL,
+        "-map", "0:a:0", "-af", METERS, "-f", "null", "-", NULL,
     };
     struct reading reading = { .step = step, .progress = progress, .levels = levels };
     struct child_result result;
 
     *levels = (struct audio_levels){
-        .loudness_lufs = NAN, .range_lu = NAN, .sample_peak_db = NAN, .true_peak_db = -INFINITY, .rms_db = NAN,
-        .noise_floor_db = NAN,
+        .loudness_lufs = NAN, .range_lu = NAN, .sample_peak_db = NAN, .true_peak_db = -INFINITY,
+        .rms_db = NAN, .noise_floor_db = NAN,
     };
     if (media_ffmpeg(step, arguments, on_output, &reading, &result) != 0)
         return -1;
@@ -138,8 +140,8 @@ static double pause_threshold(const struct audio_levels *levels)
     return fmin(fmax(levels->loudness_lufs - BELOW_LOUDNESS_DB, LOWEST_THRESHOLD_DB), HIGHEST_THRESHOLD_DB);
 }
 
-int audio_find_pauses(struct step *step, const struct audio_levels *levels, int min_ms, struct audio_pauses *pauses,
-                      audio_progress_fn progress)
+int audio_find_pauses(struct step *step, const struct audio_levels *levels, int min_ms,
+                      struct audio_pauses *pauses, audio_progress_fn progress)
 {
     char filters[256];
     const char *const arguments[] = { "-map", "0:a:0", "-af", filters, "-f", "null", "-", NULL };
@@ -163,8 +165,8 @@ int audio_find_pauses(struct step *step, const struct audio_levels *levels, int 
 int audio_decode(struct step *step, child_bytes_fn on_samples, void *arg)
 {
     static const char *const arguments[] = {
-        "-map", "0:a:0", "-af", ON_THE_FILES_CLOCK, "-ac", "1", "-ar", "16000", "-c:a", "pcm_s16le", "-f", "s16le",
-        "pipe:1", NULL,
+        "-map", "0:a:0", "-af", ON_THE_FILES_CLOCK, "-ac", "1", "-ar", "16000",
+        "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1", NULL,
     };
 
     return media_ffmpeg(step, arguments, on_samples, arg, NULL);

@@ -30,11 +30,11 @@ typedef void (*audio_progress_fn)(struct step *step, int64_t at_ms);
 int audio_measure(struct step *step, struct audio_levels *levels, audio_progress_fn progress);
 
 /*
- * A pause is `min_ms` or longer and stays below a threshold 12 dB under the loudness of the file, so that a quiet
- * recording has the same pauses as a loud one.
+ * A pause is `min_ms` or longer and stays below a threshold 12 dB under the loudness of the file, so that a
+ * quiet recording has the same pauses as a loud one.
  */
-int audio_find_pauses(struct step *step, const struct audio_levels *levels, int min_ms, struct audio_pauses *pauses,
-                      audio_progress_fn progress);
+int audio_find_pauses(struct step *step, const struct audio_levels *levels, int min_ms,
+                      struct audio_pauses *pauses, audio_progress_fn progress);
 
 #define AUDIO_PCM_RATE 16000
 

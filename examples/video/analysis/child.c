@@ -16,7 +16,7 @@
 #include "child_start.h"
 
 #define READ_BYTES 65536
-#define TICK_MS 100     /* how often we look whether the child has exited while a descendant holds its pipes */
+#define TICK_MS 100 /* how often we look whether the child has exited while a descendant holds its pipes */
 #define LAST_TICK_MS 5  /* and when it has closed them all, so that it is about to exit */
 
 enum { IN, OUT, ERR, PROGRESS, CANCEL, N_POLLED };
@@ -125,7 +125,7 @@ static int wait_time(const struct talk *talk)
     return left < 0 ? 0 : left < tick ? (int)left : tick;
 }
 
-/* The zombie is left in place, so that the group's id cannot have been given to anybody else when we use it. */
+/* The zombie is left in place, so that the group's id is still its own when we use it. */
 static int has_exited(const struct talk *talk)
 {
     siginfo_t info = { .si_pid = 0 };

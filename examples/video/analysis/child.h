@@ -12,8 +12,8 @@
  *   - sees a small environment: PATH, HOME, TMPDIR, LD_LIBRARY_PATH of ours, LC_ALL=C and what `env` adds;
  *   - has default signal handlers, no core dump, and the limits given here.
  *
- * child_run() blocks until the child is gone and reaped, so no zombie is left on any path. It may be called from
- * several threads at once. The program must ignore SIGPIPE when it uses `input`.
+ * child_run() blocks until the child is gone and reaped, so no zombie is left on any path. It may be called
+ * from several threads at once. The program must ignore SIGPIPE when it uses `input`.
  */
 
 #include <stddef.h>
@@ -60,7 +60,7 @@ struct child_result {
 /* Returns 0 when the child ran and exited with status 0, otherwise -1; `result` always tells which. */
 int child_run(const struct child_spec *spec, struct child_result *result);
 
-/* Looks for an executable file `name` in the folders of PATH. Returns 0 and its absolute path in `out`, or -1. */
+/* Looks for an executable file `name` in the absolute folders of PATH. Returns 0 and its path, or -1. */
 int child_find_program(const char *name, char *out, size_t out_size);
 
 #endif

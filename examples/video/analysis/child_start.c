@@ -147,7 +147,7 @@ static void free_env(struct start *start)
         free(start->env[i]);
 }
 
-/* ---- in the child ------------------------------------------------------------------------------------------ */
+/* ---- in the child -------------------------------------------------------------------------------- */
 
 static void default_signals(void)
 {
@@ -233,7 +233,7 @@ static void become(const struct start *start)
     _exit(127);
 }
 
-/* ---- in the parent ----------------------------------------------------------------------------------------- */
+/* ---- in the parent ------------------------------------------------------------------------------- */
 
 /* The report pipe closes by itself when execve succeeds. */
 static int read_report(int fd, pid_t pid)

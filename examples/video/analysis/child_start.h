@@ -17,8 +17,9 @@ struct child_pipes {
 };
 
 /*
- * Starts the child. On success returns 0; `pid` is its process id and the id of its process group, and the pipes are
- * the caller's to close. On failure returns an errno value, nothing is left and no descriptor is open.
+ * Starts the child. On success returns 0; `pid` is its process id and the id of its process group, and the
+ * pipes are the caller's to close. On failure returns an errno value, nothing is left and no descriptor is
+ * open.
  */
 int child_start(const struct child_spec *spec, pid_t *pid, struct child_pipes *pipes);
 

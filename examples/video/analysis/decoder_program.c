@@ -58,10 +58,11 @@ int decoder_run(struct step *step, const struct speech_input *input, json_t *wor
     struct reading reading = { .step = step, .input = input, .words = words };
     char program[PATH_BYTES];
     struct child_spec spec = {
-        .program = program, .argv = argv, .time_limit_ms = step->time_limit_ms,
-        .cpu_limit_s = step->time_limit_ms / 1000 + 1, .memory_limit_bytes = step->memory_limit_bytes, .nice = NICE,
-        .input = input->samples, .input_size = input->n_samples * sizeof(*input->samples), .on_fed = on_fed,
-        .on_output = on_output, .arg = &reading,
+        .program = program, .argv = argv, .nice = NICE,
+        .time_limit_ms = step->time_limit_ms, .cpu_limit_s = step->time_limit_ms / 1000 + 1,
+        .memory_limit_bytes = step->memory_limit_bytes,
+        .input = input->samples, .input_size = input->n_samples * sizeof(*input->samples),
+        .on_fed = on_fed, .on_output = on_output, .arg = &reading,
     };
     struct child_result result;
 

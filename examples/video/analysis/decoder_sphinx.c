@@ -20,12 +20,12 @@ static int find_model(char *acoustic, char *language, char *dictionary)
     snprintf(acoustic, PATH_BYTES, "%s/en-us/en-us", POCKETSPHINX_MODELS);
     snprintf(language, PATH_BYTES, "%s/en-us/en-us.lm.bin", POCKETSPHINX_MODELS);
     snprintf(dictionary, PATH_BYTES, "%s/en-us/cmudict-en-us.dict", POCKETSPHINX_MODELS);
-    return access(acoustic, R_OK) == 0 && access(language, R_OK) == 0 && access(dictionary, R_OK) == 0 ? 0 : -1;
+    return access(acoustic, R_OK) || access(language, R_OK) || access(dictionary, R_OK) ? -1 : 0;
 }
 
 /*
- * Each stretch is one utterance with its own mean normalisation, and no silence is cut out of it by the decoder: so
- * frame numbers are times, and the words of a stretch depend on its samples alone.
+ * Each stretch is one utterance with its own mean normalisation, and no silence is cut out of it by the
+ * decoder: so frame numbers are times, and the words of a stretch depend on its samples alone.
  */
 static ps_decoder_t *open_decoder(cmd_ln_t **config)
 {
@@ -35,7 +35,8 @@ static ps_decoder_t *open_decoder(cmd_ln_t **config)
     if (find_model(acoustic, language, dictionary) != 0)
         return NULL;
     *config = cmd_ln_init(NULL, ps_args(), TRUE, "-hmm", acoustic, "-lm", language, "-dict", dictionary,
-                          "-logfn", "/dev/null", "-cmn", "batch", "-remove_silence", "no", "-frate", "100", NULL);
+                          "-logfn", "/dev/null", "-cmn", "batch", "-remove_silence", "no", "-frate", "100",
+                          NULL);
     return *config ? ps_init(*config) : NULL;
 }
 
@@ -55,20 +56,23 @@ static void add_words(ps_decoder_t *decoder, const struct segment *segment, json
     }
 }
 
-static int decode_segment(ps_decoder_t *decoder, const int16_t *samples, const struct segment *segment, json_t *words)
+static int decode_segment(ps_decoder_t *decoder, const int16_t *samples, const struct segment *segment,
+                          json_t *words)
 {
     size_t length = segment->end - segment->start;
 
     if (ps_start_stream(decoder) != 0 || ps_start_utt(decoder) != 0)
         return -1;
-    if (ps_process_raw(decoder, samples + segment->start, length, FALSE, TRUE) < 0 || ps_end_utt(decoder) != 0)
+    if (ps_process_raw(decoder, samples + segment->start, length, FALSE, TRUE) < 0 ||
+        ps_end_utt(decoder) != 0)
         return -1;
     if (ps_get_hyp(decoder, NULL))
         add_words(decoder, segment, words);
     return 0;
 }
 
-static int decode_all(struct step *step, ps_decoder_t *decoder, const struct speech_input *input, json_t *words)
+static int decode_all(struct step *step, ps_decoder_t *decoder, const struct speech_input *input,
+                      json_t *words)
 {
     int64_t total_ms = (int64_t)input->n_samples * 1000 / AUDIO_PCM_RATE;
 

@@ -9,7 +9,8 @@ static void finish(struct lines *lines, void (*line)(void *arg, char *text), voi
     line(arg, lines->text);
 }
 
-void lines_feed(struct lines *lines, const char *bytes, size_t size, void (*line)(void *arg, char *text), void *arg)
+void lines_feed(struct lines *lines, const char *bytes, size_t size, void (*line)(void *arg, char *text),
+                void *arg)
 {
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] == '\n')

@@ -14,7 +14,8 @@ struct lines {
 };
 
 /* Calls `line` for every complete line, without its end; a line of LINE_BYTES or more is cut. */
-void lines_feed(struct lines *lines, const char *bytes, size_t size, void (*line)(void *arg, char *text), void *arg);
+void lines_feed(struct lines *lines, const char *bytes, size_t size, void (*line)(void *arg, char *text),
+                void *arg);
 
 /* Calls `line` for a last line that has no end. */
 void lines_end(struct lines *lines, void (*line)(void *arg, char *text), void *arg);

@@ -19,7 +19,8 @@ enum { EXIT_DONE = 0, EXIT_STEP_FAILED = 1, EXIT_USAGE = 2 };
 #define DEFAULT_MEMORY_LIMIT_MIB 2048
 #define MAX_MEMORY_LIMIT_MIB (1 << 20)
 
-static const struct step_kind *const kinds[] = { &step_probe, &step_quality, &step_sound, &step_speech, &step_emotion };
+static const struct step_kind *const kinds[] = { &step_probe, &step_quality, &step_sound, &step_speech,
+                                                 &step_emotion };
 
 static const char usage_text[] =
     "usage: jobq-video-step [OPTIONS] STEP FILE\n"

@@ -13,8 +13,8 @@
 #define FFMPEG_PACKAGE "ffmpeg"
 #define PROTOCOLS "file"
 #define FORMATS \
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,ogg,wav,w64,mp3,flac,aac,aiff,au," \
-    "caf,amr,ivf,yuv4mpegpipe,nut,mxf,dv"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,ogg,wav,w64,mp3,flac,aac," \
+    "aiff,au,caf,amr,ivf,yuv4mpegpipe,nut,mxf,dv"
 #define MAX_FACTS_BYTES (4u << 20)
 #define MAX_ARGUMENTS 40
 #define PATH_BYTES 4096
@@ -46,8 +46,8 @@ static int find_tool(struct step *step, const char *name, char *path, size_t pat
     return -1;
 }
 
-/* Our own look at it first: a reason from the system is better than one from a demuxer, and a device or a fifo
- * must not even be opened. */
+/* Our own look at it first: a reason from the system is better than one from a demuxer, and a device or a
+ * fifo must not even be opened. */
 static int check_file(struct step *step)
 {
     struct stat facts;
@@ -136,7 +136,8 @@ static void find_streams(struct media *media)
 
 static void find_duration(struct media *media)
 {
-    const char *text = json_string_value(json_object_get(json_object_get(media->facts, "format"), "duration"));
+    const char *text =
+        json_string_value(json_object_get(json_object_get(media->facts, "format"), "duration"));
     double seconds = text ? strtod(text, NULL) : 0.0;
 
     if (seconds > 0.0 && seconds < 1e9)

@@ -56,7 +56,8 @@ static void put_frames(const struct step *step, int64_t done, int64_t total)
 {
     char line[LINE_BYTES];
 
-    put_line(step, line, snprintf(line, sizeof(line), "%lld %lld frames\n", (long long)done, (long long)total));
+    put_line(step, line,
+             snprintf(line, sizeof(line), "%lld %lld frames\n", (long long)done, (long long)total));
 }
 
 static void put_seconds(const struct step *step, int64_t done_ms, int64_t total_ms)

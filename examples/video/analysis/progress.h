@@ -3,9 +3,9 @@
 #define VIDEO_PROGRESS_H
 
 /*
- * Progress on the descriptor named by JOBQ_PROGRESS_FD: one line "DONE TOTAL UNIT" each, at most ten a second.
- * DONE and TOTAL count what was really processed: "120 180 frames" or "3.2 7.1 seconds". TOTAL is 0 when unknown.
- * A reader that does not keep up loses lines, never time.
+ * Progress on the descriptor named by JOBQ_PROGRESS_FD: one line "DONE TOTAL UNIT" each, at most ten a
+ * second. DONE and TOTAL count what was really processed: "120 180 frames" or "3.2 7.1 seconds". TOTAL is 0
+ * when unknown. A reader that does not keep up loses lines, never time.
  */
 
 #include "step.h"

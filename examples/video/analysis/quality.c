@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the pictures look like: one pass of ffmpeg's measuring filters, which attach their findings to each frame; the
- * metadata filter prints them, one block of "key=value" lines per frame.
+ * What the pictures look like: one pass of ffmpeg's measuring filters, which attach their findings to each
+ * frame; the metadata filter prints them, one block of "key=value" lines per frame.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,12 +14,17 @@
 #include "spans.h"
 #include "step.h"
 
-/* Pictures are made small first: blur and noise then mean the same for every size of video, and it is fast. */
+/* Made small first: blur and noise then mean the same for every size of video, and it is fast. */
 #define FILTERS \
     "scale='min(640,iw)':-2,format=yuv420p,scdet=t=10,freezedetect=n=-50dB:d=1,blackdetect=d=0.1," \
     "blurdetect,signalstats,metadata=print:file=-:direct=1"
 #define DARK_LUMA 40.0      /* of 16 to 235: a face can hardly be made out below it */
 #define MAX_BUCKETS 600
+
+static const char what_this_measures[] =
+    "brightness: mean luma of the picture, 16 (black) to 235 (white); blur: mean width of edges in pixels at "
+    "640 pixels of picture width or the video's own if that is smaller; no_movement: at least one second in "
+    "which the picture stays the same, which a quiet room does too";
 
 /* Mean, extremes and when they were. */
 struct measure {
@@ -36,6 +41,7 @@ struct quality {
     struct measure luma, blur;
     int64_t dark_frames;
     json_t *scenes;
+    int64_t n_scenes;
     struct spans still, black;
     json_t *timeline;
     int64_t bucket_ms, bucket;  /* length, and number of the one being filled */
@@ -111,6 +117,13 @@ static void add_blur(struct quality *quality, double value)
     measure_add(&quality->bucket_blur, value, quality->now_ms);
 }
 
+static void add_scene(struct quality *quality, double value)
+{
+    quality->n_scenes++;
+    if (json_array_size(quality->scenes) < SPANS_MOST)
+        json_array_append_new(quality->scenes, json_pack("{s:I}", "at_ms", (json_int_t)report_ms(value)));
+}
+
 static void add_value(struct quality *quality, const char *key, double value)
 {
     if (strcmp(key, "signalstats.YAVG") == 0)
@@ -118,7 +131,7 @@ static void add_value(struct quality *quality, const char *key, double value)
     else if (strcmp(key, "blur") == 0)
         add_blur(quality, value);
     else if (strcmp(key, "scd.time") == 0)
-        json_array_append_new(quality->scenes, json_pack("{s:I}", "at_ms", (json_int_t)report_ms(value)));
+        add_scene(quality, value);
     else if (strcmp(key, "freezedetect.freeze_start") == 0)
         spans_start(&quality->still, report_ms(value));
     else if (strcmp(key, "freezedetect.freeze_end") == 0)
@@ -168,7 +181,8 @@ static double share(int64_t part, int64_t whole)
     return whole <= 0 ? 0.0 : part >= whole ? 1.0 : (double)part / (double)whole;
 }
 
-static void put_spans(json_t *report, const char *name, const char *share_name, struct spans *spans, int64_t whole_ms)
+static void put_spans(json_t *report, const char *name, const char *share_name, struct spans *spans,
+                      int64_t whole_ms)
 {
     json_object_set_new(report, name, spans_take(spans, whole_ms));
     json_object_set_new(report, share_name, report_number(share(spans->total_ms, whole_ms), 3));
@@ -187,14 +201,12 @@ static void fill_report(struct quality *quality, size_t complaints)
     json_object_set_new(report, "brightness", measure_json(&quality->luma));
     json_object_set_new(report, "dark_share", report_number(share(quality->dark_frames, quality->frames), 3));
     json_object_set_new(report, "blur", measure_json(&quality->blur));
+    json_object_set_new(report, "scene_change_count", json_integer(quality->n_scenes));
     json_object_set(report, "scene_changes", quality->scenes);
     put_spans(report, "no_movement", "no_movement_share", &quality->still, duration_ms);
     put_spans(report, "black", "black_share", &quality->black, duration_ms);
     json_object_set(report, "timeline", quality->timeline);
-    json_object_set_new(report, "what_this_measures", json_string(
-        "brightness: mean luma of the picture, 16 (black) to 235 (white); blur: mean width of edges in pixels at "
-        "640 pixels of picture width or the video's own if that is smaller; no_movement: at least one second in "
-        "which the picture stays the same, which a quiet room does too"));
+    json_object_set_new(report, "what_this_measures", json_string(what_this_measures));
     report_ok(quality->step);
     progress_end_frames(quality->step, quality->frames);
 }
@@ -203,7 +215,8 @@ static void run(struct step *step)
 {
     static const char *const arguments[] = { "-map", "0:V:0", "-vf", FILTERS, "-f", "null", "-", NULL };
     struct quality quality = {
-        .step = step, .scenes = json_array(), .timeline = json_array(), .still = SPANS_INIT, .black = SPANS_INIT,
+        .step = step, .scenes = json_array(), .timeline = json_array(),
+        .still = SPANS_INIT, .black = SPANS_INIT,
     };
     struct child_result result;
 

@@ -10,7 +10,8 @@
 
 json_t *report_create(const char *step_name)
 {
-    return json_pack("{s:s, s:s, s:s}", "step", step_name, "status", "failed", "reason", "the step did not finish");
+    return json_pack("{s:s, s:s, s:s}", "step", step_name, "status", "failed", "reason",
+                     "the step did not finish");
 }
 
 static void set_status(struct step *step, const char *status, const char *reason, const char *package)
@@ -75,7 +76,8 @@ void report_child_failed(struct step *step, const char *program, const struct ch
     line = last_line(step, text);
     switch (result->end) {
     case CHILD_TIMED_OUT:
-        report_failed(step, "%s passed the time limit of %lld s", program, (long long)step->time_limit_ms / 1000);
+        report_failed(step, "%s passed the time limit of %lld s", program,
+                      (long long)step->time_limit_ms / 1000);
         break;
     case CHILD_SIGNALLED:
         report_failed(step, "%s was ended by signal %d", program, result->code);

@@ -22,8 +22,8 @@ void report_skipped(struct step *step, const char *package, const char *reason);
 void report_not_available(struct step *step, const char *reason);
 void report_failed(struct step *step, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A child that did not do its work: says how it ended, in the words of its last line on standard error if it has
- * any. `program` is its name. */
+/* A child that did not do its work: says how it ended, in the words of its last line on standard error if it
+ * has any. `program` is its name. */
 void report_child_failed(struct step *step, const char *program, const struct child_result *result);
 
 int report_has_failed(const struct step *step);

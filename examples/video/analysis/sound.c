@@ -6,6 +6,10 @@
 
 #define MIN_PAUSE_MS 250
 
+static const char what_this_measures[] =
+    "loudness and its range after EBU R 128, null when the file is silent; a pause is at least 250 ms that "
+    "stay below the threshold, which is 12 dB under the loudness, whatever makes the sound";
+
 /* The sound is read twice: the threshold of the second pass comes from the first. */
 static void first_pass(struct step *step, int64_t at_ms)
 {
@@ -39,9 +43,7 @@ static void put_pauses(json_t *report, const struct audio_pauses *pauses, int64_
     json_object_set(report, "pauses", pauses->list);
     json_object_set_new(report, "pause_share", report_number(share(pauses->total_ms, duration_ms), 3));
     json_object_set_new(report, "pause_threshold_db", report_number(pauses->threshold_db, 2));
-    json_object_set_new(report, "what_this_measures", json_string(
-        "loudness and its range after EBU R 128, null when the file is silent; a pause is at least 250 ms that stay "
-        "below the threshold, which is 12 dB under the loudness, whatever makes the sound"));
+    json_object_set_new(report, "what_this_measures", json_string(what_this_measures));
 }
 
 static void run(struct step *step)

@@ -14,7 +14,8 @@ void spans_end(struct spans *spans, int64_t end_ms)
     if (spans->open_ms < 0)
         return;
     if (end_ms > spans->open_ms) {
-        json_array_append_new(spans->list, report_span(spans->open_ms, end_ms));
+        if (json_array_size(spans->list) < SPANS_MOST)
+            json_array_append_new(spans->list, report_span(spans->open_ms, end_ms));
         spans->total_ms += end_ms - spans->open_ms;
     }
     spans->open_ms = -1;

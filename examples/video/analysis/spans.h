@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#define SPANS_MOST 2000     /* further ones are counted in the total, but not listed: a report has its size */
+
 /* Stretches of time that are told by a start and, later or never, an end. Start with SPANS_INIT. */
 struct spans {
     json_t *list;           /* [{"start_ms", "end_ms"}] */

@@ -10,11 +10,16 @@
 #include "step.h"
 
 #define MIN_PAUSE_MS 250        /* reported */
-#define CUT_PAUSE_MS 500        /* long enough to end a stretch of speech: shorter ones belong to a sentence */
+#define CUT_PAUSE_MS 500 /* long enough to end a stretch of speech: shorter ones belong to a sentence */
 #define MARGIN_MS 150           /* kept on both sides of a stretch, because speech starts softly */
 #define MAX_STRETCH_MS 20000
 #define MIN_STRETCH_MS 100
-#define MAX_SOUND_MS (2 * 3600 * 1000)
+#define MAX_SOUND_MS (3600 * 1000)   /* about 9,000 words, which is what a report should hold */
+
+static const char what_this_measures[] =
+    "a draft transcript: about one word in three is wrong even on clear read English, other sounds and "
+    "languages come out as English words, and the confidence is the decoder's own; words_per_minute counts "
+    "the time outside pauses";
 
 struct pcm {
     unsigned char *bytes;
@@ -65,7 +70,7 @@ static int load_sound(struct step *step, struct pcm *pcm)
     if (audio_decode(step, collect, pcm) == 0)
         return 0;
     if (pcm->too_long)
-        report_failed(step, "more than two hours of sound");
+        report_failed(step, "more than one hour of sound");
     if (pcm->out_of_memory)
         report_failed(step, "out of memory");
     return -1;
@@ -188,7 +193,8 @@ static void put_rates(json_t *report, size_t n_words, int64_t duration_ms, const
     json_object_set(report, "pauses", pauses->list);
 }
 
-static void fill_report(struct step *step, json_t *words, int64_t duration_ms, const struct audio_pauses *pauses)
+static void fill_report(struct step *step, json_t *words, int64_t duration_ms,
+                        const struct audio_pauses *pauses)
 {
     json_t *report = step->report;
 
@@ -199,10 +205,7 @@ static void fill_report(struct step *step, json_t *words, int64_t duration_ms, c
     json_object_set(report, "words", words);
     json_object_set_new(report, "mean_confidence", report_number(mean_confidence(words), 3));
     put_rates(report, json_array_size(words), duration_ms, pauses);
-    json_object_set_new(report, "what_this_measures", json_string(
-        "a draft transcript: about one word in three is wrong even on clear read English, other sounds and languages "
-        "come out as English words, and the confidence is the decoder's own; words_per_minute counts the time "
-        "outside pauses"));
+    json_object_set_new(report, "what_this_measures", json_string(what_this_measures));
     report_ok(step);
 }
 

@@ -3,8 +3,8 @@
 #define VIDEO_STEP_H
 
 /*
- * One analysis step over one file. A step fills `report` and returns nothing: what came of it is in the report's
- * "status" (see report.h). All times in reports are whole milliseconds from the start of the file.
+ * One analysis step over one file. A step fills `report` and returns nothing: what came of it is in the
+ * report's "status" (see report.h). All times in reports are whole milliseconds from the start of the file.
  */
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The analyses of the service: a bounded number at a time, each in a process of its own, results posted back."""
+"""The analyses of the service: a bounded number at a time, each in a process of its own, then posted back."""
 import hashlib
 import http.client
 import json
@@ -50,7 +50,8 @@ class Poster:
         """Returns (status, seconds to wait or None); OSError or HTTPException when there is no answer."""
         parts = urllib.parse.urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=DELIVERY_TIMEOUT_S)
-        headers = {"content-type": "application/json", **webhook.sign(self.key, message_id, time.time(), body)}
+        headers = webhook.sign(self.key, message_id, time.time(), body)
+        headers["content-type"] = "application/json"
         try:
             connection.request("POST", parts.path + ("?" + parts.query if parts.query else ""), body, headers)
             answer = connection.getresponse()
@@ -61,8 +62,8 @@ class Poster:
             connection.close()
 
     def deliver(self, job, body):
-        """Until it is taken, refused for good, or tried often enough. A result that cannot be delivered is dropped:
-        the deadline of whoever waits for it brings the job back."""
+        """Until it is taken, refused for good, or tried often enough. A result that cannot be delivered is
+        dropped: the deadline of whoever waits for it brings the job back."""
         for attempt in range(DELIVERY_TRIES):
             wait = 0.5 * 2 ** attempt
             try:
@@ -147,7 +148,7 @@ class Analyses:
             reader.join()   # so that no progress comes after the result
 
     def _start(self, job):
-        """Returns the process and the file its progress is read from, or (None, None) when we are stopping."""
+        """Returns the process and the file its progress comes in, or (None, None) when we are stopping."""
         read_end, write_end = os.pipe()
         progress = os.fdopen(read_end, encoding="ascii", errors="replace")
         try:
@@ -188,7 +189,7 @@ class Analyses:
         return {**failed, "reason": f"the analysis ended with {process.returncode} and no result: {last}"}
 
     def _pass_progress(self, job, lines):
-        """Passes progress on, once a second at most, if it was asked for. A message that gets lost is not missed."""
+        """Passes progress on, once a second at most, if it was asked for. One that gets lost is not missed."""
         last, number = 0.0, 0
         with lines:
             for line in lines:
@@ -204,7 +205,7 @@ class Analyses:
 
 
 def kill_group(process):
-    """The analysis and its ffmpeg; only while the leader is not reaped, so that the number is still theirs."""
+    """The analysis and its ffmpeg; only while the leader is not reaped, and the number still theirs."""
     if process.poll() is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)

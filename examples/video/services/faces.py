@@ -4,7 +4,8 @@ import os
 
 from footage import Outcome
 
-FOLDERS = ["/usr/share/opencv4/haarcascades", "/usr/share/opencv/haarcascades", "/usr/share/OpenCV/haarcascades"]
+FOLDERS = ["/usr/share/opencv4/haarcascades", "/usr/share/opencv/haarcascades",
+           "/usr/share/OpenCV/haarcascades"]
 FACE_CASCADE = "haarcascade_frontalface_alt2.xml"
 EYE_CASCADE = "haarcascade_eye.xml"
 SMALLEST_SHARE = 0.06       # of the picture's width
@@ -41,7 +42,8 @@ class Finder:
     def find(self, picture):
         """Boxes (x, y, width, height) in the picture's pixels."""
         smallest = max(SMALLEST_PIXELS, round(picture.shape[1] * SMALLEST_SHARE))
-        found = self.faces.detectMultiScale(picture, scaleFactor=1.1, minNeighbors=4, minSize=(smallest, smallest))
+        found = self.faces.detectMultiScale(picture, scaleFactor=1.1, minNeighbors=4,
+                                            minSize=(smallest, smallest))
         return [tuple(int(v) for v in box) for box in found]
 
     def sees_both_eyes(self, picture, box):
@@ -77,22 +79,23 @@ class Track:
         down = (by + bheight / 2) - (y + height / 2)
         return (across * across + down * down) ** 0.5 / width
 
-    def fits(self, at_ms, box):
+    def fits(self, at_ms, box, lost_after_ms):
         """A face moves by less than its width between two samples, and does not double in size."""
         near = self.distance(box) < 1.0 and 0.5 < box[2] / self.last_box[2] < 2.0
-        return near and at_ms - self.last_ms <= LOST_AFTER_MS and at_ms != self.last_ms
+        return near and 0 < at_ms - self.last_ms <= lost_after_ms
 
 
 class Tracker:
     """A box that jumps starts a track of its own, and a track that is seen too rarely was never a face."""
 
-    def __init__(self, least_samples):
+    def __init__(self, least_samples, interval_ms):
         self.least_samples = least_samples
+        self.lost_after_ms = max(LOST_AFTER_MS, 2.5 * interval_ms)
         self.tracks = []
 
     def add(self, at_ms, boxes):
         for box in boxes:
-            fitting = [t for t in self.tracks if t.fits(at_ms, box)]
+            fitting = [t for t in self.tracks if t.fits(at_ms, box, self.lost_after_ms)]
             if fitting:
                 min(fitting, key=lambda t: t.distance(box)).seen.append((at_ms, box))
             else:

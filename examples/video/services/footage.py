@@ -15,8 +15,8 @@ import stat
 import subprocess
 import time
 
-FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,ogg,wav,w64,mp3,flac,aac,aiff,au,"
-           "caf,amr,ivf,yuv4mpegpipe,nut,mxf,dv")
+FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,ogg,wav,w64,mp3,flac,aac,"
+           "aiff,au,caf,amr,ivf,yuv4mpegpipe,nut,mxf,dv")
 READ_ONLY_THIS = ["-protocol_whitelist", "file", "-format_whitelist", FORMATS]
 MEMORY_LIMIT_BYTES = 2 << 30
 PROBE_LIMIT_S = 30
@@ -73,7 +73,8 @@ def check_file(path):
         facts = os.stat(path)
         readable = os.access(path, os.R_OK)
     except (OSError, ValueError) as error:
-        raise Outcome("failed", f"the file cannot be read: {getattr(error, 'strerror', None) or 'bad name'}") from None
+        reason = getattr(error, "strerror", None) or "bad name"
+        raise Outcome("failed", f"the file cannot be read: {reason}") from None
     if not stat.S_ISREG(facts.st_mode):
         raise Outcome("failed", "not a regular file")
     if not readable:
@@ -151,12 +152,14 @@ class Footage:
         width, height = size
         arguments = ["-v", "error", "-nostdin", "-filter_threads", "1", "-threads", "2", *READ_ONLY_THIS,
                      "-i", _input_of(self.path), "-map", "0:V:0", "-an", "-vf",
-                     f"fps={rate:.6f},scale={width}:{height}:flags=area,format=gray", "-f", "rawvideo", "pipe:1"]
+                     f"fps={rate:.6f},scale={width}:{height}:flags=area,format=gray",
+                     "-f", "rawvideo", "pipe:1"]
         process = _start("ffmpeg", arguments)
         try:
             count = 0
             for picture in _pictures(process, width * height):
-                yield round(count * 1000 / rate), numpy.frombuffer(picture, numpy.uint8).reshape(height, width)
+                grey = numpy.frombuffer(picture, numpy.uint8).reshape(height, width)
+                yield round(count * 1000 / rate), grey
                 count += 1
             self._check_end(process, count)
         finally:
@@ -167,13 +170,14 @@ class Footage:
 
     def _check_end(self, process, count):
         if process.wait() != 0:
-            raise Outcome("failed", "ffmpeg: " + (clean(process.complaint) or f"ended with {process.returncode}"))
+            reason = clean(process.complaint) or f"ended with {process.returncode}"
+            raise Outcome("failed", "ffmpeg: " + reason)
         if count == 0:
             raise Outcome("failed", "no picture could be decoded")
 
 
 def _pictures(process, size):
-    """Whole pictures from standard output, while standard error is emptied as well: a full pipe would stop both."""
+    """Whole pictures from standard output. Standard error is emptied as well: a full pipe would stop both."""
     waiting = {process.stdout: bytearray(), process.stderr: bytearray()}
     process.complaint = b""
     while waiting:

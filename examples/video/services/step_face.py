@@ -4,13 +4,14 @@ from faces import Finder, Tracker, load_cv2
 from footage import Footage, Progress
 
 RATE = 5.0              # pictures a second
-MOST_SAMPLES = 3000     # one box each must fit into a result
+MOST_SAMPLES = 1000     # a box takes about 110 bytes, and all of them must fit into a result
+MOST_FACES = 5
 MOST_WIDTH = 640
 LEAST_SAMPLES = 3       # a face is seen at least so often
 
-WHAT = ("upright faces that look about forwards, found picture by picture by OpenCV's Haar cascade and followed; faces "
-        "turned away, half hidden or narrower than a sixteenth of the picture are missed; eyes_visible means that "
-        "both eyes were found, not where they look; nobody is identified")
+WHAT = ("upright faces that look about forwards, found picture by picture by OpenCV's Haar cascade and followed; "
+        "faces turned away, half hidden or narrower than a sixteenth of the picture are missed; eyes_visible "
+        "means that both eyes were found, not where they look; nobody is identified")
 
 
 def _box(box, scale, footage):
@@ -36,7 +37,7 @@ def run(path):
     rate = footage.sampling(RATE, MOST_SAMPLES)
     size = footage.scaled(MOST_WIDTH)
     promised = round(footage.duration_s * rate)
-    tracker, eyes, samples = Tracker(LEAST_SAMPLES), set(), 0
+    tracker, eyes, samples = Tracker(LEAST_SAMPLES, 1000 / rate), set(), 0
     for at_ms, picture in footage.grey(rate, size):
         boxes = finder.find(picture)
         tracker.add(at_ms, boxes)
@@ -46,7 +47,10 @@ def run(path):
     progress.tell(samples, samples, last=True)
     faces = tracker.faces()
     with_face = len({at_ms for track in faces for at_ms, _ in track.seen})
+    scale = footage.width / size[0]
     return {"picture": {"width": footage.width, "height": footage.height},
-            "samples": samples, "samples_per_second": round(rate, 3), "face_share": round(with_face / samples, 3),
-            "faces": [_face(track, eyes, samples, footage.width / size[0], footage) for track in faces],
-            "rejected_boxes": tracker.rejected(), "what_this_measures": WHAT}
+            "samples": samples, "samples_per_second": round(rate, 3),
+            "face_share": round(with_face / samples, 3),
+            "faces": [_face(track, eyes, samples, scale, footage) for track in faces[:MOST_FACES]],
+            "faces_left_out": max(0, len(faces) - MOST_FACES), "rejected_boxes": tracker.rejected(),
+            "what_this_measures": WHAT}

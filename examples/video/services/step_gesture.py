@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The gesture step: how much moves beside the face, on which side of the picture, and when. Not: which gesture."""
+"""The gesture step: how much moves beside the face, on which side, and when. Not: which gesture it is."""
 from faces import Finder, Tracker, load_cv2
 from footage import Footage, Progress
 
 RATE = 8.0
-MOST_SAMPLES = 4800
+MOST_S = 600            # of a longer film only so much is looked at, and the result says so
 FACE_WIDTH = 480        # pictures in which the face is looked for
 FACE_EVERY = 4          # samples between two looks
 FLOW_WIDTH = 160        # pictures in which movement is measured
-SPEED = 0.02            # of the picture's width a second: what moves slower is noise of the coding or of the flow
+SPEED = 0.02            # of the width of the picture a second: what is slower is noise
 ACTIVE = 0.05           # share of a side's area that moves, from which on the side is active
 CLEARLY = 2.0           # one side has so much more than the other when it is named alone
 GAP_MS = 400            # shorter rests do not end a movement
 MOST_MOVEMENTS = 1000
 
-WHAT = ("which share of the area beside the face moves for itself (reference: face), or of each half of the picture "
-        "when no face is found (reference: picture), at a fiftieth of the picture's width a second or faster; "
-        "movement that the camera or the head explains does not count; left and right are sides of the picture, not "
-        "of the person; which gesture it was is not told")
+WHAT = ("which share of the area beside the face moves for itself (reference: face), or of each half of the "
+        "picture when no face is found (reference: picture), at a fiftieth of the picture's width a second or "
+        "faster; movement that the camera or the head explains does not count; left and right are sides of the "
+        "picture, not of the person; which gesture it was is not told")
 
 
 class Meter:
@@ -48,8 +48,8 @@ class Meter:
         return self.numpy.median(flow.reshape(-1, 2), axis=0)
 
     def _beside(self, flow, start, end):
-        """Distance of each movement from the line between two that are explained: even walls give the flow nothing
-        to hold on to, so that they seem to follow the camera by half."""
+        """Distance of each movement from the line between two that are explained: even walls give the flow
+        nothing to hold on to, so that they seem to follow the camera by half."""
         along = end - start
         length = float(along @ along)
         part = self.numpy.clip(((flow - start) @ along) / length, 0.0, 1.0)[..., None] if length > 0 else 0.0
@@ -58,7 +58,7 @@ class Meter:
 
 
 def _zones(face, width, height):
-    """The areas left and right of the face, from above it to the waist, as slices; without a face, the halves."""
+    """The areas left and right of the face, from above it to the waist; without a face, the halves."""
     if not face:
         half = width // 2
         return (slice(0, height), slice(0, half)), (slice(0, height), slice(width - half, width))
@@ -101,17 +101,19 @@ def _movements(samples, step_ms):
     told = []
     for run in runs[:MOST_MOVEMENTS]:
         left, right = _means(run)
-        told.append({"start_ms": max(0, round(run[0][0] - step_ms)), "end_ms": run[-1][0], "side": _side(left, right),
-                     "left": round(left, 3), "right": round(right, 3)})
+        told.append({"start_ms": max(0, round(run[0][0] - step_ms)), "end_ms": run[-1][0],
+                     "side": _side(left, right), "left": round(left, 3), "right": round(right, 3)})
     return told
 
 
 def _watch(cv2, footage, rate, progress):
-    """One pass over the film: the small pictures, [(milliseconds, picture)], and the face in it, a Track or None."""
-    finder, tracker, looks, small = Finder(cv2), Tracker(2), 0, []
+    """One pass over the film: the small pictures, [(milliseconds, picture)], and the face, a Track or None."""
+    finder, tracker, looks, small = Finder(cv2), Tracker(2, FACE_EVERY * 1000 / rate), 0, []
     size, flow_size = footage.scaled(FACE_WIDTH), footage.scaled(FLOW_WIDTH)
-    promised = round(footage.duration_s * rate)
+    promised = round(min(footage.duration_s, MOST_S) * rate)
     for count, (at_ms, picture) in enumerate(footage.grey(rate, size)):
+        if at_ms >= MOST_S * 1000:
+            break
         if count % FACE_EVERY == 0:
             looks += 1
             tracker.add(at_ms, finder.find(picture))
@@ -133,7 +135,7 @@ def _box_at(face, at_ms, scale):
 def run(path):
     cv2 = load_cv2()
     footage = Footage(path)
-    rate = footage.sampling(RATE, MOST_SAMPLES)
+    rate = min(RATE, footage.rate)
     small, face = _watch(cv2, footage, rate, Progress())
     scale = footage.scaled(FLOW_WIDTH)[0] / footage.scaled(FACE_WIDTH)[0]
     meter, samples = Meter(cv2), []
@@ -143,13 +145,14 @@ def run(path):
         if own is not None:
             left, right = _zones(box, picture.shape[1], picture.shape[0])
             samples.append((at_ms, _share(own, left, rate), _share(own, right, rate)))
-    return _report(rate, face is not None, samples)
+    return _report(rate, face is not None, samples, small[-1][0])
 
 
-def _report(rate, by_face, samples):
+def _report(rate, by_face, samples, last_ms):
     active = [s for s in samples if _is_active(s)]
     left, right = _means(samples)
     return {"reference": "face" if by_face else "picture", "samples": len(samples),
-            "samples_per_second": round(rate, 3), "left": round(left, 3), "right": round(right, 3),
-            "side": _side(*_means(active)), "active_share": round(len(active) / len(samples), 3) if samples else 0.0,
+            "looked_until_ms": last_ms, "samples_per_second": round(rate, 3),
+            "left": round(left, 3), "right": round(right, 3), "side": _side(*_means(active)),
+            "active_share": round(len(active) / len(samples), 3) if samples else 0.0,
             "movements": _movements(samples, 1000 / rate), "what_this_measures": WHAT}
