@@ -24,10 +24,17 @@ static void nap(int64_t us)
     nanosleep(&time, NULL);
 }
 
+void sq_gate_end(struct jobq_store *s)
+{
+    if (s->gate.wait_began_us && s->gate.wal_fd >= 0)
+        flock(s->gate.wal_fd, LOCK_UN);
+    s->gate.wait_began_us = 0;
+}
+
 void sq_gate_begin(struct jobq_store *s)
 {
+    sq_gate_end(s);
     s->gate.deadline_us = sq_time_us() + s->io_timeout_ms * 1000;
-    s->gate.wait_began_us = 0;
 }
 
 static bool somebody_waits(int wal_fd)
@@ -64,13 +71,6 @@ int sq_gate_busy(void *store, int count)
     us = us < NAP_US ? NAP_US : us > NAP_LONGEST_US ? NAP_LONGEST_US : us;
     nap(us < s->gate.deadline_us - now ? us : s->gate.deadline_us - now);
     return 1;
-}
-
-void sq_gate_end(struct jobq_store *s)
-{
-    if (s->gate.wait_began_us && s->gate.wal_fd >= 0)
-        flock(s->gate.wal_fd, LOCK_UN);
-    s->gate.wait_began_us = 0;
 }
 
 /* A descriptor of our own on the database file would be dangerous: closing it drops every lock that this process has on

@@ -185,12 +185,18 @@ static void sqlite_close(struct jobq_store *s)
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
+static void leave(struct jobq_store *s)
+{
+    sq_gate_end(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static int sqlite_exchange(struct jobq_store *s, struct jobq_exchange *x, struct jobq_arena *arena,
                            struct jobq_error *err)
 {
     pthread_mutex_lock(&s->lock);
     int status = sq_exchange_run(s, x, arena, err);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return status;
 }
 
@@ -199,7 +205,7 @@ static int sqlite_read(struct jobq_store *s, struct jobq_query *query, struct jo
 {
     pthread_mutex_lock(&s->lock);
     int status = sq_read_rows(s, query, arena, err);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return status;
 }
 
@@ -208,7 +214,7 @@ static int sqlite_stats(struct jobq_store *s, const struct jobq_bytes *queue, st
 {
     pthread_mutex_lock(&s->lock);
     int status = sq_stats_fill(s, queue, out, arena, err);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return status;
 }
 
@@ -216,7 +222,7 @@ static int sqlite_configure(struct jobq_store *s, const struct jobq_settings *se
 {
     pthread_mutex_lock(&s->lock);
     int status = sq_configure_store(s, settings, err);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return status;
 }
 

@@ -6,7 +6,7 @@
 int sq_tx_begin_read(struct jobq_store *s)
 {
     sq_gate_begin(s);
-    return sq_run(s, SQL_BEGIN, NULL, 0);
+    return sq_run(s, SQL_BEGIN, NULL, 0); /* it is the first read in it that may have to wait, for a recovery */
 }
 
 int sq_tx_begin_write(struct jobq_store *s)

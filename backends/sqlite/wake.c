@@ -68,6 +68,7 @@ int sq_wake_drain_of(struct jobq_store *s)
         s->seen_version = version;
     }
     s->fault = fault;
+    sq_gate_end(s);
     pthread_mutex_unlock(&s->lock);
     return changed;
 }
