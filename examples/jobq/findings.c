@@ -279,8 +279,9 @@ static void judge_kinds(struct judge *judge)
             char *work = jobq_command(judge, "work", k->queue), *kind = quote(k->kind);
             report(judge, "nobody-works",
                    text_of("%s --kind %s -- COMMAND", work ? work : "", kind ? kind : ""),
-                   text_of("%" PRIu64 " job%s of kind %s ready in queue %s and no worker takes that kind",
-                           k->ready, k->ready == 1 ? " is" : "s are", k->kind, k->queue));
+                   text_of("%" PRIu64 " job%s of kind %s %s ready in queue %s and no worker takes that kind",
+                           k->ready, k->ready == 1 ? "" : "s", k->kind, k->ready == 1 ? "is" : "are",
+                           k->queue));
             free(work);
             free(kind);
         }

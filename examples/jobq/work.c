@@ -211,7 +211,8 @@ static int run_worker(struct work *work)
 
 int run_work(struct cli *cli, int argc, char **argv)
 {
-    struct work work = {.cli = cli, .worker = {.size = sizeof work.worker}};
+    /* A program may run for long: what does not run here is left to others. */
+    struct work work = {.cli = cli, .worker = {.size = sizeof work.worker, .flags = JOBQ_WORKER_NO_BATCH}};
     int code = read_arguments(&work, argc, argv);
 
     if (code == LEAVE_OK) {

@@ -199,9 +199,12 @@ class Work(tool.Case):
 
     def test_kinds(self):
         """--kind: others are left alone"""
-        a, b = self.enqueue('q', '--kind', 'a'), self.enqueue('q', '--kind', 'b')
-        self.drain('--kind', 'a', '--kind', 'c', '--', 'true')
-        self.assertEqual((self.show(a)['state'], self.show(b)['state']), ('completed', 'ready'))
+        b, a = self.enqueue('q', '--kind', 'b'), self.enqueue('q', '--kind', 'a')
+        worker = self.start('work', 'q', '--kind', 'a', '--kind', 'c', '--', 'true')
+        self.jobq('wait', a)
+        worker.terminate()
+        self.assertEqual(self.ended(worker), OK)
+        self.assertEqual((self.show(b)['state'], self.show(b)['attempt']), ('ready', 0))
 
     def test_queues_in_order(self):
         """several queues: the first one first"""
