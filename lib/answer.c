@@ -62,7 +62,8 @@ static void adopt_row(struct turn *t, struct jobq_ctx *job, const struct jobq_ro
     job->row.payload = payload;
 }
 
-/* The engine does not take what was said. Once more without it; if not even that is taken, its lease runs out. */
+/* The engine does not take what was said. Once more without it; if not even that is taken, its lease runs
+ * out. */
 static void refuse(struct jobq_worker *w, struct jobq_ctx *job)
 {
     if (job->refused) {

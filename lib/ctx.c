@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a handler sees of its job, and what it can say about it. Nothing in here touches the store, except for the
- * callback token, which must be durable before it is given away. */
+/* What a handler sees of its job, and what it can say about it. Nothing in here touches the store, except
+ * for the callback token, which must be durable before it is given away. */
 #include "worker.h"
 
 #include <stdlib.h>
@@ -54,7 +54,8 @@ int jobq_ctx_error(struct jobq_ctx *ctx, const void *text, size_t text_bytes)
 {
     if (!text)
         text_bytes = 0;
-    return keep_bytes(&ctx->error, text, text_bytes < ERROR_TEXT_MAX_BYTES ? text_bytes : ERROR_TEXT_MAX_BYTES);
+    return keep_bytes(&ctx->error, text,
+                      text_bytes < ERROR_TEXT_MAX_BYTES ? text_bytes : ERROR_TEXT_MAX_BYTES);
 }
 
 int jobq_ctx_delay(struct jobq_ctx *ctx, int64_t delay_ms)
@@ -123,7 +124,8 @@ static int check_follow_up(const struct jobq_ctx *ctx, const struct jobq_spec *g
     if (!given)
         return fail_with(JOBQ_INVALID, "spec", "spec: is NULL");
     if (ctx->acked)
-        return fail_with(JOBQ_UNSUPPORTED, "spec", "spec: the job was completed before it started, nothing can follow it");
+        return fail_with(JOBQ_UNSUPPORTED, "spec",
+                         "spec: the job was completed before it started, nothing can follow it");
     if (ctx->put_count >= FOLLOW_UPS_MAX)
         return fail_with(JOBQ_INVALID, "spec", "spec: a job can have at most %d follow-ups", FOLLOW_UPS_MAX);
     rc = read_struct("spec", given, given->size, offsetof(struct jobq_spec, id), spec, sizeof *spec);
@@ -142,7 +144,8 @@ int jobq_ctx_then(struct jobq_ctx *ctx, const struct jobq_spec *given, struct jo
     if (rc != JOBQ_OK)
         return rc;
     if (ctx->put_count && ctx->put_bytes + put_bytes(&put) > EXCHANGE_BYTES)
-        return fail_with(JOBQ_INVALID, "payload", "payload: the follow-ups of a job can have at most %zu bytes together",
+        return fail_with(JOBQ_INVALID, "payload",
+                         "payload: the follow-ups of a job can have at most %zu bytes together",
                          EXCHANGE_BYTES);
     if (make_room(ctx) != 0 || put_copy(ctx->arena, &put) != 0)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a follow-up");

@@ -51,7 +51,8 @@ static int64_t local_time(int64_t store_ms, int64_t store_now_ms, int64_t now_ms
     return store_ms ? jobq_add_ms(now_ms, store_ms - store_now_ms) : NEVER;
 }
 
-static void job_begin(struct jobq_worker *w, struct claim *claim, const struct jobq_row *row, struct jobq_ctx *job)
+static void job_begin(struct jobq_worker *w, struct claim *claim, const struct jobq_row *row,
+                      struct jobq_ctx *job)
 {
     const struct handler_entry *handler = worker_handler(w, row->kind);
     struct call *call = claim->answer->call;
@@ -82,7 +83,8 @@ static void job_start(struct jobq_worker *w, struct jobq_ctx *job)
         pool_give(w, job);
 }
 
-static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want, size_t count)
+static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want,
+                                size_t count)
 {
     struct claim *claim = w->spare, *fit = realloc(claim, sizeof *claim + count * sizeof claim->jobs[0]);
 
@@ -104,7 +106,8 @@ static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, co
     return claim;
 }
 
-/* Heartbeats every third of the lease; and as soon as a timeout passes, because then the handler is to be told. */
+/* Heartbeats every third of the lease; and as soon as a timeout passes, because then the handler is to be
+ * told. */
 static void claim_schedule(struct jobq_worker *w, struct claim *claim, int64_t sent_ms)
 {
     atomic_store(&claim->lease_end_ms, jobq_add_ms(sent_ms, w->lease_ms));
@@ -202,8 +205,8 @@ void job_lost(struct jobq_worker *w, struct jobq_ctx *job)
         job_over(w, job);
 }
 
-/* Only jobs about which nothing was said: what was said may have been accepted without our knowing it, and then the row
- * looks as if it had been lost. The verdict will tell. */
+/* Only jobs about which nothing was said: what was said may have been accepted without our knowing it, and
+ * then the row looks as if it had been lost. The verdict will tell. */
 static bool is_unspoken(struct jobq_worker *w, const struct jobq_ctx *job)
 {
     bool unspoken;
@@ -238,7 +241,8 @@ void claim_verify(struct jobq_worker *w, struct claim *claim)
             ids[query.id_count++] = claim->jobs[i].row.id;
         }
     size_t count = query.id_count;
-    /* Without an answer nothing is known; the next heartbeat asks again. A claim may vanish with its last job. */
+    /* Without an answer nothing is known; the next heartbeat asks again. A claim may vanish with its last
+     * job. */
     if (count && read_rows(w->q, &query, arena) == JOBQ_OK)
         for (size_t i = 0; i < count; i++)
             if (!still_ours(&query, jobs[i]))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The threads that run handlers. Jobs go in at one end and come back finished at the other; no thread here ever calls
- * the store, so a slow store delays no handler. */
+/* The threads that run handlers. Jobs go in at one end and come back finished at the other; no thread here
+ * ever calls the store, so a slow store delays no handler. */
 #include "worker.h"
 
 #include <stdlib.h>
@@ -24,7 +24,8 @@ void pool_destroy(struct pool *pool)
 
 /* ---- the threads -------------------------------------------------------------------------------------- */
 
-/* Its lease passed while it waited here, because the store could not be reached: somebody else may have it by now. */
+/* Its lease passed while it waited here, because the store could not be reached: somebody else may have it
+ * by now. */
 static bool is_too_late(struct jobq_ctx *job)
 {
     int64_t now;
@@ -41,7 +42,8 @@ static void run_job(struct jobq_ctx *job)
 
     if (flags & JOBQ_CTX_LOST)
         return;
-    /* Nothing was done yet, so nothing speaks for starting it. If somebody else has it, the release is refused. */
+    /* Nothing was done yet, so nothing speaks for starting it. If somebody else has it, the release is
+     * refused. */
     if (is_too_late(job) || (flags & JOBQ_CTX_CANCEL && !job->acked)) {
         job->outcome = JOBQ_RELEASE;
         return;
@@ -127,7 +129,8 @@ int pool_start(struct jobq_worker *w)
         if (pthread_create(&pool->threads[pool->thread_count], NULL, pool_thread, w) != 0) {
             size_t started = pool->thread_count;
             pool_stop(w);
-            return fail_with(JOBQ_FAILED, "threads", "threads: the system gave %zu of %zu", started, w->thread_count);
+            return fail_with(JOBQ_FAILED, "threads", "threads: the system gave %zu of %zu", started,
+                             w->thread_count);
         }
     return JOBQ_OK;
 }

@@ -55,7 +55,8 @@ static int take_options(const struct jobq_worker_options *given, struct jobq_wor
     if (rc == JOBQ_OK)
         rc = check_range("poll_ms", o->poll_ms, 0, LEASE_MAX_MS);
     if (rc == JOBQ_OK)
-        rc = check_range("flags", o->flags, 0, JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY | JOBQ_WORKER_NO_BATCH);
+        rc = check_range("flags", o->flags, 0,
+                         JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY | JOBQ_WORKER_NO_BATCH);
     return rc == JOBQ_OK ? check_range("reserved", o->reserved, 0, 0) : rc;
 }
 

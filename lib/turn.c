@@ -9,7 +9,8 @@
 static bool beat_is_due(const struct turn *t, const struct claim *claim)
 {
     /* What is nearly due rides along. */
-    return (t->w->beats_alone || claim->beat_ms <= t->sent_ms + t->w->lease_ms / 12) && claim_expected(claim) > 0;
+    return (t->w->beats_alone || claim->beat_ms <= t->sent_ms + t->w->lease_ms / 12) &&
+           claim_expected(claim) > 0;
 }
 
 static int add_beats(struct turn *t)
@@ -67,10 +68,12 @@ static int reserve_changes(struct turn *t)
 {
     struct jobq_worker *w = t->w;
     struct call *call = t->call;
-    size_t changes = judge_count(w->judge.rows, w->judge.count) + list_length(w->handin) + list_length(w->early) +
-                     (progress_waits(w) ? w->held : 0);
+    size_t changes = judge_count(w->judge.rows, w->judge.count) + list_length(w->handin) +
+                     list_length(w->early);
     size_t puts = 0;
 
+    t->progress = progress_waits(w); /* what comes from now on is for the next turn: there is no room for it */
+    changes += t->progress ? w->held : 0;
     for (const struct jobq_ctx *job = w->handin; job; job = job->next)
         puts += job->put_count;
     changes = changes < EXCHANGE_ITEMS ? changes : EXCHANGE_ITEMS;
@@ -180,15 +183,21 @@ static void add_early(struct turn *t, struct jobq_ctx *job)
                         new_change(t, USE_EARLY, job));
 }
 
+static bool may_show_progress(const struct jobq_ctx *job)
+{
+    return !job->over && job->progress_new && !job->lost && !job->acked && job->stage == JOB_RUNNING;
+}
+
 /* Lock of the pool held. */
 static int add_progress(struct turn *t, struct jobq_ctx *job)
 {
     struct jobq_change change = { .id = job->row.id, .by = JOBQ_BY_TOKEN, .token = job->row.token,
                                   .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_PROGRESS };
 
-    if (!job->progress_new || job->lost || job->acked || job->stage != JOB_RUNNING ||
-        !fits(t, 1, job->progress_bytes))
+    if (!fits(t, 1, job->progress_bytes)) {
+        t->w->pool.progress_new = true; /* the next time */
         return 0;
+    }
     if (jobq_arena_bytes(t->call->arena, job->progress, job->progress_bytes, &change.progress) != 0)
         return -1;
     job->progress_new = false;
@@ -202,15 +211,17 @@ static int add_all_progress(struct turn *t)
     struct jobq_worker *w = t->w;
     int rc = 0;
 
+    if (!t->progress)
+        return 0;
     pthread_mutex_lock(&w->pool.lock);
-    for (struct claim *claim = w->pool.progress_new ? w->claims : NULL; claim; claim = claim->next)
-        for (size_t i = 0; i < claim->count && rc == 0; i++)
-            if (!claim->jobs[i].over)
-                rc = add_progress(t, &claim->jobs[i]);
     w->pool.progress_new = false;
-    pthread_mutex_unlock(&w->pool.lock);
-    w->progress_at_ms = NEVER;
+    for (struct claim *claim = w->claims; claim; claim = claim->next)
+        for (size_t i = 0; i < claim->count && rc == 0; i++)
+            if (may_show_progress(&claim->jobs[i]))
+                rc = add_progress(t, &claim->jobs[i]);
+    w->progress_at_ms = w->pool.progress_new ? jobq_add_ms(t->sent_ms, PROGRESS_EVERY_MS) : NEVER;
     w->progress_sent_ms = t->sent_ms;
+    pthread_mutex_unlock(&w->pool.lock);
     return rc;
 }
 
@@ -244,8 +255,8 @@ static bool in_window(const struct jobq_worker *w, int64_t now)
     return now >= opens && now < jobq_add_ms(opens, w->lease_ms / 10);
 }
 
-/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back for at most a
- * tenth of one; with short jobs that is the moment until those in hand are done. */
+/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back
+ * for at most a tenth of one; with short jobs that is the moment until those in hand are done. */
 bool worker_holds_back(const struct jobq_worker *w, int64_t now)
 {
     return w->held > 0 && in_window(w, now);
@@ -297,8 +308,8 @@ static void order_queues(struct jobq_worker *w)
         w->want_queues[i] = w->queue_bytes[order[i]];
 }
 
-/* Whom the row has beside it. A row claimed as the only one may get company while it runs, and must not die for that
- * neighbour's deed; so a row counts as alone only if nothing can be started beside it. */
+/* Whom the row has beside it. A row claimed as the only one may get company while it runs, and must not
+ * die for that neighbour's deed; so a row counts as alone only if nothing can be started beside it. */
 static size_t company(const struct turn *t, int mode)
 {
     size_t held = t->w->held - t->handing;
@@ -385,7 +396,8 @@ static int fill(struct turn *t)
 
 /* ---- one turn ----------------------------------------------------------------------------------------- */
 
-/* Who waited long for the store beats first, and lets a while pass before judging others: they may have waited too. */
+/* Who waited long for the store beats first, and lets a while pass before judging others: they may have
+ * waited too. */
 static void after_wait(struct jobq_worker *w, int64_t sent_ms, int64_t now)
 {
     int64_t third = w->lease_ms / 3;

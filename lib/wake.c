@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The one descriptor that a loop waits for: an epoll set of a bell of our own and the store's wake-up. The only file of
- * the worker that knows the operating system's way of waiting. */
+/* The one descriptor that a loop waits for: an epoll set of a bell of our own and the store's wake-up. The
+ * only file of the worker that knows the operating system's way of waiting. */
 #include "worker.h"
 
 #include <errno.h>

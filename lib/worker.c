@@ -235,7 +235,8 @@ static bool nothing_left(struct jobq_worker *w)
     return left == 0;
 }
 
-/* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker cannot take. */
+/* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker
+ * cannot take. */
 static void look_for_the_end(struct jobq_worker *w)
 {
     int64_t now = worker_now(w);
@@ -266,7 +267,8 @@ static int finish(struct jobq_worker *w)
 {
     end(w);
     if (w->abandoned)
-        return fail_with(JOBQ_FAILED, NULL, "%zu outcomes could not be handed in; these jobs run again after their lease",
+        return fail_with(JOBQ_FAILED, NULL,
+                         "%zu outcomes could not be handed in; these jobs run again after their lease",
                          w->abandoned);
     return JOBQ_ALREADY;
 }

@@ -12,10 +12,11 @@
  *   wake.c    the one descriptor that a loop waits for
  *   order.c   which queue comes first
  *
- * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything that is not
- * in `struct pool`. The pool's lock guards the pool, `counts` and the progress of the jobs. A job belongs to the turning
- * thread, except from pool_give until it comes back from pool_take_finished: then what its handler says belongs to
- * the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread writes, handlers read.
+ * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything
+ * that is not in `struct pool`. The pool's lock guards the pool, `counts` and the progress of the jobs. A job
+ * belongs to the turning thread, except from pool_give until it comes back from pool_take_finished: then what
+ * its handler says belongs to the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread
+ * writes, handlers read.
  */
 #ifndef JOBQ_WORKER_H
 #define JOBQ_WORKER_H
@@ -42,18 +43,22 @@ enum wake_source { WAKE_RUNG = 1, WAKE_STORE = 2 };
 int waker_open(struct waker *waker, int store_fd);
 void waker_close(struct waker *waker);
 void waker_ring(const struct waker *waker); /* async-signal-safe; keeps errno */
-int waker_look(const struct waker *waker);  /* enum wake_source that are up; the bell is made quiet, the store not */
-void waker_wait(const struct waker *waker, int64_t ms); /* until something is up, a signal came or the time is over */
+/* enum wake_source that are up; the bell is made quiet, the store not. */
+int waker_look(const struct waker *waker);
+/* Until something is up, a signal came or the time is over. */
+void waker_wait(const struct waker *waker, int64_t ms);
 
 /* ---- order.c ------------------------------------------------------------------------------------------ */
 
-/* Smooth weighted round robin: over any `sum of weights` calls queue i stands first weights[i] times, spread evenly. The
- * others follow by what they are owed, so that an empty first queue costs nobody its turn. `credits` starts as zero. */
+/* Smooth weighted round robin: over any `sum of weights` calls queue i stands first weights[i] times,
+ * spread evenly. The others follow by what they are owed, so that an empty first queue costs nobody its
+ * turn. `credits` starts as zero. */
 void queue_order(const int32_t *weights, int64_t *credits, size_t count, size_t *order);
 
 /* ---- jobs in hand ------------------------------------------------------------------------------------- */
 
-/* An exchange whose answer is still needed: by jobs of its claim, by rows that came back, by rows to be judged. */
+/* An exchange whose answer is still needed: by jobs of its claim, by rows that came back, by rows to be
+ * judged. */
 struct answer {
     struct call *call;
     size_t users;
@@ -225,8 +230,10 @@ void answer_drop(struct answer *answer);
 
 /* Room for the rows of a want of `limit`. -1 without memory. */
 int claim_reserve(struct jobq_worker *w, size_t limit);
-/* Take the rows that are jobs in hand; `sent_ms` is the worker's clock before the exchange. Returns how many. */
-size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want, int64_t sent_ms);
+/* Take the rows that are jobs in hand; `sent_ms` is the worker's clock before the exchange. Returns how
+ * many. */
+size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want,
+                  int64_t sent_ms);
 /* How many rows the store should still hold under the claim's token. */
 size_t claim_expected(const struct claim *claim);
 /* The heartbeat sent at sent_ms was answered. */

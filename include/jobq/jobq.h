@@ -668,7 +668,7 @@ struct jobq_worker_options {
     const int32_t *weights;    /* queue_count values, 1 to 100; NULL: strict order */
     size_t queue_count;        /* 1 to 64 */
     size_t threads;            /* handlers at once; default 1, at most 1,024 */
-    size_t batch;              /* jobs held beyond the running ones; default: as many as threads, at least 1 */
+    size_t batch;              /* jobs held beyond the running ones; default: as many as threads; at most 1,000 */
     int64_t lease_ms;          /* default 30,000 */
     int64_t grace_ms;          /* after a stop handlers may go on this long; default 10,000 */
     int64_t poll_ms;           /* longest time without asking the store; default 5,000 where it has no wake-up, else the lease / 3 */
@@ -692,14 +692,17 @@ JOBQ_API void jobq_worker_destroy(struct jobq_worker *w);
 JOBQ_API int jobq_worker_handle(struct jobq_worker *w, const char *kind, jobq_handler handler, void *user);
 
 /* Claim and run jobs until jobq_worker_stop (or, with JOBQ_WORKER_DRAIN, until nothing is left). The calling thread
- * does the exchanges; handlers run in `threads` others. An unreachable store is tried again with back-off.
+ * does the exchanges; handlers run in `threads` others, and it returns when the last of them has. An unreachable
+ * store is tried again with back-off.
  * Threads: one at a time. Returns JOBQ_OK after a clean stop. Errors: JOBQ_INVALID (no handler), JOBQ_FORKED,
- * JOBQ_NOMEM, JOBQ_FAILED (threads). Since 0.1. */
+ * JOBQ_NOMEM, JOBQ_FAILED (no threads; or the store took some outcomes not even until the end of the grace period:
+ * these jobs run again after their lease). Since 0.1. */
 JOBQ_API int jobq_worker_run(struct jobq_worker *w);
 
 /* Ask the worker to end: no new claim, handlers in hand get grace_ms and see JOBQ_CTX_STOPPING, what was not started
- * is released at no cost, what did not finish in time is released as well if its handler returns, else left to its
- * lease. Returns at once. Threads: any; async-signal-safe. Errors: none. Since 0.1. */
+ * is released at no cost, what did not finish in time is left to its lease: a handler that returns later still
+ * hands in its outcome, if nobody took the job over meanwhile. Returns at once. Threads: any; async-signal-safe.
+ * Errors: none. Since 0.1. */
 JOBQ_API void jobq_worker_stop(struct jobq_worker *w);
 
 /* For a foreign event loop instead of jobq_worker_run: a descriptor that is readable when jobq_worker_dispatch
@@ -760,7 +763,8 @@ JOBQ_API int jobq_ctx_progress(struct jobq_ctx *ctx, const void *progress, size_
  * that is accepted. At most 999. Later jobs may name earlier ones as parents.
  *   spec     copied.
  *   out_id   the id it will have; may be NULL.
- * Threads: the handler's. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
+ * Threads: the handler's. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (with JOBQ_WORKER_ACK_EARLY: it has completed
+ * already), JOBQ_NOMEM. Since 0.1. */
 JOBQ_API int jobq_ctx_then(struct jobq_ctx *ctx, const struct jobq_spec *spec, struct jobq_id *out_id);
 
 /* Mint and store the callback token of this job, durably, before it is given away; return JOBQ_PARK afterwards.

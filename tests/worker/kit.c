@@ -90,7 +90,7 @@ const struct jobq_job *kit_job(struct kit *k, const struct jobq_id *id)
     return jobs->jobs;
 }
 
-/* ---- driving ------------------------------------------------------------------------------------------- */
+/* ---- driving ------------------------------------------------------------------------------------------ */
 
 void kit_turns(struct jobq_worker *w)
 {
@@ -145,7 +145,7 @@ void kit_until_ended(struct kit *k)
         sched_yield();
 }
 
-/* ---- the gate --------------------------------------------------------------------------------------------- */
+/* ---- the gate ----------------------------------------------------------------------------------------- */
 
 int gate_handler(struct jobq_ctx *ctx, void *user)
 {
@@ -194,7 +194,7 @@ int count_handler(struct jobq_ctx *ctx, void *user)
     return JOBQ_DONE;
 }
 
-/* ---- the process -------------------------------------------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------------------------------------- */
 
 static size_t entries(const char *path)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the worker share: a store in memory, a clock that the test moves, handlers that wait at a gate. No
- * test sleeps: it drives the turns itself and blocks only on the worker's descriptor or on the gate. */
+/* What the tests of the worker share: a store in memory, a clock that the test moves, handlers that wait
+ * at a gate. No test sleeps: it drives the turns itself and blocks only on the worker's descriptor or on
+ * the gate. */
 #ifndef KIT_H
 #define KIT_H
 
@@ -29,7 +30,8 @@ struct kit {
     _Atomic int calls;
 };
 
-/* A store of its own and a worker with `threads` and `batch` on queue "work"; `more` may change the options. */
+/* A store of its own and a worker with `threads` and `batch` on queue "work"; `more` may change the
+ * options. */
 void kit_open(struct kit *k);
 void kit_open_with(struct kit *k, const struct jobq_backend *backend, const char *uri);
 void kit_worker(struct kit *k, size_t threads, size_t batch, uint32_t flags);

@@ -273,8 +273,13 @@ END_TEST
 static size_t take_and_die(struct kit *k, int mode, size_t limit, size_t others)
 {
     struct jobq_bytes queue = { "work", 4 };
-    struct jobq_want want = { .mode = mode, .queues = &queue, .queue_count = 1, .limit = limit, .lease_ms = LEASE,
-                              .others = others, .worker = { "dead", 4 } };
+    struct jobq_want want = {.mode = mode,
+                             .queues = &queue,
+                             .queue_count = 1,
+                             .limit = limit,
+                             .lease_ms = LEASE,
+                             .others = others,
+                             .worker = {"dead", 4}};
     struct call *call = call_create();
     size_t taken;
 
@@ -326,7 +331,8 @@ START_TEST(many_lost_are_swept_in_bounded_steps)
 }
 END_TEST
 
-START_TEST(sweeps_come_on_their_schedule) /* a third of the lease, at most 10 s, and a tenth of the lease of jitter */
+START_TEST(sweeps_come_on_their_schedule) /* a third of the lease, at most 10 s, and a tenth of the lease of
+                                             jitter */
 {
     struct kit k;
 
@@ -376,7 +382,7 @@ START_TEST(children_of_the_dead_are_judged) /* rule 11: a cascade in bounded tur
     ids[0] = kit_put(&k, "work", "x");
     for (int i = 1; i <= 200; i++) {
         struct jobq_parent parent = { .id = ids[0], .rule = JOBQ_PARENT_FAIL };
-        struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .parents = &parent, .parent_count = 1 };
+        struct jobq_spec spec = {.size = sizeof spec, .queue = "work", .parents = &parent, .parent_count = 1};
         ids[i] = kit_put_spec(&k, &spec);
     }
     KIT_UNTIL(k.w, failed, 1);
@@ -424,7 +430,8 @@ START_TEST(nobody_dies_for_a_neighbour) /* contract "Poison among friends" */
         kit_turns(k.w);
     }
     for (int i = 0; i < 3; i++) {
-        dead += kit_job(&k, &ids[i])->state == JOBQ_DEAD && kit_job(&k, &ids[i])->reason == JOBQ_REASON_POISON;
+        dead +=
+            kit_job(&k, &ids[i])->state == JOBQ_DEAD && kit_job(&k, &ids[i])->reason == JOBQ_REASON_POISON;
         done += kit_job(&k, &ids[i])->state == JOBQ_COMPLETED;
     }
     ck_assert_int_eq(dead, 1);
@@ -568,11 +575,12 @@ START_TEST(where_nothing_can_join_it_it_is_alone) /* contract "Poison among frie
 END_TEST
 
 KIT_MAIN("lease", heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_outcome_refused,
-         a_late_ack_that_nobody_overtook_counts, one_lost_among_many_is_found, what_waited_too_long_is_not_started,
-         soft_cancel_a_success_still_counts, soft_cancel_anything_else_is_cancelled, soft_cancel_unnoticed,
+         a_late_ack_that_nobody_overtook_counts, one_lost_among_many_is_found,
+         what_waited_too_long_is_not_started, soft_cancel_a_success_still_counts,
+         soft_cancel_anything_else_is_cancelled, soft_cancel_unnoticed,
          cancelled_before_it_started_is_not_started, a_timeout_is_told_when_it_passes,
-         a_timeout_ends_even_what_never_returns, any_worker_sweeps_any_queue, many_lost_are_swept_in_bounded_steps,
-         sweeps_come_on_their_schedule, expired_rows_are_judged_not_run, children_of_the_dead_are_judged,
-         nobody_dies_for_a_neighbour, nothing_starts_beside_it, a_busy_worker_takes_it_too,
-         holding_back_for_it_has_an_end,
-         company_that_came_later_is_company, where_nothing_can_join_it_it_is_alone)
+         a_timeout_ends_even_what_never_returns, any_worker_sweeps_any_queue,
+         many_lost_are_swept_in_bounded_steps, sweeps_come_on_their_schedule, expired_rows_are_judged_not_run,
+         children_of_the_dead_are_judged, nobody_dies_for_a_neighbour, nothing_starts_beside_it,
+         a_busy_worker_takes_it_too, holding_back_for_it_has_an_end, company_that_came_later_is_company,
+         where_nothing_can_join_it_it_is_alone)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* gettid */
-/* The loop: outcomes, one exchange per turn, deadlines, kinds, weights, draining, and what is left behind. The rules
- * are those of lifecycle.md. */
+/* The loop: outcomes, one exchange per turn, deadlines, kinds, weights, draining, and what is left behind.
+ * The rules are those of lifecycle.md. */
 #include "kit.h"
 
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- outcomes ---------------------------------------------------------------------------------------- */
+/* ---- outcomes ----------------------------------------------------------------------------------------- */
 
 static int say_handler(struct jobq_ctx *ctx, void *user)
 {
@@ -147,7 +147,7 @@ START_TEST(release_keeps_its_place_and_is_free) /* rule 7 */
 }
 END_TEST
 
-/* ---- park and resume ------------------------------------------------------------------------------------ */
+/* ---- park and resume ---------------------------------------------------------------------------------- */
 
 struct parking {
     struct jobq_callback callback;
@@ -243,7 +243,7 @@ START_TEST(park_without_token_or_deadline_is_a_failure)
 }
 END_TEST
 
-/* ---- follow-ups -------------------------------------------------------------------------------------------- */
+/* ---- follow-ups --------------------------------------------------------------------------------------- */
 
 static int follow_handler(struct jobq_ctx *ctx, void *user)
 {
@@ -338,7 +338,7 @@ START_TEST(as_many_follow_ups_as_an_exchange_takes) /* contract "Bounds" */
 }
 END_TEST
 
-/* ---- exchanges ---------------------------------------------------------------------------------------------- */
+/* ---- exchanges ---------------------------------------------------------------------------------------- */
 
 START_TEST(a_batch_is_one_exchange)
 {
@@ -472,7 +472,7 @@ START_TEST(one_thread_under_poll)
 }
 END_TEST
 
-/* ---- progress ------------------------------------------------------------------------------------------------ */
+/* ---- progress ----------------------------------------------------------------------------------------- */
 
 START_TEST(progress_is_shown_and_rides_along)
 {
@@ -509,7 +509,7 @@ START_TEST(progress_is_shown_and_rides_along)
 }
 END_TEST
 
-/* ---- kinds, queues --------------------------------------------------------------------------------------------- */
+/* ---- kinds, queues ------------------------------------------------------------------------------------ */
 
 START_TEST(an_unknown_kind_is_not_claimed) /* rule 17 */
 {
@@ -648,7 +648,7 @@ START_TEST(two_workers_on_one_handle)
 }
 END_TEST
 
-/* ---- draining, and what is left ------------------------------------------------------------------------------------ */
+/* ---- draining, and what is left ----------------------------------------------------------------------- */
 
 START_TEST(drain_ends_when_nothing_is_left)
 {
@@ -773,7 +773,7 @@ START_TEST(a_forked_child_is_refused) /* R3 */
 }
 END_TEST
 
-/* ---- bad input ------------------------------------------------------------------------------------------------------- */
+/* ---- bad input ---------------------------------------------------------------------------------------- */
 
 static void refused(struct kit *k, const struct jobq_worker_options *o, const char *field)
 {
@@ -857,12 +857,12 @@ END_TEST
 
 KIT_MAIN("loop", done_completes_with_its_result, retry_waits_for_its_back_off, retry_with_a_delay_of_its_own,
          an_unknown_outcome_is_a_failure, give_up_is_dead_at_once, snooze_is_free_and_comes_back,
-         release_keeps_its_place_and_is_free, park_and_resume, callback_faster_than_the_park, callback_that_never_comes,
-         park_without_token_or_deadline_is_a_failure, follow_ups_come_with_the_ack, no_follow_ups_without_success,
-         as_many_follow_ups_as_an_exchange_takes, a_batch_is_one_exchange, idle_means_no_exchange,
-         enqueue_on_the_same_handle_wakes, enqueue_on_another_handle_wakes, a_delayed_job_starts_at_its_time,
-         one_thread_under_poll, progress_is_shown_and_rides_along, an_unknown_kind_is_not_claimed,
-         the_handler_of_its_kind_or_of_the_rest, strict_order, weights_share_the_turns, no_batch_holds_what_it_runs,
-         two_workers_on_one_handle,
+         release_keeps_its_place_and_is_free, park_and_resume, callback_faster_than_the_park,
+         callback_that_never_comes, park_without_token_or_deadline_is_a_failure, follow_ups_come_with_the_ack,
+         no_follow_ups_without_success, as_many_follow_ups_as_an_exchange_takes, a_batch_is_one_exchange,
+         idle_means_no_exchange, enqueue_on_the_same_handle_wakes, enqueue_on_another_handle_wakes,
+         a_delayed_job_starts_at_its_time, one_thread_under_poll, progress_is_shown_and_rides_along,
+         an_unknown_kind_is_not_claimed, the_handler_of_its_kind_or_of_the_rest, strict_order,
+         weights_share_the_turns, no_batch_holds_what_it_runs, two_workers_on_one_handle,
          drain_ends_when_nothing_is_left, drain_waits_for_what_others_run, nothing_is_left_behind,
          a_forked_child_is_refused, bad_options_name_the_field, bad_words_of_a_handler)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stopping: nothing new, what was not started goes back for free, what runs has its grace. And early acknowledgement. */
+/* Stopping: nothing new, what was not started goes back for free, what runs has its grace. And early
+ * acknowledgement. */
 #include "kit.h"
 
 #include <signal.h>
@@ -286,7 +287,7 @@ START_TEST(early_acked_jobs_are_run_before_the_end)
 }
 END_TEST
 
-KIT_MAIN("stop", what_was_not_started_is_released, heartbeats_go_on_during_grace, after_grace_the_lease_runs_out,
-         a_late_success_counts_if_nobody_swept, stopped_before_it_ran, stopped_from_a_signal_handler,
-         destroy_is_a_stop, a_handler_cannot_destroy_its_worker, early_ack_is_seen_before_the_start,
-         early_acked_jobs_are_run_before_the_end)
+KIT_MAIN("stop", what_was_not_started_is_released, heartbeats_go_on_during_grace,
+         after_grace_the_lease_runs_out, a_late_success_counts_if_nobody_swept, stopped_before_it_ran,
+         stopped_from_a_signal_handler, destroy_is_a_stop, a_handler_cannot_destroy_its_worker,
+         early_ack_is_seen_before_the_start, early_acked_jobs_are_run_before_the_end)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The promises about threads (R4): run under ThreadSanitizer these tests prove them; without it they still count. */
+/* The promises about threads (R4): run under ThreadSanitizer these tests prove them; without it they still
+ * count. */
 #include "kit.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A store that fails, that does not answer, that refuses, that is slow. Nothing is lost and nothing happens twice. */
+/* A store that fails, that does not answer, that refuses, that is slow. Nothing is lost and nothing
+ * happens twice. */
 #include "kit.h"
 
 #include <string.h>
@@ -129,7 +130,7 @@ static void live_until_completed(struct kit *k, uint64_t count)
     }
 }
 
-/* ---- failing and healing ---------------------------------------------------------------------------------- */
+/* ---- failing and healing ------------------------------------------------------------------------------ */
 
 START_TEST(outcomes_outlive_a_failing_store) /* L3; S16 */
 {
@@ -223,7 +224,7 @@ START_TEST(a_failing_want_does_not_hold_up_acks) /* contract "Units" */
 }
 END_TEST
 
-/* ---- lost answers ----------------------------------------------------------------------------------------------- */
+/* ---- lost answers ------------------------------------------------------------------------------------- */
 
 static int follow_handler(struct jobq_ctx *ctx, void *user)
 {
@@ -389,7 +390,7 @@ START_TEST(a_stale_ack_brings_no_follow_ups) /* rules 1, 2; S2 */
 }
 END_TEST
 
-/* ---- refused ------------------------------------------------------------------------------------------------------ */
+/* ---- refused ------------------------------------------------------------------------------------------ */
 
 static int result_handler(struct jobq_ctx *ctx, void *user)
 {
@@ -453,7 +454,7 @@ START_TEST(a_job_about_which_nothing_can_be_stored) /* it is left to its lease, 
 }
 END_TEST
 
-/* ---- slow ---------------------------------------------------------------------------------------------------------- */
+/* ---- slow --------------------------------------------------------------------------------------------- */
 
 START_TEST(who_waited_long_beats_and_does_not_sweep) /* contract "Wants" */
 {
@@ -488,7 +489,7 @@ START_TEST(who_waited_long_beats_and_does_not_sweep) /* contract "Wants" */
 }
 END_TEST
 
-/* ---- ending while the store is dead -------------------------------------------------------------------------------- */
+/* ---- ending while the store is dead ------------------------------------------------------------------- */
 
 START_TEST(the_end_comes_also_without_a_store)
 {
@@ -520,6 +521,7 @@ END_TEST
 
 KIT_MAIN("trouble", outcomes_outlive_a_failing_store, heartbeats_travel_alone_after_a_failure,
          a_failing_want_does_not_hold_up_acks, every_exchange_may_fail, every_answer_may_be_lost_and_repeated,
-         an_outcome_is_repeated_until_it_is_known, early_acks_survive_lost_answers, a_stale_ack_brings_no_follow_ups,
-         a_result_that_cannot_be_stored, a_job_about_which_nothing_can_be_stored,
-         who_waited_long_beats_and_does_not_sweep, the_end_comes_also_without_a_store)
+         an_outcome_is_repeated_until_it_is_known, early_acks_survive_lost_answers,
+         a_stale_ack_brings_no_follow_ups, a_result_that_cannot_be_stored,
+         a_job_about_which_nothing_can_be_stored, who_waited_long_beats_and_does_not_sweep,
+         the_end_comes_also_without_a_store)
