@@ -29,6 +29,15 @@ static int count_children(struct turn *t, const struct jobq_id *parent, int64_t 
     return sq_run(t->s, SQL_EDGE_COUNT, VALUES(id_value(parent), number(difference)));
 }
 
+/* Only the first rule counts, also when it let go at once and left no edge. */
+static bool named_before(const struct jobq_put *put, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (memcmp(&put->parents[j].id, &put->parents[i].id, sizeof put->parents[i].id) == 0)
+            return true;
+    return false;
+}
+
 int sq_edges_put(struct turn *t, const struct jobq_put *put, uint32_t *pending)
 {
     for (size_t i = 0; i < put->parent_count; i++) {
@@ -36,13 +45,11 @@ int sq_edges_put(struct turn *t, const struct jobq_put *put, uint32_t *pending)
         int state;
         if (sq_parent_state(t->s, &parent->id, &state) != 0)
             return -1;
-        if (lets_go(state, is_hard(parent->rule)))
+        if (lets_go(state, is_hard(parent->rule)) || named_before(put, i))
             continue;
         if (sq_run(t->s, SQL_EDGE_PUT, VALUES(id_value(&put->id), id_value(&parent->id), number(parent->rule),
                                               number(is_hard(parent->rule)))) != 0)
             return -1;
-        if (sqlite3_changes(t->s->db) == 0) /* named twice */
-            continue;
         if (count_children(t, &parent->id, 1) != 0)
             return -1;
         (*pending)++;
