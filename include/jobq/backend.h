@@ -534,8 +534,8 @@ struct jobq_backend {
     /* Read rows. By ids never stale. Returns JOBQ_OK or FAILED. */
     int (*read)(struct jobq_store *store, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
 
-    /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: those
-     * that ever had a row or have settings. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
+    /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: at
+     * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
      * changes made with outcome FAIL. Returns JOBQ_OK or FAILED. */
     int (*stats)(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
                  struct jobq_arena *arena, struct jobq_error *err);

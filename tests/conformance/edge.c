@@ -152,6 +152,8 @@ static void named_twice(void)
     is(row_n(2)->parent_count, 1);
     finish(1, JOBQ_ROW_DEAD);
     is(row_n(2)->state, JOBQ_ROW_WAITING); /* by its first rule */
+    put_child(3, twice, 2); /* and so it is when the parent has ended before */
+    is(row_n(3)->state, JOBQ_ROW_WAITING);
 }
 
 static void shows_parents(void)

@@ -133,6 +133,17 @@ static struct jobq_time some_time(struct generator *g)
     return t;
 }
 
+/* A run_at is never 0, which is "none" elsewhere. */
+static struct jobq_time some_run_at(struct generator *g, int last_base)
+{
+    struct jobq_time t = some_time(g);
+    if (t.base > last_base)
+        t.base = JOBQ_TIME_NOW;
+    if (t.base == JOBQ_TIME_ABS && t.offset_ms == 0)
+        t.offset_ms = UNIT;
+    return t;
+}
+
 static uint32_t set_of_outcome(struct generator *g, const struct jobq_transition *t)
 {
     if (is_event(t, "extend"))
@@ -177,7 +188,7 @@ static uint32_t legal_from(const struct jobq_transition *t)
 
 static void fill_values(struct generator *g, const struct jobq_row *r, struct change_step *c)
 {
-    c->run_at = some_time(g);
+    c->run_at = some_run_at(g, JOBQ_TIME_ROW);
     c->callback_until = some_time(g);
     c->lease_ms = PICK(g, 100, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX);
     c->counters[0] = r->failures + (r->failures < INT32_MAX);
@@ -265,7 +276,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
     if (p->hold == JOBQ_HOLD_FOREVER && chance(g, 70))
         p->hold = JOBQ_HOLD_WAITING;
     if (chance(g, 40))
-        p->run_at = some_time(g);
+        p->run_at = some_run_at(g, JOBQ_TIME_ABS);
     if (chance(g, 15))
         p->expires_at = some_time(g);
     generate_parents(g, rows, p);

@@ -140,7 +140,20 @@ static char *answer_of(struct side *side, const struct step *step, bool look, st
     return text;
 }
 
-/* Do a step on both; 0 if they agree. `say` prints both answers when they do not. */
+/* The lines in which two answers differ. */
+static void show_difference(FILE *say, const char *name, char *right, char *other)
+{
+    char *next_right, *next_other;
+    const char *a = strtok_r(right, "\n", &next_right), *b = strtok_r(other, "\n", &next_other);
+    while (a || b) {
+        if (!a || !b || strcmp(a, b) != 0)
+            fprintf(say, "memory: %s\n%s: %s\n", a ? a : "", name, b ? b : "");
+        a = a ? strtok_r(NULL, "\n", &next_right) : NULL;
+        b = b ? strtok_r(NULL, "\n", &next_other) : NULL;
+    }
+}
+
+/* Do a step on both; 0 if they agree. `say` prints where they do not. */
 static int same_answer(struct pair *p, const struct step *step, bool look, struct outcome *outcome, FILE *say)
 {
     struct outcome ignored;
@@ -148,7 +161,7 @@ static int same_answer(struct pair *p, const struct step *step, bool look, struc
     char *other = answer_of(&p->other, step, look, &ignored);
     int differ = strcmp(right, other) != 0;
     if (differ && say)
-        fprintf(say, "# memory answers\n%s# %s answers\n%s", right, p->other.name, other);
+        show_difference(say, p->other.name, right, other);
     free(right);
     free(other);
     return differ;

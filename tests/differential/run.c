@@ -362,6 +362,8 @@ static void write_stats(struct side *side, FILE *out)
     fprintf(out, "  stats=%d\n", status);
     for (size_t i = 0; i < stats.queue_count; i++) {
         const struct jobq_queue_stats *q = &stats.queues[i];
+        if (!q->enqueued_total && !q->paused)
+            continue; /* whether it is listed is the store's affair */
         fprintf(out, "    queue %s:", q->queue);
         for (int state = 1; state < JOBQ_STATE_COUNT; state++)
             fprintf(out, " %" PRIu64, q->present[state]);

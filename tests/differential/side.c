@@ -103,7 +103,7 @@ struct jobq_bytes bytes_value(int index)
     static uint8_t every[600];
     static const struct jobq_bytes values[BYTES_VALUES] = {
         { NULL, 0 }, { "", 0 }, { "\0", 1 }, { "p", 1 }, { "{\"a\":1}", 7 }, { "\xc3\x28\xff", 3 },
-        { every, 256 }, { every, sizeof every },
+        { every, 256 }, { every + 200, 300 },
     };
     for (size_t i = 0; i < sizeof every; i++)
         every[i] = (uint8_t)i;
