@@ -198,7 +198,7 @@ static void fill_values(struct generator *g, const struct jobq_row *r, struct ch
     c->counters[4] = chance(g, 3) ? INT32_MAX : r->redrives;
     c->alone = between(g, 0, 1);
     c->error_kind = between(g, JOBQ_ERROR_HANDLER, JOBQ_ERROR_EXPIRED);
-    c->digest = between(g, chance(g, 10) ? 0 : 1, 2);
+    c->digest = chance(g, 85) ? 1 : between(g, 0, 2);
     for (int i = 0; i < 5; i++)
         c->bytes[i] = between(g, 0, BYTES_VALUES - 1);
 }
@@ -215,7 +215,11 @@ static int choose_token(struct generator *g, const struct side *side, const stru
 static bool generate_change(struct generator *g, const struct side *side, const struct jobq_query *rows,
                             struct change_step *c)
 {
+    static const char *const rare[] = { "complete", "complete", "resume", "resume_early", "park", "extend", NULL };
     int index = between(g, 0, (int)JOBQ_TRANSITION_COUNT - 1);
+    const char *favoured = chance(g, 25) ? rare[roll(&g->dice, 6)] : jobq_transitions[index].event;
+    while (!is_event(&jobq_transitions[index], favoured))
+        index = (index + 1) % (int)JOBQ_TRANSITION_COUNT;
     const struct jobq_transition *t = &jobq_transitions[index];
     const struct jobq_row nobody = { .id = job_id(JOBS - 1) };
     const struct jobq_row *r = is_change(t) ? choose_row(g, rows, t) : NULL;

@@ -12,6 +12,13 @@
 
 #define LOOK_EVERY 6 /* steps between two looks at everything stored */
 
+/* A sanitizer looks for other mistakes and takes several times as long; the plain build does the full number. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define COUNT 400
+#else
+#define COUNT 2000
+#endif
+
 static const char *other_store = "sqlite";
 
 /* ---- coverage --------------------------------------------------------------------------------------------------- */
@@ -346,7 +353,7 @@ static int print_coverage(long count)
 int main(int argc, char **argv)
 {
     uint64_t seed = 1;
-    long count = 2000;
+    long count = COUNT;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seed") == 0)
             seed = strtoull(argv[i + 1], NULL, 10);
