@@ -19,7 +19,7 @@ set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 
-JOBS=1000
+JOBS=${JOBQ_DEMO_JOBS:-1000}
 PARTS=8                 # jobs of one video
 CLIPS=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/jobq/clips
 BUILD=${JOBQ_BUILD:-$ROOT/build-demo}

@@ -49,7 +49,8 @@ static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c |= 0x20;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -59,12 +60,17 @@ static int percent_decode(const char *text, size_t size, char *out)
     int used = 0;
 
     for (size_t i = 0; i < size; i++) {
-        int high = text[i] == '%' && i + 2 < size ? hex_value(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-        if (text[i] == '%' && low < 0)
+        int high, low;
+        if (text[i] != '%') {
+            out[used++] = text[i];
+            continue;
+        }
+        high = i + 2 < size ? hex_value(text[i + 1]) : -1;
+        low = high >= 0 ? hex_value(text[i + 2]) : -1;
+        if (low < 0)
             return -1;
-        out[used++] = text[i] == '%' ? (char)(high << 4 | low) : text[i];
-        i += text[i] == '%' ? 2 : 0;
+        out[used++] = (char)(unsigned char)(16 * high + low);
+        i += 2;
     }
     return used;
 }

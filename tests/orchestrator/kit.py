@@ -163,8 +163,11 @@ class Case(unittest.TestCase):
         return program
 
     def finish(self, program):
-        if program.process.poll() is None:
-            program.kill()
+        """What was not killed by the test ends when it is asked to, and a sanitizer has found nothing."""
+        status = program.stop()
+        log = program.log()
+        self.assertIn(status, (0, -signal.SIGKILL), log)
+        self.assertNotIn("Sanitizer", log)
 
     def serve(self, *options, secret=True, store=None):
         arguments = [VIDEO, "serve", "--store", store or self.store, "--media", self.media, "--listen", "127.0.0.1:0"]

@@ -46,17 +46,17 @@ class Demo(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.build, ignore_errors=True)
 
-    def environment(self, mark):
-        return {**os.environ, "JOBQ_BUILD": os.path.join(self.build, "b"), MARK: mark}
+    def environment(self, mark, jobs):
+        return {**os.environ, "JOBQ_BUILD": os.path.join(self.build, "b"), "JOBQ_DEMO_JOBS": str(jobs), MARK: mark}
 
-    def demo(self, mark, *arguments):
+    def demo(self, mark, *arguments, jobs=100):
         done = subprocess.run(["sh", DEMO, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, env=self.environment(mark), timeout=800, check=False)
+                              stderr=subprocess.STDOUT, text=True, env=self.environment(mark, jobs), timeout=800, check=False)
         self.assertEqual(running(mark), {}, done.stdout)
         return done
 
     def test_1_stage_one(self):
-        done = self.demo("one", "--stage", "1")
+        done = self.demo("one", "--stage", "1", jobs=1000)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("1000 of 1000 completed", done.stdout)
         self.assertIn("Nothing was lost.", done.stdout)
@@ -88,7 +88,7 @@ class Demo(unittest.TestCase):
         """Ctrl-C in the middle of either stage leaves no process and no folder."""
         for mark, line in (("four-1", "Stage one"), ("four-2", "submitted  ")):
             with subprocess.Popen(["sh", DEMO], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, env=self.environment(mark),
+                                  stderr=subprocess.STDOUT, text=True, env=self.environment(mark, 100),
                                   start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
                                   ) as process:
                 said = ""
