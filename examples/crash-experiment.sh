@@ -153,7 +153,7 @@ run_once() {
 }
 
 row() {
-    printf '  %-28s %5s %8s %10s %8s   %5s %10s %10s %5s\n' "$@"
+    printf '  %-30s %5s %8s %10s %8s   %5s %10s %10s %5s\n' "$@"
 }
 
 say "$JOBS jobs on $("$JOBQ" version)"

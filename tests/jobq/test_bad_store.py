@@ -8,9 +8,18 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import unittest
 
 import tool
 from tool import OK, STORE
+
+
+def may_mount():
+    try:
+        command = ['unshare', '-m', 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', '/mnt']
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def digest(path):
@@ -201,6 +210,42 @@ class BadStore(tool.Case):
         self.assertEqual(len(self.json('list')), stored + 1)
         with sqlite3.connect(self.file) as db:
             self.assertEqual(db.execute('pragma integrity_check').fetchall(), [('ok',)])
+
+    @unittest.skipUnless(may_mount(), 'a file system of 3 MB needs the right to mount one')
+    def test_full_file_system(self):
+        """no room on the file system itself: exit 4, nothing half stored, and with room again it works"""
+        script = self.script(
+            'fill',
+            """
+            mount -t tmpfs -o size=3m,mode=700 none "$1" || exit 99
+            export JOBQ_STORE=sqlite:$1/store.db
+            head -c 1000000 /dev/zero >"$1/ballast"
+            head -c 100000 /dev/zero | tr '\\0' x >"$1/payload"
+            n=0
+            while [ $n -lt 40 ]; do
+                n=$((n+1))
+                "$JOBQ" enqueue q @"$1/payload" 2>/dev/null >&2; echo $?
+            done
+            "$JOBQ" list --limit 100 | wc -l
+            rm "$1/ballast"
+            "$JOBQ" enqueue q @"$1/payload" >&2; echo $?
+            "$JOBQ" list --limit 100 | wc -l
+            """,
+        )
+        os.mkdir(self.path('mounted'))
+        done = subprocess.run(
+            ['unshare', '-m', script, self.path('mounted')],
+            stdout=subprocess.PIPE,
+            env=tool.quiet(),
+            timeout=tool.DEADLINE_S * 3,
+            check=True,
+        )
+        numbers = [int(word) for word in done.stdout.split()]
+        codes, listed, again, at_last = numbers[:40], numbers[40], numbers[41], numbers[42]
+        self.assertLessEqual(set(codes), {OK, STORE})
+        self.assertGreater(codes.count(OK), 0)
+        self.assertGreater(codes.count(STORE), 5)
+        self.assertEqual((listed, again, at_last), (codes.count(OK), OK, listed + 1))
 
     def test_killed_while_it_writes(self):
         """enqueues cut off by SIGKILL: each is stored whole or not at all"""

@@ -27,12 +27,16 @@ class Input(tool.Case):
         self.before = self.json('list')
 
     def refused(self, field, *words, code=USAGE, **more):
-        """Exit code, field in JSON and in the text, and nothing changed."""
-        said = self.json(*words, code=code, **more)
-        self.assertEqual(said['field'], field, words)
-        self.assertEqual(said['status'], 'INVALID' if code == USAGE else said['status'])
-        self.assertIn(field, self.jobq(*words, code=code, **more).err)
-        self.assertEqual(self.json('list'), self.before, words)
+        """The exit code, and the field in JSON and in the text for people."""
+        answer = self.jobq('--json', *words, code=code, **more)
+        self.assertEqual(answer.json['field'], field, words)
+        if code == USAGE:
+            self.assertEqual(answer.json['status'], 'INVALID')
+        self.assertIn(field, answer.err)
+
+    def unchanged(self):
+        """What was refused had no effect."""
+        self.assertEqual(self.json('list'), self.before)
 
     def test_names(self):
         """names of queue, kind, group and worker: 1 to 255 bytes of UTF-8 without control characters"""
@@ -44,6 +48,7 @@ class Input(tool.Case):
             self.refused('queues', 'claim', name)
             self.refused('queue', 'pause', name)
             self.refused('queue', 'list', '--queue', name)
+        self.unchanged()
         self.jobq('enqueue', 'x' * 255, 'y', '--kind', 'ş' * 127, '--group', '\u2028')
 
     def test_payload(self):
@@ -51,6 +56,7 @@ class Input(tool.Case):
         limit = 1 << 20
         self.refused('payload', 'enqueue', 'q', '-', stdin=b'x' * (limit + 1))
         self.refused('payload', 'enqueue', 'q', '@' + self.path('big', b'x' * (limit + 1)))
+        self.unchanged()
         job = self.enqueue('big', '-', stdin=b'x' * limit)
         self.assertEqual(len(self.show(job)['payload']), limit)
         self.jobq('enqueue', 'big', '-', '--payload-max', 2 * limit, stdin=b'x' * (2 * limit))
@@ -63,6 +69,7 @@ class Input(tool.Case):
         self.refused('key', 'enqueue', 'q', '--key', 'x' * 1025)
         self.refused('key', 'enqueue', 'q', '--key', '')
         self.refused('progress', 'progress', self.held, self.token, '-', stdin=b'x' * 4097)
+        self.unchanged()
         self.jobq('enqueue', 'other', '--key', 'x' * 1024)
         self.jobq('progress', self.held, self.token, '-', stdin=b'x' * 4096)
         self.jobq('ack', self.held, self.token, '-', stdin=b'x' * (1 << 20))
@@ -104,6 +111,7 @@ class Input(tool.Case):
             self.refused('io-timeout', 'list', '--io-timeout=' + text)
         for option in ('timeout', 'expires-in'):
             self.refused(option, 'enqueue', 'q', '--' + option, '0')
+        self.unchanged()
 
     def test_leases(self):
         """leases: 100 ms to 24 h"""
@@ -111,6 +119,7 @@ class Input(tool.Case):
             self.refused('lease', 'claim', 'q', '--lease', lease)
             self.refused('lease', 'extend', self.held, self.token, lease)
             self.refused('lease', 'work', 'q', '--lease', lease, '--drain', '--', 'true')
+        self.unchanged()
 
     def test_huge_times_are_kept(self):
         """the largest times are taken and saturate"""
@@ -131,6 +140,7 @@ class Input(tool.Case):
             self.refused('jitter', 'enqueue', 'q', '--jitter=' + text)
         for text in ('0', '1025', 'x'):
             self.refused('jobs', 'work', 'q', '-j', text, '--drain', '--', 'true')
+        self.unchanged()
         self.jobq('enqueue', 'other', '--priority', '-32768')
         self.jobq('enqueue', 'other', '--priority', '32767', '--max-attempts', '65535')
 
@@ -150,6 +160,7 @@ class Input(tool.Case):
         ):
             self.refused('run-at', 'enqueue', 'q', '--run-at=' + text)
         self.refused('run_at_ms', 'enqueue', 'q', '--run-at', '2030-05-01T12:00:00Z', '--delay', '1s')
+        self.unchanged()
 
     def test_words(self):
         """words from a list"""
@@ -183,6 +194,7 @@ class Input(tool.Case):
             'exponential:1:nan',
         ):
             self.refused('backoff', 'enqueue', 'q', '--backoff', shape)
+        self.unchanged()
 
     def test_ids(self):
         """ids, tokens, parents"""
@@ -199,6 +211,7 @@ class Input(tool.Case):
         self.refused('parents', 'enqueue', 'q', '--id', NO_ID, '--after', NO_ID, code=REFUSED)
         self.refused('trace', 'enqueue', 'q', '--trace', 'x' * 256)
         self.refused('trace', 'enqueue', 'q', '--trace', 'a\nb')
+        self.unchanged()
 
     def test_arguments(self):
         """operands that are missing or too many, options that are not there"""
@@ -234,6 +247,7 @@ class Input(tool.Case):
         self.refused('payload', 'enqueue', 'q', '-', '--key', '-')
         self.refused('payload', 'enqueue', 'q', '@/nowhere/file')
         self.refused('payload', 'enqueue', 'q', '@' + self.folder)
+        self.unchanged()
 
     def test_uris(self):
         """unknown schemes and options of the store's URI"""

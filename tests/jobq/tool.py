@@ -210,6 +210,11 @@ class TapResult(unittest.TestResult):
         super().addSuccess(test)
         self.line(True, test)
 
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.count += 1
+        print('ok %d - %s # SKIP %s' % (self.count, test.shortDescription() or test.id(), reason), flush=True)
+
     def addFailure(self, test, err):
         super().addFailure(test, err)
         self.line(False, test, self.failures[-1][1])
