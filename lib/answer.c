@@ -156,20 +156,22 @@ static void read_change(struct turn *t, const struct slot *slot, const struct jo
 /* Jobs whose early ack was taken start now. */
 static void start_acked(struct jobq_worker *w)
 {
-    struct jobq_ctx *list = w->early;
+    struct jobq_ctx *list = w->early, *acked = NULL, **acked_end = &acked, **kept_end = &w->early;
 
     w->early = NULL;
     while (list) {
         struct jobq_ctx *job = list;
+        struct jobq_ctx ***end = job->acked ? &acked_end : &kept_end;
         list = job->next;
         job->next = NULL;
-        if (job->over)
+        if (job->over) {
             job_over(w, job);
-        else if (job->acked)
-            pool_give(w, job);
-        else
-            jobs_append(&w->early, job);
+            continue;
+        }
+        **end = job;
+        *end = &job->next;
     }
+    pool_give(w, acked);
 }
 
 static void drop_judged(struct turn *t)

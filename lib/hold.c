@@ -73,14 +73,24 @@ static void job_begin(struct jobq_worker *w, struct claim *claim, const struct j
     job->outcome = JOBQ_RELEASE;
 }
 
-static void job_start(struct jobq_worker *w, struct jobq_ctx *job)
+/* In order: to the pool, or first to the store for their early ack. */
+static void jobs_start(struct jobq_worker *w, struct claim *claim)
 {
-    if (job->stage == JOB_FINISHED)
-        jobs_append(&w->handin, job);
-    else if (w->flags & JOBQ_WORKER_ACK_EARLY)
-        jobs_append(&w->early, job);
+    struct jobq_ctx *list = NULL, **end = &list;
+
+    for (size_t i = 0; i < claim->count; i++) {
+        struct jobq_ctx *job = &claim->jobs[i];
+        if (job->stage == JOB_FINISHED) {
+            jobs_append(&w->handin, job);
+            continue;
+        }
+        *end = job;
+        end = &job->next;
+    }
+    if (w->flags & JOBQ_WORKER_ACK_EARLY)
+        jobs_append(&w->early, list);
     else
-        pool_give(w, job);
+        pool_give(w, list);
 }
 
 static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want,
@@ -133,8 +143,7 @@ size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct job
     w->held += count;
     if (want->mode == JOBQ_WANT_ALONE)
         w->alone = &claim->jobs[0];
-    for (size_t i = 0; i < count; i++)
-        job_start(w, &claim->jobs[i]);
+    jobs_start(w, claim);
     return count;
 }
 

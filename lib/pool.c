@@ -55,8 +55,10 @@ static struct jobq_ctx *next_job(struct pool *pool)
 {
     struct jobq_ctx *job;
 
+    pool->idle++;
     while (!pool->first && !pool->closing)
         pthread_cond_wait(&pool->work, &pool->lock);
+    pool->idle--;
     job = pool->first;
     if (!job)
         return NULL;
@@ -145,19 +147,25 @@ bool pool_inside(const struct jobq_worker *w)
 
 /* ---- in and out --------------------------------------------------------------------------------------- */
 
-void pool_give(struct jobq_worker *w, struct jobq_ctx *job)
+void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
 {
     struct pool *pool = &w->pool;
+    size_t wake = 0;
 
+    if (!list)
+        return;
     pthread_mutex_lock(&pool->lock);
-    job->stage = JOB_QUEUED;
-    job->next = NULL;
     if (pool->last)
-        pool->last->next = job;
+        pool->last->next = list;
     else
-        pool->first = job;
-    pool->last = job;
-    pthread_cond_signal(&pool->work);
+        pool->first = list;
+    for (struct jobq_ctx *job = list; job; job = job->next) {
+        job->stage = JOB_QUEUED;
+        pool->last = job;
+        wake += wake < pool->idle;
+    }
+    while (wake-- > 0)
+        pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
 }
 

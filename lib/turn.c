@@ -163,7 +163,7 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
     if (!fits(t, items, bytes))
         return;
     struct jobq_change *change = new_change(t, USE_OUTCOME, job);
-    policy_outcome(&job->row, &said, random_dice(), change);
+    policy_outcome(&job->row, &said, follow ? 0 : random_dice(), change);
     if (job->refused)
         change->error_kind = JOBQ_ERROR_RESULT;
     else if (job->progress_new) { /* nobody is inside any more, so its last progress can be lent */

@@ -123,7 +123,7 @@ struct pool {
     struct jobq_ctx *first, *last;       /* queued */
     struct jobq_ctx *finished, *newest; /* in order of their end */
     pthread_t *threads;
-    size_t thread_count, running;
+    size_t thread_count, running, idle;
     bool closing;
     bool progress_new; /* some job has progress that was not sent */
 };
@@ -135,7 +135,7 @@ void pool_destroy(struct pool *pool);
 int pool_start(struct jobq_worker *w); /* JOBQ_OK, NOMEM, FAILED; then no thread is left */
 void pool_stop(struct jobq_worker *w); /* waits for the handlers */
 bool pool_inside(const struct jobq_worker *w); /* is the caller one of the threads? */
-void pool_give(struct jobq_worker *w, struct jobq_ctx *job);
+void pool_give(struct jobq_worker *w, struct jobq_ctx *list); /* linked by next */
 struct jobq_ctx *pool_take_finished(struct jobq_worker *w);
 /* Take out what nobody has started: `acked` says whether also jobs that were acked early. Linked by next. */
 struct jobq_ctx *pool_take_queued(struct jobq_worker *w, bool acked);
