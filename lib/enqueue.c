@@ -9,12 +9,13 @@
 
 static void key_of_spec(const struct jobq_spec *spec, const char *kind, struct jobq_put_key *out)
 {
+    const uint8_t scope = (uint8_t)spec->key_scope;
     struct sha256 s;
 
     *out = (struct jobq_put_key){ .hold = spec->key_hold, .conflict = spec->key_conflict,
                                   .window_ms = spec->key_window_ms };
     sha256_init(&s);
-    sha256_part(&s, &spec->key_scope, 1);
+    sha256_part(&s, &scope, sizeof scope);
     sha256_part(&s, spec->queue, strlen(spec->queue));
     sha256_part(&s, kind, spec->key_scope & JOBQ_SCOPE_KIND ? strlen(kind) : 0);
     sha256_part(&s, spec->group, spec->key_scope & JOBQ_SCOPE_GROUP && spec->group ? strlen(spec->group) : 0);
