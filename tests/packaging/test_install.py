@@ -20,6 +20,8 @@ import sys
 from kit import ROOT, Tap, WARNINGS, read, run
 
 HELLO = os.path.join(ROOT, 'examples', 'hello.c')
+# Where only building and linking are in question.
+QUICK = ['-Dbuildtype=debug', '-Doptimization=0']
 MESON = os.environ.get('MESON', 'meson')
 
 
@@ -170,7 +172,7 @@ def subproject(tap, folder):
     shutil.copy(HELLO, source)
     with open(os.path.join(source, 'meson.build'), 'w', encoding='utf-8') as file:
         file.write(CONSUMER)
-    options = ['-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:werror=false', '--wrap-mode=nodownload']
+    options = [*QUICK, '-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:werror=false', '--wrap-mode=nodownload']
     status, text = configure(build, source, options)
     if not tap.ok(status == 0, 'as a subproject: configures', text):
         return
@@ -193,8 +195,8 @@ def command(tap, copy):
 def smallest(tap, folder):
     """The core alone, shared only: no store with a dependency, no examples, no tests."""
     build = os.path.join(folder, 'smallest-build')
-    status, text = configure(build, ROOT, ['-Dsqlite=disabled', '-Dvideo=disabled', '-Dexamples=false', '-Dtests=false',
-                                           '-Ddefault_library=shared'])
+    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dvideo=disabled', '-Dexamples=false',
+                                           '-Dtests=false', '-Ddefault_library=shared'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'every part can be left out', text[-4000:]):
         made = [name for _, _, names in os.walk(build) for name in names if re.search(r'\.so$|^jobq$', name)]
@@ -204,7 +206,7 @@ def smallest(tap, folder):
 def without_sqlite(tap, folder):
     """The command without its SQLite store: it builds, and says what it lacks."""
     build = os.path.join(folder, 'without-build')
-    status, text = configure(build, ROOT, ['-Dsqlite=disabled', '-Dvideo=disabled', '-Dtests=false'])
+    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dvideo=disabled', '-Dtests=false'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'the examples build without the SQLite store', text[-4000:]):
         status, text = run([os.path.join(build, 'examples', 'jobq', 'jobq'), '-s', 'sqlite:x.db', 'stats'], cwd=build)
