@@ -50,7 +50,8 @@ began=$(now_s)
 
 # Our own tree is free of warnings; for others they stay warnings. Not under a sanitizer: what it adds to the code
 # makes gcc warn of things that nobody wrote.
-WERROR=-Dwerror=true
+STRICT='-Dwerror=true -Dbuildtype=debugoptimized'
+SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
 
 # Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there.
 UNSANITIZED='--no-suite packaging --no-suite media --no-suite demo'
@@ -128,27 +129,27 @@ test_part() {
         --num-processes "$_processes" "$@"
 }
 
+# The switches are words on purpose.
+# shellcheck disable=SC2086
 lane_plain() {
-    if wanted plain && CC=gcc build_part plain $WERROR -Dbuildtype=debugoptimized -Ddefault_library=both; then
+    if wanted plain && CC=gcc build_part plain $STRICT -Ddefault_library=both; then
         test_part plain "$JOBS"
     fi
     if wanted clang; then
-        CC=clang build_part clang $WERROR -Dbuildtype=debugoptimized
+        CC=clang build_part clang $STRICT
     fi
 }
 
 # The switches are words on purpose.
 # shellcheck disable=SC2086
 lane_sanitized() {
-    if wanted asan && CC=gcc build_part asan -Dbuildtype=debug -Doptimization=1 \
-        -Db_sanitize=address,undefined -Db_lundef=false; then
+    if wanted asan && CC=gcc build_part asan $SANITIZED -Db_sanitize=address,undefined; then
         ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
             test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
     fi
     # The programs add no threads of their own to what the worker's suite has.
-    if wanted tsan && CC=gcc build_part tsan -Dexamples=false -Dbuildtype=debug -Doptimization=1 \
-        -Db_sanitize=thread -Db_lundef=false; then
+    if wanted tsan && CC=gcc build_part tsan $SANITIZED -Dexamples=false -Db_sanitize=thread; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
             test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED
     fi
