@@ -97,6 +97,7 @@ struct verdict_said {
     struct jobq_bytes result, error;
     bool has_delay;
     int64_t delay_ms;
+    bool timed_out; /* the handler was told that the job's timeout has passed: a failure is one of kind TIMEOUT */
 };
 
 /* The change that hands in `said` for a row held under its token. Cancel asked, limits and back-off are applied. */

@@ -204,10 +204,11 @@ void policy_outcome(const struct jobq_row *row, const struct verdict_said *said,
         park(row, said->has_delay ? said->delay_ms : 0, out);
         break;
     default:
-        count_failure(&p, said->has_delay ? said->delay_ms : -1, JOBQ_REASON_ATTEMPTS, dice, out);
+        count_failure(&p, said->has_delay ? said->delay_ms : -1,
+                      said->timed_out ? JOBQ_REASON_TIMEOUT : JOBQ_REASON_ATTEMPTS, dice, out);
     }
     if (out->outcome == JOBQ_OUTCOME_FAIL)
-        add_error(out, JOBQ_ERROR_HANDLER, said->error);
+        add_error(out, said->timed_out ? JOBQ_ERROR_TIMEOUT : JOBQ_ERROR_HANDLER, said->error);
     obey_cancel(row, out);
 }
 

@@ -116,7 +116,8 @@ static void say(const struct jobq_ctx *job, struct verdict_said *said)
 {
     const char *wrong = NULL;
 
-    *said = (struct verdict_said){ job->outcome, job->result, job->error, job->has_delay, job->delay_ms };
+    *said = (struct verdict_said){ job->outcome, job->result, job->error, job->has_delay, job->delay_ms,
+                                   (atomic_load(&job->flags) & JOBQ_CTX_TIMEOUT) != 0 };
     if (job->refused) {
         *said = (struct verdict_said){ .outcome = JOBQ_GIVE_UP, .error = text_bytes("result could not be stored") };
         return;
