@@ -27,6 +27,7 @@ VIDEO = os.environ["JOBQ_VIDEO"]
 JOBQ = os.environ["JOBQ"]
 DOUBLE = os.path.join(HERE, "step_double.py")
 LIMIT_S = 60.0
+LEASE_MS = 60000 # passes by moving the clock only
 STEPS = ("quality", "sound", "speech", "face", "gesture", "emotion")
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
@@ -179,7 +180,7 @@ class Case(unittest.TestCase):
 
     def worker(self, *options, services=None):
         arguments = [VIDEO, "worker", "--store", self.store, "--media", self.media, "--step-command", DOUBLE,
-                     "--lease", "600", "--grace", "0", "--backoff", "50", "--secret-file", self.secret,
+                     "--lease", str(LEASE_MS), "--grace", "0", "--backoff", "50", "--secret-file", self.secret,
                      "--callback-url", f"http://127.0.0.1:{self.port}"]
         if services:
             arguments += ["--services", services]

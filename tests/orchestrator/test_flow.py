@@ -217,8 +217,8 @@ class Flow(kit.Case):
         children = [int(pid) for _, _, pid in self.control_log()]
         kit.until("the end of the children", lambda: not any(alive(pid) for pid in children))
         self.assertEqual(self.row(job, "speech")["state"], "running")
+        self.advance(kit.LEASE_MS + 1000)
         self.worker(services=self.service.url)
-        self.advance(1000)
         result = self.done(job)
         self.check_whole(result)
         for step in ("speech", "quality"):
@@ -232,8 +232,8 @@ class Flow(kit.Case):
         job = self.submit()
         kit.until("the probe to run", lambda: self.control_log())
         worker.kill()
+        self.advance(kit.LEASE_MS + 1000)
         self.worker(services=self.service.url)
-        self.advance(1000)
         self.check_whole(self.done(job))
         self.assertEqual(len(self.jobq("list")), 8)
         self.assertEqual(self.row(job)["attempt"], 2)
