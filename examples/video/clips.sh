@@ -196,9 +196,16 @@ if ffmpeg -v error -encoders 2>/dev/null | grep -q ' libx264 '; then
     codec='-c:v libx264 -preset veryfast -crf 20'
 fi
 
+# Several runs at once fetch each package once; where there is no flock they fetch it twice.
+mkdir -p "$cache" || die 1 "cannot make the folder $cache"
+exec 9>"$cache/lock"
+if command -v flock >/dev/null 2>&1; then
+    flock 9 || die 1 "cannot lock $cache"
+fi
 piece pocketsphinx-testdata "$SPEECH-0870.wav" "$SPEECH-0890.wav" "$SPEECH-0920.wav"
 piece python3-skimage "$PORTRAIT"
 piece opencv-doc "$WALKERS"
+exec 9>&-
 rm -f "$out/SOURCES.txt"
 make_clips
 write_sources
