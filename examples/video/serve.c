@@ -23,10 +23,12 @@ static const char usage_text[] =
     "                      without it everybody on this machine may start and read, and nobody else\n"
     "  --secret-file FILE  keys of the services' callbacks, one whsec_... a line, mode 0600; without it\n"
     "                      callbacks are refused\n"
+    "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
     const char *store, *media, *listen, *tokens, *secrets;
+    int64_t io_timeout_ms;
 };
 
 static const struct http_route routes[] = {
@@ -42,12 +44,12 @@ static int parse(int argc, char **argv, struct serve_options *out)
     static const struct option options[] = {
         { "store", required_argument, NULL, 's' },      { "media", required_argument, NULL, 'm' },
         { "listen", required_argument, NULL, 'l' },     { "token-file", required_argument, NULL, 't' },
-        { "secret-file", required_argument, NULL, 'S' }, { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "secret-file", required_argument, NULL, 'S' }, { "io-timeout", required_argument, NULL, 'i' },
+        { "help", no_argument, NULL, 'h' },             { NULL, 0, NULL, 0 },
     };
     int option;
 
-    *out = (struct serve_options){ .listen = LISTEN_DEFAULT };
+    *out = (struct serve_options){ .listen = LISTEN_DEFAULT, .io_timeout_ms = 10000 };
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 's': out->store = optarg; break;
@@ -55,6 +57,10 @@ static int parse(int argc, char **argv, struct serve_options *out)
         case 'l': out->listen = optarg; break;
         case 't': out->tokens = optarg; break;
         case 'S': out->secrets = optarg; break;
+        case 'i':
+            if (program_number("--io-timeout", optarg, 100, 600000, &out->io_timeout_ms) != 0)
+                return EXIT_USAGE + 1;
+            break;
         case 'h': fputs(usage_text, stdout); return EXIT_DONE + 1;
         default: fputs(usage_text, stderr); return EXIT_USAGE + 1;
         }
@@ -123,7 +129,7 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
 
     if (folder_open(&serve->folder, options->media) != 0)
         return program_die(EXIT_USAGE, "--media %s: %s", options->media, strerror(errno));
-    status = store_open(&serve->q, options->store, &why);
+    status = store_open(&serve->q, options->store, options->io_timeout_ms, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
     else if (!(serve->live = live_create()))

@@ -36,10 +36,11 @@ static const struct jobq_backend *backend_of(const char *uri)
     return NULL;
 }
 
-int store_open(struct jobq **out, const char *uri, const char **why)
+int store_open(struct jobq **out, const char *uri, int64_t io_timeout_ms, const char **why)
 {
     const struct jobq_options options = {
         .size = sizeof(options),
+        .io_timeout_ms = io_timeout_ms,
         .payload_max_bytes = REPORT_MAX_BYTES,
         .result_max_bytes = REPORT_MAX_BYTES,
     };

@@ -10,9 +10,11 @@
 #include "parts.h"
 #include "text.h"
 
-#define INDENT_COLUMNS 51 /* of the results */
-#define WIDTH_DEFAULT  120
-#define RESULT_LEAST   30
+#define WIDTH_DEFAULT 120 /* where standard output is no terminal */
+#define WIDE          115 /* from here on a job's id has a column of its own, else it stands behind the result */
+#define INDENT_WIDE   51
+#define INDENT_NARROW 19
+#define RESULT_LEAST  30
 #define LINE_BYTES     2048
 #define BOXES_SHOWN    2
 #define SPANS_SHOWN    3
@@ -160,13 +162,17 @@ static void say_step(struct line *line, int part, const json_t *step)
 
 /* ---- the table ---------------------------------------------------------------------------------------------------------- */
 
-/* What is left of a line of the terminal behind the indentation. */
-static size_t room(int indent)
+static int width(void)
 {
     struct winsize size = { .ws_col = 0 };
-    int columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
 
-    return columns - indent > RESULT_LEAST ? (size_t)(columns - indent) : RESULT_LEAST;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
+}
+
+/* What is left of a line behind the indentation. */
+static size_t room(int indent)
+{
+    return width() - indent > RESULT_LEAST ? (size_t)(width() - indent) : RESULT_LEAST;
 }
 
 /* Folds at words; what comes from a file or a service is shown without control characters. */
@@ -201,12 +207,18 @@ static void print_attempts(const json_t *step)
 
 static void print_step(int part, const json_t *step)
 {
+    const char *job = text_member(step, "jobId", "-");
+    int is_wide = width() >= WIDE;
     struct line line = { .size = 0 };
 
-    printf("  %-8s %-33s", parts[part].name, text_member(step, "jobId", "-"));
+    printf("  %-8s ", parts[part].name);
+    if (is_wide)
+        printf("%-33s", job);
     print_attempts(step);
     say_step(&line, part, step);
-    print_folded(&line, INDENT_COLUMNS);
+    if (!is_wide)
+        add(&line, " [%s]", job);
+    print_folded(&line, is_wide ? INDENT_WIDE : INDENT_NARROW);
 }
 
 static void print_head(const struct submission *submission, const json_t *result)
@@ -238,7 +250,10 @@ void table_print(const struct submission *submission)
         return;
     }
     print_head(submission, result);
-    printf("  %-8s %-33s%-8s%s\n", "STEP", "JOB", "ATTEMPT", "RESULT");
+    if (width() >= WIDE)
+        printf("  %-8s %-33s%-8s%s\n", "STEP", "JOB", "ATTEMPT", "RESULT");
+    else
+        printf("  %-8s %-8s%s\n", "STEP", "ATTEMPT", "RESULT [JOB]");
     for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
         print_step(part, json_object_get(json_object_get(result, "steps"), parts[part].name));
 }

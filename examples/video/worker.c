@@ -306,7 +306,7 @@ int worker_main(int argc, char **argv)
     work.secret = options.secrets ? &secret : NULL;
     work.deadline_ms = options.deadline_ms;
     work.policy = (struct plan_policy){ (int32_t)options.attempts, options.backoff_ms };
-    status = store_open(&work.q, options.store, &why);
+    status = store_open(&work.q, options.store, 0, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
     else

@@ -267,6 +267,40 @@ class Flow(kit.Case):
         self.advance(11 * 60 * 1000)
         kit.until("speech to be done", lambda: self.row(job, "speech")["state"] == "completed")
 
+    def test_a_worker_that_was_away_too_long(self):
+        """S2: what it says about jobs that somebody else has by now is refused, and its children end."""
+        away = self.begin("--lease", "900", at_once=True)
+        path = self.video()
+        self.order(path, "speech", wait=self.gate(), once=True, answer={"status": "ok", "who": "the first"})
+        job = self.submit()
+        line = kit.until("speech to run", lambda: [line for line in self.control_log() if line[0] == "speech"])[0]
+        kit.until("the rest", lambda: len(self.jobq("list", "--state", "completed")) == 6)
+        away.process.send_signal(signal.SIGSTOP)
+        self.advance(2000)
+        self.worker(services=self.service.url)
+        self.check_whole(self.done(job))
+        self.open_gate()
+        away.process.send_signal(signal.SIGCONT)
+        kit.until("the end of the child", lambda: not alive(int(line[2])))
+        self.assertEqual(away.stop(), 0)
+        row = self.row(job, "speech")
+        self.assertEqual((row["attempt"], row["crashes"]), (2, 1))
+        self.assertNotIn("the first", row["result"])
+
+    def test_a_step_that_hangs(self):
+        """Rule 5: the time limit of the job ends it and its child, and it is tried again."""
+        self.begin("--lease", "900", at_once=True)
+        path = self.video()
+        self.order(path, "quality", wait=self.gate(), once=True)
+        job = self.submit()
+        line = kit.until("quality to run", lambda: [line for line in self.control_log() if line[0] == "quality"])[0]
+        kit.until("the rest", lambda: len(self.jobq("list", "--state", "completed")) == 6)
+        self.advance(11 * 60 * 1000)
+        kit.until("the end of the child", lambda: not alive(int(line[2])))
+        self.check_whole(self.done(job))
+        row = self.row(job, "quality")
+        self.assertEqual((row["failures"], row["crashes"], row["errors"][0]["kind"]), (1, 0, "TIMEOUT"))
+
     # --- cancel
 
     def test_cancel_ends_the_child(self):

@@ -4,6 +4,7 @@
 what was taken waits, so that every effect, and every lack of one, can be counted in the store."""
 import hashlib
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -228,6 +229,21 @@ class Http(kit.Case):
                                   timeout=60, check=False)
             self.assertEqual(done.returncode, status, f"{uri}: {done.stderr}")
             self.assertTrue(done.stderr.strip())
+
+    def test_a_store_that_is_locked(self):
+        """A request is answered when the store takes too long, nothing is stored, and afterwards all is well."""
+        self.serve("--io-timeout", "100")
+        first = self.submit()
+        lock = sqlite3.connect(self.store[len("sqlite:"):], isolation_level=None)
+        self.addCleanup(lock.close)
+        lock.execute("BEGIN IMMEDIATE")
+        answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4", "jobId": "k"})
+        self.assertEqual(answer.status, 503, answer)
+        self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        self.assertEqual(self.result(first)["status"], "processing")
+        lock.execute("ROLLBACK")
+        self.submit(jobId="k")
+        self.assertEqual(self.jobs(), 2)
 
     def test_ends_cleanly(self):
         self.submit()
