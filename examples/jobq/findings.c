@@ -277,11 +277,10 @@ static void judge_kinds(struct judge *judge)
         const struct jobq_kind_stats *k = &stats->kinds[i];
         if (k->ready > 0 && !somebody_works(stats, k)) {
             char *work = jobq_command(judge, "work", k->queue), *kind = quote(k->kind);
-            report(judge, "nobody-works",
-                   text_of("%s --kind %s -- COMMAND", work ? work : "", kind ? kind : ""),
-                   text_of("%" PRIu64 " job%s of kind %s %s ready in queue %s and no worker takes that kind",
-                           k->ready, k->ready == 1 ? "" : "s", k->kind, k->ready == 1 ? "is" : "are",
-                           k->queue));
+            report(
+                judge, "nobody-works", text_of("%s --kind %s -- COMMAND", work ? work : "", kind ? kind : ""),
+                text_of("%" PRIu64 " job%s of kind %s %s ready in queue %s and no worker takes that kind",
+                        k->ready, k->ready == 1 ? "" : "s", k->kind, k->ready == 1 ? "is" : "are", k->queue));
             free(work);
             free(kind);
         }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "nest.h"
 
@@ -78,6 +81,9 @@ static void keep(int fd)
 /* It must hold nothing open that somebody waits for, and no signal meant for the worker may end it. */
 static void be_keeper(int fd)
 {
+#ifdef __linux__
+    prctl(PR_SET_NAME, "jobq-keeper");
+#endif
     setsid();
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);

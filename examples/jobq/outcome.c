@@ -12,24 +12,29 @@ struct held {
     const char *more; /* the third operand, or NULL */
 };
 
-/* Options (`own`, told to `take`), operands, store. */
-static int begin(struct cli *cli, int argc, char **argv, const struct option *own, int max_operands,
-                 int min_operands, int (*take)(struct cli *cli, int option, void *user), void *user,
+/* What a command takes beside those. */
+struct shape {
+    int min_operands, max_operands;
+    const struct option *options; /* NULL: none of its own */
+    int (*take)(struct cli *cli, int option, void *user);
+};
+
+static int begin(struct cli *cli, int argc, char **argv, const struct shape *shape, void *user,
                  struct held *held)
 {
     struct args args;
     int option, code;
 
-    args_begin(&args, cli, argc, argv, ":s:h", own);
+    args_begin(&args, cli, argc, argv, ":s:h", shape->options);
     while ((option = args_next(&args)) != ARGS_END) {
         if (option == ARGS_STOP) {
             return LEAVE_USAGE;
         }
-        if ((code = take(cli, option, user)) != LEAVE_OK) {
+        if ((code = shape->take(cli, option, user)) != LEAVE_OK) {
             return code;
         }
     }
-    if ((code = args_operands(&args, min_operands, max_operands)) != LEAVE_OK ||
+    if ((code = args_operands(&args, shape->min_operands, shape->max_operands)) != LEAVE_OK ||
         (code = args_id(cli, argv[optind], &held->id)) != LEAVE_OK ||
         (code = args_token(cli, argv[optind + 1], &held->token)) != LEAVE_OK) {
         return code;
@@ -37,6 +42,10 @@ static int begin(struct cli *cli, int argc, char **argv, const struct option *ow
     held->more = optind + 2 < argc ? argv[optind + 2] : NULL;
     return LEAVE_OK;
 }
+
+static const struct shape two = {.min_operands = 2, .max_operands = 2};
+static const struct shape two_or_three = {.min_operands = 2, .max_operands = 3};
+static const struct shape three = {.min_operands = 3, .max_operands = 3};
 
 enum { OPT_RESULT_MAX = 1, OPT_PERMANENT, OPT_RETRY_IN };
 
@@ -51,9 +60,10 @@ int run_ack(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {{"result-max", required_argument, NULL, OPT_RESULT_MAX},
                                             {NULL, 0, NULL, 0}};
+    static const struct shape shape = {2, 3, options, take_ack};
     struct held held;
     struct jobq_bytes result = {0};
-    int code = begin(cli, argc, argv, options, 3, 2, take_ack, NULL, &held);
+    int code = begin(cli, argc, argv, &shape, NULL, &held);
     size_t limit = cli->options.result_max_bytes ? cli->options.result_max_bytes : 1 << 20;
 
     if (code == LEAVE_OK && held.more) {
@@ -83,9 +93,10 @@ int run_fail(struct cli *cli, int argc, char **argv)
     static const struct option options[] = {{"permanent", no_argument, NULL, OPT_PERMANENT},
                                             {"retry-in", required_argument, NULL, OPT_RETRY_IN},
                                             {NULL, 0, NULL, 0}};
+    static const struct shape shape = {2, 3, options, take_fail};
     struct jobq_failure failure = {.size = sizeof failure};
     struct held held;
-    int code = begin(cli, argc, argv, options, 3, 2, take_fail, &failure, &held);
+    int code = begin(cli, argc, argv, &shape, &failure, &held);
 
     if (code == LEAVE_OK && held.more) {
         code = args_bytes(cli, "error", held.more, BYTES_MAX, &failure.text);
@@ -125,7 +136,7 @@ int run_extend(struct cli *cli, int argc, char **argv)
     struct jobq_extended extended = {.size = sizeof extended};
     struct held held;
     int64_t lease_ms = 30000;
-    int code = begin(cli, argc, argv, NULL, 3, 2, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &two_or_three, NULL, &held);
     int status;
 
     if (code == LEAVE_OK && held.more) {
@@ -145,7 +156,7 @@ int run_extend(struct cli *cli, int argc, char **argv)
 int run_release(struct cli *cli, int argc, char **argv)
 {
     struct held held;
-    int code = begin(cli, argc, argv, NULL, 2, 2, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &two, NULL, &held);
 
     if (code != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
         return code;
@@ -157,7 +168,7 @@ int run_snooze(struct cli *cli, int argc, char **argv)
 {
     struct held held;
     int64_t delay_ms = 0;
-    int code = begin(cli, argc, argv, NULL, 3, 3, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &three, NULL, &held);
 
     if (code != LEAVE_OK ||
         (code = args_duration(cli, "delay", held.more, 0, MS_MAX, &delay_ms)) != LEAVE_OK ||
@@ -171,7 +182,7 @@ int run_progress(struct cli *cli, int argc, char **argv)
 {
     struct held held;
     struct jobq_bytes progress = {0};
-    int code = begin(cli, argc, argv, NULL, 3, 3, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &three, NULL, &held);
 
     if (code == LEAVE_OK && (code = args_bytes(cli, "progress", held.more, 4096, &progress)) == LEAVE_OK &&
         (code = store_open(cli)) == LEAVE_OK) {
@@ -203,7 +214,7 @@ int run_callback(struct cli *cli, int argc, char **argv)
 {
     struct held held;
     struct jobq_callback callback;
-    int code = begin(cli, argc, argv, NULL, 2, 2, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &two, NULL, &held);
     int status;
 
     if (code != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
@@ -221,7 +232,7 @@ int run_park(struct cli *cli, int argc, char **argv)
 {
     struct held held;
     int64_t deadline_ms = 0;
-    int code = begin(cli, argc, argv, NULL, 3, 3, NULL, NULL, &held);
+    int code = begin(cli, argc, argv, &three, NULL, &held);
 
     if (code != LEAVE_OK ||
         (code = args_duration(cli, "deadline", held.more, 1, MS_MAX, &deadline_ms)) != LEAVE_OK ||

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """doctor: each finding is planted and has its line and the command that mends it; a healthy store has none.
 
-What a test cannot make real is planted in test_pure.c: a file on a network file system, and a schema that is older than
-the first one.
+What a test cannot make real is planted in test_pure.c: a file on a network file system, and a schema that is
+older than the first one.
 """
 import os
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
 #include "findings.h"
 #include "instant.h"
 #include "utf8.h"
@@ -138,6 +139,58 @@ START_TEST(columns_of_a_terminal)
     ck_assert_int_eq(utf8_columns(0x301), 0);
     ck_assert_int_eq(utf8_columns(0x4E2D), 2);
     ck_assert_int_eq(utf8_columns(0x1F3AC), 2);
+}
+END_TEST
+
+/* ---- exit codes ---- */
+
+/* Every code of the library has its exit code; a new one must be thought about here. */
+static const struct {
+    int status, code;
+} leaves[] = {
+    {JOBQ_OK, LEAVE_OK},
+    {JOBQ_ALREADY, LEAVE_OK},
+    {JOBQ_DUPLICATE, LEAVE_OK},
+    {JOBQ_REPLACED, LEAVE_OK},
+    {JOBQ_EXTENDED, LEAVE_OK},
+    {JOBQ_SUCCESSOR, LEAVE_OK},
+    {JOBQ_FAILED, LEAVE_STORE},
+    {JOBQ_UNKNOWN, LEAVE_UNKNOWN},
+    {JOBQ_INVALID, LEAVE_USAGE},
+    {JOBQ_STALE, LEAVE_REFUSED},
+    {JOBQ_NOT_FOUND, LEAVE_NOT_FOUND},
+    {JOBQ_STATE, LEAVE_REFUSED},
+    {JOBQ_FULL, LEAVE_REFUSED},
+    {JOBQ_LIMITED, LEAVE_REFUSED},
+    {JOBQ_NO_PARENT, LEAVE_NOT_FOUND},
+    {JOBQ_HELD, LEAVE_REFUSED},
+    {JOBQ_TIMEOUT, LEAVE_TIME},
+    {JOBQ_UNREACHABLE, LEAVE_STORE},
+    {JOBQ_UNSUPPORTED, LEAVE_REFUSED},
+    {JOBQ_FORKED, LEAVE_REFUSED},
+    {JOBQ_FOREIGN, LEAVE_STORE},
+    {JOBQ_NEWER, LEAVE_STORE},
+    {JOBQ_CORRUPT, LEAVE_STORE},
+    {JOBQ_NOMEM, LEAVE_REFUSED},
+    {JOBQ_CYCLE, LEAVE_REFUSED},
+    {JOBQ_OUTDATED, LEAVE_REFUSED},
+    {JOBQ_SKIPPED, LEAVE_REFUSED},
+};
+
+START_TEST(each_status_has_its_exit_code)
+{
+    ck_assert_int_eq(leave_code(leaves[_i].status), leaves[_i].code);
+}
+END_TEST
+
+START_TEST(no_status_is_forgotten)
+{
+    int named = 0;
+
+    for (int status = -100; status <= 100; status++) {
+        named += strcmp(jobq_status_name(status), "?") != 0;
+    }
+    ck_assert_int_eq(named, (int)(sizeof leaves / sizeof *leaves));
 }
 END_TEST
 
@@ -313,6 +366,8 @@ int main(void)
     tcase_add_loop_test(tests, what_is_no_instant_is_refused, 0, COUNT(no_instants));
     tcase_add_loop_test(tests, text_is_utf8_without_nul, 0, COUNT(strings));
     tcase_add_test(tests, columns_of_a_terminal);
+    tcase_add_loop_test(tests, each_status_has_its_exit_code, 0, COUNT(leaves));
+    tcase_add_test(tests, no_status_is_forgotten);
     tcase_add_loop_test(tests, a_network_file_system_is_known, 0, COUNT(file_systems));
     tcase_add_test(tests, a_file_on_a_network_is_found);
     tcase_add_test(tests, a_log_is_large_from_its_limit_on);

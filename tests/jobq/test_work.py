@@ -185,10 +185,9 @@ class Work(tool.Case):
             '''
             : >%(r)s/$$
             ls %(r)s | wc -l
-            if [ $JOBQ_ATTEMPT = 1 ] && [ ! -e %(go)s ]; then
-                while [ $(ls %(r)s | wc -l) -lt 4 ]; do :; done
-                : >%(go)s
-            fi
+            until [ -e %(go)s ]; do
+                if [ $(ls %(r)s | wc -l) -ge 4 ]; then : >%(go)s; fi
+            done
             rm %(r)s/$$'''
             % {'r': running, 'go': self.path('go')},
         )
