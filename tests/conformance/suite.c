@@ -259,7 +259,11 @@ char *remember(struct jobq_id which)
     else
         fputs("none", out);
     fclose(out);
-    return memory;
+    char *kept = jobq_arena_alloc(me->arena, size + 1);
+    ok(kept != NULL);
+    memcpy(kept, memory, size + 1);
+    free(memory);
+    return kept;
 }
 
 void is_as_remembered(struct jobq_id which, const char *memory)
@@ -267,7 +271,6 @@ void is_as_remembered(struct jobq_id which, const char *memory)
     char *now = remember(which);
     if (strcmp(memory, now) != 0)
         fail_test(__FILE__, __LINE__, "the row changed:\n  was %s\n  is  %s", memory, now);
-    free(now);
 }
 
 struct jobq_queue_stats queue_stats(const char *queue)
