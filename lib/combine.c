@@ -11,7 +11,7 @@
 enum stage { STAGE_NEW, STAGE_QUEUED, STAGE_SENT, STAGE_DONE };
 
 struct shared_answer {
-    struct jobq_arena *arena;
+    struct jobq_arena *arena; /* it lies in there itself */
     int refs; /* under the handle's lock once the call is queued; see call_unref */
 };
 
@@ -24,6 +24,7 @@ struct batch {
     struct call *want_owner;
     bool joined;
     struct jobq_arena *arena;
+    struct shared_answer *shared; /* in the arena */
     struct jobq_error error;
 };
 
@@ -53,10 +54,8 @@ void call_unref(struct call *call)
 {
     if (!call || __atomic_sub_fetch(&call->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    if (call->shared && __atomic_sub_fetch(&call->shared->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+    if (call->shared && __atomic_sub_fetch(&call->shared->refs, 1, __ATOMIC_ACQ_REL) == 0)
         jobq_arena_destroy(call->shared->arena);
-        free(call->shared);
-    }
     pthread_cond_destroy(&call->wake);
     jobq_arena_destroy(call->arena);
     free(call);
@@ -455,21 +454,18 @@ static void batch_run(struct jobq *q, struct batch *b)
 /* Hand the arena to the calls and let the callers go. Lock held. */
 static void batch_finish(struct batch *b, bool poked)
 {
-    struct shared_answer *shared = calloc(1, sizeof *shared);
-
-    if (shared)
-        *shared = (struct shared_answer){ b->arena, (int)b->calls };
+    if (b->shared)
+        *b->shared = (struct shared_answer){ b->arena, (int)b->calls };
     for (struct call *call = b->first, *next; call; call = next) {
         next = call->next;
         call->next = NULL;
-        call->shared = shared;
+        call->shared = b->shared;
         call->answer = b->arena;
         call->poked = poked;
         call->stage = STAGE_DONE;
         pthread_cond_signal(&call->wake);
         call_unref(call);
     }
-    /* Without the few bytes of bookkeeping the answer is kept until the process ends rather than freed too early. */
 }
 
 static bool made_work(const struct batch *b)
@@ -487,6 +483,17 @@ static bool made_work(const struct batch *b)
     return false;
 }
 
+/* The memory of the answer, with the few bytes that say who still needs it: all of it or nothing. */
+static void batch_room(struct batch *b)
+{
+    b->arena = jobq_arena_create();
+    b->shared = b->arena ? jobq_arena_alloc(b->arena, sizeof *b->shared) : NULL;
+    if (b->shared)
+        return;
+    jobq_arena_destroy(b->arena);
+    b->arena = NULL;
+}
+
 /* Lead one exchange. Lock held on entry and return. */
 static void lead(struct jobq *q)
 {
@@ -495,7 +502,7 @@ static void lead(struct jobq *q)
     q->busy = true;
     batch_take(q, &b);
     pthread_mutex_unlock(&q->lock);
-    b.arena = jobq_arena_create();
+    batch_room(&b);
     if (b.arena) {
         batch_run(q, &b);
     } else {

@@ -72,7 +72,8 @@ static int reserve_changes(struct turn *t)
                      list_length(w->early);
     size_t puts = 0;
 
-    t->progress = progress_waits(w); /* what comes from now on is for the next turn: there is no room for it */
+    /* What comes from now on is for the next turn: there is no room for it. */
+    t->progress = progress_waits(w);
     changes += t->progress ? w->held : 0;
     for (const struct jobq_ctx *job = w->handin; job; job = job->next)
         puts += job->put_count;
@@ -119,7 +120,8 @@ static void say(const struct jobq_ctx *job, struct verdict_said *said)
     *said = (struct verdict_said){ job->outcome, job->result, job->error, job->has_delay, job->delay_ms,
                                    (atomic_load(&job->flags) & JOBQ_CTX_TIMEOUT) != 0 };
     if (job->refused) {
-        *said = (struct verdict_said){ .outcome = JOBQ_GIVE_UP, .error = text_bytes("result could not be stored") };
+        *said = (struct verdict_said){ .outcome = JOBQ_GIVE_UP };
+        said->error = text_bytes("result could not be stored");
         return;
     }
     if (job->outcome != JOBQ_PARK)

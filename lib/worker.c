@@ -149,8 +149,10 @@ static void collect(struct jobq_worker *w)
 {
     int64_t now = worker_now(w);
 
-    if (waker_look(&w->waker) & WAKE_STORE)
+    if (waker_look(&w->waker) & WAKE_STORE) {
         hear_store(w);
+        (void)waker_look(&w->waker); /* we have told ourselves too */
+    }
     hear_pokes(w);
     take_finished(w);
     schedule_progress(w);

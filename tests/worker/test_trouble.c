@@ -3,7 +3,10 @@
  * happens twice. */
 #include "kit.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* The memory store behind a door that the test holds. */
 static struct {
@@ -21,6 +24,8 @@ static struct {
     size_t refuse_error;
     int64_t slow_ms; /* each exchange takes this long */
     int want_fails;
+    int event; /* a wake-up of the test's own */
+    int alarm; /* what wake_drain says */
     struct {
         size_t beats, changes, want, puts;
     } last[64]; /* what the exchanges carried, the newest at calls % 64 */
@@ -100,10 +105,10 @@ static int door_exchange(struct jobq_store *store, struct jobq_exchange *x, stru
     return rc;
 }
 
+static struct jobq_backend backend;
+
 static const struct jobq_backend *door_open(struct kit *k)
 {
-    static struct jobq_backend backend;
-
     memset(&door, 0, sizeof door);
     door.inner = jobq_memory();
     door.kit = k;
@@ -489,6 +494,111 @@ START_TEST(who_waited_long_beats_and_does_not_sweep) /* contract "Wants" */
 }
 END_TEST
 
+/* ---- the store's wake-up ------------------------------------------------------------------------------ */
+
+static int door_wake_fd(struct jobq_store *store)
+{
+    (void)store;
+    return door.event;
+}
+
+static int door_wake_drain(struct jobq_store *store)
+{
+    uint64_t count;
+
+    (void)store;
+    ck_assert_int_eq((int)read(door.event, &count, sizeof count), (int)sizeof count);
+    return door.alarm;
+}
+
+static void wake_up(struct kit *k, int alarm)
+{
+    uint64_t one = 1;
+    struct pollfd fd = { .fd = jobq_worker_fd(k->w), .events = POLLIN };
+
+    door.alarm = alarm;
+    ck_assert_int_eq((int)write(door.event, &one, sizeof one), (int)sizeof one);
+    ck_assert_int_eq(poll(&fd, 1, 0), 1); /* the one descriptor shows it */
+    kit_turns(k->w);
+    ck_assert_int_eq(poll(&fd, 1, 0), 0);
+}
+
+START_TEST(false_alarms_make_no_exchange)
+{
+    struct kit k;
+    int calls;
+
+    (void)door_open(&k);
+    backend.wake_fd = door_wake_fd;
+    backend.wake_drain = door_wake_drain;
+    door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    kit_open_with(&k, &backend, "memory:");
+    door.kit = &k;
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    kit_turns(k.w);
+    calls = door.calls;
+    for (int i = 0; i < 20; i++)
+        wake_up(&k, 0);
+    ck_assert_int_eq(door.calls, calls);
+    wake_up(&k, 1);
+    ck_assert_int_gt(door.calls, calls);
+    atomic_fetch_add(&k.clock, jobq_worker_next_ms(k.w)); /* one more look for a job that must run alone */
+    kit_turns(k.w);
+    ck_assert_int_gt(jobq_worker_next_ms(k.w), 5000); /* asks seldom, because it is told */
+    kit_close(&k);
+    close(door.event);
+}
+END_TEST
+
+START_TEST(two_workers_hear_one_alarm)
+{
+    struct kit k;
+    struct jobq_worker *other;
+    uint64_t one = 1;
+
+    (void)door_open(&k);
+    backend.wake_fd = door_wake_fd;
+    backend.wake_drain = door_wake_drain;
+    door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    kit_open_with(&k, &backend, "memory:");
+    door.kit = &k;
+    door.alarm = 1;
+    kit_worker(&k, 1, 1, 0);
+    other = kit_another(&k, k.q, "w2", 1, 1, 0);
+    jobq_worker_handle(k.w, "none", count_handler, &k);
+    jobq_worker_handle(other, "job", count_handler, &k);
+    kit_turns(k.w);
+    kit_turns(other);
+    ck_assert_int_eq((int)write(door.event, &one, sizeof one), (int)sizeof one);
+    kit_turns(k.w); /* takes the alarm away */
+    struct pollfd fd = { .fd = jobq_worker_fd(other), .events = POLLIN };
+    ck_assert_int_eq(poll(&fd, 1, 0), 1);
+    int calls = door.calls;
+    kit_turns(other);
+    ck_assert_int_gt(door.calls, calls);
+    jobq_worker_destroy(other);
+    kit_close(&k);
+    close(door.event);
+}
+END_TEST
+
+START_TEST(without_a_wake_up_it_asks)
+{
+    struct kit k;
+
+    (void)door_open(&k);
+    backend.wake_fd = NULL;
+    kit_open_with(&k, &backend, "memory:");
+    door.kit = &k;
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, NULL, count_handler, &k);
+    kit_turns(k.w);
+    ck_assert_int_le(jobq_worker_next_ms(k.w), 5000);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- ending while the store is dead ------------------------------------------------------------------- */
 
 START_TEST(the_end_comes_also_without_a_store)
@@ -524,4 +634,5 @@ KIT_MAIN("trouble", outcomes_outlive_a_failing_store, heartbeats_travel_alone_af
          an_outcome_is_repeated_until_it_is_known, early_acks_survive_lost_answers,
          a_stale_ack_brings_no_follow_ups, a_result_that_cannot_be_stored,
          a_job_about_which_nothing_can_be_stored, who_waited_long_beats_and_does_not_sweep,
+         false_alarms_make_no_exchange, two_workers_hear_one_alarm, without_a_wake_up_it_asks,
          the_end_comes_also_without_a_store)
