@@ -118,6 +118,20 @@ static void refuses_past_the_timeout(void)
     ok(row_n(1)->lease_until_ms > me->now);
 }
 
+/* What was not extended before its time was over stays as it was. */
+static void silent_past_the_timeout(void)
+{
+    struct jobq_put p = put_of(0);
+    p.timeout_ms = STEP;
+    is(put(&p), JOBQ_OK);
+    const struct jobq_row *r = claim_n(0);
+    tick(STEP);
+    struct jobq_beat b = beat(&r->token, LEASE, 0);
+    is(b.held, 1);
+    is(b.mark_count, 1);
+    is(row_n(0)->lease_until_ms, r->lease_until_ms);
+}
+
 /* Rule 7, contract "Token": give back what is held, in its place, at no cost. */
 static void releases_all(void)
 {
@@ -189,6 +203,7 @@ static const struct test tests[] = {
     { .name = "a swept token holds nothing (rule 2)", .run = swept_token },
     { .name = "marks those asked to cancel (rule 6)", .run = marks_cancel_asked },
     { .name = "refuses past the timeout and marks it (rule 5)", .run = refuses_past_the_timeout },
+    { .name = "past the timeout the lease stays as it was (rule 5)", .run = silent_past_the_timeout },
     { .name = "release gives back in place (rule 7)", .run = releases_all },
     { .name = "the random half is enough to release", .run = knows_the_mint_only },
     { .name = "comes before the changes", .run = before_changes },

@@ -193,6 +193,35 @@ static void duplicate_of_a_pruned_job(void)
     is(put_keyed(2, &key, &out), JOBQ_OK);
 }
 
+/* However many windows run out at the same moment, none holds a moment longer. */
+static void many_windows_at_once(void)
+{
+    struct jobq_put_key keys[100];
+    struct jobq_put puts[100];
+    for (uint32_t i = 0; i < 100; i++) {
+        keys[i] = key_of(JOBQ_HOLD_WINDOW, JOBQ_CONFLICT_RETURN);
+        keys[i].scope[1] = (uint8_t)i;
+        puts[i] = put_of(i);
+        puts[i].unique = &keys[i];
+    }
+    struct jobq_exchange x = { .puts = puts, .put_count = 100 };
+    go(me, &x);
+    struct jobq_change ends[100];
+    for (uint32_t i = 0; i < 100; i++)
+        ends[i] = by_operator(id(i), LIVE, JOBQ_ROW_DEAD);
+    struct jobq_exchange y = { .changes = ends, .change_count = 100 };
+    go(me, &y);
+    tick(WINDOW);
+    for (uint32_t i = 0; i < 100; i++) {
+        puts[i].id = id(200 + i);
+        puts[i].only_if = -1;
+    }
+    struct jobq_exchange z = { .puts = puts, .put_count = 100 };
+    go(me, &z);
+    for (int i = 0; i < 100; i++)
+        is(puts[i].verdict, JOBQ_OK);
+}
+
 /* Scopes are compared whole: 32 bytes. */
 static void scopes_are_apart(void)
 {
@@ -428,6 +457,7 @@ static const struct test tests[] = {
     { .name = "FOREVER holds for ever (S7)", .run = hold_forever },
     { .name = "DUPLICATE tells holder, state and payload (S8)", .run = duplicate_tells },
     { .name = "DUPLICATE of a pruned holder", .run = duplicate_of_a_pruned_job },
+    { .name = "a hundred windows run out at once", .run = many_windows_at_once },
     { .name = "scopes are compared whole (S15)", .run = scopes_are_apart },
     { .name = "two puts of one exchange", .run = one_exchange_one_holder },
     { .name = "freed by a change, taken by a put", .run = freed_in_the_same_exchange },
