@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker inside a loop that the program has anyway: poll(2) waits for a line of standard input and for the worker at
- * the same time. Each line becomes a job; a handler thread turns it round. At the end of the input the jobs that are
- * still there are finished first.
+ * A worker inside a loop that the program has anyway: poll(2) waits for a line of standard input and for the
+ * worker at the same time. Each line becomes a job; a handler thread turns it round. At the end of the input
+ * the jobs that are still there are finished first.
  *
  *     printf 'one\ntwo\n' | loop sqlite:jobs.db
  */
@@ -32,13 +32,14 @@ static int turn_round(struct jobq_ctx *ctx, void *user)
 
 static void put_line(struct jobq *q, const char *line, size_t size)
 {
-    struct jobq_spec spec = { .size = sizeof(spec), .queue = "lines", .payload = { line, size } };
+    struct jobq_spec spec = {.size = sizeof(spec), .queue = "lines", .payload = {line, size}};
 
     if (jobq_enqueue(q, &spec, NULL) < 0)
         fprintf(stderr, "loop: %s\n", jobq_last_error()->text);
 }
 
-/* Puts the lines that have come; 1 at the end of the input. read(2), because what stdio keeps, poll does not see. */
+/* Puts the lines that have come; 1 at the end of the input. read(2), because what stdio keeps, poll does not
+ * see. */
 static int take_input(struct jobq *q, char *line, size_t *size)
 {
     ssize_t got = read(STDIN_FILENO, line + *size, LINE_BYTES - *size);
@@ -63,8 +64,10 @@ static int take_input(struct jobq *q, char *line, size_t *size)
 /* Nothing waits and nothing runs. */
 static int is_idle(struct jobq *q)
 {
-    struct jobq_filter open = { .size = sizeof(open), .queue = "lines", .limit = 1,
-                                .states = 1u << JOBQ_READY | 1u << JOBQ_RUNNING | 1u << JOBQ_SCHEDULED };
+    struct jobq_filter open = {.size = sizeof(open),
+                               .queue = "lines",
+                               .limit = 1,
+                               .states = 1u << JOBQ_READY | 1u << JOBQ_RUNNING | 1u << JOBQ_SCHEDULED};
     struct jobq_jobs *jobs = NULL;
     int idle = jobq_list(q, &open, &jobs) == JOBQ_OK && jobs->count == 0;
 
@@ -74,8 +77,8 @@ static int is_idle(struct jobq *q)
 
 static int loop(struct jobq *q, struct jobq_worker *worker)
 {
-    struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
-                            { .fd = jobq_worker_fd(worker), .events = POLLIN } };
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                           {.fd = jobq_worker_fd(worker), .events = POLLIN}};
     char line[LINE_BYTES];
     size_t size = 0;
     int status = fds[1].fd < 0 ? fds[1].fd : JOBQ_OK;
@@ -95,7 +98,7 @@ static int loop(struct jobq *q, struct jobq_worker *worker)
 int main(int argc, char **argv)
 {
     const char *queue = "lines";
-    struct jobq_worker_options options = { .size = sizeof(options), .queues = &queue, .queue_count = 1 };
+    struct jobq_worker_options options = {.size = sizeof(options), .queues = &queue, .queue_count = 1};
     struct jobq *q = NULL;
     struct jobq_worker *worker = NULL;
     int status;

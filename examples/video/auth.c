@@ -8,15 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINE_BYTES       1024
-#define ENTRIES_MOST     10000
-#define TOKEN_MAX_BYTES  512
-#define DIGEST_DIGITS    64
+#define LINE_BYTES      1024
+#define ENTRIES_MOST    10000
+#define TOKEN_MAX_BYTES 512
+#define DIGEST_DIGITS   64
 
 static int role_of(const char *name)
 {
-    static const char *const names[] = { [ROLE_VIEWER] = "viewer", [ROLE_OPERATOR] = "operator",
-                                         [ROLE_ADMIN] = "admin" };
+    static const char *const names[] = {
+        [ROLE_VIEWER] = "viewer", [ROLE_OPERATOR] = "operator", [ROLE_ADMIN] = "admin"};
 
     for (int role = ROLE_VIEWER; role <= ROLE_ADMIN; role++)
         if (strcmp(names[role], name) == 0)
@@ -29,13 +29,13 @@ static int digest_of(const char *text, unsigned char out[32])
     if (strlen(text) != DIGEST_DIGITS || strspn(text, "0123456789abcdefABCDEF") != DIGEST_DIGITS)
         return -1;
     for (size_t i = 0; i < 32; i++)
-        out[i] = (unsigned char)strtoul((char[3]){ text[2 * i], text[2 * i + 1], 0 }, NULL, 16);
+        out[i] = (unsigned char)strtoul((char[3]){text[2 * i], text[2 * i + 1], 0}, NULL, 16);
     return 0;
 }
 
 static const char *add_entry(struct auth *auth, const char *role, const char *tenant, const char *digest)
 {
-    struct auth_entry entry = { .role = (enum role)role_of(role) };
+    struct auth_entry entry = {.role = (enum role)role_of(role)};
     struct auth_entry *more;
 
     if (entry.role == ROLE_NONE)
@@ -77,7 +77,7 @@ const char *auth_read(struct auth *auth, const char *path, int *line)
     const char *problem = NULL;
     FILE *file = fopen(path, "re");
 
-    *auth = (struct auth){ .count = 0 };
+    *auth = (struct auth){.count = 0};
     *line = 0;
     if (!file)
         return "it cannot be read";
@@ -98,7 +98,7 @@ const char *auth_read(struct auth *auth, const char *path, int *line)
 void auth_free(struct auth *auth)
 {
     free(auth->entries);
-    *auth = (struct auth){ .count = 0 };
+    *auth = (struct auth){.count = 0};
 }
 
 const struct auth_entry *auth_find(const struct auth *auth, const char *authorization)
@@ -113,7 +113,8 @@ const struct auth_entry *auth_find(const struct auth *auth, const char *authoriz
     size = strlen(authorization);
     while (size > 0 && (authorization[size - 1] == ' ' || authorization[size - 1] == '\t'))
         size--;
-    if (size == 0 || size > TOKEN_MAX_BYTES || !EVP_Digest(authorization, size, digest, NULL, EVP_sha256(), NULL))
+    if (size == 0 || size > TOKEN_MAX_BYTES ||
+        !EVP_Digest(authorization, size, digest, NULL, EVP_sha256(), NULL))
         return NULL;
     /* No leaving early: the time must not tell which token is near. */
     for (size_t i = 0; i < auth->count; i++)

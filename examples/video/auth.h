@@ -3,9 +3,10 @@
 #define VIDEO_AUTH_H
 
 /*
- * The token file: one line per token, "ROLE TENANT SHA256-HEX", empty lines and those that begin with '#' apart. Roles
- * are viewer (reads results), operator (starts analyses too) and admin (everything); the tenant '*' stands for all. The
- * tokens themselves are never stored, only their digests:  printf %s TOKEN | sha256sum
+ * The token file: one line per token, "ROLE TENANT SHA256-HEX", empty lines and those that begin with '#'
+ * apart. Roles are viewer (reads results), operator (starts analyses too) and admin (everything); the tenant
+ * '*' stands for all. The tokens themselves are never stored, only their digests:  printf %s TOKEN |
+ * sha256sum
  */
 
 #include <stddef.h>
@@ -27,7 +28,8 @@ struct auth {
 const char *auth_read(struct auth *auth, const char *path, int *line);
 void auth_free(struct auth *auth);
 
-/* Who sends this Authorization header (NULL is fine)? NULL: nobody we know. Takes the same time for every token. */
+/* Who sends this Authorization header (NULL is fine)? NULL: nobody we know. Takes the same time for every
+ * token. */
 const struct auth_entry *auth_find(const struct auth *auth, const char *authorization);
 
 #endif

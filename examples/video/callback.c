@@ -44,7 +44,8 @@ static int part_of_path(const char *rest)
     memcpy(name, rest, size - end);
     name[size - end] = '\0';
     part = part_by_name(name);
-    return part == PART_FACE || part == PART_GESTURE || part == PART_EMOTION || part == PART_SPEECH ? part : -1;
+    return part == PART_FACE || part == PART_GESTURE || part == PART_EMOTION || part == PART_SPEECH ? part
+                                                                                                    : -1;
 }
 
 /* `what`: why nothing came of it; NULL: it had its effect. */
@@ -86,8 +87,8 @@ static void keep_progress(const struct serve *serve, const struct jobq_id *id, c
         live_keep(serve->live, id, done, total, text_member(progress, "unit", ""));
 }
 
-static void resume(const struct serve *serve, const struct jobq_callback *callback, const struct http_request *http,
-                   struct http_reply *reply)
+static void resume(const struct serve *serve, const struct jobq_callback *callback,
+                   const struct http_request *http, struct http_reply *reply)
 {
     int status = jobq_unpark(serve->q, callback, http->body, http->body_size);
 
@@ -140,7 +141,7 @@ void route_callback(void *user, const struct http_request *http, struct http_rep
     }
     if (verify(serve, http, reply) != 0)
         return;
-    body = json_of_bytes((struct jobq_bytes){ http->body, http->body_size });
+    body = json_of_bytes((struct jobq_bytes){http->body, http->body_size});
     if (body)
         take(serve, http, part, body, reply);
     else

@@ -15,10 +15,10 @@
 #include "store.h"
 #include "text.h"
 
-#define SERVER_DEFAULT   "http://127.0.0.1:8080"
-#define LOOK_EVERY_MS    200
-#define TROUBLES_MOST    25 /* looks in a row without an answer */
-#define TOKEN_MAX_BYTES  512
+#define SERVER_DEFAULT  "http://127.0.0.1:8080"
+#define LOOK_EVERY_MS   200
+#define TROUBLES_MOST   25 /* looks in a row without an answer */
+#define TOKEN_MAX_BYTES 512
 
 static const char usage_text[] =
     "usage: jobq-video submit [OPTIONS] FILE...\n"
@@ -26,11 +26,11 @@ static const char usage_text[] =
     "  --server URL       where jobq-video serve listens (default " SERVER_DEFAULT ")\n"
     "  --token FILE       a file with the token to send\n"
     "  --wait             submit: show the submissions until they are done, then the results\n"
-    "  --json             submit: one line {\"jobId\", ...} a file; watch and --wait: one line, the answer, when done\n"
+    "  --json             submit: a line {\"jobId\", ...} for each file; watch, --wait: the last answers\n"
     "  --candidate NAME   submit: whose videos they are\n"
     "  --share            submit: results of the same bytes for the same candidate may be used again\n"
-    "Files must lie below the server's media folder. Exit status: 0 all completed, 1 one failed or was refused,\n"
-    "2 usage, 3 no such submission, 4 the server cannot be reached.\n";
+    "Files must lie below the server's media folder. Exit status: 0 all completed, 1 one failed or was\n"
+    "refused, 2 usage, 3 no such submission, 4 the server cannot be reached.\n";
 
 struct client_options {
     struct client client;
@@ -38,7 +38,7 @@ struct client_options {
     int wait, json, share;
 };
 
-/* ---- options ---------------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static int read_token(struct client *client, const char *path)
 {
@@ -58,27 +58,45 @@ static int read_token(struct client *client, const char *path)
 static int parse(int argc, char **argv, struct client_options *out)
 {
     static const struct option options[] = {
-        { "server", required_argument, NULL, 's' },    { "token", required_argument, NULL, 't' },
-        { "candidate", required_argument, NULL, 'c' }, { "wait", no_argument, NULL, 'w' },
-        { "json", no_argument, NULL, 'j' },            { "share", no_argument, NULL, 'S' },
-        { "help", no_argument, NULL, 'h' },            { NULL, 0, NULL, 0 },
+        {"server", required_argument, NULL, 's'},
+        {"token", required_argument, NULL, 't'},
+        {"candidate", required_argument, NULL, 'c'},
+        {"wait", no_argument, NULL, 'w'},
+        {"json", no_argument, NULL, 'j'},
+        {"share", no_argument, NULL, 'S'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
-    *out = (struct client_options){ .client.server = SERVER_DEFAULT };
+    *out = (struct client_options){.client.server = SERVER_DEFAULT};
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
-        case 's': out->client.server = optarg; break;
+        case 's':
+            out->client.server = optarg;
+            break;
         case 't':
             if (read_token(&out->client, optarg) != 0)
                 return EXIT_USAGE + 1;
             break;
-        case 'c': out->candidate = optarg; break;
-        case 'w': out->wait = 1; break;
-        case 'j': out->json = 1; break;
-        case 'S': out->share = 1; break;
-        case 'h': fputs(usage_text, stdout); return EXIT_DONE + 1;
-        default: fputs(usage_text, stderr); return EXIT_USAGE + 1;
+        case 'c':
+            out->candidate = optarg;
+            break;
+        case 'w':
+            out->wait = 1;
+            break;
+        case 'j':
+            out->json = 1;
+            break;
+        case 'S':
+            out->share = 1;
+            break;
+        case 'h':
+            fputs(usage_text, stdout);
+            return EXIT_DONE + 1;
+        default:
+            fputs(usage_text, stderr);
+            return EXIT_USAGE + 1;
         }
     }
     if (optind == argc) {
@@ -99,18 +117,19 @@ static void finish(struct client *client)
     free(client->authorization);
 }
 
-/* ---- talking to the server ------------------------------------------------------------------------------------------ */
+/* ---- talking to the server ------------------------------------------------------------------- */
 
 static void talk(const struct client *client, const char *path, const char *body, struct post_answer *answer)
 {
-    const char *const headers[] = { client->authorization, NULL };
+    const char *const headers[] = {client->authorization, NULL};
     char *url = post_url(client->server, path);
-    struct post post = { .url = url, .body = body, .headers = headers, .answer_max_bytes = 2 * REPORT_MAX_BYTES };
+    struct post post = {
+        .url = url, .body = body, .headers = headers, .answer_max_bytes = 2 * REPORT_MAX_BYTES};
 
     if (url)
         post_run(&post, answer);
     else
-        *answer = (struct post_answer){ .problem = "out of memory" };
+        *answer = (struct post_answer){.problem = "out of memory"};
     free(url);
 }
 
@@ -148,7 +167,7 @@ static int add_submission(struct client *client, const char *id, const char *nam
 static int submit_file(struct client_options *options, const char *file)
 {
     const char *slash = strrchr(file, '/');
-    struct post_answer answer = { .status = 0 };
+    struct post_answer answer = {.status = 0};
     char *body = start_body(options, file);
     char text[300];
     int status = 0;
@@ -156,7 +175,8 @@ static int submit_file(struct client_options *options, const char *file)
     if (body)
         talk(&options->client, "/analysis/start", body, &answer);
     if (answer.status == 202)
-        status = add_submission(&options->client, text_member(answer.json, "jobId", ""), slash ? slash + 1 : file);
+        status =
+            add_submission(&options->client, text_member(answer.json, "jobId", ""), slash ? slash + 1 : file);
     else
         status = program_die(answer.status == 0 ? EXIT_STORE : EXIT_FAILED, "%s: %s", file,
                              body ? post_error(&answer, text) : "the name is no UTF-8");
@@ -172,7 +192,7 @@ static int submit_file(struct client_options *options, const char *file)
     return status;
 }
 
-/* ---- watching ----------------------------------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 static int is_processing(const json_t *seen)
 {
@@ -184,7 +204,8 @@ static void take_name(struct submission *submission)
 {
     const char *video = text_member(submission->seen, "video", NULL);
     const char *slash = video ? strrchr(video, '/') : NULL;
-    char *name = video && strcmp(submission->name, submission->id) == 0 ? strdup(slash ? slash + 1 : video) : NULL;
+    char *name =
+        video && strcmp(submission->name, submission->id) == 0 ? strdup(slash ? slash + 1 : video) : NULL;
 
     if (name) {
         free(submission->name);
@@ -211,8 +232,8 @@ static int look(struct client *client, struct submission *submission, int tell)
         json_decref(before);
         status = 0;
     } else if (answer.status >= 400 && answer.status < 500) {
-        status = 1 + program_die(answer.status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED, "%s: %s", submission->name,
-                                 post_error(&answer, text));
+        status = 1 + program_die(answer.status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED, "%s: %s",
+                                 submission->name, post_error(&answer, text));
     }
     json_decref(answer.json);
     return status;
@@ -252,7 +273,7 @@ static int watch(struct client *client, int quiet)
         if (!quiet)
             screen_show(&screen, client);
         if (open > 0)
-            nanosleep(&(struct timespec){ .tv_nsec = LOOK_EVERY_MS * 1000000L }, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000L}, NULL);
     }
     return 0;
 }
@@ -285,7 +306,7 @@ static int wait_and_show(const struct client_options *options, struct client *cl
     return status ? status : show_results(options);
 }
 
-/* ---- the commands -------------------------------------------------------------------------------------------------------- */
+/* ---- the commands ---------------------------------------------------------------------------- */
 
 int submit_main(int argc, char **argv)
 {

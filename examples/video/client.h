@@ -21,10 +21,10 @@ struct client {
     size_t count;
 };
 
-/* ---- screen.c: while they run ---------------------------------------------------------------------------------- */
+/* ---- screen.c: while they run ---------------------------------------------------------------- */
 
-/* Where standard output is a terminal that has room for it, a grid that is drawn anew in place; else a line for each
- * change. */
+/* Where standard output is a terminal that has room for it, a grid that is drawn anew in place; else a line
+ * for each change. */
 struct screen {
     int is_terminal;
     size_t lines_drawn;
@@ -35,7 +35,7 @@ void screen_show(struct screen *screen, const struct client *client);
 /* A line for each part of the submission whose state differs from what was seen before (NULL: nothing). */
 void screen_tell_changes(const struct submission *submission, const json_t *before);
 
-/* ---- table.c: when they are done --------------------------------------------------------------------------------- */
+/* ---- table.c: when they are done ------------------------------------------------------------- */
 
 /* What was found, step by step, with the job of each step and its attempts. */
 void table_print(const struct submission *submission);

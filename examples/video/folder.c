@@ -100,7 +100,7 @@ static const char *open_problem(int error)
     }
 }
 
-/* O_PATH|O_NOFOLLOW gives a descriptor of the link itself, which shows as such and cannot be walked through. */
+/* O_PATH|O_NOFOLLOW gives a descriptor of the link itself, which shows as such and leads nowhere. */
 static int enter(int at, const char *name, struct stat *facts)
 {
     int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -143,7 +143,8 @@ static int walk(const struct folder *folder, const char *relative, struct stat *
     }
 }
 
-static int find_regular(const struct folder *folder, const char *relative, struct stat *facts, const char **problem)
+static int find_regular(const struct folder *folder, const char *relative, struct stat *facts,
+                        const char **problem)
 {
     int fd = walk(folder, relative, facts, problem);
 

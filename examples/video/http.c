@@ -16,13 +16,13 @@
 
 #include "text.h"
 
-#define THREADS              4
-#define CONNECTIONS_MOST     512
-#define CONNECTION_MEMORY    32768 /* request line and headers */
-#define IDLE_S               10
-#define DISCARD_MOST         (8ull << 20) /* of a body that is refused */
-#define STOP_TURNS           40
-#define STOP_TURN_NS         50000000L
+#define THREADS           4
+#define CONNECTIONS_MOST  512
+#define CONNECTION_MEMORY 32768 /* request line and headers */
+#define IDLE_S            10
+#define DISCARD_MOST      (8ull << 20) /* of a body that is refused */
+#define STOP_TURNS        40
+#define STOP_TURN_NS      50000000L
 
 struct http_server {
     struct MHD_Daemon *daemon;
@@ -32,8 +32,8 @@ struct http_server {
     char address[128];
 };
 
-/* One request while it arrives. One that is refused already is still taken in, because a client that is writing does
- * not look for an answer. */
+/* One request while it arrives. One that is refused already is still taken in, because a client that is
+ * writing does not look for an answer. */
 struct exchange {
     const struct http_route *route; /* NULL: refused */
     struct http_reply refusal;
@@ -41,7 +41,7 @@ struct exchange {
     size_t size, room;
 };
 
-/* ---- replies ----------------------------------------------------------------------------------------------------- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
 void http_error(struct http_reply *reply, unsigned status, const char *field, const char *format, ...)
 {
@@ -94,7 +94,7 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http
     return result;
 }
 
-/* ---- what a request must look like --------------------------------------------------------------------------------- */
+/* ---- what a request must look like ----------------------------------------------------------- */
 
 const char *http_header(const struct http_request *request, const char *name)
 {
@@ -118,7 +118,7 @@ static enum MHD_Result count_header(void *user, enum MHD_ValueKind kind, const c
 
 static int headers_named(struct MHD_Connection *connection, const char *name)
 {
-    struct counted counted = { .name = name };
+    struct counted counted = {.name = name};
 
     MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &counted);
     return counted.count;
@@ -126,7 +126,7 @@ static int headers_named(struct MHD_Connection *connection, const char *name)
 
 static int host_is_loopback(const char *host)
 {
-    static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
+    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t size = strlen(names[i]);
@@ -136,8 +136,8 @@ static int host_is_loopback(const char *host)
     return 0;
 }
 
-/* A page of another site, open in a browser on this machine, can reach loopback too: by its own name (the host) or
- * straight (the origin). */
+/* A page of another site, open in a browser on this machine, can reach loopback too: by its own name (the
+ * host) or straight (the origin). */
 static int check_origin(const struct http_server *server, const struct http_request *request,
                         struct http_reply *reply)
 {
@@ -146,10 +146,11 @@ static int check_origin(const struct http_server *server, const struct http_requ
     if (headers_named(request->connection, "Host") != 1)
         http_error(reply, MHD_HTTP_BAD_REQUEST, "Host", "exactly one is needed");
     else if (server->open && !host_is_loopback(host))
-        http_error(reply, MHD_HTTP_FORBIDDEN, "Host", "this server has no token file and answers to its loopback name "
-                                                      "only");
+        http_error(reply, MHD_HTTP_FORBIDDEN, "Host",
+                   "this server has no token file and answers to its loopback name only");
     else if (server->open && http_header(request, "Origin"))
-        http_error(reply, MHD_HTTP_FORBIDDEN, "Origin", "this server has no token file and takes nothing from web pages");
+        http_error(reply, MHD_HTTP_FORBIDDEN, "Origin",
+                   "this server has no token file and takes nothing from web pages");
     else
         return 0;
     return -1;
@@ -163,7 +164,8 @@ static int has_json_type(const struct http_request *request)
     return type && strncasecmp(type, "application/json", size) == 0 && strchr("; \t", type[size]) != NULL;
 }
 
-static int check_body(const struct http_request *request, const struct http_route *route, struct http_reply *reply)
+static int check_body(const struct http_request *request, const struct http_route *route,
+                      struct http_reply *reply)
 {
     const char *length = http_header(request, "Content-Length");
     int lengths = headers_named(request->connection, "Content-Length");
@@ -175,11 +177,13 @@ static int check_body(const struct http_request *request, const struct http_rout
     else if (lengths == 0 && route->body_max_bytes > 0)
         http_error(reply, MHD_HTTP_LENGTH_REQUIRED, "Content-Length", "it is missing");
     else if (length && (strlen(length) > 12 || strspn(length, "0123456789") != strlen(length)))
-        http_error(reply, strspn(length, "0123456789") == strlen(length) ? MHD_HTTP_CONTENT_TOO_LARGE
-                                                                          : MHD_HTTP_BAD_REQUEST,
+        http_error(reply,
+                   strspn(length, "0123456789") == strlen(length) ? MHD_HTTP_CONTENT_TOO_LARGE
+                                                                  : MHD_HTTP_BAD_REQUEST,
                    "Content-Length", "it is no number of bytes that can be taken");
     else if (length && strtoull(length, NULL, 10) > route->body_max_bytes)
-        http_error(reply, MHD_HTTP_CONTENT_TOO_LARGE, "", "the body is longer than %zu bytes", route->body_max_bytes);
+        http_error(reply, MHD_HTTP_CONTENT_TOO_LARGE, "", "the body is longer than %zu bytes",
+                   route->body_max_bytes);
     else if (route->body_max_bytes > 0 && !has_json_type(request))
         http_error(reply, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "Content-Type", "it must be application/json");
     else
@@ -187,7 +191,7 @@ static int check_body(const struct http_request *request, const struct http_rout
     return -1;
 }
 
-/* ---- routes ------------------------------------------------------------------------------------------------------------ */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 /* The rest of the path when it is the route's, else NULL. */
 static const char *path_rest(const struct http_route *route, const char *path)
@@ -221,7 +225,7 @@ static const struct http_route *find_route(const struct http_server *server, str
     return NULL;
 }
 
-/* ---- one request ----------------------------------------------------------------------------------------------------------- */
+/* ---- one request ----------------------------------------------------------------------------- */
 
 /* Is its end known, and worth waiting for? */
 static int can_discard(const struct http_request *request)
@@ -235,7 +239,7 @@ static int can_discard(const struct http_request *request)
 
 static enum MHD_Result begin(struct http_server *server, struct http_request *request, void **state)
 {
-    struct http_reply reply = { .status = 0 };
+    struct http_reply reply = {.status = 0};
     const struct http_route *route = NULL;
     struct exchange *exchange;
 
@@ -276,9 +280,10 @@ static enum MHD_Result collect(struct exchange *exchange, const char *bytes, siz
     return MHD_YES;
 }
 
-static enum MHD_Result finish(struct http_server *server, struct http_request *request, struct exchange *exchange)
+static enum MHD_Result finish(struct http_server *server, struct http_request *request,
+                              struct exchange *exchange)
 {
-    struct http_reply reply = { .status = MHD_HTTP_INTERNAL_SERVER_ERROR };
+    struct http_reply reply = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
 
     if (!exchange->route)
         return send_reply(request->connection, &exchange->refusal, 1);
@@ -294,7 +299,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
                                   void **state)
 {
     struct http_server *server = user;
-    struct http_request request = { .method = method, .path = path, .rest = "", .connection = connection };
+    struct http_request request = {.method = method, .path = path, .rest = "", .connection = connection};
 
     (void)version;
     if (!*state)
@@ -338,7 +343,7 @@ static void be_quiet(void *user, const char *format, va_list arguments)
     (void)arguments;
 }
 
-/* ---- the server -------------------------------------------------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------------ */
 
 static int open_socket(const char *listen_on, const char **why)
 {
@@ -350,7 +355,7 @@ static int open_socket(const char *listen_on, const char **why)
         return -1;
     fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
         if (bind(fd, (const struct sockaddr *)&address, size) == 0 && listen(fd, SOMAXCONN) == 0)
             return fd;
     }
@@ -369,8 +374,8 @@ static void write_address(struct http_server *server, int fd)
     if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
         getnameinfo((const struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        snprintf(server->address, sizeof(server->address), address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
-                 port);
+        snprintf(server->address, sizeof(server->address),
+                 address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 struct http_server *http_start(const struct http_options *options, const char **why)
@@ -388,10 +393,10 @@ struct http_server *http_start(const struct http_options *options, const char **
     write_address(server, fd);
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_USE_ITC, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
     if (server->daemon)
         return server;
@@ -408,7 +413,8 @@ const char *http_address(const struct http_server *server)
 
 static unsigned connections(struct http_server *server)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
     return info ? info->num_connections : 0;
 }
@@ -421,7 +427,7 @@ void http_stop(struct http_server *server)
         return;
     fd = MHD_quiesce_daemon(server->daemon);
     for (int turn = 0; turn < STOP_TURNS && connections(server) > 0; turn++)
-        nanosleep(&(struct timespec){ .tv_nsec = STOP_TURN_NS }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = STOP_TURN_NS}, NULL);
     MHD_stop_daemon(server->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd);

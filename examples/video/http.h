@@ -3,9 +3,9 @@
 #define VIDEO_HTTP_H
 
 /*
- * A small HTTP server on libmicrohttpd that speaks JSON. Before a route sees a request it has a method that the route
- * takes, one Host, at most one Content-Length, no Transfer-Encoding, and a body of application/json within the
- * route's limit, whole and in memory.
+ * A small HTTP server on libmicrohttpd that speaks JSON. Before a route sees a request it has a method that
+ * the route takes, one Host, at most one Content-Length, no Transfer-Encoding, and a body of application/json
+ * within the route's limit, whole and in memory.
  */
 
 #include <jansson.h>

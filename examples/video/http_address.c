@@ -27,8 +27,8 @@ static int split(const char *text, char host[64], const char **port)
 
 int http_parse_address(const char *text, struct sockaddr_storage *out, socklen_t *out_size, const char **why)
 {
-    const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                                    .ai_socktype = SOCK_STREAM };
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                   .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char host[64];
     const char *port = "";

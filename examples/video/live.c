@@ -45,7 +45,7 @@ void live_keep(struct live *live, const struct jobq_id *id, double done, double 
     struct entry *entry = slot(live, id);
 
     pthread_mutex_lock(&live->lock);
-    *entry = (struct entry){ .id = *id, .done = done, .total = total };
+    *entry = (struct entry){.id = *id, .done = done, .total = total};
     snprintf(entry->unit, sizeof(entry->unit), "%s", unit);
     pthread_mutex_unlock(&live->lock);
 }

@@ -3,8 +3,9 @@
 #define VIDEO_LIVE_H
 
 /*
- * How far the services are with the steps they were given: what they last told this server, and nothing that anything
- * depends on. A parked job has no lease, so it is not kept in the store. The newest few are remembered.
+ * How far the services are with the steps they were given: what they last told this server, and nothing that
+ * anything depends on. A parked job has no lease, so it is not kept in the store. The newest few are
+ * remembered.
  */
 
 #include <jansson.h>

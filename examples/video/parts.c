@@ -3,28 +3,23 @@
 
 #include <string.h>
 
-#define MINUTE_MS INT64_C(60000)
+#define MINUTE_MS      INT64_C(60000)
 #define MINTED_VERSION 7
 
 /* The time limits are generous: they end what hangs. What is slow has its progress to show. */
+/* clang-format off */
 const struct part_info parts[PART_COUNT] = {
-    [PART_PROBE] = { .name = "probe", .queue = "video.probe", .runs = RUNS_PROBE, .version = 1, .threads = 2,
-                     .timeout_ms = 10 * MINUTE_MS },
-    [PART_REPORT] = { .name = "report", .queue = "video.report", .runs = RUNS_REPORT, .version = 1, .threads = 1,
-                      .timeout_ms = 1 * MINUTE_MS },
-    [PART_QUALITY] = { .name = "quality", .queue = "video.quality", .runs = RUNS_CHILD, .version = 1, .threads = 1,
-                       .timeout_ms = 10 * MINUTE_MS },
-    [PART_SOUND] = { .name = "sound", .queue = "video.sound", .runs = RUNS_CHILD, .version = 1, .threads = 1,
-                     .timeout_ms = 5 * MINUTE_MS },
-    [PART_SPEECH] = { .name = "speech", .queue = "video.speech", .runs = RUNS_CHILD, .version = 1, .threads = 1,
-                      .timeout_ms = 20 * MINUTE_MS },
-    [PART_FACE] = { .name = "face", .queue = "video.face", .runs = RUNS_SERVICE, .version = 1, .threads = 2,
-                    .timeout_ms = 1 * MINUTE_MS, .deadline_ms = 10 * MINUTE_MS },
-    [PART_GESTURE] = { .name = "gesture", .queue = "video.gesture", .runs = RUNS_SERVICE, .version = 1, .threads = 2,
-                       .timeout_ms = 1 * MINUTE_MS, .deadline_ms = 10 * MINUTE_MS },
-    [PART_EMOTION] = { .name = "emotion", .queue = "video.emotion", .runs = RUNS_CHILD, .version = 1, .threads = 1,
-                       .timeout_ms = 1 * MINUTE_MS },
+    /* name, queue, runs, version, threads, timeout, deadline */
+    [PART_PROBE]   = {"probe",   "video.probe",   RUNS_PROBE,   1, 2, 10 * MINUTE_MS, 0},
+    [PART_REPORT]  = {"report",  "video.report",  RUNS_REPORT,  1, 1, 1 * MINUTE_MS,  0},
+    [PART_QUALITY] = {"quality", "video.quality", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 0},
+    [PART_SOUND]   = {"sound",   "video.sound",   RUNS_CHILD,   1, 1, 5 * MINUTE_MS,  0},
+    [PART_SPEECH]  = {"speech",  "video.speech",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 0},
+    [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
+    [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
+    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 1 * MINUTE_MS,  0},
 };
+/* clang-format on */
 
 int part_by_name(const char *name)
 {

@@ -12,13 +12,13 @@
  *             ├─ gesture ─┤
  *             └─ emotion ─┘
  *
- * The probe hashes the file and puts the seven others in the exchange of its own acknowledgement; the report waits for
- * the six steps and is made even if one of them is dead: it then names it.
+ * The probe hashes the file and puts the seven others in the exchange of its own acknowledgement; the report
+ * waits for the six steps and is made even if one of them is dead: it then names it.
  *
- * Ids. The probe's id is the submission's id, the `jobId` that people hold. It is an ordinary minted id, a UUID of
- * version 7, so its 13th hex digit is 7. The other parts have the same id with another 13th digit: 8 the report,
- * 9 quality, a sound, b speech, c face, d gesture, e emotion. No minted id can be one of them, every part can be found
- * from the jobId alone, and a probe that is run again names the same jobs again.
+ * Ids. The probe's id is the submission's id, the `jobId` that people hold. It is an ordinary minted id, a
+ * UUID of version 7, so its 13th hex digit is 7. The other parts have the same id with another 13th digit: 8
+ * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion. No minted id can be one of them,
+ * every part can be found from the jobId alone, and a probe that is run again names the same jobs again.
  */
 
 #include <jobq/jobq.h>
@@ -35,23 +35,23 @@ enum part {
     PART_COUNT
 };
 #define PART_FIRST_STEP PART_QUALITY
-#define STEP_COUNT (PART_COUNT - PART_FIRST_STEP)
+#define STEP_COUNT      (PART_COUNT - PART_FIRST_STEP)
 
 enum part_runs {
-    RUNS_PROBE,   /* hashes the file, asks a child process about it and spreads the steps */
-    RUNS_REPORT,  /* gathers the steps' results */
-    RUNS_CHILD,   /* a child process of the worker */
-    RUNS_SERVICE  /* a service over HTTP, which calls back */
+    RUNS_PROBE,  /* hashes the file, asks a child process about it and spreads the steps */
+    RUNS_REPORT, /* gathers the steps' results */
+    RUNS_CHILD,  /* a child process of the worker */
+    RUNS_SERVICE /* a service over HTTP, which calls back */
 };
 
 struct part_info {
     const char *name;
     const char *queue;
     enum part_runs runs;
-    int version;          /* raised when the same file would give another result */
-    size_t threads;       /* of one worker process, unless -j says otherwise */
-    int64_t timeout_ms;   /* of one attempt */
-    int64_t deadline_ms;  /* RUNS_SERVICE: for the callback */
+    int version;         /* raised when the same file would give another result */
+    size_t threads;      /* of one worker process, unless -j says otherwise */
+    int64_t timeout_ms;  /* of one attempt */
+    int64_t deadline_ms; /* RUNS_SERVICE: for the callback */
 };
 
 extern const struct part_info parts[PART_COUNT];

@@ -9,14 +9,14 @@
 
 #define KEY_MAX_BYTES 1024
 
-int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *request, const struct plan_file *file,
-              const struct plan_policy *policy)
+int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *request,
+              const struct plan_file *file, const struct plan_policy *policy)
 {
     *plan = (struct plan){
         .probe = probe,
         .request = request,
         .file = file,
-        .backoff = { .size = sizeof(struct jobq_backoff), .base_ms = policy->backoff_ms, .jitter_percent = 10 },
+        .backoff = {.size = sizeof(struct jobq_backoff), .base_ms = policy->backoff_ms, .jitter_percent = 10},
         .max_attempts = policy->max_attempts,
         .share = json_is_true(json_object_get(json_object_get(request, "metadata"), "share")),
         .results = json_object(),
@@ -42,7 +42,7 @@ static void begin_spec(const struct plan *plan, int part, struct jobq_spec *spec
         .size = sizeof(*spec),
         .queue = parts[part].queue,
         .group = plan->probe->group[0] ? plan->probe->group : NULL,
-        .payload = { plan->payloads[part], strlen(plan->payloads[part]) },
+        .payload = {plan->payloads[part], strlen(plan->payloads[part])},
         .id = &plan->ids[part],
         .priority = plan->probe->priority,
         .timeout_ms = parts[part].timeout_ms,
@@ -54,11 +54,11 @@ static void begin_spec(const struct plan *plan, int part, struct jobq_spec *spec
 
 static char *step_payload(const struct plan *plan, int part)
 {
-    json_t *payload = json_pack("{s:o, s:s, s:i, s:s, s:s, s:I, s:I}", "submission", json_of_id(&plan->probe->id),
-                                "step", parts[part].name, "version", parts[part].version,
-                                "video", plan->file->video, "sha256", plan->file->sha256,
-                                "size_bytes", (json_int_t)plan->file->size_bytes,
-                                "modified_ns", (json_int_t)plan->file->modified_ns);
+    json_t *payload =
+        json_pack("{s:o, s:s, s:i, s:s, s:s, s:I, s:I}", "submission", json_of_id(&plan->probe->id), "step",
+                  parts[part].name, "version", parts[part].version, "video", plan->file->video, "sha256",
+                  plan->file->sha256, "size_bytes", (json_int_t)plan->file->size_bytes, "modified_ns",
+                  (json_int_t)plan->file->modified_ns);
     char *text = text_of_json(payload);
 
     json_decref(payload);
@@ -88,7 +88,7 @@ int plan_step(struct plan *plan, int part, int shared, struct jobq_spec *spec)
     if (!plan->payloads[part] || !plan->keys[part])
         return -1;
     begin_spec(plan, part, spec);
-    spec->key = (struct jobq_bytes){ plan->keys[part], strlen(plan->keys[part]) };
+    spec->key = (struct jobq_bytes){plan->keys[part], strlen(plan->keys[part])};
     spec->key_scope = JOBQ_SCOPE_GROUP;
     if (shared) {
         spec->key_hold = JOBQ_HOLD_WINDOW;
@@ -136,7 +136,7 @@ int plan_report(struct plan *plan, const json_t *probe_result, struct jobq_spec 
     /* A step that dies does not take the others' results with it: the report names it. */
     for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
         if (!json_object_get(plan->results, parts[part].name))
-            plan->parents[count++] = (struct jobq_parent){ .id = plan->ids[part], .rule = JOBQ_PARENT_IGNORE };
+            plan->parents[count++] = (struct jobq_parent){.id = plan->ids[part], .rule = JOBQ_PARENT_IGNORE};
     begin_spec(plan, PART_REPORT, spec);
     spec->parents = count > 0 ? plan->parents : NULL;
     spec->parent_count = count;

@@ -5,14 +5,15 @@
 /*
  * What the probe puts: the specs of the six steps and of the report. Pure, apart from memory.
  *
- * Keys. A step's key is "STEP/VERSION/SHA-256/SUBMISSION/CANDIDATE". With `share` in the metadata of the submission
- * "shared" stands in place of the submission: then a step that another sharing submission of the same candidate and
- * tenant put for the same bytes within a day is not done again; its job, or its result, is used.
+ * Keys. A step's key is "STEP/VERSION/SHA-256/SUBMISSION/CANDIDATE". With `share` in the metadata of the
+ * submission "shared" stands in place of the submission: then a step that another sharing submission of the
+ * same candidate and tenant put for the same bytes within a day is not done again; its job, or its result, is
+ * used.
  *
  * Payloads
  *   step    {"submission", "step", "version", "video", "sha256", "size_bytes", "modified_ns"}
- *   report  the probe's payload, and "submission", "probe" (its result), "steps" {name: id of the job that does it},
- *           "results" {name: what a shared step had already found}
+ *   report  the probe's payload, and "submission", "probe" (its result), "steps" {name: id of the job that
+ * does it}, "results" {name: what a shared step had already found}
  */
 
 #include <jansson.h>
@@ -20,7 +21,7 @@
 
 #include "parts.h"
 
-#define SHARE_WINDOW_MS (INT64_C(24) * 3600 * 1000)
+#define SHARE_WINDOW_MS   (INT64_C(24) * 3600 * 1000)
 #define SHA256_TEXT_BYTES 65
 
 /* How failed attempts are repeated; from the worker's options. */
@@ -52,12 +53,12 @@ struct plan {
 };
 
 /* Returns 0, or -1 without memory. */
-int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *request, const struct plan_file *file,
-              const struct plan_policy *policy);
+int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *request,
+              const struct plan_file *file, const struct plan_policy *policy);
 void plan_finish(struct plan *plan);
 
-/* The step as a job of this submission (`shared` 0) or as one that others may use. What the spec points at belongs to
- * the plan and lives until the next call for the same part. Returns 0, or -1 without memory. */
+/* The step as a job of this submission (`shared` 0) or as one that others may use. What the spec points at
+ * belongs to the plan and lives until the next call for the same part. Returns 0, or -1 without memory. */
 int plan_step(struct plan *plan, int part, int shared, struct jobq_spec *spec);
 
 /* A shared step is done by that job, or is done. */

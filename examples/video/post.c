@@ -78,7 +78,8 @@ static void set_up(CURL *curl, const struct post *post, struct receiver *receive
     }
 }
 
-static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiver, struct post_answer *answer)
+static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiver,
+                        struct post_answer *answer)
 {
     curl_off_t wait = 0;
 
@@ -86,7 +87,7 @@ static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiv
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
         if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0 && wait < 86400)
             answer->retry_after_s = (long)wait;
-        answer->json = json_of_bytes((struct jobq_bytes){ receiver->text, receiver->size });
+        answer->json = json_of_bytes((struct jobq_bytes){receiver->text, receiver->size});
     } else {
         snprintf(answer->problem, sizeof(answer->problem), "%s",
                  code == CURLE_WRITE_ERROR ? "the answer is too large" : curl_easy_strerror(code));
@@ -95,11 +96,11 @@ static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiv
 
 void post_run(const struct post *post, struct post_answer *answer)
 {
-    struct receiver receiver = { .most = post->answer_max_bytes > 0 ? post->answer_max_bytes : ANSWER_BYTES };
+    struct receiver receiver = {.most = post->answer_max_bytes > 0 ? post->answer_max_bytes : ANSWER_BYTES};
     struct curl_slist *headers = headers_of(post);
     CURL *curl = curl_easy_init();
 
-    *answer = (struct post_answer){ .status = 0 };
+    *answer = (struct post_answer){.status = 0};
     if (curl) {
         set_up(curl, post, &receiver);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -2,8 +2,8 @@
 #ifndef VIDEO_POST_H
 #define VIDEO_POST_H
 
-/* HTTP as a client: one request, one small JSON answer. No redirects, no proxy, http and https only, limits on time
- * and size. */
+/* HTTP as a client: one request, one small JSON answer. No redirects, no proxy, http and https only, limits
+ * on time and size. */
 
 #include <jansson.h>
 #include <stddef.h>

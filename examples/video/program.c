@@ -38,8 +38,8 @@ int program_number(const char *option, const char *text, int64_t least, int64_t 
     errno = 0;
     value = strtoll(text, &end, 10);
     if (errno || end == text || *end || value < least || value > most)
-        return program_die(EXIT_USAGE, "%s: must be a whole number from %lld to %lld", option, (long long)least,
-                           (long long)most);
+        return program_die(EXIT_USAGE, "%s: must be a whole number from %lld to %lld", option,
+                           (long long)least, (long long)most);
     *out = value;
     return 0;
 }
@@ -69,7 +69,10 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {
-        { "serve", serve_main }, { "worker", worker_main }, { "submit", submit_main }, { "watch", watch_main },
+        {"serve", serve_main},
+        {"worker", worker_main},
+        {"submit", submit_main},
+        {"watch", watch_main},
     };
 
     if (post_init() != 0)

@@ -2,7 +2,8 @@
 #ifndef VIDEO_PROGRAM_H
 #define VIDEO_PROGRAM_H
 
-/* What the four commands of jobq-video share: how they complain, how they read numbers, how they wait to be ended. */
+/* What the four commands of jobq-video share: how they complain, how they read numbers, how they wait to be
+ * ended. */
 
 #include <jobq/jobq.h>
 #include <signal.h>
@@ -22,7 +23,8 @@ int program_die(int status, const char *format, ...) __attribute__((format(print
 /* Reads a whole number within the limits. Returns 0, or EXIT_USAGE after saying what is wrong. */
 int program_number(const char *option, const char *text, int64_t least, int64_t most, int64_t *out);
 
-/* Block INT, TERM and HUP for this thread and those it starts; afterwards program_wait returns when one comes. */
+/* Block INT, TERM and HUP for this thread and those it starts; afterwards program_wait returns when one
+ * comes. */
 void program_block_signals(sigset_t *out);
 
 /* The signal that ended the waiting. */

@@ -8,7 +8,7 @@
 
 #include "text.h"
 
-#define URL_MAX_BYTES 2048
+#define URL_MAX_BYTES       2048
 #define CANDIDATE_MAX_BYTES 255
 
 static int refuse(struct request *request, int status, const char *field, const char *format, ...)
@@ -26,16 +26,17 @@ static int refuse(struct request *request, int status, const char *field, const 
     return -1;
 }
 
-/* ---- the body's members -------------------------------------------------------------------------------------- */
+/* ---- the body's members ---------------------------------------------------------------------- */
 
-static const char *const members[] = { "videoPath", "videoUrl", "jobId", "metadata", "callbackUrl" };
+static const char *const members[] = {"videoPath", "videoUrl", "jobId", "metadata", "callbackUrl"};
 
 static int check_members(struct request *request, const json_t *body)
 {
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)body, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)body, name, value)
+    {
         size_t i = 0;
         while (i < sizeof(members) / sizeof(members[0]) && strcmp(members[i], name) != 0)
             i++;
@@ -117,8 +118,9 @@ static int name_of_url(struct request *request, const json_t *value, char *out, 
     size_t size = json_string_length(value);
 
     if (starts_with(url, "http:") || starts_with(url, "https:"))
-        return refuse(request, 422, "videoUrl", "nothing is fetched from elsewhere: that needs the option --allow-fetch, "
-                                                "which this version does not have; give a file below the media folder");
+        return refuse(request, 422, "videoUrl",
+                      "nothing is fetched from elsewhere: that needs the option --allow-fetch, "
+                      "which this version does not have; give a file below the media folder");
     if (starts_with(url, "file:"))
         return file_of_url(request, url, size, out, out_size);
     if (has_scheme(url))
@@ -159,7 +161,8 @@ static int read_video(struct request *request, const struct folder *folder, cons
 static int read_metadata(struct request *request, const json_t *body)
 {
     const json_t *metadata = json_object_get(body, "metadata");
-    const json_t *candidate = json_object_get(metadata, "candidate"), *share = json_object_get(metadata, "share");
+    const json_t *candidate = json_object_get(metadata, "candidate"),
+                 *share = json_object_get(metadata, "share");
 
     if (metadata && !json_is_object(metadata))
         return refuse(request, 400, "metadata", "it must be an object");
@@ -186,7 +189,7 @@ static int read_callback_url(struct request *request, const json_t *body)
     return 0;
 }
 
-/* ---- the idempotency key --------------------------------------------------------------------------------------- */
+/* ---- the idempotency key --------------------------------------------------------------------- */
 
 static int check_key(struct request *request, const char *field, const char *key, size_t size)
 {
@@ -217,11 +220,11 @@ static int read_key(struct request *request, const json_t *body, const char *hea
     return request->key ? 0 : refuse(request, 503, "", "out of memory");
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static char *payload_of(const json_t *body, const char *video)
 {
-    static const char *const kept[] = { "metadata", "callbackUrl" };
+    static const char *const kept[] = {"metadata", "callbackUrl"};
     json_t *payload = json_pack("{s:s}", "video", video);
     char *text;
 

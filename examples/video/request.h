@@ -8,11 +8,11 @@
  *   videoPath    a file below the media folder, relative to it or with the folder's path in front
  *   videoUrl     instead of it: "file:..." (percent-encoded) or the same as videoPath
  *   jobId        the caller's own idempotency key, 1 to 255 bytes; the header Idempotency-Key does the same
- *   metadata     any object; "candidate" (a string) and "share" (true or false) in it have a meaning, see plan.h
- *   callbackUrl  http: or https:; kept with the submission
+ *   metadata     any object; "candidate" (a string) and "share" (true or false) in it have a meaning, see
+ * plan.h callbackUrl  http: or https:; kept with the submission
  *
- * What is accepted becomes the payload of the probe. It depends on the body alone, so that a repeated request is
- * recognised by its bytes. The file is looked at and not opened.
+ * What is accepted becomes the payload of the probe. It depends on the body alone, so that a repeated request
+ * is recognised by its bytes. The file is looked at and not opened.
  */
 
 #include <jansson.h>
@@ -21,19 +21,20 @@
 #include "folder.h"
 
 #define REQUEST_BODY_MAX_BYTES 65536
-#define REQUEST_KEY_MAX_BYTES 255
+#define REQUEST_KEY_MAX_BYTES  255
 
 struct request {
     char *payload; /* of the probe */
     char *key;     /* NULL: none */
     int has_callback_url;
     /* when it was refused */
-    int status;         /* of HTTP; 0: it was accepted */
-    const char *field;  /* static text */
+    int status;        /* of HTTP; 0: it was accepted */
+    const char *field; /* static text */
     char problem[256];
 };
 
-/* Fills `request`; `header_key` is the header's value or NULL. Returns 0, or -1 with status, field and problem. */
+/* Fills `request`; `header_key` is the header's value or NULL. Returns 0, or -1 with status, field and
+ * problem. */
 int request_read(struct request *request, const struct folder *folder, const void *body, size_t body_size,
                  const char *header_key);
 

@@ -18,7 +18,7 @@ struct view {
     json_t *report_payload;        /* NULL likewise */
 };
 
-/* ---- one part --------------------------------------------------------------------------------------------------- */
+/* ---- one part -------------------------------------------------------------------------------- */
 
 static void show_progress(const struct view *view, const struct jobq_job *job, json_t *out)
 {
@@ -43,8 +43,9 @@ static json_t *last_error(const struct jobq_job *job)
 
 static json_t *part_of_job(const struct view *view, const struct jobq_job *job)
 {
-    json_t *out = json_pack("{s:s, s:o, s:i, s:i}", "state", jobq_state_name(job->state), "id", json_of_id(&job->id),
-                            "attempt", (int)job->attempt, "failures", (int)job->failures);
+    json_t *out =
+        json_pack("{s:s, s:o, s:i, s:i}", "state", jobq_state_name(job->state), "id", json_of_id(&job->id),
+                  "attempt", (int)job->attempt, "failures", (int)job->failures);
 
     if (!out)
         return NULL;
@@ -114,7 +115,7 @@ static int show_parts(const struct view *view, json_t *progress)
     return status;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int is_ended(const struct jobq_job *job)
 {
@@ -174,8 +175,8 @@ static int answer(const struct view *view, json_t **out)
     json_t *progress = json_object();
     int status = show_parts(view, progress);
 
-    *out = json_pack("{s:o, s:s, s:o}", "jobId", json_of_id(view->submission), "status", "processing", "progress",
-                     progress);
+    *out = json_pack("{s:o, s:s, s:o}", "jobId", json_of_id(view->submission), "status", "processing",
+                     "progress", progress);
     if (!*out)
         return JOBQ_NOMEM;
     if (status == JOBQ_OK) {
@@ -214,11 +215,12 @@ static int find_row(struct view *view, int part, const char *tenant, struct jobq
     return status;
 }
 
-/* The probe is read first: the report is put in the exchange that completes it, so a probe that was seen completed
- * has its report in the store already. */
-int result_of(struct jobq *q, struct live *live, const struct jobq_id *submission, const char *tenant, json_t **out)
+/* The probe is read first: the report is put in the exchange that completes it, so a probe that was seen
+ * completed has its report in the store already. */
+int result_of(struct jobq *q, struct live *live, const struct jobq_id *submission, const char *tenant,
+              json_t **out)
 {
-    struct view view = { .q = q, .live = live, .submission = submission };
+    struct view view = {.q = q, .live = live, .submission = submission};
     struct jobq_jobs *probe = NULL, *report = NULL;
     int status;
 

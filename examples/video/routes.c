@@ -9,9 +9,9 @@
 #include "serve.h"
 #include "text.h"
 
-#define RETRY_AFTER_S  5
-#define KEY_WINDOW_MS  (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
-#define UNKNOWN_TRIES  3
+#define RETRY_AFTER_S 5
+#define KEY_WINDOW_MS (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
+#define UNKNOWN_TRIES 3
 
 void reply_store_error(struct http_reply *reply, int status)
 {
@@ -29,7 +29,8 @@ void reply_store_error(struct http_reply *reply, int status)
     case JOBQ_TIMEOUT:
     case JOBQ_UNREACHABLE:
     case JOBQ_NOMEM:
-        http_error(reply, 503, "", "the store cannot be used now; send the request again with the same jobId");
+        http_error(reply, 503, "",
+                   "the store cannot be used now; send the request again with the same jobId");
         break;
     default:
         text_of_error(status, text, sizeof(text));
@@ -39,8 +40,8 @@ void reply_store_error(struct http_reply *reply, int status)
     reply->retry_after_s = RETRY_AFTER_S;
 }
 
-int authorize(const struct serve *serve, const struct http_request *request, enum role least, const char **tenant,
-              struct http_reply *reply)
+int authorize(const struct serve *serve, const struct http_request *request, enum role least,
+              const char **tenant, struct http_reply *reply)
 {
     const struct auth_entry *who;
 
@@ -60,24 +61,25 @@ int authorize(const struct serve *serve, const struct http_request *request, enu
     return 0;
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 /* After UNKNOWN the same id is put again: it takes effect once. */
-static int put_probe(struct jobq *q, const struct request *request, const char *tenant, struct jobq_enqueued *put)
+static int put_probe(struct jobq *q, const struct request *request, const char *tenant,
+                     struct jobq_enqueued *put)
 {
     struct jobq_id id;
     struct jobq_spec spec = {
         .size = sizeof(spec),
         .queue = parts[PART_PROBE].queue,
         .group = *tenant ? tenant : NULL,
-        .payload = { request->payload, strlen(request->payload) },
+        .payload = {request->payload, strlen(request->payload)},
         .id = &id,
         .timeout_ms = parts[PART_PROBE].timeout_ms,
     };
     int status = jobq_id_new(&id);
 
     if (request->key) {
-        spec.key = (struct jobq_bytes){ request->key, strlen(request->key) };
+        spec.key = (struct jobq_bytes){request->key, strlen(request->key)};
         spec.key_scope = JOBQ_SCOPE_GROUP;
         spec.key_hold = JOBQ_HOLD_WINDOW;
         spec.key_window_ms = KEY_WINDOW_MS;
@@ -89,28 +91,30 @@ static int put_probe(struct jobq *q, const struct request *request, const char *
     return status;
 }
 
-static void reply_started(const struct request *request, const struct jobq_enqueued *put, struct http_reply *reply)
+static void reply_started(const struct request *request, const struct jobq_enqueued *put,
+                          struct http_reply *reply)
 {
     reply->status = 202;
     reply->body = json_pack("{s:o, s:s}", "jobId", json_of_id(&put->id), "status", "processing");
     if (request->has_callback_url)
-        json_object_set_new(reply->body, "notice",
-                            json_string("callbackUrl is kept with the submission, but this version posts nothing to it: "
-                                        "ask GET /analysis/result/ for the result"));
+        json_object_set_new(
+            reply->body, "notice",
+            json_string("callbackUrl is kept with the submission, but this version posts nothing to it: "
+                        "ask GET /analysis/result/ for the result"));
 }
 
 void route_start(void *user, const struct http_request *http, struct http_reply *reply)
 {
     struct serve *serve = user;
-    struct jobq_enqueued put = { .size = sizeof(put) };
+    struct jobq_enqueued put = {.size = sizeof(put)};
     struct request request;
     const char *tenant;
     int status;
 
     if (authorize(serve, http, ROLE_OPERATOR, &tenant, reply) != 0)
         return;
-    if (request_read(&request, &serve->folder, http->body, http->body_size, http_header(http, "Idempotency-Key")) !=
-        0) {
+    if (request_read(&request, &serve->folder, http->body, http->body_size,
+                     http_header(http, "Idempotency-Key")) != 0) {
         http_error(reply, (unsigned)request.status, request.field, "%s", request.problem);
         if (request.status == 503)
             reply->retry_after_s = RETRY_AFTER_S;
@@ -124,7 +128,7 @@ void route_start(void *user, const struct http_request *http, struct http_reply 
     request_free(&request);
 }
 
-/* ---- result ------------------------------------------------------------------------------------------------------------ */
+/* ---- result ---------------------------------------------------------------------------------- */
 
 void route_result(void *user, const struct http_request *http, struct http_reply *reply)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The probe: hash the file, ask about it, and put the steps and the report in the exchange that completes it. */
+/* The probe: hash the file, ask about it, and put the steps and the report in its last exchange. */
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #define PIECE_BYTES 262144
 #define TELL_EVERY  16 /* pieces */
 
-/* ---- hashing ---------------------------------------------------------------------------------------------------- */
+/* ---- hashing --------------------------------------------------------------------------------- */
 
 static void write_digest(EVP_MD_CTX *digest, char out[SHA256_TEXT_BYTES])
 {
@@ -81,7 +81,7 @@ static int read_file(struct jobq_ctx *ctx, const struct work *work, struct plan_
     struct stat facts;
     int fd = -1;
     const char *problem = folder_open_file(&work->folder, file->video, &facts, &fd);
-    struct plan_file after = { .size_bytes = -1 };
+    struct plan_file after = {.size_bytes = -1};
     int outcome;
 
     if (problem)
@@ -97,10 +97,10 @@ static int read_file(struct jobq_ctx *ctx, const struct work *work, struct plan_
     return outcome;
 }
 
-/* ---- sharing ------------------------------------------------------------------------------------------------------- */
+/* ---- sharing --------------------------------------------------------------------------------- */
 
-/* A job of somebody else holds the key: use its result, wait for it, or (it failed or is gone) do the step ourselves,
- * which is told by plan->ids being left as they are. */
+/* A job of somebody else holds the key: use its result, wait for it, or (it failed or is gone) do the step
+ * ourselves, which is told by plan->ids being left as they are. */
 static int use_holder(struct plan *plan, const struct work *work, int part, const struct jobq_enqueued *put)
 {
     struct jobq_jobs *found = NULL;
@@ -121,13 +121,13 @@ static int use_holder(struct plan *plan, const struct work *work, int part, cons
 }
 
 /*
- * Shared steps are put before the acknowledgement, because the report must name the jobs that do them. Should the probe
- * die in between, it puts the same ids again and nothing is done twice.
+ * Shared steps are put before the acknowledgement, because the report must name the jobs that do them. Should
+ * the probe die in between, it puts the same ids again and nothing is done twice.
  */
 static int share_steps(struct jobq_ctx *ctx, const struct work *work, struct plan *plan)
 {
     for (int part = PART_FIRST_STEP; part < PART_COUNT; part++) {
-        struct jobq_enqueued put = { .size = sizeof(put) };
+        struct jobq_enqueued put = {.size = sizeof(put)};
         struct jobq_spec spec;
         int status = plan_step(plan, part, 1, &spec) == 0 ? jobq_enqueue(work->q, &spec, &put) : JOBQ_NOMEM;
         if (status < 0)
@@ -139,7 +139,7 @@ static int share_steps(struct jobq_ctx *ctx, const struct work *work, struct pla
     return JOBQ_DONE;
 }
 
-/* ---- the graph -------------------------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 /* Steps that were put already as shared ones are answered ALREADY by their ids. */
 static int put_step(struct jobq_ctx *ctx, struct plan *plan, int part)
@@ -162,12 +162,13 @@ static int put_graph(struct jobq_ctx *ctx, struct plan *plan, const json_t *resu
         status = put_step(ctx, plan, part);
     if (status == JOBQ_OK)
         status = plan_report(plan, result, &spec) == 0 ? jobq_ctx_then(ctx, &spec, NULL) : JOBQ_NOMEM;
-    return status == JOBQ_OK ? JOBQ_DONE
-                             : say_error(ctx, JOBQ_RETRY, "the steps could not be put: %s", jobq_strerror(status));
+    return status == JOBQ_OK
+               ? JOBQ_DONE
+               : say_error(ctx, JOBQ_RETRY, "the steps could not be put: %s", jobq_strerror(status));
 }
 
-static int spread(struct jobq_ctx *ctx, const struct work *work, const json_t *request, const struct plan_file *file,
-                  const json_t *result)
+static int spread(struct jobq_ctx *ctx, const struct work *work, const json_t *request,
+                  const struct plan_file *file, const json_t *result)
 {
     struct plan plan;
     int outcome = JOBQ_DONE;
@@ -184,7 +185,7 @@ static int spread(struct jobq_ctx *ctx, const struct work *work, const json_t *r
 
 static int probe(struct jobq_ctx *ctx, const struct work *work, const json_t *request)
 {
-    struct plan_file file = { .video = text_member(request, "video", "") };
+    struct plan_file file = {.video = text_member(request, "video", "")};
     json_t *media = NULL, *result;
     int outcome = read_file(ctx, work, &file);
 
@@ -212,7 +213,8 @@ int handle_probe(struct jobq_ctx *ctx, void *user)
     if (!request || !*text_member(request, "video", ""))
         outcome = say_error(ctx, JOBQ_GIVE_UP, "the payload is not one of a submission");
     else if (!is_submission_id(&jobq_ctx_job(ctx)->id))
-        outcome = say_error(ctx, JOBQ_GIVE_UP, "the id is not one of a submission: it must be a UUID of version 7");
+        outcome =
+            say_error(ctx, JOBQ_GIVE_UP, "the id is not one of a submission: it must be a UUID of version 7");
     else
         outcome = probe(ctx, station->work, request);
     json_decref(request);

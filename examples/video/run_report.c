@@ -7,8 +7,8 @@
 
 #define REASON_MAX_BYTES 1024
 
-/* A job at a service is started once to hand the step over and once to take the answer, and again when the service was
- * busy: `starts`. What people call attempts is one more than failed. */
+/* A job at a service is started once to hand the step over and once to take the answer, and again when the
+ * service was busy: `starts`. What people call attempts is one more than failed. */
 static void set_times(json_t *step, const struct jobq_job *job)
 {
     int done = job->state == JOBQ_COMPLETED;
@@ -83,7 +83,8 @@ static int is_lacking(const json_t *step)
 {
     const char *status = text_member(step, "status", "failed");
 
-    return strcmp(status, "ok") != 0 && strcmp(status, "skipped") != 0 && strcmp(status, "not_available") != 0;
+    return strcmp(status, "ok") != 0 && strcmp(status, "skipped") != 0 &&
+           strcmp(status, "not_available") != 0;
 }
 
 static int gather(struct jobq_ctx *ctx, const struct work *work, const json_t *payload, json_t *steps,
@@ -109,7 +110,8 @@ static void copy_member(json_t *report, const json_t *from, const char *name)
         json_object_set(report, name, value);
 }
 
-/* Every array and object is made even when memory is short: then the packing fails and the job is tried again. */
+/* Every array and object is made even when memory is short: then the packing fails and the job is tried
+ * again. */
 static int report(struct jobq_ctx *ctx, const struct work *work, const json_t *payload)
 {
     json_t *steps = json_object(), *lacking = json_array(), *out;

@@ -5,9 +5,9 @@
  *   first   a callback token is stored with the job, then the service is posted to, then the job is parked
  *   later   the callback has come: its body is the job's data, and what is in it becomes the result
  *
- * A callback that never comes is a failed attempt: the library puts the job back, and everything starts anew under a
- * fresh token. A service that is busy costs nothing (the job comes back when the service said), one that is away costs
- * an attempt.
+ * A callback that never comes is a failed attempt: the library puts the job back, and everything starts anew
+ * under a fresh token. A service that is busy costs nothing (the job comes back when the service said), one
+ * that is away costs an attempt.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +18,11 @@
 #include "text.h"
 #include "work.h"
 
-#define BUSY_WAIT_MS     2000
-#define BUSY_WAIT_MAX_S  60
-#define HEADER_BYTES     512
+#define BUSY_WAIT_MS    2000
+#define BUSY_WAIT_MAX_S 60
+#define HEADER_BYTES    512
 
-/* ---- asking --------------------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* The message for the service; NULL without memory. */
 static char *order_of(const struct jobq_ctx *ctx, const struct station *station, const json_t *payload,
@@ -35,8 +35,9 @@ static char *order_of(const struct jobq_ctx *ctx, const struct station *station,
     jobq_callback_format(callback, token);
     snprintf(url, sizeof(url), "/callback/%s-analysis", parts[station->part].name);
     back = post_url(station->work->callback, url);
-    order = back ? json_pack("{s:o, s:s, s:s, s:s, s:b}", "jobId", json_of_id(&jobq_ctx_job(ctx)->id), "callback",
-                             token, "videoPath", text_member(payload, "video", ""), "callbackUrl", back, "progress", 1)
+    order = back ? json_pack("{s:o, s:s, s:s, s:s, s:b}", "jobId", json_of_id(&jobq_ctx_job(ctx)->id),
+                             "callback", token, "videoPath", text_member(payload, "video", ""), "callbackUrl",
+                             back, "progress", 1)
                  : NULL;
     text = text_of_json(order);
     json_decref(order);
@@ -85,7 +86,8 @@ static int judge_taking(struct jobq_ctx *ctx, const struct station *station, con
         return busy(ctx, answer);
     /* What the service does not take now it will not take later; anything else may pass. */
     if (answer->status >= 400 && answer->status < 500 && answer->status != 401 && answer->status != 408)
-        return say_error(ctx, JOBQ_GIVE_UP, "the %s service refused: %s", part->name, post_error(answer, text));
+        return say_error(ctx, JOBQ_GIVE_UP, "the %s service refused: %s", part->name,
+                         post_error(answer, text));
     return say_error(ctx, JOBQ_RETRY, "the %s service at %s did not take the job: %s", part->name,
                      station->work->services, post_error(answer, text));
 }
@@ -93,8 +95,8 @@ static int judge_taking(struct jobq_ctx *ctx, const struct station *station, con
 static int send_order(struct jobq_ctx *ctx, const struct station *station, const char *body)
 {
     char headers[3][HEADER_BYTES];
-    const char *const list[] = { headers[0], headers[1], headers[2], NULL };
-    struct post post = { .body = body, .headers = list };
+    const char *const list[] = {headers[0], headers[1], headers[2], NULL};
+    struct post post = {.body = body, .headers = list};
     struct post_answer answer;
     char path[32];
     char *url;
@@ -138,7 +140,7 @@ static int ask(struct jobq_ctx *ctx, const struct station *station)
     return outcome;
 }
 
-/* ---- the answer has come ------------------------------------------------------------------------------------------------ */
+/* ---- the answer has come --------------------------------------------------------------------- */
 
 static int take_data(struct jobq_ctx *ctx, const json_t *data)
 {
@@ -157,8 +159,8 @@ static int take_data(struct jobq_ctx *ctx, const json_t *data)
 
 static int skipped(struct jobq_ctx *ctx, const struct station *station, const char *option)
 {
-    return say_result(ctx, json_pack("{s:s, s:s, s:s++}", "step", parts[station->part].name, "status", "skipped",
-                                     "reason", "the worker was started without ", option, ""));
+    return say_result(ctx, json_pack("{s:s, s:s, s:s++}", "step", parts[station->part].name, "status",
+                                     "skipped", "reason", "the worker was started without ", option, ""));
 }
 
 int handle_service(struct jobq_ctx *ctx, void *user)

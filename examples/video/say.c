@@ -30,7 +30,8 @@ int say_result(struct jobq_ctx *ctx, json_t *result)
     json_decref(result);
     free(text);
     if (status == JOBQ_INVALID)
-        return say_error(ctx, JOBQ_GIVE_UP, "the result is too large to be stored: %s", jobq_last_error()->text);
+        return say_error(ctx, JOBQ_GIVE_UP, "the result is too large to be stored: %s",
+                         jobq_last_error()->text);
     return status == JOBQ_OK ? JOBQ_DONE : say_error(ctx, JOBQ_RETRY, "out of memory for the result");
 }
 
@@ -59,10 +60,11 @@ int say_given_up(struct jobq_ctx *ctx, uint32_t flags)
     return JOBQ_RELEASE;
 }
 
-/* A file that cannot be analysed cannot be analysed the next time either; a limit may have been the load's fault. */
+/* A file that cannot be analysed cannot be analysed the next time either; a limit may have been the load's
+ * fault. */
 static int may_pass(const char *reason)
 {
-    static const char *const words[] = { " limit", "signal", "memory", "stopping", "could not be started" };
+    static const char *const words[] = {" limit", "signal", "memory", "stopping", "could not be started"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strstr(reason, words[i]))

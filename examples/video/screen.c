@@ -10,22 +10,23 @@
 #include "parts.h"
 #include "text.h"
 
-#define NAME_COLUMNS 15
-#define CELL_COLUMNS 8
-#define BAR_COLUMNS  6
+#define NAME_COLUMNS    15
+#define CELL_COLUMNS    8
+#define BAR_COLUMNS     6
 #define TROUBLE_COLUMNS 80
 
 /* As the work goes, which is not the order of the ids. */
-static const int order[PART_COUNT] = { PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
-                                       PART_FACE,  PART_GESTURE, PART_EMOTION, PART_REPORT };
+static const int order[PART_COUNT] = {PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
+                                      PART_FACE,  PART_GESTURE, PART_EMOTION, PART_REPORT};
 
 void screen_init(struct screen *screen, const struct client *client)
 {
     struct winsize size;
     int has_room = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
-                   size.ws_col >= NAME_COLUMNS + 1 + PART_COUNT * CELL_COLUMNS && size.ws_row > client->count + 2;
+                   size.ws_col >= NAME_COLUMNS + 1 + PART_COUNT * CELL_COLUMNS &&
+                   size.ws_row > client->count + 2;
 
-    *screen = (struct screen){ .is_terminal = has_room };
+    *screen = (struct screen){.is_terminal = has_room};
 }
 
 static const json_t *part_seen(const json_t *seen, int part)
@@ -33,7 +34,7 @@ static const json_t *part_seen(const json_t *seen, int part)
     return json_object_get(json_object_get(seen, "progress"), parts[part].name);
 }
 
-/* ---- the grid ------------------------------------------------------------------------------------------------------ */
+/* ---- the grid -------------------------------------------------------------------------------- */
 
 static void write_bar(double share, size_t columns, char *out)
 {
@@ -49,9 +50,9 @@ static const char *word_of(const char *state)
     static const struct {
         const char *state, *word;
     } words[] = {
-        { "completed", "done" }, { "running", "running" },       { "ready", "queued" },
-        { "scheduled", "later" }, { "at the service", "service" }, { "waiting", "." },
-        { "dead", "FAILED" },    { "cancelled", "cancel" },      { "removed", "done" },
+        {"completed", "done"},  {"running", "running"},        {"ready", "queued"},
+        {"scheduled", "later"}, {"at the service", "service"}, {"waiting", "."},
+        {"dead", "FAILED"},     {"cancelled", "cancel"},       {"removed", "done"},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -60,7 +61,8 @@ static const char *word_of(const char *state)
     return state;
 }
 
-/* What fits into one cell: a bar where something was counted, else a word; in front of it the attempt when one failed. */
+/* What fits into one cell: a bar where something was counted, else a word; in front of it the attempt when
+ * one failed. */
 static void write_cell(const json_t *part, char out[CELL_COLUMNS + 1])
 {
     const char *state = text_member(part, "state", ".");
@@ -130,7 +132,7 @@ void screen_show(struct screen *screen, const struct client *client)
     fflush(stdout);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void tell_change(const struct submission *submission, int part, const json_t *now)
 {
@@ -145,7 +147,7 @@ static void tell_change(const struct submission *submission, int part, const jso
         printf(", attempt %d", (int)json_integer_value(json_object_get(now, "attempt")));
     if (failures > 0 && trouble) {
         printf(": ");
-        print_plain(trouble, text_fit(trouble, TROUBLE_COLUMNS, &(size_t){ 0 }));
+        print_plain(trouble, text_fit(trouble, TROUBLE_COLUMNS, &(size_t){0}));
     }
     printf("\n");
 }

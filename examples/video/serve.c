@@ -11,7 +11,7 @@
 #include "request.h"
 #include "store.h"
 
-#define LISTEN_DEFAULT    "127.0.0.1:8080"
+#define LISTEN_DEFAULT     "127.0.0.1:8080"
 #define CALLBACK_MAX_BYTES (STEP_RESULT_MAX_BYTES + 65536)
 
 static const char usage_text[] =
@@ -19,8 +19,9 @@ static const char usage_text[] =
     "  --store URI         the queue's store, as sqlite:FILE; @FILE reads the URI from a file\n"
     "  --media DIR         videos are read below this folder and nowhere else\n"
     "  --listen ADDR:PORT  default " LISTEN_DEFAULT "; port 0 takes a free one\n"
-    "  --token-file FILE   one line per token: ROLE TENANT SHA256-HEX (viewer, operator, admin; tenant * for all);\n"
-    "                      without it everybody on this machine may start and read, and nobody else\n"
+    "  --token-file FILE   a line for each token: ROLE TENANT SHA256-HEX (viewer, operator, admin; tenant\n"
+    "                      * for all); without it everybody on this machine may start and read, and\n"
+    "                      nobody else\n"
     "  --secret-file FILE  keys of the services' callbacks, one whsec_... a line, mode 0600; without it\n"
     "                      callbacks are refused\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
@@ -32,37 +33,55 @@ struct serve_options {
 };
 
 static const struct http_route routes[] = {
-    { "POST", "/analysis/start", REQUEST_BODY_MAX_BYTES, route_start },
-    { "GET", "/analysis/result/", 0, route_result },
-    { "POST", "/callback/", CALLBACK_MAX_BYTES, route_callback },
-    { NULL, NULL, 0, NULL },
+    {"POST", "/analysis/start", REQUEST_BODY_MAX_BYTES, route_start},
+    {"GET", "/analysis/result/", 0, route_result},
+    {"POST", "/callback/", CALLBACK_MAX_BYTES, route_callback},
+    {NULL, NULL, 0, NULL},
 };
 
 /* Returns 0, or the exit status plus 1. */
 static int parse(int argc, char **argv, struct serve_options *out)
 {
     static const struct option options[] = {
-        { "store", required_argument, NULL, 's' },      { "media", required_argument, NULL, 'm' },
-        { "listen", required_argument, NULL, 'l' },     { "token-file", required_argument, NULL, 't' },
-        { "secret-file", required_argument, NULL, 'S' }, { "io-timeout", required_argument, NULL, 'i' },
-        { "help", no_argument, NULL, 'h' },             { NULL, 0, NULL, 0 },
+        {"store", required_argument, NULL, 's'},
+        {"media", required_argument, NULL, 'm'},
+        {"listen", required_argument, NULL, 'l'},
+        {"token-file", required_argument, NULL, 't'},
+        {"secret-file", required_argument, NULL, 'S'},
+        {"io-timeout", required_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
-    *out = (struct serve_options){ .listen = LISTEN_DEFAULT, .io_timeout_ms = 10000 };
+    *out = (struct serve_options){.listen = LISTEN_DEFAULT, .io_timeout_ms = 10000};
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
-        case 's': out->store = optarg; break;
-        case 'm': out->media = optarg; break;
-        case 'l': out->listen = optarg; break;
-        case 't': out->tokens = optarg; break;
-        case 'S': out->secrets = optarg; break;
+        case 's':
+            out->store = optarg;
+            break;
+        case 'm':
+            out->media = optarg;
+            break;
+        case 'l':
+            out->listen = optarg;
+            break;
+        case 't':
+            out->tokens = optarg;
+            break;
+        case 'S':
+            out->secrets = optarg;
+            break;
         case 'i':
             if (program_number("--io-timeout", optarg, 100, 600000, &out->io_timeout_ms) != 0)
                 return EXIT_USAGE + 1;
             break;
-        case 'h': fputs(usage_text, stdout); return EXIT_DONE + 1;
-        default: fputs(usage_text, stderr); return EXIT_USAGE + 1;
+        case 'h':
+            fputs(usage_text, stdout);
+            return EXIT_DONE + 1;
+        default:
+            fputs(usage_text, stderr);
+            return EXIT_USAGE + 1;
         }
     }
     if (optind < argc || !out->store || !out->media) {
@@ -98,15 +117,17 @@ static int check_listen(const struct serve_options *options)
     if (http_parse_address(options->listen, &address, &size, &why) != 0)
         return program_die(EXIT_USAGE, "--listen %s: %s", options->listen, why);
     if (!options->tokens && !http_is_loopback(&address))
-        return program_die(EXIT_USAGE, "--listen %s: without --token-file only an address of this machine alone is "
-                                       "taken, as 127.0.0.1", options->listen);
+        return program_die(EXIT_USAGE,
+                           "--listen %s: without --token-file only an address of this machine alone is "
+                           "taken, as 127.0.0.1",
+                           options->listen);
     return 0;
 }
 
 static int run(const struct serve_options *options, struct serve *serve)
 {
-    const struct http_options http = { .listen = options->listen, .routes = routes, .user = serve,
-                                       .open = serve->auth == NULL };
+    const struct http_options http = {
+        .listen = options->listen, .routes = routes, .user = serve, .open = serve->auth == NULL};
     const char *why = "";
     struct http_server *server;
     sigset_t signals;
@@ -145,9 +166,9 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
 int serve_main(int argc, char **argv)
 {
     struct serve_options options;
-    struct serve serve = { .folder = { .fd = -1 } };
-    struct secret secret = { .count = 0 };
-    struct auth auth = { .count = 0 };
+    struct serve serve = {.folder = {.fd = -1}};
+    struct secret secret = {.count = 0};
+    struct auth auth = {.count = 0};
     int status = parse(argc, argv, &options);
 
     if (status != 0)

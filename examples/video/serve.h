@@ -2,7 +2,8 @@
 #ifndef VIDEO_SERVE_H
 #define VIDEO_SERVE_H
 
-/* jobq-video serve: takes submissions, answers for results, takes the services' callbacks. It does no analysis. */
+/* jobq-video serve: takes submissions, answers for results, takes the services' callbacks. It does no
+ * analysis. */
 
 #include <jobq/jobq.h>
 
@@ -27,9 +28,9 @@ void route_callback(void *serve, const struct http_request *request, struct http
 /* Answer for a negative code of the library: 503, 429 or 500. */
 void reply_store_error(struct http_reply *reply, int status);
 
-/* Who asks, when it takes at least this role. Returns 0 and the tenant ("" for all), or -1 with the reply filled. */
-int authorize(const struct serve *serve, const struct http_request *request, enum role least, const char **tenant,
-              struct http_reply *reply);
-
+/* Who asks, when it takes at least this role. Returns 0 and the tenant ("" for all), or -1 with the reply
+ * filled. */
+int authorize(const struct serve *serve, const struct http_request *request, enum role least,
+              const char **tenant, struct http_reply *reply);
 
 #endif

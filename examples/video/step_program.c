@@ -11,7 +11,8 @@
 #define LINE_BYTES       128
 #define NICE             10
 #define MEMORY_LIMIT_MIB 2048
-#define MARGIN_MS        5000 /* the program ends before the job's own time limit, so that its error is the one kept */
+#define MARGIN_MS                                                                                            \
+    5000 /* the program ends before the job's own time limit, so that its error is the one kept */
 
 struct talk {
     struct jobq_ctx *ctx;
@@ -22,7 +23,7 @@ struct talk {
     size_t line_size;
 };
 
-/* ---- what the program says ----------------------------------------------------------------------------------------- */
+/* ---- what the program says ------------------------------------------------------------------- */
 
 static int take_output(void *user, const char *bytes, size_t size)
 {
@@ -70,7 +71,7 @@ static int take_progress(void *user, const char *bytes, size_t size)
     return 0;
 }
 
-/* ---- how it ended ---------------------------------------------------------------------------------------------------- */
+/* ---- how it ended ---------------------------------------------------------------------------- */
 
 static const char *last_line(char *text)
 {
@@ -105,7 +106,7 @@ static int say_end(struct talk *talk, struct child_result *result)
     }
 }
 
-/* ---- running it ------------------------------------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------------------------------------------------ */
 
 static int run_child(struct talk *talk, const struct work *work, int part, const char *path,
                      struct child_result *result, uint32_t *given_up)
@@ -113,14 +114,20 @@ static int run_child(struct talk *talk, const struct work *work, int part, const
     const struct jobq_job *job = jobq_ctx_job(talk->ctx);
     int64_t limit_ms = parts[part].timeout_ms - MARGIN_MS;
     char seconds[24], memory[24], id[48], attempt[32];
-    const char *const argv[] = { "jobq-video-step", "--time-limit", seconds, "--memory-limit", memory,
-                                 parts[part].name, path, NULL };
-    const char *const env[] = { id, attempt, NULL };
+    const char *const argv[] = {"jobq-video-step", "--time-limit", seconds, "--memory-limit", memory,
+                                parts[part].name,  path,           NULL};
+    const char *const env[] = {id, attempt, NULL};
     struct watched watched;
     struct child_spec spec = {
-        .program = work->step_program, .argv = argv, .env = env, .time_limit_ms = limit_ms,
-        .memory_limit_bytes = (size_t)MEMORY_LIMIT_MIB << 20, .nice = NICE,
-        .on_output = take_output, .on_progress = take_progress, .arg = talk,
+        .program = work->step_program,
+        .argv = argv,
+        .env = env,
+        .time_limit_ms = limit_ms,
+        .memory_limit_bytes = (size_t)MEMORY_LIMIT_MIB << 20,
+        .nice = NICE,
+        .on_output = take_output,
+        .on_progress = take_progress,
+        .arg = talk,
     };
 
     snprintf(seconds, sizeof(seconds), "%lld", (long long)(limit_ms - MARGIN_MS) / 1000);
@@ -141,13 +148,13 @@ static int judge(struct talk *talk, struct child_result *result, json_t **out)
     json_t *answer = NULL;
 
     if (result->end == CHILD_EXITED)
-        answer = json_of_bytes((struct jobq_bytes){ talk->output, talk->output_size });
+        answer = json_of_bytes((struct jobq_bytes){talk->output, talk->output_size});
     return answer ? say_answer(talk->ctx, answer, out) : say_end(talk, result);
 }
 
 int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *video, json_t **out)
 {
-    struct talk talk = { .ctx = ctx };
+    struct talk talk = {.ctx = ctx};
     struct child_result result;
     uint32_t given_up = 0;
     char path[PATH_MAX];
@@ -166,7 +173,7 @@ int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, co
     return outcome;
 }
 
-/* ---- the steps that run in a program -------------------------------------------------------------------------------------- */
+/* ---- the steps that run in a program --------------------------------------------------------- */
 
 static int same_file(const struct work *work, const json_t *payload, const char **problem)
 {
@@ -204,7 +211,8 @@ int handle_child(struct jobq_ctx *ctx, void *user)
     int outcome = read_step(ctx, station->work, &payload);
 
     if (outcome == JOBQ_DONE)
-        outcome = run_step_program(ctx, station->work, station->part, text_member(payload, "video", ""), &answer);
+        outcome =
+            run_step_program(ctx, station->work, station->part, text_member(payload, "video", ""), &answer);
     if (outcome == JOBQ_DONE && !same_file(station->work, payload, &problem)) {
         json_decref(answer);
         outcome = say_error(ctx, JOBQ_GIVE_UP, "%s: %s", text_member(payload, "video", ""), problem);

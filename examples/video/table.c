@@ -11,13 +11,13 @@
 #include "text.h"
 
 #define WIDTH_DEFAULT 120 /* where standard output is no terminal */
-#define WIDE          115 /* from here on a job's id has a column of its own, else it stands behind the result */
+#define WIDE          115 /* from here on a job's id has a column of its own */
 #define INDENT_WIDE   51
 #define INDENT_NARROW 19
 #define RESULT_LEAST  30
-#define LINE_BYTES     2048
-#define BOXES_SHOWN    2
-#define SPANS_SHOWN    3
+#define LINE_BYTES    2048
+#define BOXES_SHOWN   2
+#define SPANS_SHOWN   3
 
 /* A line that grows and is cut where it is full. */
 struct line {
@@ -37,7 +37,7 @@ static void add(struct line *line, const char *format, ...)
     va_end(arguments);
     if (wrote > 0)
         line->size += (size_t)wrote < sizeof(line->text) - line->size ? (size_t)wrote
-                                                                       : sizeof(line->text) - line->size - 1;
+                                                                      : sizeof(line->text) - line->size - 1;
 }
 
 size_t text_fit(const char *text, size_t columns, size_t *used)
@@ -69,7 +69,7 @@ static int percent(const json_t *object, const char *name)
     return (int)(100.0 * number(object, name) + 0.5);
 }
 
-/* ---- one line for each step ---------------------------------------------------------------------------------------- */
+/* ---- one line for each step ------------------------------------------------------------------ */
 
 static void add_spans(struct line *line, const json_t *spans, const char *what, const char *none)
 {
@@ -129,8 +129,8 @@ static void say_face(struct line *line, const json_t *step)
         const json_t *face = json_array_get(faces, i);
         const json_t *box = json_array_get(json_object_get(face, "boxes"), 0);
         add(line, "; %.1f-%.1f s, first %.0fx%.0f at %.0f,%.0f, eyes %d %%", seconds(face, "first_ms"),
-            seconds(face, "last_ms"), number(box, "width"), number(box, "height"), number(box, "x"), number(box, "y"),
-            percent(face, "eyes_visible_share"));
+            seconds(face, "last_ms"), number(box, "width"), number(box, "height"), number(box, "x"),
+            number(box, "y"), percent(face, "eyes_visible_share"));
     }
 }
 
@@ -160,11 +160,11 @@ static void say_step(struct line *line, int part, const json_t *step)
         add(line, ": %s", text_member(step, "reason", ""));
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static int width(void)
 {
-    struct winsize size = { .ws_col = 0 };
+    struct winsize size = {.ws_col = 0};
 
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
 }
@@ -209,7 +209,7 @@ static void print_step(int part, const json_t *step)
 {
     const char *job = text_member(step, "jobId", "-");
     int is_wide = width() >= WIDE;
-    struct line line = { .size = 0 };
+    struct line line = {.size = 0};
 
     printf("  %-8s ", parts[part].name);
     if (is_wide)
@@ -225,22 +225,24 @@ static void print_head(const struct submission *submission, const json_t *result
 {
     const json_t *media = json_object_get(result, "media");
     const json_t *video = json_object_get(media, "video"), *audio = json_object_get(media, "audio");
-    struct line line = { .size = 0 };
+    struct line line = {.size = 0};
 
     add(&line, "%s: ", submission->name);
     if (json_is_number(json_object_get(media, "duration_ms")))
         add(&line, "%.1f s, ", seconds(media, "duration_ms"));
     if (json_is_object(video))
-        add(&line, "%.0fx%.0f %s, ", number(video, "width"), number(video, "height"), text_member(video, "codec", "?"));
+        add(&line, "%.0fx%.0f %s, ", number(video, "width"), number(video, "height"),
+            text_member(video, "codec", "?"));
     add(&line, json_is_object(audio) ? "%s, " : "no sound, ", text_member(audio, "codec", "?"));
-    add(&line, "%.0f bytes, sha256 %.16s...", number(result, "size_bytes"), text_member(result, "sha256", "?"));
+    add(&line, "%.0f bytes, sha256 %.16s...", number(result, "size_bytes"),
+        text_member(result, "sha256", "?"));
     print_folded(&line, 2);
 }
 
 void table_print(const struct submission *submission)
 {
     const json_t *result = json_object_get(submission->seen, "result");
-    struct line line = { .size = 0 };
+    struct line line = {.size = 0};
 
     printf("\n");
     if (!result) {

@@ -7,8 +7,8 @@
 #include <jansson.h>
 #include <jobq/jobq.h>
 
-/* One line, members in alphabetical order: equal values are equal bytes. Owned by the caller: free. NULL without
- * memory, also when `value` is NULL. */
+/* One line, members in alphabetical order: equal values are equal bytes. Owned by the caller: free. NULL
+ * without memory, also when `value` is NULL. */
 char *text_of_json(const json_t *value);
 
 /* An object, or NULL: also for JSON that is no object, names a member twice or is absent. */

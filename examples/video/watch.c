@@ -46,7 +46,7 @@ static void look(struct watch *watch)
         uint32_t flags = each->flags ? 0 : reasons(watch, each);
         if (flags) {
             each->flags = flags;
-            (void)!write(each->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+            (void)!write(each->fd, &(uint64_t){1}, sizeof(uint64_t));
         }
     }
 }
@@ -107,7 +107,7 @@ void watch_destroy(struct watch *watch)
 
 int watch_begin(struct watch *watch, struct watched *watched, const struct jobq_ctx *ctx)
 {
-    *watched = (struct watched){ .ctx = ctx, .fd = eventfd(0, EFD_CLOEXEC) };
+    *watched = (struct watched){.ctx = ctx, .fd = eventfd(0, EFD_CLOEXEC)};
     if (watched->fd < 0)
         return -1;
     pthread_mutex_lock(&watch->lock);

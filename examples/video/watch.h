@@ -3,9 +3,9 @@
 #define VIDEO_WATCH_H
 
 /*
- * Looks ten times a second whether a running job should be given up (cancelled, its time over, its lease lost, the
- * worker ending) while its handler waits for a child process, and makes a descriptor readable when it should. One
- * thread for all jobs of a process; it sleeps when there are none.
+ * Looks ten times a second whether a running job should be given up (cancelled, its time over, its lease
+ * lost, the worker ending) while its handler waits for a child process, and makes a descriptor readable when
+ * it should. One thread for all jobs of a process; it sleeps when there are none.
  */
 
 #include <jobq/jobq.h>
@@ -21,8 +21,8 @@ struct watched {
     int64_t stopping_at_ms;
 };
 
-/* `grace_ms`: how long a job may go on after the worker was asked to end. Returns NULL when there is no thread or no
- * memory left. */
+/* `grace_ms`: how long a job may go on after the worker was asked to end. Returns NULL when there is no
+ * thread or no memory left. */
 struct watch *watch_create(int64_t grace_ms);
 void watch_destroy(struct watch *watch);
 

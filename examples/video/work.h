@@ -36,10 +36,11 @@ int handle_report(struct jobq_ctx *ctx, void *station);
 int handle_child(struct jobq_ctx *ctx, void *station);
 int handle_service(struct jobq_ctx *ctx, void *station);
 
-/* ---- say.c: what a handler says ------------------------------------------------------------------------------- */
+/* ---- say.c: what a handler says -------------------------------------------------------------- */
 
 /* Set the error's text and return `outcome`. */
-int say_error(struct jobq_ctx *ctx, int outcome, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int say_error(struct jobq_ctx *ctx, int outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Set a JSON value as the result and return JOBQ_DONE; takes the reference, also on failure. */
 int say_result(struct jobq_ctx *ctx, json_t *result);
@@ -47,22 +48,25 @@ int say_result(struct jobq_ctx *ctx, json_t *result);
 /* Show progress: what was really processed. */
 void say_progress(struct jobq_ctx *ctx, double done, double total, const char *unit);
 
-/* Judge a step's answer, {"status", "reason", ...}, whose reference is taken. JOBQ_DONE and the answer in *out when there
- * is something to keep; "failed" is JOBQ_GIVE_UP or, where another attempt may help, JOBQ_RETRY, with the error set. */
+/* Judge a step's answer, {"status", "reason", ...}, whose reference is taken. JOBQ_DONE and the answer in
+ * *out when there is something to keep; "failed" is JOBQ_GIVE_UP or, where another attempt may help,
+ * JOBQ_RETRY, with the error set. */
 int say_answer(struct jobq_ctx *ctx, json_t *answer, json_t **out);
 
 /* The outcome of a job that was given up for these flags. */
 int say_given_up(struct jobq_ctx *ctx, uint32_t flags);
 
-/* ---- step_program.c ---------------------------------------------------------------------------------------------- */
+/* ---- step_program.c -------------------------------------------------------------------------- */
 
 /*
  * Runs "PROGRAM [limits] STEP FILE" over a file below the media folder, with its progress shown as the job's.
  * Returns JOBQ_DONE and its answer, a new reference, or the outcome to return, with its error set.
  */
-int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *video, json_t **out);
+int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *video,
+                     json_t **out);
 
-/* The step's payload, and the file it speaks of, unchanged since it was hashed: JOBQ_DONE, or the outcome to return. */
+/* The step's payload, and the file it speaks of, unchanged since it was hashed: JOBQ_DONE, or the outcome to
+ * return. */
 int read_step(struct jobq_ctx *ctx, const struct work *work, json_t **payload);
 
 #endif

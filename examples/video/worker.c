@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* jobq-video worker: one process, one store handle, and for each part a jobq_worker with threads of its own, so that
- * no part can take another's places. */
+/* jobq-video worker: one process, one store handle, and for each part a jobq_worker with threads of its own,
+ * so that no part can take another's places. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -19,7 +19,8 @@
 
 #define CALLBACK_DEFAULT "http://127.0.0.1:8080"
 #define THREADS_MOST     64
-#define GRACE_RESERVE_MS 2000 /* of the library's grace, for handlers to return after their children were ended */
+#define GRACE_RESERVE_MS                                                                                     \
+    2000 /* of the library's grace, for handlers to return after their children were ended */
 
 static const char usage_text[] =
     "usage: jobq-video worker --store URI --media DIR [OPTIONS]\n"
@@ -29,13 +30,13 @@ static const char usage_text[] =
     "  --secret-file FILE     keys shared with the services, one whsec_... a line, mode 0600\n"
     "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
     "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
-    "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality, sound,\n"
-    "                         speech, emotion; of face and gesture: how many are handed over at a time\n"
+    "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality,\n"
+    "                         sound, speech, emotion; of face and gesture: how many are handed over at once\n"
     "  --lease MS             of a job (default 30000); lost work is found after so long\n"
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
     "  --attempts N           of a step (default 3)\n"
     "  --backoff MS           before the second attempt, doubled each time (default 2000)\n"
-    "  --step-command FILE    a program to run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
+    "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct worker_options {
@@ -52,7 +53,7 @@ struct crew {
     int status;
 };
 
-/* ---- options ------------------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static int set_threads(struct worker_options *out, const char *part, const char *count)
 {
@@ -86,26 +87,46 @@ static int parse_threads(struct worker_options *out, char *text)
 static int parse_option(int option, struct worker_options *out)
 {
     switch (option) {
-    case 's': out->store = optarg; return 0;
-    case 'm': out->media = optarg; return 0;
-    case 'u': out->services = optarg; return 0;
-    case 'S': out->secrets = optarg; return 0;
-    case 'c': out->callback = optarg; return 0;
-    case 'p': out->step = optarg; return 0;
-    case 'j': return parse_threads(out, optarg);
-    case 'l': return program_number("--lease", optarg, 300, 86400000, &out->lease_ms);
-    case 'g': return program_number("--grace", optarg, 0, 3600000, &out->grace_ms);
-    case 'a': return program_number("--attempts", optarg, 1, 65535, &out->attempts);
-    case 'b': return program_number("--backoff", optarg, 0, 3600000, &out->backoff_ms);
-    case 'd': return program_number("--callback-deadline", optarg, 1, 86400000, &out->deadline_ms);
-    default: fputs(usage_text, stderr); return EXIT_USAGE;
+    case 's':
+        out->store = optarg;
+        return 0;
+    case 'm':
+        out->media = optarg;
+        return 0;
+    case 'u':
+        out->services = optarg;
+        return 0;
+    case 'S':
+        out->secrets = optarg;
+        return 0;
+    case 'c':
+        out->callback = optarg;
+        return 0;
+    case 'p':
+        out->step = optarg;
+        return 0;
+    case 'j':
+        return parse_threads(out, optarg);
+    case 'l':
+        return program_number("--lease", optarg, 300, 86400000, &out->lease_ms);
+    case 'g':
+        return program_number("--grace", optarg, 0, 3600000, &out->grace_ms);
+    case 'a':
+        return program_number("--attempts", optarg, 1, 65535, &out->attempts);
+    case 'b':
+        return program_number("--backoff", optarg, 0, 3600000, &out->backoff_ms);
+    case 'd':
+        return program_number("--callback-deadline", optarg, 1, 86400000, &out->deadline_ms);
+    default:
+        fputs(usage_text, stderr);
+        return EXIT_USAGE;
     }
 }
 
 static void set_defaults(struct worker_options *out)
 {
-    *out = (struct worker_options){ .callback = CALLBACK_DEFAULT, .lease_ms = 30000, .grace_ms = 5000, .attempts = 3,
-                                    .backoff_ms = 2000 };
+    *out = (struct worker_options){
+        .callback = CALLBACK_DEFAULT, .lease_ms = 30000, .grace_ms = 5000, .attempts = 3, .backoff_ms = 2000};
     for (int i = 0; i < PART_COUNT; i++)
         out->threads[i] = (int64_t)parts[i].threads;
 }
@@ -114,13 +135,20 @@ static void set_defaults(struct worker_options *out)
 static int parse(int argc, char **argv, struct worker_options *out)
 {
     static const struct option options[] = {
-        { "store", required_argument, NULL, 's' },        { "media", required_argument, NULL, 'm' },
-        { "services", required_argument, NULL, 'u' },     { "secret-file", required_argument, NULL, 'S' },
-        { "callback-url", required_argument, NULL, 'c' }, { "callback-deadline", required_argument, NULL, 'd' },
-        { "jobs", required_argument, NULL, 'j' },         { "lease", required_argument, NULL, 'l' },
-        { "grace", required_argument, NULL, 'g' },        { "attempts", required_argument, NULL, 'a' },
-        { "backoff", required_argument, NULL, 'b' },      { "step-command", required_argument, NULL, 'p' },
-        { "help", no_argument, NULL, 'h' },               { NULL, 0, NULL, 0 },
+        {"store", required_argument, NULL, 's'},
+        {"media", required_argument, NULL, 'm'},
+        {"services", required_argument, NULL, 'u'},
+        {"secret-file", required_argument, NULL, 'S'},
+        {"callback-url", required_argument, NULL, 'c'},
+        {"callback-deadline", required_argument, NULL, 'd'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"lease", required_argument, NULL, 'l'},
+        {"grace", required_argument, NULL, 'g'},
+        {"attempts", required_argument, NULL, 'a'},
+        {"backoff", required_argument, NULL, 'b'},
+        {"step-command", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option, status;
 
@@ -143,7 +171,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
     return 0;
 }
 
-/* ---- where the step's program is ------------------------------------------------------------------------------------- */
+/* ---- where the step's program is ------------------------------------------------------------- */
 
 static int is_program(const char *path)
 {
@@ -153,8 +181,8 @@ static int is_program(const char *path)
 /* As installed, or as built and not installed yet: beside or below the folder of our own program. */
 static int find_step_program(const struct worker_options *options, char out[PATH_MAX])
 {
-    static const char *const near[] = { "/jobq-video-step", "/analysis/jobq-video-step",
-                                        "/../libexec/jobq-video/jobq-video-step" };
+    static const char *const near[] = {"/jobq-video-step", "/analysis/jobq-video-step",
+                                       "/../libexec/jobq-video/jobq-video-step"};
     char self[PATH_MAX - 64];
     ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash;
@@ -174,19 +202,25 @@ static int find_step_program(const struct worker_options *options, char out[PATH
             return 0;
     }
     snprintf(out, PATH_MAX, "%s/jobq-video-step", VIDEO_LIBEXEC);
-    return is_program(out) ? 0 : program_die(EXIT_FAILED, "jobq-video-step is not beside this program and not in %s",
-                                             VIDEO_LIBEXEC);
+    return is_program(out)
+               ? 0
+               : program_die(EXIT_FAILED, "jobq-video-step is not beside this program and not in %s",
+                             VIDEO_LIBEXEC);
 }
 
-/* ---- the crew ---------------------------------------------------------------------------------------------------------- */
+/* ---- the crew -------------------------------------------------------------------------------- */
 
 static jobq_handler handler_of(int part)
 {
     switch (parts[part].runs) {
-    case RUNS_PROBE: return handle_probe;
-    case RUNS_REPORT: return handle_report;
-    case RUNS_SERVICE: return handle_service;
-    default: return handle_child;
+    case RUNS_PROBE:
+        return handle_probe;
+    case RUNS_REPORT:
+        return handle_report;
+    case RUNS_SERVICE:
+        return handle_service;
+    default:
+        return handle_child;
     }
 }
 
@@ -205,7 +239,8 @@ static int create_worker(struct crew *crew, struct jobq *q, const struct worker_
     int status = jobq_worker_create(&crew->worker, q, &settings);
 
     if (status == JOBQ_OK)
-        status = jobq_worker_handle(crew->worker, part->queue, handler_of(crew->station.part), &crew->station);
+        status =
+            jobq_worker_handle(crew->worker, part->queue, handler_of(crew->station.part), &crew->station);
     return status;
 }
 
@@ -225,7 +260,7 @@ static void *run_worker(void *user)
 static int start_crew(struct crew *crew, const struct work *work, const struct worker_options *options)
 {
     for (int i = 0; i < PART_COUNT; i++) {
-        crew[i].station = (struct station){ .work = work, .part = i };
+        crew[i].station = (struct station){.work = work, .part = i};
         if (create_worker(&crew[i], work->q, options) != JOBQ_OK)
             return program_die(EXIT_FAILED, "%s: %s", parts[i].name, jobq_last_error()->text);
     }
@@ -265,7 +300,7 @@ static void say_ready(const struct worker_options *options)
 
 static int work_on(struct work *work, const struct worker_options *options)
 {
-    struct crew crew[PART_COUNT] = { { .status = 0 } };
+    struct crew crew[PART_COUNT] = {{.status = 0}};
     sigset_t signals;
     int status, ended;
 
@@ -287,8 +322,8 @@ int worker_main(int argc, char **argv)
 {
     struct worker_options options;
     char step[PATH_MAX];
-    struct secret secret = { .count = 0 };
-    struct work work = { .step_program = step };
+    struct secret secret = {.count = 0};
+    struct work work = {.step_program = step};
     const char *why = NULL;
     int status = parse(argc, argv, &options);
 
@@ -305,7 +340,7 @@ int worker_main(int argc, char **argv)
     work.callback = options.callback;
     work.secret = options.secrets ? &secret : NULL;
     work.deadline_ms = options.deadline_ms;
-    work.policy = (struct plan_policy){ (int32_t)options.attempts, options.backoff_ms };
+    work.policy = (struct plan_policy){(int32_t)options.attempts, options.backoff_ms};
     status = store_open(&work.q, options.store, 0, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pure parts of the orchestrator: ids, keys and payloads of a submission's jobs, names of files, token files. */
+/* The pure parts of the orchestrator: ids, keys and payloads of a submission's jobs, names of files, token
+ * files. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "tap_main.h"
 #include "text.h"
 
-/* ---- ids ------------------------------------------------------------------------------------------------------------ */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 START_TEST(test_ids_of_a_submission_differ_in_one_digit)
 {
@@ -50,7 +51,7 @@ START_TEST(test_parts_are_found_by_name_and_queue)
 }
 END_TEST
 
-/* ---- the plan --------------------------------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 static const char digest[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -63,14 +64,15 @@ struct planned {
 
 static void plan_begin(struct planned *planned, const char *request, const char *group)
 {
-    const struct plan_policy policy = { .max_attempts = 5, .backoff_ms = 70 };
+    const struct plan_policy policy = {.max_attempts = 5, .backoff_ms = 70};
 
-    *planned = (struct planned){ .probe = { .group = group, .trace = "", .priority = -3 } };
+    *planned = (struct planned){.probe = {.group = group, .trace = "", .priority = -3}};
     ck_assert_int_eq(jobq_id_parse("0192f3a4b5c67abc8def0123456789ab", &planned->probe.id), JOBQ_OK);
     planned->request = json_loads(request, 0, NULL);
-    planned->file = (struct plan_file){ .video = "a.mp4", .size_bytes = 3, .modified_ns = 1234567890123456789 };
+    planned->file = (struct plan_file){.video = "a.mp4", .size_bytes = 3, .modified_ns = 1234567890123456789};
     memcpy(planned->file.sha256, digest, sizeof(digest));
-    ck_assert_int_eq(plan_init(&planned->plan, &planned->probe, planned->request, &planned->file, &policy), 0);
+    ck_assert_int_eq(plan_init(&planned->plan, &planned->probe, planned->request, &planned->file, &policy),
+                     0);
 }
 
 static void plan_end(struct planned *planned)
@@ -153,23 +155,37 @@ START_TEST(test_the_report_waits_for_what_is_not_done)
 }
 END_TEST
 
-/* ---- names of files ------------------------------------------------------------------------------------------------------ */
+/* ---- names of files -------------------------------------------------------------------------- */
 
 static const struct {
     const char *given, *relative; /* NULL: refused */
 } names[] = {
-    { "a.mp4", "a.mp4" },       { "/media/a.mp4", "a.mp4" }, { "x//y/./a.mp4", "x/y/a.mp4" },
-    { "./a.mp4", "a.mp4" },     { "...", "..." },            { "a..b", "a..b" },
-    { "/media//a.mp4", "a.mp4" }, { "", NULL },              { "/", NULL },
-    { ".", NULL },              { "..", NULL },              { "../a", NULL },
-    { "a/..", NULL },           { "a/../b", NULL },          { "/media", NULL },
-    { "/media/", NULL },        { "/media/..", NULL },       { "/mediax/a", NULL },
-    { "/etc/passwd", NULL },    { "a/", NULL },              { "//media/a", NULL },
+    {"a.mp4", "a.mp4"},
+    {"/media/a.mp4", "a.mp4"},
+    {"x//y/./a.mp4", "x/y/a.mp4"},
+    {"./a.mp4", "a.mp4"},
+    {"...", "..."},
+    {"a..b", "a..b"},
+    {"/media//a.mp4", "a.mp4"},
+    {"", NULL},
+    {"/", NULL},
+    {".", NULL},
+    {"..", NULL},
+    {"../a", NULL},
+    {"a/..", NULL},
+    {"a/../b", NULL},
+    {"/media", NULL},
+    {"/media/", NULL},
+    {"/media/..", NULL},
+    {"/mediax/a", NULL},
+    {"/etc/passwd", NULL},
+    {"a/", NULL},
+    {"//media/a", NULL},
 };
 
 START_TEST(test_names)
 {
-    const struct folder folder = { .fd = -1, .path = "/media" };
+    const struct folder folder = {.fd = -1, .path = "/media"};
     char out[FOLDER_NAME_MAX_BYTES + 1];
     const char *given = names[_i].given;
     const char *problem = folder_relative(&folder, given, strlen(given), out);
@@ -185,7 +201,7 @@ END_TEST
 
 START_TEST(test_names_with_nul_and_too_long)
 {
-    const struct folder folder = { .fd = -1, .path = "/media" };
+    const struct folder folder = {.fd = -1, .path = "/media"};
     char out[FOLDER_NAME_MAX_BYTES + 1], name[FOLDER_NAME_MAX_BYTES + 2];
 
     ck_assert_ptr_nonnull(folder_relative(&folder, "a\0b", 3, out));
@@ -208,7 +224,8 @@ START_TEST(test_files)
     int fd = -1;
 
     ck_assert_ptr_nonnull(mkdtemp(path));
-    snprintf(command, sizeof(command), "cd %s && mkdir d && printf abc >d/a && ln -s d l && ln -s d/a f && mkfifo p", path);
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir d && printf abc >d/a && ln -s d l && ln -s d/a f && mkfifo p", path);
     ck_assert_int_eq(system(command), 0);
     ck_assert_int_eq(folder_open(&folder, path), 0);
     ck_assert_ptr_null(folder_look(&folder, "d/a", &facts));
@@ -217,7 +234,7 @@ START_TEST(test_files)
     ck_assert_int_ge(fd, 0);
     close(fd);
     for (size_t i = 0; i < 6; i++) {
-        static const char *const bad[] = { "l/a", "f", "p", "d", "d/a/x", "none" };
+        static const char *const bad[] = {"l/a", "f", "p", "d", "d/a/x", "none"};
         ck_assert_ptr_nonnull(folder_look(&folder, bad[i], &facts));
         ck_assert_ptr_nonnull(folder_open_file(&folder, bad[i], &facts, &fd));
         ck_assert_int_eq(fd, -1);
