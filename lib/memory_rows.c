@@ -6,7 +6,7 @@
 
 #define ROW_OF(node, member) mem_of(node, struct mem_row, member)
 
-/* ---- orders ----------------------------------------------------------------------------------------------  */
+/* ---- orders -------------------------------------------------------------------------------------------- */
 
 static int order_numbers(int64_t a, int64_t b)
 {
@@ -73,7 +73,7 @@ static int order_queues(const struct mem_node *a, const struct mem_node *b)
                            mem_of(b, struct mem_queue, by_name)->name);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------  */
+/* ---- rows ---------------------------------------------------------------------------------------------- */
 
 static bool is_ended(int state)
 {
@@ -225,7 +225,7 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row)
     return 0;
 }
 
-/* ---- queues -------------------------------------------------------------------------------------------- */
+/* ---- queues *
 
 static void link_queue(struct mem *m, void *object)
 {
@@ -274,7 +274,7 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
     return mem_add(u, queue) == 0 ? queue : NULL;
 }
 
-/* ---- begin and end of a store -------------------------------------------------------------------------- */
+/* ---- begin and end of a store *
 
 void mem_rows_init(struct mem *m)
 {

@@ -33,7 +33,7 @@ static int64_t pick(struct generator *g, const int64_t *values, size_t count)
 #define PICK(g, ...)                                                                                         \
     pick(g, (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-/* ---- a look at the store ------------------------------------------------------------------------------- */
+/* ---- a look at the store *
 
 static struct jobq_query look(struct side *side)
 {
@@ -53,7 +53,7 @@ static int token_number(const struct side *side, const struct jobq_token *token)
     return NO_TOKEN;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------- */
+/* ---- changes *
 
 static bool is_event(const struct jobq_transition *t, const char *event)
 {
@@ -315,7 +315,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
     p->transition = p->held ? 2 : p->parent_count ? 1 : 0; /* as they stand in the table */
 }
 
-/* ---- wants and beats ----------------------------------------------------------------------------------- */
+/* ---- wants and beats *
 
 static void generate_want(struct generator *g, struct want_step *w)
 {
