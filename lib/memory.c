@@ -20,7 +20,7 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mem *registry;
 
-/* ---- clock *
+/* ---- clock --------------------------------------------------------------------------------------------- */
 
 static int64_t read_clock(clockid_t which)
 {
@@ -45,7 +45,7 @@ static void lift_fence(struct mem *m)
         m->fence = least;
 }
 
-/* ---- open and close *
+/* ---- open and close ------------------------------------------------------------------------------------ */
 
 static void destroy(struct mem *m)
 {
@@ -208,7 +208,7 @@ static void memory_close(struct jobq_store *store)
     free(store);
 }
 
-/* ---- wake-up *
+/* ---- wake-up ------------------------------------------------------------------------------------------- */
 
 static void wake_others(struct jobq_store *store)
 {
@@ -236,7 +236,7 @@ static int memory_wake_drain(struct jobq_store *store)
     return store->wake_fd >= 0 && read(store->wake_fd, &count, sizeof count) == (ssize_t)sizeof count;
 }
 
-/* ---- exchange *
+/* ---- exchange ------------------------------------------------------------------------------------------ */
 
 static int refuse(struct jobq_exchange *x, struct jobq_error *err, int32_t change, int32_t put,
                   const char *what)
@@ -323,7 +323,7 @@ static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_a
     store->receipt = jobq_receipt_keep(store->receipt, x);
 }
 
-/* ---- the same request again *
+/* ---- the same request again ---------------------------------------------------------------------------- */
 
 static int view_claimed(struct mem *m, struct jobq_want *want, struct jobq_arena *arena,
                         const struct jobq_id *ids, size_t count, struct jobq_token token)
@@ -391,7 +391,7 @@ static int memory_exchange(struct jobq_store *store, struct jobq_exchange *x, st
     return x->unit;
 }
 
-/* ---- the other operations *
+/* ---- the other operations ------------------------------------------------------------------------------ */
 
 static int no_memory(struct jobq_error *err)
 {

@@ -41,7 +41,7 @@ struct mem_node *mem_tree_after(const struct mem_tree *tree,
 #define mem_of(node, type, member)                                                                           \
     ((node) ? (type *)(void *)((char *)(void *)(node)-offsetof(type, member)) : NULL)
 
-/* ---- what is stored *
+/* ---- what is stored ------------------------------------------------------------------------------------ */
 
 struct mem;
 
@@ -164,7 +164,7 @@ struct jobq_store {
     bool inspect;
 };
 
-/* ---- memory_unit.c: all or nothing *
+/* ---- memory_unit.c: all or nothing --------------------------------------------------------------------- */
 
 struct mem_undo;
 struct mem_piece;
@@ -193,7 +193,7 @@ int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes
 int mem_set_bytes(struct mem_unit *u, struct jobq_bytes *cell,
                   struct jobq_bytes value); /* frees the old ones */
 
-/* ---- memory_rows.c: rows and queues in their trees *
+/* ---- memory_rows.c: rows and queues in their trees ----------------------------------------------------- */
 
 extern const struct mem_type mem_row_type;
 void mem_rows_init(struct mem *m);
@@ -215,7 +215,7 @@ int64_t mem_next_due(const struct mem *m, int64_t now);
 /* Free what a row owns and the row, its edges and its key's tie with it. It must have no open children. */
 int mem_row_remove(struct mem_unit *u, struct mem_row *row);
 
-/* ---- memory_keys.c, memory_edges.c *
+/* ---- memory_keys.c, memory_edges.c --------------------------------------------------------------------- */
 
 void mem_keys_init(struct mem *m);
 void mem_keys_free(struct mem *m);
@@ -239,7 +239,7 @@ size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, st
 size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struct jobq_edge *out,
                          size_t room);
 
-/* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange *
+/* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange ------------- */
 
 int mem_beat(struct mem_unit *u, struct jobq_beat *beat);
 int mem_change(struct mem_unit *u, struct jobq_change *change);
@@ -251,7 +251,7 @@ int mem_trim(struct mem_unit *u, const struct jobq_trim *trim);
 int mem_worker_note(struct mem_unit *u, struct jobq_worker_record *record);
 int mem_want(struct mem_unit *u, struct jobq_want *want);
 
-/* ---- memory_view.c, memory_read.c: what goes out *
+/* ---- memory_view.c, memory_read.c: what goes out ------------------------------------------------------- */
 
 int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, uint32_t flags,
              struct jobq_row *out); /* flags: enum jobq_read_flags */

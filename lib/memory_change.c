@@ -35,7 +35,7 @@ void mem_wait(struct mem_unit *u, struct mem_row *row)
     u->wake = true;
 }
 
-/* ---- beats *
+/* ---- beats --------------------------------------------------------------------------------------------- */
 
 static bool beat_means(const struct jobq_beat *beat, const struct mem_row *row)
 {
@@ -117,7 +117,7 @@ int mem_beat(struct mem_unit *u, struct jobq_beat *beat)
     return view_marks(u, beat);
 }
 
-/* ---- changes: refusals *
+/* ---- changes: refusals --------------------------------------------------------------------------------- */
 
 /* What the guards cannot know: edges and the key. */
 static int refusal(const struct mem_unit *u, struct jobq_change *change, const struct mem_row *row)
@@ -135,7 +135,7 @@ static int refusal(const struct mem_unit *u, struct jobq_change *change, const s
     return JOBQ_DUPLICATE;
 }
 
-/* ---- changes: values *
+/* ---- changes: values ----------------------------------------------------------------------------------- */
 
 static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
 {
@@ -230,7 +230,7 @@ static void set_numbers(struct mem_unit *u, struct mem_row *row, const struct jo
     r->has_callback = row->c.has_digest && !row->c.digest_used;
 }
 
-/* ---- changes: states *
+/* ---- changes: states ----------------------------------------------------------------------------------- */
 
 /* What the change asks for, seen with the row's hold and parents. */
 static int target_state(struct jobq_row *r, const struct jobq_change *change, int *reason)

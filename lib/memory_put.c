@@ -34,7 +34,7 @@ static bool is_full(const struct mem_unit *u, const struct jobq_put *put)
     return queue->count[JOBQ_ROW_BLOCKED] + queue->count[JOBQ_ROW_WAITING] >= (uint64_t)queue->c.depth;
 }
 
-/* ---- a key that is held *
+/* ---- a key that is held -------------------------------------------------------------------------------- */
 
 static int replace_payload(struct mem_unit *u, struct mem_row *row, const struct jobq_put *put)
 {
@@ -98,7 +98,7 @@ static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key 
     return result;
 }
 
-/* ---- a new row *
+/* ---- a new row ----------------------------------------------------------------------------------------- */
 
 static int copy_bytes(struct mem_unit *u, const struct jobq_put *put, struct jobq_row *r)
 {
@@ -195,7 +195,7 @@ int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *
     return store_row(u, put);
 }
 
-/* ---- retention *
+/* ---- retention ----------------------------------------------------------------------------------------- */
 
 /* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
 static int trim_state(struct mem_unit *u, struct mem_queue *queue, int state, const struct jobq_trim *trim,

@@ -88,7 +88,7 @@ int mem_read(struct mem *m, struct jobq_query *query, struct jobq_arena *arena, 
     return 0;
 }
 
-/* ---- statistics: one walk over all rows *
+/* ---- statistics: one walk over all rows ---------------------------------------------------------------- */
 
 struct kind_count {
     const char *queue;
@@ -202,7 +202,7 @@ static int tally_rows(struct tally *t, const struct mem *m)
     return 0;
 }
 
-/* ---- workers *
+/* ---- workers ------------------------------------------------------------------------------------------- */
 
 static int order_workers(const struct mem_node *a, const struct mem_node *b)
 {
@@ -361,7 +361,7 @@ int mem_stats(struct mem *m, const struct jobq_bytes *queue, struct jobq_stats *
     return 0;
 }
 
-/* ---- settings *
+/* ---- settings ------------------------------------------------------------------------------------------ */
 
 static int configure_queue(struct mem_unit *u, const struct jobq_settings *settings)
 {

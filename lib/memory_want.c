@@ -69,7 +69,7 @@ static int begin(struct catch *c, struct mem_unit *u, struct jobq_want *want)
     return c->rows ? 0 : -1;
 }
 
-/* ---- due *
+/* ---- due ----------------------------------------------------------------------------------------------- */
 
 /* Among the queues named the waiting row without the bit that is first by time. */
 static struct mem_row *next_to_wake(const struct mem_unit *u, const struct jobq_want *want)
@@ -204,7 +204,7 @@ static int take_due(struct catch *c)
     return note_company(c);
 }
 
-/* ---- overdue *
+/* ---- overdue ------------------------------------------------------------------------------------------- */
 
 static int reason_of(const struct mem_unit *u, const struct mem_row *row)
 {

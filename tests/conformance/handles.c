@@ -82,7 +82,7 @@ static void namespaces_are_apart(void)
     store_table()->close(you.store);
 }
 
-/* ---- wake-up *
+/* ---- wake-up ------------------------------------------------------------------------------------------- */
 
 /* Readable within ms, and no false alarm? */
 static bool woken(struct actor *who, int ms)
@@ -152,7 +152,7 @@ static void woken_by_more(void)
     ok(woken(me, SOON));
 }
 
-/* ---- threads and processes *
+/* ---- threads and processes ----------------------------------------------------------------------------- */
 
 #define THREADS 4
 #define JOBS    200

@@ -278,7 +278,7 @@ static void retry_takes_no_key(void)
     ids_are(out.holder, id(2));
 }
 
-/* ---- taking it again *
+/* ---- taking it again ----------------------------------------------------------------------------------- */
 
 static struct jobq_change redrive(uint32_t number)
 {
@@ -362,7 +362,7 @@ static void redrive_without_a_key(void)
     is(row_n(1)->state, JOBQ_ROW_WAITING);
 }
 
-/* ---- replace and extend *
+/* ---- replace and extend -------------------------------------------------------------------------------- */
 
 static void replaces_the_payload(void)
 {

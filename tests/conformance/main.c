@@ -28,7 +28,7 @@ static void run_chosen(int i)
     pass_run(chosen[i]);
 }
 
-/* ---- was it worth something? *
+/* ---- was it worth something? --------------------------------------------------------------------------- */
 
 static void floor_of_fail(int i)
 {
@@ -71,7 +71,7 @@ static void say_tally(void)
     printf(" in %ld cases\n", t->cases);
 }
 
-/* ---- the suite *
+/* ---- the suite ----------------------------------------------------------------------------------------- */
 
 static bool wanted(const struct test *test, const char *name)
 {

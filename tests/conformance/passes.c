@@ -59,7 +59,7 @@ void pass_run(const struct test *test)
     run.tally->cases++;
 }
 
-/* ---- lost: the same answer again *
+/* ---- lost: the same answer again ----------------------------------------------------------------------- */
 
 static char *row_text(const struct jobq_row *r)
 {
@@ -147,7 +147,7 @@ void check_lost(const struct jobq_exchange *x)
     run.tally->compared++;
 }
 
-/* ---- again: another client says it a second time *
+/* ---- again: another client says it a second time ------------------------------------------------------- */
 
 static char *all_rows(void)
 {

@@ -9,7 +9,7 @@
 
 #include <check.h>
 
-/* ---- what must hold *
+/* ---- what must hold ------------------------------------------------------------------------------------ */
 
 void fail_test(const char *file, int line, const char *format, ...)
 {
@@ -49,7 +49,7 @@ void ids_at(const char *file, int line, const char *what, struct jobq_id actual,
                   expected.bytes[15] | (unsigned)expected.bytes[14] << 8);
 }
 
-/* ---- shorthands *
+/* ---- shorthands ---------------------------------------------------------------------------------------- */
 
 void go(struct actor *who, struct jobq_exchange *x)
 {

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* ---- tests and topics *
+/* ---- tests and topics ---------------------------------------------------------------------------------- */
 
 enum test_flags {
     PLAIN_ONLY = 1, /* large, or about calls that the passes cannot repeat */
@@ -42,7 +42,7 @@ extern const struct topic topic_put, topic_claim, topic_change, topic_set, topic
     topic_edge, topic_time, topic_overdue, topic_trim, topic_read, topic_stats, topic_receipt,
     topic_configure, topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
 
-/* ---- what must hold *
+/* ---- what must hold ------------------------------------------------------------------------------------ */
 
 void fail_test(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
@@ -56,7 +56,7 @@ void bytes_at(const char *file, int line, const char *what, struct jobq_bytes ac
               struct jobq_bytes expected);
 void ids_at(const char *file, int line, const char *what, struct jobq_id actual, struct jobq_id expected);
 
-/* ---- clients *
+/* ---- clients ------------------------------------------------------------------------------------------- */
 
 struct actor {
     struct jobq_store *store;
@@ -87,7 +87,7 @@ struct jobq_stats stats_of(struct jobq_bytes queue);    /* absent: all */
 struct jobq_queue_stats queue_stats(const char *queue); /* zero when there is none */
 int64_t now_of_store(void);
 
-/* ---- building *
+/* ---- building ------------------------------------------------------------------------------------------ */
 
 #define STEP  ((int64_t)1000000) /* a time that dwarfs how long a test takes */
 #define LEASE ((int64_t)30000)
@@ -110,7 +110,7 @@ struct jobq_change failed(const struct jobq_row *held, int state, int reason, co
     (JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED) | JOBQ_ROW_BIT(JOBQ_ROW_WAITING) | JOBQ_ROW_BIT(JOBQ_ROW_RUNNING))
 #define ANY_STATE (LIVE | JOBQ_ROW_ENDED)
 
-/* ---- one thing at a time *
+/* ---- one thing at a time ------------------------------------------------------------------------------- */
 
 int put(struct jobq_put *put); /* the verdict */
 void put_ok(uint32_t number);  /* put_of(number), must be OK */

@@ -54,7 +54,7 @@ static bool needs_edges(const struct jobq_transition *t)
            is_event(t, "unhold_wait") || strcmp(t->reason, "parents") == 0;
 }
 
-/* ---- a job at the beginning of a step *
+/* ---- a job at the beginning of a step ------------------------------------------------------------------ */
 
 #define JOB    1
 #define PARENT 2
@@ -108,7 +108,7 @@ static const struct jobq_row *prepare(const struct jobq_transition *t)
     return NULL;
 }
 
-/* ---- the step *
+/* ---- the step ------------------------------------------------------------------------------------------ */
 
 static struct jobq_change change_of(const struct jobq_transition *t, const struct jobq_row *held)
 {
@@ -236,7 +236,7 @@ static void legal_steps(void)
     ok(store_has(JOBQ_CAP_EDGES) ? walked == JOBQ_TRANSITION_COUNT : walked > 30);
 }
 
-/* ---- illegal steps *
+/* ---- illegal steps ------------------------------------------------------------------------------------- */
 
 /* From where is this event legal? */
 static uint32_t legal_from(const char *event)

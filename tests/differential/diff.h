@@ -103,7 +103,7 @@ struct side {
     char folder[256];
 };
 
-/* ---- side.c *
+/* ---- side.c -------------------------------------------------------------------------------------------- */
 
 int side_open(struct side *side, const char *name); /* "memory" or "sqlite"; 0 or -1 */
 void side_close(struct side *side);
@@ -114,7 +114,7 @@ struct jobq_bytes bytes_value(int index); /* 0: absent */
 #define NAME_VALUES  6
 #define BYTES_VALUES 8
 
-/* ---- run.c *
+/* ---- run.c --------------------------------------------------------------------------------------------- */
 
 /* What the exchange answered, for the counts; the answer itself is text. */
 struct outcome {
@@ -127,7 +127,7 @@ void run_step(struct side *side, const struct step *step, FILE *out, struct outc
 /* Everything that is stored, as text. */
 void show_store(struct side *side, FILE *out);
 
-/* ---- generate.c *
+/* ---- generate.c ---------------------------------------------------------------------------------------- */
 
 struct dice {
     uint64_t state;
@@ -143,7 +143,7 @@ struct generator {
 };
 void generate_step(struct generator *g, struct side *side, struct step *out);
 
-/* ---- show_step.c *
+/* ---- show_step.c --------------------------------------------------------------------------------------- */
 
 void show_step(FILE *out, const struct step *step);
 

@@ -33,7 +33,7 @@ static int64_t pick(struct generator *g, const int64_t *values, size_t count)
 #define PICK(g, ...)                                                                                         \
     pick(g, (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-/* ---- a look at the store *
+/* ---- a look at the store ------------------------------------------------------------------------------- */
 
 static struct jobq_query look(struct side *side)
 {
@@ -53,7 +53,7 @@ static int token_number(const struct side *side, const struct jobq_token *token)
     return NO_TOKEN;
 }
 
-/* ---- changes *
+/* ---- changes ------------------------------------------------------------------------------------------- */
 
 static bool is_event(const struct jobq_transition *t, const char *event)
 {
@@ -260,11 +260,10 @@ static bool generate_change(struct generator *g, const struct side *side, const 
     return true;
 }
 
-/* ---- puts
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- puts ---------------------------------------------------------------------------------------------- */
+*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
 
-static int choose_job(struct generator *g, const struct jobq_query *rows)
+    static int choose_job(struct generator *g, const struct jobq_query *rows)
 {
     if (rows->row_count && chance(g, 15))
         return rows->rows[roll(&g->dice, (uint32_t)rows->row_count)].id.bytes[15];
@@ -315,7 +314,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
     p->transition = p->held ? 2 : p->parent_count ? 1 : 0; /* as they stand in the table */
 }
 
-/* ---- wants and beats *
+/* ---- wants and beats ----------------------------------------------------------------------------------- */
 
 static void generate_want(struct generator *g, struct want_step *w)
 {
@@ -378,11 +377,10 @@ static void generate_exchange(struct generator *g, struct side *side, struct ste
         s->worker = between(g, 0, 3) ? between(g, 1, 2) : -between(g, 1, 2);
 }
 
-/* ---- a step
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- a step -------------------------------------------------------------------------------------------- */
+*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -* /
 
-static void generate_queue(struct generator *g, struct step *s)
+    static void generate_queue(struct generator *g, struct step *s)
 {
     s->kind = STEP_QUEUE;
     s->queue = between(g, 0, 2);

@@ -22,7 +22,7 @@
 
 static const char *other_store = "sqlite";
 
-/* ---- coverage *
+/* ---- coverage ------------------------------------------------------------------------------------------ */
 
 enum { MADE, ALREADY, OUTDATED, STALE, DUPLICATE, VERDICTS };
 static const char *const verdict_names[] = {"ok", "already", "outdated", "stale", "duplicate"};
@@ -119,7 +119,7 @@ static void states_of(struct side *side, int states[JOBS])
         states[query.rows[i].id.bytes[15]] = query.rows[i].state;
 }
 
-/* ---- one sequence *
+/* ---- one sequence -------------------------------------------------------------------------------------- */
 
 struct pair {
     struct side right, other;
@@ -220,7 +220,7 @@ static int replay(const struct sequence *q, FILE *say)
     return differ;
 }
 
-/* ---- shrinking *
+/* ---- shrinking ----------------------------------------------------------------------------------------- */
 
 static void remove_step(struct sequence *q, int at)
 {
@@ -312,11 +312,10 @@ static void report(struct sequence *q)
     free(text);
 }
 
-/* ---- the run
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the run ------------------------------------------------------------------------------------------- */
+*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
 
-static bool is_by(const struct jobq_transition *t, const char *by)
+    static bool is_by(const struct jobq_transition *t, const char *by)
 {
     return strcmp(t->by, by) == 0;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what stores may differ in *
+/* ---- what stores may differ in ------------------------------------------------------------------------- */
 
 static int64_t on_the_grid(void *user, int64_t at)
 {
@@ -55,7 +55,7 @@ static void digest_of(int number, uint8_t out[32])
     out[31] = (uint8_t)(number ? 0xee : 0);
 }
 
-/* ---- a step becomes an exchange *
+/* ---- a step becomes an exchange ------------------------------------------------------------------------ */
 
 struct frame {
     struct jobq_exchange x;
@@ -210,7 +210,7 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         fill_worker(s->worker, f);
 }
 
-/* ---- an answer becomes text *
+/* ---- an answer becomes text ---------------------------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -340,7 +340,7 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     note_outcome(&f, outcome);
 }
 
-/* ---- the other steps *
+/* ---- the other steps ----------------------------------------------------------------------------------- */
 
 static void run_configure(struct side *side, const struct jobq_settings *settings, FILE *out)
 {
@@ -402,7 +402,7 @@ void run_step(struct side *side, const struct step *s, FILE *out, struct outcome
         run_configure(side, &stop, out);
 }
 
-/* ---- all that is stored *
+/* ---- all that is stored -------------------------------------------------------------------------------- */
 
 static int by_kind(const void *a, const void *b)
 {

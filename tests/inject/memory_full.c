@@ -15,7 +15,7 @@
 
 #include <check.h>
 
-/* ---- allocations that fail *
+/* ---- allocations that fail ----------------------------------------------------------------------------- */
 
 static long countdown; /* 0: never; 1: the next one */
 static bool failed;
@@ -50,7 +50,7 @@ void *__wrap_realloc(void *old, size_t size)
     return fails() ? NULL : __real_realloc(old, size);
 }
 
-/* ---- a store with something in it *
+/* ---- a store with something in it ---------------------------------------------------------------------- */
 
 static struct jobq_store *store;
 static struct jobq_arena *arena;
@@ -177,7 +177,7 @@ static char *stored(void)
     return out;
 }
 
-/* ---- exchanges that touch everything *
+/* ---- exchanges that touch everything ------------------------------------------------------------------- */
 
 struct scene {
     struct jobq_beat beat;
