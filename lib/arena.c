@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BLOCK   ((size_t)2048)
+#define FIRST_BLOCK ((size_t)2048)
 #define LARGEST_BLOCK ((size_t)256 << 10)
 
 struct block {
@@ -46,7 +46,7 @@ static struct block *add_block(struct jobq_arena *arena, size_t least)
     struct block *block = malloc(sizeof *block + room);
     if (!block)
         return NULL;
-    *block = (struct block){.room = room};
+    *block = (struct block){ .room = room };
     if (arena->next_room < LARGEST_BLOCK)
         arena->next_room *= 2;
     if (arena->blocks && least == room) {
@@ -78,7 +78,7 @@ void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes)
 
 int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, struct jobq_bytes *out)
 {
-    *out = (struct jobq_bytes){0};
+    *out = (struct jobq_bytes){ 0 };
     if (!data)
         return 0;
     void *copy = jobq_arena_alloc(arena, bytes);
@@ -86,7 +86,7 @@ int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, s
         return -1;
     if (bytes)
         memcpy(copy, data, bytes);
-    *out = (struct jobq_bytes){.data = copy, .size = bytes};
+    *out = (struct jobq_bytes){ .data = copy, .size = bytes };
     return 0;
 }
 

@@ -104,8 +104,8 @@ static int digest_equal(const uint8_t *a, const uint8_t *b)
     return differs == 0;
 }
 
-int jobq_change_guard(const struct jobq_change *change, const struct jobq_row *row, const uint8_t *digest,
-                      int used, int *stale)
+int jobq_change_guard(const struct jobq_change *change, const struct jobq_row *row, const uint8_t *digest, int used,
+                      int *stale)
 {
     *stale = JOBQ_STALE_NONE;
     if (!row)

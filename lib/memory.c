@@ -20,7 +20,7 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mem *registry;
 
-/* ---- clock --------------------------------------------------------------------------------------------- */
+/* ---- clock ------------------------------------------------------------------------------------------------- */
 
 static int64_t read_clock(clockid_t which)
 {
@@ -45,7 +45,7 @@ static void lift_fence(struct mem *m)
         m->fence = least;
 }
 
-/* ---- open and close ------------------------------------------------------------------------------------ */
+/* ---- open and close ------------------------------------------------------------------------------------------- */
 
 static void destroy(struct mem *m)
 {
@@ -91,8 +91,7 @@ static struct mem *find_registered(const char *name, const char *name_space)
 }
 
 /* With registry_lock held: the store of this name, made if need be. */
-static int find_or_create(const struct jobq_uri *uri, uint32_t flags, struct mem **out,
-                          struct jobq_error *err)
+static int find_or_create(const struct jobq_uri *uri, uint32_t flags, struct mem **out, struct jobq_error *err)
 {
     struct mem *m = find_registered(uri->path, uri->name_space);
     *out = m;
@@ -110,8 +109,7 @@ static int find_or_create(const struct jobq_uri *uri, uint32_t flags, struct mem
     return JOBQ_OK;
 }
 
-static int open_handle(struct jobq_store *store, const struct jobq_uri *uri, uint32_t flags,
-                       struct jobq_error *err)
+static int open_handle(struct jobq_store *store, const struct jobq_uri *uri, uint32_t flags, struct jobq_error *err)
 {
     store->pid = getpid();
     store->inspect = flags & JOBQ_OPEN_INSPECT;
@@ -139,16 +137,13 @@ static int parse(struct jobq_arena *arena, const char *text, struct jobq_uri *ur
     if (status != JOBQ_OK)
         return status;
     if (strcmp(uri->scheme, "memory") != 0)
-        return jobq_error_set(err, JOBQ_INVALID, "uri",
-                              "uri: the memory store is \"memory:\" or \"memory:NAME\"");
+        return jobq_error_set(err, JOBQ_INVALID, "uri", "uri: the memory store is \"memory:\" or \"memory:NAME\"");
     if (uri->option_count)
-        return jobq_error_set(err, JOBQ_INVALID, "uri", "uri: memory: has no option '%.40s'",
-                              uri->options[0].name);
+        return jobq_error_set(err, JOBQ_INVALID, "uri", "uri: memory: has no option '%.40s'", uri->options[0].name);
     return JOBQ_OK;
 }
 
-static int memory_open(struct jobq_store **out, const struct jobq_store_options *options,
-                       struct jobq_error *err)
+static int memory_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
 {
     struct jobq_arena *arena = jobq_arena_create();
     struct jobq_store *store = calloc(1, sizeof *store);
@@ -196,8 +191,7 @@ static void memory_close(struct jobq_store *store)
 {
     if (!store)
         return;
-    /* In a forked child a lock may be held by a thread that is not there. What is shared is left to its end.
-     */
+    /* In a forked child a lock may be held by a thread that is not there. What is shared is left to its end. */
     if (store->pid == getpid())
         leave_store(store);
     else if (!*store->m->name)
@@ -208,7 +202,7 @@ static void memory_close(struct jobq_store *store)
     free(store);
 }
 
-/* ---- wake-up ------------------------------------------------------------------------------------------- */
+/* ---- wake-up ------------------------------------------------------------------------------------------------------ */
 
 static void wake_others(struct jobq_store *store)
 {
@@ -236,10 +230,9 @@ static int memory_wake_drain(struct jobq_store *store)
     return store->wake_fd >= 0 && read(store->wake_fd, &count, sizeof count) == (ssize_t)sizeof count;
 }
 
-/* ---- exchange ------------------------------------------------------------------------------------------ */
+/* ---- exchange ------------------------------------------------------------------------------------------------------ */
 
-static int refuse(struct jobq_exchange *x, struct jobq_error *err, int32_t change, int32_t put,
-                  const char *what)
+static int refuse(struct jobq_exchange *x, struct jobq_error *err, int32_t change, int32_t put, const char *what)
 {
     x->failure = JOBQ_FAILURE_REFUSED;
     x->guilty_change = change;
@@ -297,16 +290,15 @@ static int end_unit(struct mem_unit *u, int result, struct jobq_exchange *x, str
 
 static void forget_want(struct jobq_want *want)
 {
-    want->token = (struct jobq_token){0};
+    want->token = (struct jobq_token){ 0 };
     want->rows = NULL;
     want->row_count = 0;
     want->more = 0;
 }
 
-static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
-                struct jobq_error *err)
+static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err)
 {
-    struct mem_unit u = {.m = store->m, .arena = arena, .now = x->now_ms};
+    struct mem_unit u = { .m = store->m, .arena = arena, .now = x->now_ms };
     x->want_unit = JOBQ_SKIPPED;
     if (check(store, x, err) != 0)
         return;
@@ -323,10 +315,10 @@ static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_a
     store->receipt = jobq_receipt_keep(store->receipt, x);
 }
 
-/* ---- the same request again ---------------------------------------------------------------------------- */
+/* ---- the same request again ----------------------------------------------------------------------------------------- */
 
-static int view_claimed(struct mem *m, struct jobq_want *want, struct jobq_arena *arena,
-                        const struct jobq_id *ids, size_t count, struct jobq_token token)
+static int view_claimed(struct mem *m, struct jobq_want *want, struct jobq_arena *arena, const struct jobq_id *ids,
+                        size_t count, struct jobq_token token)
 {
     struct jobq_row *rows = jobq_arena_alloc(arena, count * sizeof *rows);
     if (!rows)
@@ -334,7 +326,7 @@ static int view_claimed(struct mem *m, struct jobq_want *want, struct jobq_arena
     want->token = token;
     want->rows = rows;
     want->row_count = 0;
-    want->next_cursor = (struct jobq_bytes){0};
+    want->next_cursor = (struct jobq_bytes){ 0 };
     for (size_t i = 0; i < count; i++) {
         const struct mem_row *row = mem_find(m, &ids[i]);
         if (!row || row->c.row.state != JOBQ_ROW_RUNNING || row->c.row.outcome != JOBQ_OUTCOME_NONE ||
@@ -363,8 +355,7 @@ static int view_refused(struct mem *m, struct jobq_exchange *x, struct jobq_aren
 }
 
 /* Nothing is done; what was answered is answered again, with the rows as they are now. */
-static bool repeat(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
-                   struct jobq_error *err)
+static bool repeat(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err)
 {
     const struct jobq_id *ids;
     size_t count;
@@ -391,7 +382,7 @@ static int memory_exchange(struct jobq_store *store, struct jobq_exchange *x, st
     return x->unit;
 }
 
-/* ---- the other operations ------------------------------------------------------------------------------ */
+/* ---- the other operations ------------------------------------------------------------------------------------------------ */
 
 static int no_memory(struct jobq_error *err)
 {
@@ -419,8 +410,8 @@ static int list_name_spaces(const struct jobq_store *store, struct jobq_stats *o
     for (struct mem *m = registry; m; m = m->next) {
         if (m == store->m || strcmp(m->name, store->m->name) != 0)
             continue;
-        struct jobq_stats other = {0};
-        const struct jobq_bytes all = {0};
+        struct jobq_stats other = { 0 };
+        const struct jobq_bytes all = { 0 };
         pthread_mutex_lock(&m->lock);
         int result = mem_stats(m, &all, &other, arena, now_of(m));
         pthread_mutex_unlock(&m->lock);
@@ -459,13 +450,12 @@ static int memory_stats(struct jobq_store *store, const struct jobq_bytes *queue
     return result == 0 ? JOBQ_OK : no_memory(err);
 }
 
-static int memory_configure(struct jobq_store *store, const struct jobq_settings *settings,
-                            struct jobq_error *err)
+static int memory_configure(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err)
 {
     if (store->inspect)
         return jobq_error_set(err, JOBQ_FAILED, NULL, "memory: opened to inspect: nothing can be written");
     pthread_mutex_lock(&store->m->lock);
-    struct mem_unit u = {.m = store->m, .now = now_of(store->m)};
+    struct mem_unit u = { .m = store->m, .now = now_of(store->m) };
     int status = mem_configure(&u, settings);
     if (status == JOBQ_OK)
         mem_unit_commit(&u);
@@ -475,8 +465,7 @@ static int memory_configure(struct jobq_store *store, const struct jobq_settings
         wake_others(store);
     pthread_mutex_unlock(&store->m->lock);
     if (status == JOBQ_UNSUPPORTED)
-        return jobq_error_set(err, status, NULL,
-                              "memory: limits of groups, rates and schedules are not supported");
+        return jobq_error_set(err, status, NULL, "memory: limits of groups, rates and schedules are not supported");
     return status < 0 && status != JOBQ_NOT_FOUND ? no_memory(err) : status;
 }
 

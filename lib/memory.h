@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory store's own. What is stored are objects; what finds them are trees. A unit keeps a note of every
- * object before it touches it, so that a unit that runs out of memory half-way can be taken back. */
+/* The memory store's own. What is stored are objects; what finds them are trees. A unit keeps a note of every object
+ * before it touches it, so that a unit that runs out of memory half-way can be taken back. */
 #ifndef JOBQ_MEMORY_STORE_H
 #define JOBQ_MEMORY_STORE_H
 
@@ -12,9 +12,9 @@
 #include <sys/types.h>
 
 #define EDGES_AT_ONCE 64
-#define ERRORS_KEPT   10
+#define ERRORS_KEPT 10
 
-/* ---- memory_tree.c: ordered, intrusive; adding and removing cannot fail -------------------------------- */
+/* ---- memory_tree.c: ordered, intrusive; adding and removing cannot fail --------------------------------- */
 
 struct mem_node {
     struct mem_node *left, *right;
@@ -33,15 +33,13 @@ struct mem_tree {
 void mem_tree_add(struct mem_tree *tree, struct mem_node *node);
 void mem_tree_remove(struct mem_tree *tree, struct mem_node *node);
 struct mem_node *mem_tree_first(const struct mem_tree *tree);
-struct mem_node *mem_tree_from(const struct mem_tree *tree,
-                               const struct mem_node *key); /* the first not less */
-struct mem_node *mem_tree_after(const struct mem_tree *tree,
-                                const struct mem_node *key); /* the first greater */
+struct mem_node *mem_tree_from(const struct mem_tree *tree, const struct mem_node *key); /* the first not less */
+struct mem_node *mem_tree_after(const struct mem_tree *tree, const struct mem_node *key); /* the first greater */
 
-#define mem_of(node, type, member)                                                                           \
-    ((node) ? (type *)(void *)((char *)(void *)(node)-offsetof(type, member)) : NULL)
+#define mem_of(node, type, member) \
+    ((node) ? (type *)(void *)((char *)(void *)(node) - offsetof(type, member)) : NULL)
 
-/* ---- what is stored ------------------------------------------------------------------------------------ */
+/* ---- what is stored ---------------------------------------------------------------------------------------- */
 
 struct mem;
 
@@ -164,7 +162,7 @@ struct jobq_store {
     bool inspect;
 };
 
-/* ---- memory_unit.c: all or nothing --------------------------------------------------------------------- */
+/* ---- memory_unit.c: all or nothing --------------------------------------------------------------------------- */
 
 struct mem_undo;
 struct mem_piece;
@@ -178,11 +176,10 @@ struct mem_unit {
     struct mem_piece *fresh, *dropped;
 };
 
-/* Functions of a unit that return int: 0, or -1 when there is no memory left and the unit must be taken back.
- */
+/* Functions of a unit that return int: 0, or -1 when there is no memory left and the unit must be taken back. */
 void mem_unit_commit(struct mem_unit *u);
 void mem_unit_rollback(struct mem_unit *u);
-void *mem_alloc(struct mem_unit *u, size_t bytes);    /* zeroed; gone again if the unit is taken back */
+void *mem_alloc(struct mem_unit *u, size_t bytes); /* zeroed; gone again if the unit is taken back */
 void mem_free(struct mem_unit *u, const void *piece); /* when the unit is kept; NULL is fine */
 void mem_free_now(const void *piece);
 int mem_add(struct mem_unit *u, void *object);  /* a new one enters the trees */
@@ -190,68 +187,62 @@ int mem_edit(struct mem_unit *u, void *object); /* it leaves the trees to be cha
 void mem_done(struct mem_unit *u, void *object);
 int mem_drop(struct mem_unit *u, void *object); /* it leaves the trees for good */
 int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes *to);
-int mem_set_bytes(struct mem_unit *u, struct jobq_bytes *cell,
-                  struct jobq_bytes value); /* frees the old ones */
+int mem_set_bytes(struct mem_unit *u, struct jobq_bytes *cell, struct jobq_bytes value); /* frees the old ones */
 
-/* ---- memory_rows.c: rows and queues in their trees ----------------------------------------------------- */
+/* ---- memory_rows.c: rows and queues in their trees ------------------------------------------------------------- */
 
 extern const struct mem_type mem_row_type;
 void mem_rows_init(struct mem *m);
 void mem_rows_free(struct mem *m);
 int mem_bytes_order(struct jobq_bytes a, struct jobq_bytes b);
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
-struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id);           /* by id */
+struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id); /* by id */
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row); /* NULL: the first */
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone);
 struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token);
 struct mem_row *mem_held_next(const struct mem *m, const struct mem_row *row);
 struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row); /* NULL: the first */
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name);
-struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name);           /* made if missing */
+struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name); /* made if missing */
 struct mem_queue *mem_queue_after(const struct mem *m, const struct mem_queue *queue); /* NULL: the first */
-int64_t mem_overdue_at(const struct mem_row *row);                                     /* INT64_MAX: never */
+int64_t mem_overdue_at(const struct mem_row *row); /* INT64_MAX: never */
 int64_t mem_next_due(const struct mem *m, int64_t now);
 
 /* Free what a row owns and the row, its edges and its key's tie with it. It must have no open children. */
 int mem_row_remove(struct mem_unit *u, struct mem_row *row);
 
-/* ---- memory_keys.c, memory_edges.c --------------------------------------------------------------------- */
+/* ---- memory_keys.c, memory_edges.c ----------------------------------------------------------------------------------- */
 
 void mem_keys_init(struct mem *m);
 void mem_keys_free(struct mem *m);
 struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64_t now); /* NULL: free */
 int mem_key_take(struct mem_unit *u, const struct mem_row *row);
-int mem_key_settle(struct mem_unit *u, const struct mem_row *row,
-                   int state); /* the row comes to this state */
+int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state); /* the row comes to this state */
 int mem_keys_fade(struct mem_unit *u);
 
 void mem_edges_init(struct mem *m);
 void mem_edges_free(struct mem *m);
 /* Let the child wait for these parents; *pending is raised by those that do not let go at once. */
-int mem_edges_put(struct mem_unit *u, const struct jobq_id *child, const struct jobq_parent *parents,
-                  size_t count, uint32_t *pending);
+int mem_edges_put(struct mem_unit *u, const struct jobq_id *child, const struct jobq_parent *parents, size_t count,
+                  uint32_t *pending);
 int mem_edges_reopen(struct mem_unit *u, const struct mem_row *child, uint32_t *pending);
 int mem_edges_close(struct mem_unit *u, const struct jobq_id *child, bool keep);
-int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent,
-                      bool *more); /* at most 64 that need no decision */
-size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out,
-                           size_t room);
-size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struct jobq_edge *out,
-                         size_t room);
+int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent, bool *more); /* at most 64 that need no decision */
+size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out, size_t room);
+size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struct jobq_edge *out, size_t room);
 
-/* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange ------------- */
+/* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange ------------------------------ */
 
 int mem_beat(struct mem_unit *u, struct jobq_beat *beat);
 int mem_change(struct mem_unit *u, struct jobq_change *change);
-/* The row enters WAITING, one way or another: run_at is set, the bit is stored. Between mem_edit and
- * mem_done. */
+/* The row enters WAITING, one way or another: run_at is set, the bit is stored. Between mem_edit and mem_done. */
 void mem_wait(struct mem_unit *u, struct mem_row *row);
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes);
 int mem_trim(struct mem_unit *u, const struct jobq_trim *trim);
 int mem_worker_note(struct mem_unit *u, struct jobq_worker_record *record);
 int mem_want(struct mem_unit *u, struct jobq_want *want);
 
-/* ---- memory_view.c, memory_read.c: what goes out ------------------------------------------------------- */
+/* ---- memory_view.c, memory_read.c: what goes out ---------------------------------------------------------------------------- */
 
 int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, uint32_t flags,
              struct jobq_row *out); /* flags: enum jobq_read_flags */

@@ -35,7 +35,7 @@ void mem_wait(struct mem_unit *u, struct mem_row *row)
     u->wake = true;
 }
 
-/* ---- beats --------------------------------------------------------------------------------------------- */
+/* ---- beats -------------------------------------------------------------------------------------------------- */
 
 static bool beat_means(const struct jobq_beat *beat, const struct mem_row *row)
 {
@@ -86,8 +86,7 @@ static bool is_marked(const struct mem_unit *u, const struct jobq_row *r)
 
 static int view_marks(struct mem_unit *u, struct jobq_beat *beat)
 {
-    struct jobq_row *marks =
-        beat->mark_count ? jobq_arena_alloc(u->arena, beat->mark_count * sizeof *marks) : NULL;
+    struct jobq_row *marks = beat->mark_count ? jobq_arena_alloc(u->arena, beat->mark_count * sizeof *marks) : NULL;
     if (beat->mark_count && !marks)
         return -1;
     beat->marks = marks;
@@ -117,7 +116,7 @@ int mem_beat(struct mem_unit *u, struct jobq_beat *beat)
     return view_marks(u, beat);
 }
 
-/* ---- changes: refusals --------------------------------------------------------------------------------- */
+/* ---- changes: refusals --------------------------------------------------------------------------------------- */
 
 /* What the guards cannot know: edges and the key. */
 static int refusal(const struct mem_unit *u, struct jobq_change *change, const struct mem_row *row)
@@ -135,7 +134,7 @@ static int refusal(const struct mem_unit *u, struct jobq_change *change, const s
     return JOBQ_DUPLICATE;
 }
 
-/* ---- changes: values ----------------------------------------------------------------------------------- */
+/* ---- changes: values ------------------------------------------------------------------------------------------- */
 
 static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
 {
@@ -150,8 +149,7 @@ static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_
     newest->attempt = r->attempt > INT32_MAX ? INT32_MAX : (int32_t)r->attempt;
     newest->kind = change->error_kind;
     newest->at_ms = u->now;
-    if (mem_copy_bytes(u, r->worker, &newest->worker) != 0 ||
-        mem_copy_bytes(u, change->error, &newest->text) != 0)
+    if (mem_copy_bytes(u, r->worker, &newest->worker) != 0 || mem_copy_bytes(u, change->error, &newest->text) != 0)
         return -1;
     if (skip) {
         mem_free(u, r->errors[0].worker.data);
@@ -170,7 +168,7 @@ static int set_bytes(struct mem_unit *u, struct jobq_row *r, const struct jobq_c
         return -1;
     if (set & JOBQ_SET_PROGRESS && mem_set_bytes(u, &r->progress, change->progress) != 0)
         return -1;
-    if (set & JOBQ_SET_CALLBACK && mem_set_bytes(u, &r->data, (struct jobq_bytes){0}) != 0)
+    if (set & JOBQ_SET_CALLBACK && mem_set_bytes(u, &r->data, (struct jobq_bytes){ 0 }) != 0)
         return -1;
     if (set & JOBQ_SET_DATA && mem_set_bytes(u, &r->data, change->data) != 0)
         return -1;
@@ -230,7 +228,7 @@ static void set_numbers(struct mem_unit *u, struct mem_row *row, const struct jo
     r->has_callback = row->c.has_digest && !row->c.digest_used;
 }
 
-/* ---- changes: states ----------------------------------------------------------------------------------- */
+/* ---- changes: states --------------------------------------------------------------------------------------------- */
 
 /* What the change asks for, seen with the row's hold and parents. */
 static int target_state(struct jobq_row *r, const struct jobq_change *change, int *reason)
@@ -255,7 +253,7 @@ static int leave_ended(struct mem_unit *u, struct jobq_row *r)
 {
     r->finished_at_ms = 0;
     r->expires_at_ms = 0;
-    return mem_set_bytes(u, &r->result, (struct jobq_bytes){0});
+    return mem_set_bytes(u, &r->result, (struct jobq_bytes){ 0 });
 }
 
 static int set_state(struct mem_unit *u, struct mem_row *row, int state, int reason)
@@ -300,8 +298,7 @@ static int settle_before(struct mem_unit *u, const struct mem_row *row)
     return is_ended(row->c.row.state) ? mem_key_settle(u, row, row->c.row.state) : 0;
 }
 
-/* What hangs on a row that has left its state: its key; at the end those who wait for it and those it waited
- * for. */
+/* What hangs on a row that has left its state: its key; at the end those who wait for it and those it waited for. */
 static int settle_after(struct mem_unit *u, struct mem_row *row, int before)
 {
     bool more = false;
@@ -342,8 +339,7 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     mem_done(u, row);
     if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)
         return -1;
-    if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state,
-                  change->outcome == JOBQ_OUTCOME_FAIL) != 0)
+    if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
         return -1;
     return settle_after(u, row, before);
 }
@@ -354,7 +350,7 @@ int mem_change(struct mem_unit *u, struct jobq_change *change)
     const uint8_t *digest = row && row->c.has_digest ? row->c.digest : NULL;
     int stale;
     change->row = NULL;
-    change->holder = (struct jobq_id){0};
+    change->holder = (struct jobq_id){ 0 };
     change->lease_until_ms = 0;
     change->verdict =
         jobq_change_guard(change, row ? &row->c.row : NULL, digest, row && row->c.digest_used, &stale);
@@ -363,8 +359,7 @@ int mem_change(struct mem_unit *u, struct jobq_change *change)
         change->verdict = refusal(u, change, row);
     if (change->verdict == JOBQ_OK && make_change(u, change, row) != 0)
         return -1;
-    bool extended =
-        change->verdict == JOBQ_OK && change->set & JOBQ_SET_LEASE && change->state != JOBQ_ROW_GONE;
+    bool extended = change->verdict == JOBQ_OK && change->set & JOBQ_SET_LEASE && change->state != JOBQ_ROW_GONE;
     if (extended)
         change->lease_until_ms = row->c.row.lease_until_ms;
     if (!row || (change->verdict == JOBQ_OK && !extended))

@@ -11,8 +11,7 @@ static int order_ids(const struct jobq_id *a, const struct jobq_id *b)
 
 static int order_by_parent(const struct mem_node *a, const struct mem_node *b)
 {
-    const struct mem_edge *x = mem_of(a, struct mem_edge, by_parent),
-                          *y = mem_of(b, struct mem_edge, by_parent);
+    const struct mem_edge *x = mem_of(a, struct mem_edge, by_parent), *y = mem_of(b, struct mem_edge, by_parent);
     int order = order_ids(&x->parent, &y->parent);
     if (!order)
         order = y->c.open - x->c.open;
@@ -23,8 +22,7 @@ static int order_by_parent(const struct mem_node *a, const struct mem_node *b)
 
 static int order_by_child(const struct mem_node *a, const struct mem_node *b)
 {
-    const struct mem_edge *x = mem_of(a, struct mem_edge, by_child),
-                          *y = mem_of(b, struct mem_edge, by_child);
+    const struct mem_edge *x = mem_of(a, struct mem_edge, by_child), *y = mem_of(b, struct mem_edge, by_child);
     int order = order_ids(&x->child, &y->child);
     return order ? order : order_ids(&x->parent, &y->parent);
 }
@@ -52,7 +50,7 @@ static const struct mem_type edge_type = {
 
 static struct mem_edge *first_of_child(const struct mem *m, const struct jobq_id *child)
 {
-    struct mem_edge probe = {.child = *child};
+    struct mem_edge probe = { .child = *child };
     struct mem_edge *edge = mem_of(mem_tree_from(&m->by_child, &probe.by_child), struct mem_edge, by_child);
     return edge && order_ids(&edge->child, child) == 0 ? edge : NULL;
 }
@@ -66,16 +64,14 @@ static struct mem_edge *next_of_child(const struct mem *m, const struct mem_edge
 /* The parent's first open edge; those with rule IGNORE come first. */
 static struct mem_edge *first_open(const struct mem *m, const struct jobq_id *parent)
 {
-    struct mem_edge probe = {.parent = *parent, .rule = JOBQ_PARENT_IGNORE, .c.open = true};
-    struct mem_edge *edge =
-        mem_of(mem_tree_from(&m->by_parent, &probe.by_parent), struct mem_edge, by_parent);
+    struct mem_edge probe = { .parent = *parent, .rule = JOBQ_PARENT_IGNORE, .c.open = true };
+    struct mem_edge *edge = mem_of(mem_tree_from(&m->by_parent, &probe.by_parent), struct mem_edge, by_parent);
     return edge && edge->c.open && order_ids(&edge->parent, parent) == 0 ? edge : NULL;
 }
 
 static struct mem_edge *next_open(const struct mem *m, const struct mem_edge *edge)
 {
-    struct mem_edge *next =
-        mem_of(mem_tree_after(&m->by_parent, &edge->by_parent), struct mem_edge, by_parent);
+    struct mem_edge *next = mem_of(mem_tree_after(&m->by_parent, &edge->by_parent), struct mem_edge, by_parent);
     return next && next->c.open && order_ids(&next->parent, &edge->parent) == 0 ? next : NULL;
 }
 
@@ -110,11 +106,8 @@ static int put_edge(struct mem_unit *u, const struct jobq_id *child, const struc
     struct mem_edge *edge = mem_alloc(u, sizeof *edge);
     if (!edge)
         return -1;
-    *edge = (struct mem_edge){.object.type = &edge_type,
-                              .parent = parent->id,
-                              .child = *child,
-                              .rule = parent->rule,
-                              .c.open = true};
+    *edge = (struct mem_edge){ .object.type = &edge_type, .parent = parent->id, .child = *child,
+                               .rule = parent->rule, .c.open = true };
     if (mem_add(u, edge) != 0)
         return -1;
     return count_open(u, &parent->id, true);
@@ -128,8 +121,8 @@ static bool named_before(const struct jobq_parent *parents, size_t i)
     return false;
 }
 
-int mem_edges_put(struct mem_unit *u, const struct jobq_id *child, const struct jobq_parent *parents,
-                  size_t count, uint32_t *pending)
+int mem_edges_put(struct mem_unit *u, const struct jobq_id *child, const struct jobq_parent *parents, size_t count,
+                  uint32_t *pending)
 {
     for (size_t i = 0; i < count; i++) {
         if (named_before(parents, i) || lets_go(parent_state(u->m, &parents[i].id), parents[i].rule))
@@ -216,15 +209,13 @@ int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent, bool *more)
     return 0;
 }
 
-size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out,
-                           size_t room)
+size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out, size_t room)
 {
     size_t count = 0;
     for (const struct mem_edge *edge = first_open(m, &parent->c.row.id); edge && count < room;
          edge = next_open(m, edge))
         if (!lets_go(parent->c.row.state, edge->rule))
-            out[count++] =
-                (struct jobq_edge){.id = edge->child, .rule = edge->rule, .state = parent->c.row.state};
+            out[count++] = (struct jobq_edge){ .id = edge->child, .rule = edge->rule, .state = parent->c.row.state };
     return count;
 }
 
@@ -233,8 +224,8 @@ size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struc
     size_t count = 0;
     for (const struct mem_edge *edge = first_of_child(m, child); edge; edge = next_of_child(m, edge)) {
         if (count < room)
-            out[count] = (struct jobq_edge){
-                .id = edge->parent, .rule = edge->rule, .state = parent_state(m, &edge->parent)};
+            out[count] = (struct jobq_edge){ .id = edge->parent, .rule = edge->rule,
+                                             .state = parent_state(m, &edge->parent) };
         count++;
     }
     return count;

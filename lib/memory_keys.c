@@ -8,8 +8,8 @@
 
 static int order_scope(const struct mem_node *a, const struct mem_node *b)
 {
-    return memcmp(mem_of(a, struct mem_key, by_scope)->c.key.scope,
-                  mem_of(b, struct mem_key, by_scope)->c.key.scope, 32);
+    return memcmp(mem_of(a, struct mem_key, by_scope)->c.key.scope, mem_of(b, struct mem_key, by_scope)->c.key.scope,
+                  32);
 }
 
 static int order_fading(const struct mem_node *a, const struct mem_node *b)
@@ -49,7 +49,7 @@ static const struct mem_type key_type = {
 
 static struct mem_key *find_key(const struct mem *m, const uint8_t scope[32])
 {
-    struct mem_key probe = {0};
+    struct mem_key probe = { 0 };
     memcpy(probe.c.key.scope, scope, sizeof probe.c.key.scope);
     struct mem_key *key = mem_of(mem_tree_from(&m->keys, &probe.by_scope), struct mem_key, by_scope);
     return key && memcmp(key->c.key.scope, scope, sizeof key->c.key.scope) == 0 ? key : NULL;
@@ -76,8 +76,8 @@ int mem_key_take(struct mem_unit *u, const struct mem_row *row)
     if (!key)
         return -1;
     key->object.type = &key_type;
-    key->c = (struct mem_key_cells){
-        .key = row->c.key, .job = row->c.row.id, .window_until_ms = row->c.window_until_ms};
+    key->c = (struct mem_key_cells){ .key = row->c.key, .job = row->c.row.id,
+                                     .window_until_ms = row->c.window_until_ms };
     return mem_add(u, key);
 }
 
@@ -99,8 +99,7 @@ int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state)
     return 0;
 }
 
-/* Windows that ran out hold nothing; some of them are taken away with each unit, so that they do not pile up.
- */
+/* Windows that ran out hold nothing; some of them are taken away with each unit, so that they do not pile up. */
 int mem_keys_fade(struct mem_unit *u)
 {
     for (int i = 0; i < FADE_AT_ONCE; i++) {

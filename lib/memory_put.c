@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- verdicts ------------------------------------------------------------------------------------------ */
+/* ---- verdicts -------------------------------------------------------------------------------------------- */
 
 static int same_bytes(struct jobq_bytes a, struct jobq_bytes b)
 {
@@ -34,7 +34,7 @@ static bool is_full(const struct mem_unit *u, const struct jobq_put *put)
     return queue->count[JOBQ_ROW_BLOCKED] + queue->count[JOBQ_ROW_WAITING] >= (uint64_t)queue->c.depth;
 }
 
-/* ---- a key that is held -------------------------------------------------------------------------------- */
+/* ---- a key that is held ------------------------------------------------------------------------------------ */
 
 static int replace_payload(struct mem_unit *u, struct mem_row *row, const struct jobq_put *put)
 {
@@ -98,14 +98,13 @@ static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key 
     return result;
 }
 
-/* ---- a new row ----------------------------------------------------------------------------------------- */
+/* ---- a new row ------------------------------------------------------------------------------------------------ */
 
 static int copy_bytes(struct mem_unit *u, const struct jobq_put *put, struct jobq_row *r)
 {
     if (mem_copy_bytes(u, put->kind, &r->kind) != 0 || mem_copy_bytes(u, put->group, &r->group) != 0 ||
-        mem_copy_bytes(u, put->payload, &r->payload) != 0 ||
-        mem_copy_bytes(u, put->policy, &r->policy) != 0 || mem_copy_bytes(u, put->key, &r->key) != 0 ||
-        mem_copy_bytes(u, put->trace, &r->trace) != 0)
+        mem_copy_bytes(u, put->payload, &r->payload) != 0 || mem_copy_bytes(u, put->policy, &r->policy) != 0 ||
+        mem_copy_bytes(u, put->key, &r->key) != 0 || mem_copy_bytes(u, put->trace, &r->trace) != 0)
         return -1;
     r->payload_bytes = r->payload.size;
     return 0;
@@ -168,7 +167,7 @@ static int store_row(struct mem_unit *u, struct jobq_put *put)
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes)
 {
     put->state = put->shown = put->same_payload = 0;
-    put->holder = (struct jobq_id){0};
+    put->holder = (struct jobq_id){ 0 };
     put->retry_ms = 0;
     if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK) {
         put->verdict = JOBQ_SKIPPED;
@@ -195,7 +194,7 @@ int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *
     return store_row(u, put);
 }
 
-/* ---- retention ----------------------------------------------------------------------------------------- */
+/* ---- retention --------------------------------------------------------------------------------------------------- */
 
 /* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
 static int trim_state(struct mem_unit *u, struct mem_queue *queue, int state, const struct jobq_trim *trim,

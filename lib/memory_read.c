@@ -5,9 +5,9 @@
 #include <string.h>
 
 #define KIND_READY_MAX 10000
-#define WORKER_LEASES  10
+#define WORKER_LEASES 10
 
-/* ---- read ---------------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------------------ */
 
 static bool is_ended(int state)
 {
@@ -31,8 +31,7 @@ static bool matches(const struct jobq_query *query, const struct jobq_row *r, in
 
 static size_t bytes_given(const struct jobq_row *r, uint32_t flags)
 {
-    return (flags & JOBQ_READ_PAYLOAD ? r->payload_bytes : 0) +
-           (flags & JOBQ_READ_RESULT ? r->result.size : 0);
+    return (flags & JOBQ_READ_PAYLOAD ? r->payload_bytes : 0) + (flags & JOBQ_READ_RESULT ? r->result.size : 0);
 }
 
 /* The next row asked for; *at counts. NULL: no more. */
@@ -88,7 +87,7 @@ int mem_read(struct mem *m, struct jobq_query *query, struct jobq_arena *arena, 
     return 0;
 }
 
-/* ---- statistics: one walk over all rows ---------------------------------------------------------------- */
+/* ---- statistics: one walk over all rows ----------------------------------------------------------------------- */
 
 struct kind_count {
     const char *queue;
@@ -124,12 +123,8 @@ static int tally_queues(struct tally *t, const struct mem *m)
         struct jobq_queue_stats *out = &t->queues[t->queue_count++];
         *out = (struct jobq_queue_stats){
             .queue = jobq_arena_text(t->arena, q->name.data, q->name.size),
-            .enqueued_total = q->c.enqueued,
-            .completed_total = q->c.completed,
-            .dead_total = q->c.dead,
-            .cancelled_total = q->c.cancelled,
-            .failed_total = q->c.failed,
-            .paused = q->c.paused,
+            .enqueued_total = q->c.enqueued, .completed_total = q->c.completed, .dead_total = q->c.dead,
+            .cancelled_total = q->c.cancelled, .failed_total = q->c.failed, .paused = q->c.paused,
         };
         if (!out->queue)
             return -1;
@@ -154,7 +149,7 @@ static int tally_kind(struct tally *t, const char *queue, struct jobq_bytes kind
         t->kinds = kinds;
         t->kind_room = room;
     }
-    t->kinds[t->kind_count++] = (struct kind_count){.queue = queue, .kind = kind, .ready = 1};
+    t->kinds[t->kind_count++] = (struct kind_count){ .queue = queue, .kind = kind, .ready = 1 };
     return 0;
 }
 
@@ -169,8 +164,7 @@ static int answer_kinds(const struct tally *t, struct jobq_stats *out)
         const char *kind = jobq_arena_text(t->arena, t->kinds[i].kind.data, t->kinds[i].kind.size);
         if (!kind)
             return -1;
-        kinds[i] =
-            (struct jobq_kind_stats){.queue = t->kinds[i].queue, .kind = kind, .ready = t->kinds[i].ready};
+        kinds[i] = (struct jobq_kind_stats){ .queue = t->kinds[i].queue, .kind = kind, .ready = t->kinds[i].ready };
     }
     return 0;
 }
@@ -189,7 +183,7 @@ static int tally_row(struct tally *t, struct jobq_queue_stats *queue, const stru
 
 static int tally_rows(struct tally *t, const struct mem *m)
 {
-    const struct jobq_id none = {0};
+    const struct jobq_id none = { 0 };
     size_t i = 0;
     for (const struct mem_queue *q = mem_queue_after(m, NULL); q; q = mem_queue_after(m, q)) {
         if (!counts(t, q))
@@ -202,12 +196,11 @@ static int tally_rows(struct tally *t, const struct mem *m)
     return 0;
 }
 
-/* ---- workers ------------------------------------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------------------------------------------------ */
 
 static int order_workers(const struct mem_node *a, const struct mem_node *b)
 {
-    const struct mem_worker *x = mem_of(a, struct mem_worker, by_name),
-                            *y = mem_of(b, struct mem_worker, by_name);
+    const struct mem_worker *x = mem_of(a, struct mem_worker, by_name), *y = mem_of(b, struct mem_worker, by_name);
     int order = mem_bytes_order(x->name, y->name);
     return order ? order : memcmp(x->nonce, y->nonce, sizeof x->nonce);
 }
@@ -231,8 +224,7 @@ static const struct mem_type worker_type = {
 
 static struct mem_worker *next_worker(const struct mem *m, const struct mem_worker *worker)
 {
-    struct mem_node *node =
-        worker ? mem_tree_after(&m->workers, &worker->by_name) : mem_tree_first(&m->workers);
+    struct mem_node *node = worker ? mem_tree_after(&m->workers, &worker->by_name) : mem_tree_first(&m->workers);
     return mem_of(node, struct mem_worker, by_name);
 }
 
@@ -328,17 +320,10 @@ static int tally_workers(const struct mem *m, struct jobq_stats *out, struct job
         if (is_forgotten(w, now))
             continue;
         *workers = (struct jobq_worker_stats){
-            .name = text_of(arena, w->name),
-            .host = text_of(arena, w->c.host),
-            .pid = w->c.pid,
-            .started_at_ms = w->c.started_at_ms,
-            .seen_at_ms = w->c.seen_at_ms,
-            .lease_ms = w->c.lease_ms,
-            .queues = text_of(arena, w->c.queues),
-            .kinds = text_of(arena, w->c.kinds),
-            .capacity = w->c.capacity,
-            .running = w->c.running,
-            .stop_asked = w->c.stop_asked,
+            .name = text_of(arena, w->name), .host = text_of(arena, w->c.host), .pid = w->c.pid,
+            .started_at_ms = w->c.started_at_ms, .seen_at_ms = w->c.seen_at_ms, .lease_ms = w->c.lease_ms,
+            .queues = text_of(arena, w->c.queues), .kinds = text_of(arena, w->c.kinds),
+            .capacity = w->c.capacity, .running = w->c.running, .stop_asked = w->c.stop_asked,
         };
         if (!workers->name || !workers->host || !workers->queues || !workers->kinds)
             return -1;
@@ -350,7 +335,7 @@ static int tally_workers(const struct mem *m, struct jobq_stats *out, struct job
 int mem_stats(struct mem *m, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
               int64_t now)
 {
-    struct tally t = {.arena = arena, .only = queue, .now = now};
+    struct tally t = { .arena = arena, .only = queue, .now = now };
     if (tally_queues(&t, m) != 0 || tally_rows(&t, m) != 0 || tally_workers(m, out, arena, now) != 0 ||
         answer_kinds(&t, out) != 0)
         return -1;
@@ -361,7 +346,7 @@ int mem_stats(struct mem *m, const struct jobq_bytes *queue, struct jobq_stats *
     return 0;
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------ */
+/* ---- settings ------------------------------------------------------------------------------------------------------- */
 
 static int configure_queue(struct mem_unit *u, const struct jobq_settings *settings)
 {

@@ -6,7 +6,7 @@
 
 #define ROW_OF(node, member) mem_of(node, struct mem_row, member)
 
-/* ---- orders -------------------------------------------------------------------------------------------- */
+/* ---- orders ---------------------------------------------------------------------------------------------- */
 
 static int order_numbers(int64_t a, int64_t b)
 {
@@ -69,11 +69,10 @@ static int order_held(const struct mem_node *a, const struct mem_node *b)
 
 static int order_queues(const struct mem_node *a, const struct mem_node *b)
 {
-    return mem_bytes_order(mem_of(a, struct mem_queue, by_name)->name,
-                           mem_of(b, struct mem_queue, by_name)->name);
+    return mem_bytes_order(mem_of(a, struct mem_queue, by_name)->name, mem_of(b, struct mem_queue, by_name)->name);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------- */
 
 static bool is_ended(int state)
 {
@@ -93,8 +92,7 @@ int64_t mem_overdue_at(const struct mem_row *row)
     if (is_ended(r->state))
         return row->c.open_children ? r->finished_at_ms : INT64_MAX;
     int64_t at = or_never(r->expires_at_ms);
-    if (r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK &&
-        or_never(r->callback_until_ms) < at)
+    if (r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK && or_never(r->callback_until_ms) < at)
         at = r->callback_until_ms;
     return at;
 }
@@ -144,14 +142,14 @@ const struct mem_type mem_row_type = {
 
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id)
 {
-    struct mem_row key = {.c.row.id = *id};
+    struct mem_row key = { .c.row.id = *id };
     struct mem_row *row = ROW_OF(mem_tree_from(&m->rows, &key.by_id), by_id);
     return row && memcmp(&row->c.row.id, id, sizeof *id) == 0 ? row : NULL;
 }
 
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
 {
-    struct mem_row key = {.c.row.id = *id};
+    struct mem_row key = { .c.row.id = *id };
     return ROW_OF(mem_tree_after(&m->rows, &key.by_id), by_id);
 }
 
@@ -162,13 +160,13 @@ struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row
 
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone)
 {
-    struct mem_row key = {.c.row = {.alone = alone, .run_at_ms = INT64_MIN}, .c.arrival = INT64_MIN};
+    struct mem_row key = { .c.row = { .alone = alone, .run_at_ms = INT64_MIN }, .c.arrival = INT64_MIN };
     return ROW_OF(mem_tree_from(&queue->ready, &key.place), place);
 }
 
 struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token)
 {
-    struct mem_row key = {.c.row.token = *token, .c.arrival = INT64_MIN};
+    struct mem_row key = { .c.row.token = *token, .c.arrival = INT64_MIN };
     return ROW_OF(mem_tree_from(&m->held, &key.held), held);
 }
 
@@ -185,8 +183,8 @@ struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
 /* A running row is ordered on the clock by its lease: that makes a key for any instant. */
 static struct mem_row instant_key(int64_t at)
 {
-    return (struct mem_row){.c.row = {.state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at},
-                            .c.arrival = INT64_MAX};
+    return (struct mem_row){ .c.row = { .state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at },
+                             .c.arrival = INT64_MAX };
 }
 
 int64_t mem_next_due(const struct mem *m, int64_t now)
@@ -204,8 +202,8 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
 
 static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
 {
-    const void *pieces[] = {r->kind.data, r->group.data,  r->worker.data,   r->payload.data, r->policy.data,
-                            r->key.data,  r->result.data, r->progress.data, r->data.data,    r->trace.data};
+    const void *pieces[] = { r->kind.data,   r->group.data,    r->worker.data, r->payload.data, r->policy.data,
+                             r->key.data,    r->result.data,   r->progress.data, r->data.data,  r->trace.data };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         mem_free(u, pieces[i]);
     for (size_t i = 0; i < r->error_count; i++) {
@@ -225,7 +223,7 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row)
     return 0;
 }
 
-/* ---- queues -------------------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------------------------------------------ */
 
 static void link_queue(struct mem *m, void *object)
 {
@@ -246,7 +244,7 @@ static const struct mem_type queue_type = {
 
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 {
-    struct mem_queue key = {.name = name};
+    struct mem_queue key = { .name = name };
     struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
     return queue && mem_bytes_order(queue->name, name) == 0 ? queue : NULL;
 }
@@ -274,7 +272,7 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
     return mem_add(u, queue) == 0 ? queue : NULL;
 }
 
-/* ---- begin and end of a store -------------------------------------------------------------------------- */
+/* ---- begin and end of a store -------------------------------------------------------------------------------- */
 
 void mem_rows_init(struct mem *m)
 {
@@ -286,7 +284,7 @@ void mem_rows_init(struct mem *m)
 
 void mem_rows_free(struct mem *m)
 {
-    struct mem_unit u = {.m = m};
+    struct mem_unit u = { .m = m };
     for (struct mem_row *row; (row = ROW_OF(mem_tree_first(&m->rows), by_id)) != NULL;) {
         mem_tree_remove(&m->rows, &row->by_id);
         free_pieces(&u, &row->c.row);

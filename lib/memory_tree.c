@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A treap: ordered by key, balanced by chance. Nodes live inside what they order, so nothing here allocates.
- */
+/* A treap: ordered by key, balanced by chance. Nodes live inside what they order, so nothing here allocates. */
 #include "memory.h"
 
 static uint32_t next_random(uint32_t *seed)

@@ -116,7 +116,7 @@ static int note_down(struct mem_unit *u, struct mem_object *object, enum undo_ki
     struct mem_undo *note = malloc(sizeof *note + bytes);
     if (!note)
         return -1;
-    *note = (struct mem_undo){.next = u->undo, .object = object, .kind = kind};
+    *note = (struct mem_undo){ .next = u->undo, .object = object, .kind = kind };
     if (bytes)
         memcpy(note->cells, (char *)object + object->type->cells, bytes);
     u->undo = note;
@@ -155,7 +155,7 @@ int mem_drop(struct mem_unit *u, void *object)
 
 int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes *to)
 {
-    *to = (struct jobq_bytes){0};
+    *to = (struct jobq_bytes){ 0 };
     if (!from.data)
         return 0;
     void *copy = mem_alloc(u, from.size);
@@ -163,7 +163,7 @@ int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes
         return -1;
     if (from.size)
         memcpy(copy, from.data, from.size);
-    *to = (struct jobq_bytes){.data = copy, .size = from.size};
+    *to = (struct jobq_bytes){ .data = copy, .size = from.size };
     return 0;
 }
 

@@ -51,9 +51,9 @@ int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row
 {
     *out = row->c.row;
     if (!(flags & JOBQ_READ_PAYLOAD))
-        out->payload = out->data = (struct jobq_bytes){0};
+        out->payload = out->data = (struct jobq_bytes){ 0 };
     if (!(flags & JOBQ_READ_RESULT))
-        out->result = (struct jobq_bytes){0};
+        out->result = (struct jobq_bytes){ 0 };
     if (!(flags & JOBQ_READ_ERRORS)) {
         out->errors = NULL;
         out->error_count = 0;

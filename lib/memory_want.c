@@ -5,8 +5,7 @@
 #include <string.h>
 
 /* The answer as it grows. */
-struct catch
-{
+struct catch {
     struct mem_unit *u;
     struct jobq_want *want;
     struct jobq_row *rows;
@@ -54,12 +53,12 @@ static int give(struct catch *c, const struct mem_row *row, int overdue)
 
 static int begin(struct catch *c, struct mem_unit *u, struct jobq_want *want)
 {
-    *c = (struct catch){.u = u, .want = want};
-    want->token = (struct jobq_token){0};
+    *c = (struct catch){ .u = u, .want = want };
+    want->token = (struct jobq_token){ 0 };
     want->rows = NULL;
     want->row_count = 0;
     want->more = 0;
-    want->next_cursor = (struct jobq_bytes){0};
+    want->next_cursor = (struct jobq_bytes){ 0 };
     size_t stored = 0;
     for (const struct mem_queue *q = mem_queue_after(u->m, NULL); q; q = mem_queue_after(u->m, q))
         for (int state = 0; state < 8; state++)
@@ -69,7 +68,7 @@ static int begin(struct catch *c, struct mem_unit *u, struct jobq_want *want)
     return c->rows ? 0 : -1;
 }
 
-/* ---- due ----------------------------------------------------------------------------------------------- */
+/* ---- due ----------------------------------------------------------------------------------------------------- */
 
 /* Among the queues named the waiting row without the bit that is first by time. */
 static struct mem_row *next_to_wake(const struct mem_unit *u, const struct jobq_want *want)
@@ -121,7 +120,7 @@ static int claim(struct catch *c, struct mem_row *row)
     int64_t now = c->u->now;
     draw_token(c);
     if (mem_edit(c->u, row) != 0 || mem_set_bytes(c->u, &r->worker, c->want->worker) != 0 ||
-        mem_set_bytes(c->u, &r->progress, (struct jobq_bytes){0}) != 0)
+        mem_set_bytes(c->u, &r->progress, (struct jobq_bytes){ 0 }) != 0)
         return -1;
     r->state = JOBQ_ROW_RUNNING;
     r->due = 0;
@@ -204,7 +203,7 @@ static int take_due(struct catch *c)
     return note_company(c);
 }
 
-/* ---- overdue ------------------------------------------------------------------------------------------- */
+/* ---- overdue --------------------------------------------------------------------------------------------------- */
 
 static int reason_of(const struct mem_unit *u, const struct mem_row *row)
 {

@@ -72,9 +72,9 @@ static size_t count_marks(const struct jobq_exchange *x)
 static struct jobq_row numbers_of(const struct jobq_row *row)
 {
     struct jobq_row copy = *row;
-    copy.queue = copy.kind = copy.group = copy.worker = (struct jobq_bytes){0};
-    copy.payload = copy.policy = copy.key = copy.result = (struct jobq_bytes){0};
-    copy.progress = copy.data = copy.trace = (struct jobq_bytes){0};
+    copy.queue = copy.kind = copy.group = copy.worker = (struct jobq_bytes){ 0 };
+    copy.payload = copy.policy = copy.key = copy.result = (struct jobq_bytes){ 0 };
+    copy.progress = copy.data = copy.trace = (struct jobq_bytes){ 0 };
     copy.errors = NULL;
     copy.error_count = 0;
     copy.parents = copy.children = NULL;
@@ -92,8 +92,7 @@ static int keep_beats(struct jobq_receipt *receipt, const struct jobq_exchange *
     size_t used = 0;
     for (size_t i = 0; i < x->beat_count; i++) {
         const struct jobq_beat *beat = &x->beats[i];
-        beats[i] =
-            (struct beat_answer){.held = beat->held, .first_mark = used, .mark_count = beat->mark_count};
+        beats[i] = (struct beat_answer){ .held = beat->held, .first_mark = used, .mark_count = beat->mark_count };
         for (size_t m = 0; m < beat->mark_count; m++)
             marks[used++] = numbers_of(&beat->marks[m]);
     }
@@ -107,10 +106,8 @@ static int keep_changes(struct jobq_receipt *receipt, const struct jobq_exchange
     struct change_answer *changes = receipt->changes.items;
     for (size_t i = 0; i < x->change_count; i++) {
         const struct jobq_change *change = &x->changes[i];
-        changes[i] = (struct change_answer){.verdict = change->verdict,
-                                            .stale = change->stale,
-                                            .holder = change->holder,
-                                            .lease_until_ms = change->lease_until_ms};
+        changes[i] = (struct change_answer){ .verdict = change->verdict, .stale = change->stale,
+                                             .holder = change->holder, .lease_until_ms = change->lease_until_ms };
     }
     return 0;
 }
@@ -122,12 +119,9 @@ static int keep_puts(struct jobq_receipt *receipt, const struct jobq_exchange *x
     struct put_answer *puts = receipt->puts.items;
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        puts[i] = (struct put_answer){.verdict = put->verdict,
-                                      .state = put->state,
-                                      .shown = put->shown,
-                                      .same_payload = put->same_payload,
-                                      .holder = put->holder,
-                                      .retry_ms = put->retry_ms};
+        puts[i] = (struct put_answer){ .verdict = put->verdict, .state = put->state, .shown = put->shown,
+                                       .same_payload = put->same_payload, .holder = put->holder,
+                                       .retry_ms = put->retry_ms };
     }
     return 0;
 }
@@ -207,8 +201,8 @@ static void answer_puts(const struct jobq_receipt *receipt, struct jobq_exchange
     }
 }
 
-int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq_exchange *x,
-                        const struct jobq_id **ids, size_t *count, struct jobq_token *token)
+int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq_exchange *x, const struct jobq_id **ids,
+                        size_t *count, struct jobq_token *token)
 {
     if (!receipt || x->number == 0 || receipt->number != x->number ||
         memcmp(receipt->client, x->client, sizeof x->client) != 0)
@@ -216,8 +210,7 @@ int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq_exchange
     *ids = receipt->ids.items;
     *count = receipt->ids.count;
     *token = receipt->token;
-    /* The same number for something else is a mistake of the caller; doing it now would be worse than
-     * refusing. */
+    /* The same number for something else is a mistake of the caller; doing it now would be worse than refusing. */
     int same = receipt->beats.count == x->beat_count && receipt->changes.count == x->change_count &&
                receipt->puts.count == x->put_count;
     x->unit = same ? JOBQ_OK : JOBQ_FAILED;

@@ -75,8 +75,8 @@ static int check_name_space(const char *name, struct jobq_error *err)
 }
 
 /* One NAME=VALUE of [from, end). */
-static int parse_option(struct jobq_arena *arena, const char *from, const char *end,
-                        struct jobq_uri_option *out, struct jobq_error *err)
+static int parse_option(struct jobq_arena *arena, const char *from, const char *end, struct jobq_uri_option *out,
+                        struct jobq_error *err)
 {
     const char *equals = memchr(from, '=', (size_t)(end - from));
     if (!equals || equals == from)
@@ -85,8 +85,7 @@ static int parse_option(struct jobq_arena *arena, const char *from, const char *
     return status ? status : decode(arena, equals + 1, end, &out->value, err);
 }
 
-static int parse_options(struct jobq_arena *arena, const char *from, struct jobq_uri *out,
-                         struct jobq_error *err)
+static int parse_options(struct jobq_arena *arena, const char *from, struct jobq_uri *out, struct jobq_error *err)
 {
     size_t most = 1;
     for (const char *p = from; *p; p++)
@@ -117,7 +116,7 @@ static int parse_options(struct jobq_arena *arena, const char *from, struct jobq
 
 int jobq_uri_parse(struct jobq_arena *arena, const char *uri, struct jobq_uri *out, struct jobq_error *err)
 {
-    *out = (struct jobq_uri){0};
+    *out = (struct jobq_uri){ 0 };
     if (!uri)
         return bad_uri(err, "missing");
     const char *rest = NULL;

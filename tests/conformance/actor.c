@@ -33,8 +33,8 @@ struct actor *another(void)
 {
     ok(actor_count < ACTORS);
     struct actor *who = &actors[actor_count++];
-    struct jobq_store_options options = {.size = sizeof options, .uri = uri, .io_timeout_ms = 10000};
-    *who = (struct actor){.client = {'c', (uint8_t)actor_count}, .arena = jobq_arena_create()};
+    struct jobq_store_options options = { .size = sizeof options, .uri = uri, .io_timeout_ms = 10000 };
+    *who = (struct actor){ .client = { 'c', (uint8_t)actor_count }, .arena = jobq_arena_create() };
     ok(who->arena != NULL);
     if (store_table()->open(&who->store, &options, &who->err) != JOBQ_OK)
         fail_test(__FILE__, __LINE__, "open: %s", who->err.text);
@@ -80,7 +80,7 @@ static void find_unheld(struct actor *who, struct jobq_want *w, size_t before)
     if (kept >= before)
         return;
     struct jobq_want more = overdue(before - kept);
-    struct jobq_exchange x = {.size = sizeof x, .want = &more, .number = ++who->number};
+    struct jobq_exchange x = { .size = sizeof x, .want = &more, .number = ++who->number };
     memcpy(x.client, who->client, sizeof x.client);
     long each = plan->lose_each;
     plan->lose_each = 0;
@@ -127,11 +127,9 @@ int go_status(struct actor *who, struct jobq_exchange *x)
 
 const struct jobq_row *row(struct jobq_id which)
 {
-    struct jobq_query query = {.size = sizeof query,
-                               .ids = &which,
-                               .id_count = 1,
-                               .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                        JOBQ_READ_PARENTS};
+    struct jobq_query query = { .size = sizeof query, .ids = &which, .id_count = 1,
+                                .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
+                                         JOBQ_READ_PARENTS };
     int status;
     do
         status = store_table()->read(me->store, &query, me->arena, &me->err);
@@ -146,7 +144,7 @@ struct jobq_stats stats_of(struct jobq_bytes queue)
     struct jobq_stats out;
     int status;
     do {
-        out = (struct jobq_stats){.size = sizeof out};
+        out = (struct jobq_stats){ .size = sizeof out };
         status = store_table()->stats(me->store, &queue, &out, me->arena, &me->err);
     } while (was_injected(me, status));
     is(status, JOBQ_OK);

@@ -4,8 +4,8 @@
 
 static struct jobq_beat beat(const struct jobq_token *token, int64_t lease_ms, uint32_t flags)
 {
-    struct jobq_beat b = {.token = *token, .lease_ms = lease_ms, .flags = flags};
-    struct jobq_exchange x = {.beats = &b, .beat_count = 1};
+    struct jobq_beat b = { .token = *token, .lease_ms = lease_ms, .flags = flags };
+    struct jobq_exchange x = { .beats = &b, .beat_count = 1 };
     go(me, &x);
     return b;
 }
@@ -100,9 +100,9 @@ static void marks_cancel_asked(void)
 /* Rule 5: past the timeout the beat refuses to extend and says so; the others go on. */
 static void refuses_past_the_timeout(void)
 {
-    struct jobq_put p[] = {put_of(0), put_of(1)};
+    struct jobq_put p[] = { put_of(0), put_of(1) };
     p[0].timeout_ms = STEP;
-    struct jobq_exchange x = {.puts = p, .put_count = 2};
+    struct jobq_exchange x = { .puts = p, .put_count = 2 };
     go(me, &x);
     struct jobq_want w = due(2);
     want(me, &w);
@@ -176,14 +176,14 @@ static void knows_the_mint_only(void)
 static void before_changes(void)
 {
     struct jobq_want w = claim_many(1);
-    struct jobq_beat b = {.token = w.token, .lease_ms = LEASE};
+    struct jobq_beat b = { .token = w.token, .lease_ms = LEASE };
     struct jobq_change c = completed(&w.rows[0], "r");
-    struct jobq_exchange x = {.beats = &b, .beat_count = 1, .changes = &c, .change_count = 1};
+    struct jobq_exchange x = { .beats = &b, .beat_count = 1, .changes = &c, .change_count = 1 };
     go(me, &x);
     is(b.held, 1);
     is(c.verdict, JOBQ_OK);
-    struct jobq_beat r = {.token = w.token, .flags = JOBQ_BEAT_RELEASE};
-    x = (struct jobq_exchange){.beats = &r, .beat_count = 1};
+    struct jobq_beat r = { .token = w.token, .flags = JOBQ_BEAT_RELEASE };
+    x = (struct jobq_exchange){ .beats = &r, .beat_count = 1 };
     go(me, &x);
     is(r.held, 0);
 }
@@ -196,17 +196,17 @@ static void saturates(void)
 }
 
 static const struct test tests[] = {
-    {.name = "extends every row of the want", .run = extends_every_row},
-    {.name = "never shortens a lease", .run = never_shortens},
-    {.name = "late but not overtaken (rule 2)", .run = late_beat},
-    {.name = "another token extends nothing (S2)", .run = unknown_token},
-    {.name = "a swept token holds nothing (rule 2)", .run = swept_token},
-    {.name = "marks those asked to cancel (rule 6)", .run = marks_cancel_asked},
-    {.name = "refuses past the timeout and marks it (rule 5)", .run = refuses_past_the_timeout},
-    {.name = "past the timeout the lease stays as it was (rule 5)", .run = silent_past_the_timeout},
-    {.name = "release gives back in place (rule 7)", .run = releases_all},
-    {.name = "the random half is enough to release", .run = knows_the_mint_only},
-    {.name = "comes before the changes", .run = before_changes},
-    {.name = "saturates", .run = saturates},
+    { .name = "extends every row of the want", .run = extends_every_row },
+    { .name = "never shortens a lease", .run = never_shortens },
+    { .name = "late but not overtaken (rule 2)", .run = late_beat },
+    { .name = "another token extends nothing (S2)", .run = unknown_token },
+    { .name = "a swept token holds nothing (rule 2)", .run = swept_token },
+    { .name = "marks those asked to cancel (rule 6)", .run = marks_cancel_asked },
+    { .name = "refuses past the timeout and marks it (rule 5)", .run = refuses_past_the_timeout },
+    { .name = "past the timeout the lease stays as it was (rule 5)", .run = silent_past_the_timeout },
+    { .name = "release gives back in place (rule 7)", .run = releases_all },
+    { .name = "the random half is enough to release", .run = knows_the_mint_only },
+    { .name = "comes before the changes", .run = before_changes },
+    { .name = "saturates", .run = saturates },
 };
 const struct topic topic_beat = TOPIC("beat", tests);

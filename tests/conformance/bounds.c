@@ -14,7 +14,7 @@ static void a_thousand_items(void)
     ok(puts && changes);
     for (uint32_t i = 0; i < ITEMS; i++)
         puts[i] = put_of(i);
-    struct jobq_exchange x = {.puts = puts, .put_count = ITEMS};
+    struct jobq_exchange x = { .puts = puts, .put_count = ITEMS };
     go(me, &x);
     for (int i = 0; i < ITEMS; i++)
         is(puts[i].verdict, JOBQ_OK);
@@ -25,9 +25,8 @@ static void a_thousand_items(void)
         ids_are(w.rows[i].id, id(i));
         changes[i] = completed(&w.rows[i], "r");
     }
-    struct jobq_exchange y = {.changes = changes,
-                              .change_count = ITEMS,
-                              .trim = {.limit = 512, .keep_count = {0, 0, 0, 0, 100, 100, 100}}};
+    struct jobq_exchange y = { .changes = changes, .change_count = ITEMS,
+                               .trim = { .limit = 512, .keep_count = { 0, 0, 0, 0, 100, 100, 100 } } };
     go(me, &y);
     for (int i = 0; i < ITEMS; i++)
         is(changes[i].verdict, JOBQ_OK);
@@ -95,14 +94,14 @@ static void longest_bytes(void)
 /* Numbers at their ends come back as they are. */
 static void largest_numbers(void)
 {
-    struct jobq_put p[] = {put_of(1), put_of(2)};
+    struct jobq_put p[] = { put_of(1), put_of(2) };
     p[0].priority = INT32_MAX;
     p[1].priority = INT32_MIN;
     p[0].rank_add_ms = INT64_MAX;
     p[1].rank_add_ms = INT64_MIN;
     p[0].timeout_ms = INT64_MAX;
     p[0].expires_at = from_now(INT64_MAX);
-    struct jobq_exchange x = {.puts = p, .put_count = 2};
+    struct jobq_exchange x = { .puts = p, .put_count = 2 };
     go(me, &x);
     is(row_n(1)->priority, INT32_MAX);
     is(row_n(2)->priority, INT32_MIN);
@@ -124,8 +123,8 @@ static void largest_numbers(void)
     const struct jobq_row *r = claim_n(1);
     is(r->failures, INT32_MAX);
     is(r->releases, INT32_MAX);
-    struct jobq_beat b = {.token = r->token, .flags = JOBQ_BEAT_RELEASE};
-    struct jobq_exchange y = {.beats = &b, .beat_count = 1};
+    struct jobq_beat b = { .token = r->token, .flags = JOBQ_BEAT_RELEASE };
+    struct jobq_exchange y = { .beats = &b, .beat_count = 1 };
     go(me, &y);
     is(b.held, 1);
     is(row_n(1)->releases, INT32_MAX); /* saturated */
@@ -139,9 +138,9 @@ static void a_thousand_parents(void)
     ok(puts && parents);
     for (uint32_t i = 0; i < ITEMS; i++) {
         puts[i] = put_of(i);
-        parents[i] = (struct jobq_parent){.id = id(i), .rule = JOBQ_PARENT_FAIL};
+        parents[i] = (struct jobq_parent){ .id = id(i), .rule = JOBQ_PARENT_FAIL };
     }
-    struct jobq_exchange x = {.puts = puts, .put_count = ITEMS};
+    struct jobq_exchange x = { .puts = puts, .put_count = ITEMS };
     go(me, &x);
     put_child(5000, parents, ITEMS);
     is(row_n(5000)->pending, ITEMS);
@@ -151,7 +150,7 @@ static void a_thousand_parents(void)
     ok(changes != NULL);
     for (size_t i = 0; i < w.row_count; i++)
         changes[i] = completed(&w.rows[i], "r");
-    struct jobq_exchange y = {.changes = changes, .change_count = w.row_count - 1};
+    struct jobq_exchange y = { .changes = changes, .change_count = w.row_count - 1 };
     go(me, &y);
     is(row_n(5000)->pending, 1);
     is(row_n(5000)->state, JOBQ_ROW_BLOCKED);
@@ -173,7 +172,7 @@ static void behind_a_backlog(void)
             puts[i].run_at = from_now(page % 2 ? STEP : 0);
             puts[i].rank_add_ms = page % 2 ? -100 * STEP : 100 * STEP;
         }
-        struct jobq_exchange x = {.puts = puts, .put_count = ITEMS};
+        struct jobq_exchange x = { .puts = puts, .put_count = ITEMS };
         go(me, &x);
     }
     put_ok(1);
@@ -185,14 +184,12 @@ static void behind_a_backlog(void)
 }
 
 static const struct test tests[] = {
-    {.name = "1,000 puts, rows and changes in one exchange", .run = a_thousand_items, .flags = PLAIN_ONLY},
-    {.name = "4 MiB of payload and of result (S14)", .run = large_bytes},
-    {.name = "the longest names, keys, errors", .run = longest_bytes},
-    {.name = "numbers at their ends", .run = largest_numbers},
-    {.name = "1,000 parents (rule 11)",
-     .run = a_thousand_parents,
-     .needs = JOBQ_CAP_EDGES,
-     .flags = PLAIN_ONLY},
-    {.name = "a backlog of 5,000", .run = behind_a_backlog, .flags = PLAIN_ONLY},
+    { .name = "1,000 puts, rows and changes in one exchange", .run = a_thousand_items, .flags = PLAIN_ONLY },
+    { .name = "4 MiB of payload and of result (S14)", .run = large_bytes },
+    { .name = "the longest names, keys, errors", .run = longest_bytes },
+    { .name = "numbers at their ends", .run = largest_numbers },
+    { .name = "1,000 parents (rule 11)", .run = a_thousand_parents, .needs = JOBQ_CAP_EDGES,
+      .flags = PLAIN_ONLY },
+    { .name = "a backlog of 5,000", .run = behind_a_backlog, .flags = PLAIN_ONLY },
 };
 const struct topic topic_bounds = TOPIC("bounds", tests);

@@ -58,7 +58,7 @@ static void come_back_exactly(void)
 /* Absent, empty, one NUL: three things, wherever bytes may be absent. */
 static void absent_empty_nul(void)
 {
-    const struct jobq_bytes values[] = {bytes(NULL, 0), bytes("", 0), bytes("\0", 1)};
+    const struct jobq_bytes values[] = { bytes(NULL, 0), bytes("", 0), bytes("\0", 1) };
     for (uint32_t i = 0; i < 3; i++) {
         struct jobq_put p = put_of(i);
         p.payload = p.policy = p.key = p.trace = p.group = values[i];
@@ -105,26 +105,11 @@ static void set_to_absent(void)
 static void hostile_queues(void)
 {
     static const struct jobq_bytes names[] = {
-        {"a", 1},
-        {"a\0", 2},
-        {"a\0b", 3},
-        {"A", 1},
-        {"a ", 2},
-        {"a:b", 3},
-        {"{a}", 3},
-        {"a'; DROP TABLE jobs; --", 24},
-        {"\"", 1},
-        {"%", 1},
-        {"_", 1},
-        {"\xff\xfe", 2},
-        {"\0", 1},
-        {"1", 1},
-        {"\xc3\xa4", 2},
-        {"a\xcc\x88", 3},
-        {"NULL", 4},
-        {"../..", 5},
-        {"x\r\n+OK\r\n", 8},
-        {"*", 1},
+        { "a", 1 },       { "a\0", 2 },     { "a\0b", 3 },         { "A", 1 },
+        { "a ", 2 },      { "a:b", 3 },     { "{a}", 3 },          { "a'; DROP TABLE jobs; --", 24 },
+        { "\"", 1 },      { "%", 1 },       { "_", 1 },            { "\xff\xfe", 2 },
+        { "\0", 1 },      { "1", 1 },       { "\xc3\xa4", 2 },     { "a\xcc\x88", 3 },
+        { "NULL", 4 },    { "../..", 5 },   { "x\r\n+OK\r\n", 8 }, { "*", 1 },
     };
     const uint32_t count = sizeof names / sizeof *names;
     for (uint32_t i = 0; i < count; i++) {
@@ -165,10 +150,10 @@ static void hostile_ids(void)
 }
 
 static const struct test tests[] = {
-    {.name = "all 256 values come back exactly (rule 15, S14)", .run = come_back_exactly},
-    {.name = "absent, empty and NUL are three things (S14)", .run = absent_empty_nul},
-    {.name = "bytes can be taken away", .run = set_to_absent},
-    {.name = "hostile names of queues and kinds (S15)", .run = hostile_queues},
-    {.name = "hostile ids", .run = hostile_ids},
+    { .name = "all 256 values come back exactly (rule 15, S14)", .run = come_back_exactly },
+    { .name = "absent, empty and NUL are three things (S14)", .run = absent_empty_nul },
+    { .name = "bytes can be taken away", .run = set_to_absent },
+    { .name = "hostile names of queues and kinds (S15)", .run = hostile_queues },
+    { .name = "hostile ids", .run = hostile_ids },
 };
 const struct topic topic_bytes = TOPIC("bytes", tests);

@@ -27,8 +27,8 @@ static struct jobq_change hard_cancel(uint32_t number)
 
 static void no_such_row(void)
 {
-    const struct jobq_row nobody = {.id = id(9)};
-    const uint8_t digest[32] = {1};
+    const struct jobq_row nobody = { .id = id(9) };
+    const uint8_t digest[32] = { 1 };
     stale_is(completed(&nobody, "r"), JOBQ_STALE_GONE);
     stale_is(by_operator(id(9), ANY_STATE, JOBQ_ROW_CANCELLED), JOBQ_STALE_GONE);
     stale_is(by_callback(id(9), digest, ANY_STATE, JOBQ_ROW_WAITING), JOBQ_STALE_GONE);
@@ -39,8 +39,8 @@ static void another_token(void)
 {
     put_ok(1);
     struct jobq_row r = *claim_n(1);
-    static const int outcomes[] = {JOBQ_OUTCOME_NONE,    JOBQ_OUTCOME_COMPLETE, JOBQ_OUTCOME_FAIL,
-                                   JOBQ_OUTCOME_RELEASE, JOBQ_OUTCOME_SNOOZE,   JOBQ_OUTCOME_PARK};
+    static const int outcomes[] = { JOBQ_OUTCOME_NONE, JOBQ_OUTCOME_COMPLETE, JOBQ_OUTCOME_FAIL,
+                                    JOBQ_OUTCOME_RELEASE, JOBQ_OUTCOME_SNOOZE, JOBQ_OUTCOME_PARK };
     for (size_t i = 0; i < 6; i++) {
         struct jobq_row forged = r;
         forged.token.bytes[i < 3 ? 0 : 15] ^= 1; /* either half counts */
@@ -65,7 +65,7 @@ static void token_of_a_neighbour(void)
 static void never_claimed(void)
 {
     put_ok(1);
-    const struct jobq_row nobody = {.id = id(1)};
+    const struct jobq_row nobody = { .id = id(1) };
     stale_is(completed(&nobody, "r"), JOBQ_STALE_OUTCOME);
 }
 
@@ -89,9 +89,9 @@ static void each_outcome_again(void)
 {
     static const struct {
         int outcome, state;
-    } cases[] = {{JOBQ_OUTCOME_COMPLETE, JOBQ_ROW_COMPLETED}, {JOBQ_OUTCOME_FAIL, JOBQ_ROW_WAITING},
-                 {JOBQ_OUTCOME_FAIL, JOBQ_ROW_DEAD},          {JOBQ_OUTCOME_RELEASE, JOBQ_ROW_WAITING},
-                 {JOBQ_OUTCOME_SNOOZE, JOBQ_ROW_WAITING},     {JOBQ_OUTCOME_PARK, JOBQ_ROW_BLOCKED}};
+    } cases[] = { { JOBQ_OUTCOME_COMPLETE, JOBQ_ROW_COMPLETED }, { JOBQ_OUTCOME_FAIL, JOBQ_ROW_WAITING },
+                  { JOBQ_OUTCOME_FAIL, JOBQ_ROW_DEAD },          { JOBQ_OUTCOME_RELEASE, JOBQ_ROW_WAITING },
+                  { JOBQ_OUTCOME_SNOOZE, JOBQ_ROW_WAITING },     { JOBQ_OUTCOME_PARK, JOBQ_ROW_BLOCKED } };
     for (uint32_t i = 0; i < 6; i++) {
         put_ok(i);
         struct jobq_change c = by_token(claim_n(i), cases[i].outcome, cases[i].state), again = c;
@@ -241,8 +241,8 @@ static void who_raises_edits(void)
 /* An operator's change names the states that it is for. */
 static void allowed_states(void)
 {
-    static const int states[] = {JOBQ_ROW_BLOCKED, JOBQ_ROW_WAITING,   JOBQ_ROW_COMPLETED,
-                                 JOBQ_ROW_DEAD,    JOBQ_ROW_CANCELLED, JOBQ_ROW_RUNNING};
+    static const int states[] = { JOBQ_ROW_BLOCKED, JOBQ_ROW_WAITING, JOBQ_ROW_COMPLETED, JOBQ_ROW_DEAD,
+                                  JOBQ_ROW_CANCELLED, JOBQ_ROW_RUNNING };
     for (uint32_t i = 0; i < 6; i++) {
         struct jobq_put p = put_of(i);
         p.queue = text("elsewhere");
@@ -273,9 +273,9 @@ static void in_array_order(void)
     struct jobq_want w = due(2);
     want(me, &w);
     is(w.row_count, 2);
-    struct jobq_change c[] = {completed(&w.rows[0], "a"), completed(&w.rows[0], "b"), release(&w.rows[0]),
-                              completed(&w.rows[1], "c")};
-    struct jobq_exchange x = {.changes = c, .change_count = 4};
+    struct jobq_change c[] = { completed(&w.rows[0], "a"), completed(&w.rows[0], "b"), release(&w.rows[0]),
+                               completed(&w.rows[1], "c") };
+    struct jobq_exchange x = { .changes = c, .change_count = 4 };
     go(me, &x);
     is(c[0].verdict, JOBQ_OK);
     is(c[1].verdict, JOBQ_ALREADY);
@@ -292,31 +292,31 @@ static void two_clients_one_token(void)
     struct jobq_change c = completed(claim_n(1), "mine"), d = c;
     change_ok(c);
     d.result = text("yours");
-    struct jobq_exchange x = {.changes = &d, .change_count = 1};
+    struct jobq_exchange x = { .changes = &d, .change_count = 1 };
     go(another(), &x);
     is(d.verdict, JOBQ_ALREADY);
     bytes_are(row_n(1)->result, text("mine"));
 }
 
 static const struct test tests[] = {
-    {.name = "no such row: STALE, gone", .run = no_such_row},
-    {.name = "another token changes no byte (S2)", .run = another_token},
-    {.name = "a neighbour's token changes no byte (S2)", .run = token_of_a_neighbour},
-    {.name = "a job never claimed has no token (S2)", .run = never_claimed},
-    {.name = "same token, same outcome: ALREADY, first bytes stay (S3, S11)", .run = same_outcome_again},
-    {.name = "ALREADY for every kind of outcome (S11)", .run = each_outcome_again},
-    {.name = "same token, another outcome: STALE (S3)", .run = another_outcome},
-    {.name = "a hard cancel voids the token (rule 6)", .run = voided},
-    {.name = "the next claim overtakes (S2)", .run = overtaken},
-    {.name = "late but not overtaken is accepted (rule 2)", .run = late_and_not_overtaken},
-    {.name = "ALREADY survives a redrive", .run = known_after_a_redrive},
-    {.name = "OUTDATED when the row was edited meanwhile", .run = outdated},
-    {.name = "OUTDATED for operators that name edits", .run = outdated_operator},
-    {.name = "guards in their order", .run = order_of_guards},
-    {.name = "edits rise with every change but the worker's", .run = who_raises_edits},
-    {.name = "operators: only from the states they allow (S6)", .run = allowed_states},
-    {.name = "authorised by nothing: STALE", .run = authorised_by_nothing},
-    {.name = "several changes in array order", .run = in_array_order},
-    {.name = "two clients, one token: one effect (S3)", .run = two_clients_one_token},
+    { .name = "no such row: STALE, gone", .run = no_such_row },
+    { .name = "another token changes no byte (S2)", .run = another_token },
+    { .name = "a neighbour's token changes no byte (S2)", .run = token_of_a_neighbour },
+    { .name = "a job never claimed has no token (S2)", .run = never_claimed },
+    { .name = "same token, same outcome: ALREADY, first bytes stay (S3, S11)", .run = same_outcome_again },
+    { .name = "ALREADY for every kind of outcome (S11)", .run = each_outcome_again },
+    { .name = "same token, another outcome: STALE (S3)", .run = another_outcome },
+    { .name = "a hard cancel voids the token (rule 6)", .run = voided },
+    { .name = "the next claim overtakes (S2)", .run = overtaken },
+    { .name = "late but not overtaken is accepted (rule 2)", .run = late_and_not_overtaken },
+    { .name = "ALREADY survives a redrive", .run = known_after_a_redrive },
+    { .name = "OUTDATED when the row was edited meanwhile", .run = outdated },
+    { .name = "OUTDATED for operators that name edits", .run = outdated_operator },
+    { .name = "guards in their order", .run = order_of_guards },
+    { .name = "edits rise with every change but the worker's", .run = who_raises_edits },
+    { .name = "operators: only from the states they allow (S6)", .run = allowed_states },
+    { .name = "authorised by nothing: STALE", .run = authorised_by_nothing },
+    { .name = "several changes in array order", .run = in_array_order },
+    { .name = "two clients, one token: one effect (S3)", .run = two_clients_one_token },
 };
 const struct topic topic_change = TOPIC("change", tests);

@@ -11,11 +11,11 @@ static struct jobq_want want_rows(struct jobq_want w)
 /* Order by rank, then by arrival in the store, not by id. */
 static void order_of_arrival(void)
 {
-    static const uint32_t order[] = {5, 3, 9, 1};
+    static const uint32_t order[] = { 5, 3, 9, 1 };
     struct jobq_put p[4];
     for (int i = 0; i < 4; i++)
         p[i] = put_of(order[i]);
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
     struct jobq_want w = want_rows(due(3));
     is(w.row_count, 3);
@@ -30,15 +30,15 @@ static void order_of_rank(void)
 {
     int64_t now = now_of_store();
     struct jobq_put p[4];
-    const int64_t run_at[] = {now - 100, now - 300, now - 200, now - 100};
-    const int64_t add[] = {0, 150, 0, -250};
-    static const uint32_t expected[] = {3, 2, 1, 0}; /* ranks -100 -150 -200 -350 */
+    const int64_t run_at[] = { now - 100, now - 300, now - 200, now - 100 };
+    const int64_t add[] = { 0, 150, 0, -250 };
+    static const uint32_t expected[] = { 3, 2, 1, 0 }; /* ranks -100 -150 -200 -350 */
     for (uint32_t i = 0; i < 4; i++) {
         p[i] = put_of(i);
         p[i].run_at = at(run_at[i]);
         p[i].rank_add_ms = add[i];
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
     for (int i = 0; i < 4; i++)
         claim_n(expected[i]);
@@ -47,13 +47,13 @@ static void order_of_rank(void)
 static void rank_saturates(void)
 {
     struct jobq_put p[3];
-    const int64_t add[] = {INT64_MAX, INT64_MIN, 0};
+    const int64_t add[] = { INT64_MAX, INT64_MIN, 0 };
     for (uint32_t i = 0; i < 3; i++) {
         p[i] = put_of(i);
         p[i].rank_add_ms = add[i];
         p[i].run_at = at(i == 1 ? -5 : 5);
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 3};
+    struct jobq_exchange x = { .puts = p, .put_count = 3 };
     go(me, &x);
     claim_n(1);
     claim_n(2);
@@ -136,8 +136,7 @@ static void limit_is_kept(void)
     is(want_rows(due(9)).row_count, 0);
 }
 
-/* Contract "Bounds": stops before the row that would pass the bytes, and does not claim what it does not
- * give. */
+/* Contract "Bounds": stops before the row that would pass the bytes, and does not claim what it does not give. */
 static void bytes_are_kept(void)
 {
     struct jobq_put p[4];
@@ -145,7 +144,7 @@ static void bytes_are_kept(void)
         p[i] = put_of(i);
         p[i].payload = text(i == 0 ? "0123456789" : "0123");
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
     struct jobq_want w = due(9);
     w.bytes = 9;
@@ -165,14 +164,14 @@ static void bytes_are_kept(void)
 static void only_named_kinds(void)
 {
     struct jobq_put p[3];
-    static const char *const kinds[] = {"a", "b", "c"};
+    static const char *const kinds[] = { "a", "b", "c" };
     for (uint32_t i = 0; i < 3; i++) {
         p[i] = put_of(i);
         p[i].kind = text(kinds[i]);
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 3};
+    struct jobq_exchange x = { .puts = p, .put_count = 3 };
     go(me, &x);
-    const struct jobq_bytes wanted[] = {text("c"), text("b"), text("")};
+    const struct jobq_bytes wanted[] = { text("c"), text("b"), text("") };
     struct jobq_want w = due(9);
     w.kinds = wanted;
     w.kind_count = 3;
@@ -187,14 +186,14 @@ static void only_named_kinds(void)
 static void queues_in_order(void)
 {
     struct jobq_put p[4];
-    static const char *const queues[] = {"low", "high", "low", "none"};
+    static const char *const queues[] = { "low", "high", "low", "none" };
     for (uint32_t i = 0; i < 4; i++) {
         p[i] = put_of(i);
         p[i].queue = text(queues[i]);
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
-    const struct jobq_bytes named[] = {text("empty"), text("high"), text("low")};
+    const struct jobq_bytes named[] = { text("empty"), text("high"), text("low") };
     struct jobq_want w = due(9);
     w.queues = named;
     w.queue_count = 3;
@@ -209,11 +208,8 @@ static void queues_in_order(void)
 /* Rule 10: a pause holds inside the claim; it stops neither puts nor running jobs. */
 static void paused_queue(void)
 {
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_PAUSED,
-                              .name = text("q"),
-                              .paused = 1};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED,
+                               .name = text("q"), .paused = 1 };
     put_ok(1);
     const struct jobq_row *r = claim_n(1);
     is(configure(&s), JOBQ_OK);
@@ -233,7 +229,7 @@ static void due_bit_follows_time(void)
         p[i] = put_of(i);
         p[i].run_at = from_now((int64_t)(3 - i) * STEP);
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 3};
+    struct jobq_exchange x = { .puts = p, .put_count = 3 };
     go(me, &x);
     is(row_n(0)->due + row_n(1)->due + row_n(2)->due, 0);
     tick(STEP);
@@ -254,11 +250,11 @@ static void due_bits_in_portions(void)
         p[i].kind = text(i < 10 ? "late" : "k");
         p[i].queue = text(i % 2 ? "q" : "r");
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 80};
+    struct jobq_exchange x = { .puts = p, .put_count = 80 };
     go(me, &x);
     tick(STEP + 100);
     is(queue_stats("q").present[JOBQ_READY] + queue_stats("r").present[JOBQ_READY], 80);
-    const struct jobq_bytes named[] = {text("q"), text("r")};
+    const struct jobq_bytes named[] = { text("q"), text("r") };
     const struct jobq_bytes kind = text("late");
     struct jobq_want w = due(1);
     w.queues = named;
@@ -326,8 +322,7 @@ static void mark_alone(uint32_t number)
     change_ok(c);
 }
 
-/* Contract "Poison among friends": ordinary wants pass a row marked alone by; a want {alone} takes exactly
- * one. */
+/* Contract "Poison among friends": ordinary wants pass a row marked alone by; a want {alone} takes exactly one. */
 static void alone_rows_have_their_own_want(void)
 {
     for (uint32_t i = 0; i < 4; i++)
@@ -357,10 +352,10 @@ static void alone_rows_have_their_own_want(void)
 /* A row past expires_at is met as overdue, unclaimed, and counts against the limit. */
 static void expired_row_on_the_way(void)
 {
-    struct jobq_put p[] = {put_of(1), put_of(2), put_of(3)};
+    struct jobq_put p[] = { put_of(1), put_of(2), put_of(3) };
     p[0].expires_at = from_now(STEP);
     p[1].expires_at = from_now(3 * STEP);
-    struct jobq_exchange x = {.puts = p, .put_count = 3};
+    struct jobq_exchange x = { .puts = p, .put_count = 3 };
     go(me, &x);
     tick(STEP);
     struct jobq_want w = want_rows(due(2));
@@ -384,7 +379,7 @@ static void queue_named_twice(void)
     p.expires_at = from_now(STEP);
     is(put(&p), JOBQ_OK);
     tick(STEP);
-    const struct jobq_bytes named[] = {text("q"), text("none"), text("q")};
+    const struct jobq_bytes named[] = { text("q"), text("none"), text("q") };
     struct jobq_want w = due(9);
     w.queues = named;
     w.queue_count = 3;
@@ -399,7 +394,7 @@ static void sees_puts_and_changes(void)
     struct jobq_change release = by_token(claim_n(1), JOBQ_OUTCOME_RELEASE, JOBQ_ROW_WAITING);
     struct jobq_put p = put_of(2);
     struct jobq_want w = due(9);
-    struct jobq_exchange x = {.changes = &release, .change_count = 1, .puts = &p, .put_count = 1, .want = &w};
+    struct jobq_exchange x = { .changes = &release, .change_count = 1, .puts = &p, .put_count = 1, .want = &w };
     go(me, &x);
     is(w.row_count, 2);
     ids_are(w.rows[0].id, id(1));
@@ -441,7 +436,7 @@ static void nothing_to_take(void)
     struct jobq_want w = want_rows(due(5));
     is(w.row_count, 0);
     is(w.more, 0);
-    const struct jobq_token none = {0};
+    const struct jobq_token none = { 0 };
     ok(memcmp(&w.token, &none, sizeof none) == 0);
     w = due(5);
     w.queue_count = 0;
@@ -468,28 +463,28 @@ static void gives_what_policy_needs(void)
 }
 
 static const struct test tests[] = {
-    {.name = "same rank: order of arrival, not of ids", .run = order_of_arrival},
-    {.name = "smallest rank first (L4)", .run = order_of_rank},
-    {.name = "rank saturates", .run = rank_saturates},
-    {.name = "stamps attempt, lease, worker, start (S5)", .run = stamps},
-    {.name = "the lease ends at stop_at (rule 5)", .run = lease_ends_at_the_timeout},
-    {.name = "token is mint and fence, one per want, rising (S2)", .run = token_and_fence},
-    {.name = "limit", .run = limit_is_kept},
-    {.name = "bytes: stops before, gives one, claims no more than it gives", .run = bytes_are_kept},
-    {.name = "only named kinds", .run = only_named_kinds},
-    {.name = "queues in the order given", .run = queues_in_order},
-    {.name = "a paused queue gives nothing (rule 10)", .run = paused_queue},
-    {.name = "delayed jobs become due by time", .run = due_bit_follows_time},
-    {.name = "at most 2 x limit + 64 due bits, earliest first", .run = due_bits_in_portions},
-    {.name = "two clients never hold the same row (S4)", .run = two_clients_share_nothing},
-    {.name = "ran_alone: one row and no others (rule 4)", .run = notes_company},
-    {.name = "rows marked alone (rule 4)", .run = alone_rows_have_their_own_want},
-    {.name = "an expired row is given as overdue, unclaimed", .run = expired_row_on_the_way},
-    {.name = "a queue named twice counts once", .run = queue_named_twice},
-    {.name = "the want sees the unit's effects", .run = sees_puts_and_changes},
-    {.name = "release keeps the place (rule 7)", .run = release_keeps_the_place},
-    {.name = "a claim clears progress and outcome", .run = clears_progress},
-    {.name = "nothing due: no rows, no token", .run = nothing_to_take},
-    {.name = "rows carry what policy needs", .run = gives_what_policy_needs},
+    { .name = "same rank: order of arrival, not of ids", .run = order_of_arrival },
+    { .name = "smallest rank first (L4)", .run = order_of_rank },
+    { .name = "rank saturates", .run = rank_saturates },
+    { .name = "stamps attempt, lease, worker, start (S5)", .run = stamps },
+    { .name = "the lease ends at stop_at (rule 5)", .run = lease_ends_at_the_timeout },
+    { .name = "token is mint and fence, one per want, rising (S2)", .run = token_and_fence },
+    { .name = "limit", .run = limit_is_kept },
+    { .name = "bytes: stops before, gives one, claims no more than it gives", .run = bytes_are_kept },
+    { .name = "only named kinds", .run = only_named_kinds },
+    { .name = "queues in the order given", .run = queues_in_order },
+    { .name = "a paused queue gives nothing (rule 10)", .run = paused_queue },
+    { .name = "delayed jobs become due by time", .run = due_bit_follows_time },
+    { .name = "at most 2 x limit + 64 due bits, earliest first", .run = due_bits_in_portions },
+    { .name = "two clients never hold the same row (S4)", .run = two_clients_share_nothing },
+    { .name = "ran_alone: one row and no others (rule 4)", .run = notes_company },
+    { .name = "rows marked alone (rule 4)", .run = alone_rows_have_their_own_want },
+    { .name = "an expired row is given as overdue, unclaimed", .run = expired_row_on_the_way },
+    { .name = "a queue named twice counts once", .run = queue_named_twice },
+    { .name = "the want sees the unit's effects", .run = sees_puts_and_changes },
+    { .name = "release keeps the place (rule 7)", .run = release_keeps_the_place },
+    { .name = "a claim clears progress and outcome", .run = clears_progress },
+    { .name = "nothing due: no rows, no token", .run = nothing_to_take },
+    { .name = "rows carry what policy needs", .run = gives_what_policy_needs },
 };
 const struct topic topic_claim = TOPIC("claim", tests);

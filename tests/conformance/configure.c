@@ -4,8 +4,8 @@
 
 static struct jobq_settings queue(uint32_t set)
 {
-    return (struct jobq_settings){
-        .size = sizeof(struct jobq_settings), .what = JOBQ_CONFIGURE_QUEUE, .set = set, .name = text("q")};
+    return (struct jobq_settings){ .size = sizeof(struct jobq_settings), .what = JOBQ_CONFIGURE_QUEUE, .set = set,
+                                   .name = text("q") };
 }
 
 /* Only members whose bit is set are stored. */
@@ -36,11 +36,11 @@ static void seen_by_all(void)
     s.depth = 0;
     is(configure(&s), JOBQ_OK);
     struct jobq_put p = put_of(1);
-    struct jobq_exchange x = {.puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
     go(you, &x);
     is(p.verdict, JOBQ_FULL);
     is(p.retry_ms, 0);
-    const struct jobq_id none = {0};
+    const struct jobq_id none = { 0 };
     ids_are(p.holder, none);
 }
 
@@ -88,9 +88,9 @@ static void what_is_not_declared(void)
 }
 
 static const struct test tests[] = {
-    {.name = "only the members named", .run = only_named_members},
-    {.name = "every handle obeys, rows or not", .run = seen_by_all},
-    {.name = "other queues go on (S15)", .run = other_queues_go_on},
-    {.name = "what is not declared is refused", .run = what_is_not_declared},
+    { .name = "only the members named", .run = only_named_members },
+    { .name = "every handle obeys, rows or not", .run = seen_by_all },
+    { .name = "other queues go on (S15)", .run = other_queues_go_on },
+    { .name = "what is not declared is refused", .run = what_is_not_declared },
 };
 const struct topic topic_configure = TOPIC("configure", tests);

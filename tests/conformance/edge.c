@@ -6,7 +6,7 @@
 
 static struct jobq_parent parent(uint32_t number, int rule)
 {
-    return (struct jobq_parent){.id = id(number), .rule = rule};
+    return (struct jobq_parent){ .id = id(number), .rule = rule };
 }
 
 static void child_of(uint32_t child, uint32_t number, int rule)
@@ -34,7 +34,7 @@ static void waits_for_all(void)
 {
     put_ok(1);
     put_ok(2);
-    const struct jobq_parent both[] = {parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL)};
+    const struct jobq_parent both[] = { parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL) };
     put_child(3, both, 2);
     const struct jobq_row *r = row_n(3);
     is(r->state, JOBQ_ROW_BLOCKED);
@@ -58,7 +58,7 @@ static void ready_in_the_same_exchange(void)
     child_of(2, 1, JOBQ_PARENT_FAIL);
     struct jobq_change c = completed(claim_n(1), "r");
     struct jobq_want w = due(5);
-    struct jobq_exchange x = {.changes = &c, .change_count = 1, .want = &w};
+    struct jobq_exchange x = { .changes = &c, .change_count = 1, .want = &w };
     go(me, &x);
     is(w.row_count, 1);
     ids_are(w.rows[0].id, id(2));
@@ -110,12 +110,12 @@ static void parents_that_are_done(void)
 static void family_in_one_exchange(void)
 {
     const struct jobq_parent p = parent(1, JOBQ_PARENT_FAIL), q = parent(2, JOBQ_PARENT_FAIL);
-    struct jobq_put puts[] = {put_of(1), put_of(2), put_of(3), put_of(4)};
+    struct jobq_put puts[] = { put_of(1), put_of(2), put_of(3), put_of(4) };
     puts[1].parents = &p;
     puts[2].parents = &q;
     puts[3].parents = &q;
     puts[1].parent_count = puts[2].parent_count = puts[3].parent_count = 1;
-    struct jobq_exchange x = {.puts = puts, .put_count = 4};
+    struct jobq_exchange x = { .puts = puts, .put_count = 4 };
     go(me, &x);
     for (int i = 0; i < 4; i++)
         is(puts[i].verdict, JOBQ_OK);
@@ -129,7 +129,7 @@ static void family_in_one_exchange(void)
 static void parent_not_found(void)
 {
     put_ok(1);
-    const struct jobq_parent both[] = {parent(1, JOBQ_PARENT_FAIL), parent(77, JOBQ_PARENT_IGNORE)};
+    const struct jobq_parent both[] = { parent(1, JOBQ_PARENT_FAIL), parent(77, JOBQ_PARENT_IGNORE) };
     struct jobq_put p = put_of(2);
     p.parents = both;
     p.parent_count = 2;
@@ -146,13 +146,13 @@ static void parent_not_found(void)
 static void named_twice(void)
 {
     put_ok(1);
-    const struct jobq_parent twice[] = {parent(1, JOBQ_PARENT_IGNORE), parent(1, JOBQ_PARENT_FAIL)};
+    const struct jobq_parent twice[] = { parent(1, JOBQ_PARENT_IGNORE), parent(1, JOBQ_PARENT_FAIL) };
     put_child(2, twice, 2);
     is(row_n(2)->pending, 1);
     is(row_n(2)->parent_count, 1);
     finish(1, JOBQ_ROW_DEAD);
     is(row_n(2)->state, JOBQ_ROW_WAITING); /* by its first rule */
-    put_child(3, twice, 2);                /* and so it is when the parent has ended before */
+    put_child(3, twice, 2); /* and so it is when the parent has ended before */
     is(row_n(3)->state, JOBQ_ROW_WAITING);
 }
 
@@ -160,7 +160,7 @@ static void shows_parents(void)
 {
     put_ok(1);
     put_ok(2);
-    const struct jobq_parent both[] = {parent(1, JOBQ_PARENT_CANCEL), parent(2, JOBQ_PARENT_IGNORE)};
+    const struct jobq_parent both[] = { parent(1, JOBQ_PARENT_CANCEL), parent(2, JOBQ_PARENT_IGNORE) };
     put_child(3, both, 2);
     claim_n(1);
     const struct jobq_row *r = row_n(3);
@@ -243,8 +243,7 @@ static void cascade(void)
     ids_are(o.rows[0].children[0].id, id(3));
 }
 
-/* A change resolves at most 64 edges; the rest is worked off by overdue wants, 64 more each, and given to
- * nobody. */
+/* A change resolves at most 64 edges; the rest is worked off by overdue wants, 64 more each, and given to nobody. */
 static void sixty_four_at_once(void)
 {
     const struct jobq_parent p = parent(1, JOBQ_PARENT_FAIL);
@@ -256,7 +255,7 @@ static void sixty_four_at_once(void)
         puts[i].parents = &p;
         puts[i].parent_count = 1;
     }
-    struct jobq_exchange x = {.puts = puts, .put_count = 151};
+    struct jobq_exchange x = { .puts = puts, .put_count = 151 };
     go(me, &x);
     finish(1, JOBQ_ROW_COMPLETED);
     is(queue_stats("children").present[JOBQ_READY], 64);
@@ -280,7 +279,7 @@ static void sixty_four_children_to_decide(void)
         puts[i].parents = &p;
         puts[i].parent_count = 1;
     }
-    struct jobq_exchange x = {.puts = puts, .put_count = 101};
+    struct jobq_exchange x = { .puts = puts, .put_count = 101 };
     go(me, &x);
     finish(1, JOBQ_ROW_DEAD);
     size_t decided = 0;
@@ -293,7 +292,7 @@ static void sixty_four_children_to_decide(void)
             changes[i] = orphan(0, JOBQ_ROW_DEAD);
             changes[i].id = o.rows[0].children[i].id;
         }
-        struct jobq_exchange judge = {.changes = changes, .change_count = o.rows[0].child_count};
+        struct jobq_exchange judge = { .changes = changes, .change_count = o.rows[0].child_count };
         go(me, &judge);
         for (size_t i = 0; i < o.rows[0].child_count; i++)
             decided += changes[i].verdict == JOBQ_OK;
@@ -311,7 +310,7 @@ static void parents_stay(void)
     is(change(&drop), JOBQ_STALE);
     is(drop.stale, JOBQ_STALE_STATE);
     struct jobq_change kill = by_operator(id(1), LIVE, JOBQ_ROW_DEAD);
-    struct jobq_exchange x = {.changes = &kill, .change_count = 1, .trim = {.limit = 9}};
+    struct jobq_exchange x = { .changes = &kill, .change_count = 1, .trim = { .limit = 9 } };
     go(me, &x);
     is(kill.verdict, JOBQ_OK);
     ok(exists(1));
@@ -364,8 +363,8 @@ static void redriven_child_waits_again(void)
     put_ok(1);
     put_ok(2);
     put_ok(3);
-    const struct jobq_parent all[] = {parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL),
-                                      parent(3, JOBQ_PARENT_FAIL)};
+    const struct jobq_parent all[] = { parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL),
+                                       parent(3, JOBQ_PARENT_FAIL) };
     put_child(4, all, 3);
     finish(1, JOBQ_ROW_COMPLETED);
     finish(2, JOBQ_ROW_DEAD);
@@ -402,7 +401,7 @@ static void redriven_child_without_obstacle(void)
 {
     put_ok(1);
     put_ok(2);
-    const struct jobq_parent both[] = {parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL)};
+    const struct jobq_parent both[] = { parent(1, JOBQ_PARENT_FAIL), parent(2, JOBQ_PARENT_FAIL) };
     put_child(3, both, 2);
     finish(1, JOBQ_ROW_DEAD);
     change_ok(orphan(3, JOBQ_ROW_DEAD));
@@ -447,14 +446,14 @@ static void fan_out_from_an_ack(void)
 {
     put_ok(1);
     struct jobq_change c = completed(claim_n(1), "plan");
-    const struct jobq_parent steps[] = {parent(2, JOBQ_PARENT_IGNORE), parent(3, JOBQ_PARENT_FAIL)};
-    struct jobq_put puts[] = {put_of(2), put_of(3), put_of(4)};
+    const struct jobq_parent steps[] = { parent(2, JOBQ_PARENT_IGNORE), parent(3, JOBQ_PARENT_FAIL) };
+    struct jobq_put puts[] = { put_of(2), put_of(3), put_of(4) };
     puts[2].parents = steps;
     puts[2].parent_count = 2;
     for (int i = 0; i < 3; i++)
         puts[i].only_if = 0;
     struct jobq_want w = due(9);
-    struct jobq_exchange x = {.changes = &c, .change_count = 1, .puts = puts, .put_count = 3, .want = &w};
+    struct jobq_exchange x = { .changes = &c, .change_count = 1, .puts = puts, .put_count = 3, .want = &w };
     go(me, &x);
     is(w.row_count, 2);
     struct jobq_change dead = failed(&w.rows[0], JOBQ_ROW_DEAD, JOBQ_REASON_PERMANENT, "e");
@@ -483,9 +482,9 @@ static void blocked_child_expires(void)
     change_ok(by_operator(id(1), ANY_STATE, JOBQ_ROW_GONE));
 }
 
-#define EDGE(title, function)                                                                                \
-    {                                                                                                        \
-        .name = title, .run = function, .needs = JOBQ_CAP_EDGES                                              \
+#define EDGE(title, function)                                                                           \
+    {                                                                                                   \
+        .name = title, .run = function, .needs = JOBQ_CAP_EDGES                                         \
     }
 static const struct test tests[] = {
     EDGE("a child waits for all its parents (rule 11)", waits_for_all),

@@ -11,7 +11,7 @@
 static int put_by(struct actor *who, uint32_t number)
 {
     struct jobq_put p = put_of(number);
-    struct jobq_exchange x = {.puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
     go(who, &x);
     return p.verdict;
 }
@@ -22,7 +22,7 @@ static void see_each_other(void)
     is(put_by(you, 1), JOBQ_OK);
     const struct jobq_row *r = claim_n(1);
     struct jobq_change c = completed(r, "r");
-    struct jobq_exchange x = {.changes = &c, .change_count = 1};
+    struct jobq_exchange x = { .changes = &c, .change_count = 1 };
     go(you, &x); /* the token is the proof, not the handle */
     is(c.verdict, JOBQ_OK);
     is(row_n(1)->state, JOBQ_ROW_COMPLETED);
@@ -66,11 +66,11 @@ static void namespaces_are_apart(void)
 {
     char uri[JOBQ_CONFORMANCE_URI + 32];
     snprintf(uri, sizeof uri, "%s%snamespace=other_1", store_uri(), strchr(store_uri(), '?') ? "&" : "?");
-    struct jobq_store_options options = {.size = sizeof options, .uri = uri, .io_timeout_ms = 10000};
-    struct actor you = {.arena = me->arena, .client = {99, 99}};
+    struct jobq_store_options options = { .size = sizeof options, .uri = uri, .io_timeout_ms = 10000 };
+    struct actor you = { .arena = me->arena, .client = { 99, 99 } };
     is(store_table()->open(&you.store, &options, &you.err), JOBQ_OK);
     put_ok(1);
-    struct jobq_query query = {.size = sizeof query, .limit = 9};
+    struct jobq_query query = { .size = sizeof query, .limit = 9 };
     is(store_table()->read(you.store, &query, you.arena, &you.err), JOBQ_OK);
     is(query.row_count, 0);
     is(put_by(&you, 1), JOBQ_OK);
@@ -82,12 +82,12 @@ static void namespaces_are_apart(void)
     store_table()->close(you.store);
 }
 
-/* ---- wake-up ------------------------------------------------------------------------------------------- */
+/* ---- wake-up ------------------------------------------------------------------------------------------------ */
 
 /* Readable within ms, and no false alarm? */
 static bool woken(struct actor *who, int ms)
 {
-    struct pollfd p = {.fd = store_table()->wake_fd(who->store), .events = POLLIN};
+    struct pollfd p = { .fd = store_table()->wake_fd(who->store), .events = POLLIN };
     ok(p.fd >= 0);
     for (int i = 0; i < 100; i++) {
         if (poll(&p, 1, ms) <= 0)
@@ -98,7 +98,7 @@ static bool woken(struct actor *who, int ms)
     return false;
 }
 
-#define SOON  5000 /* an upper bound, not a wait */
+#define SOON 5000 /* an upper bound, not a wait */
 #define QUIET 20
 
 static void woken_by_another(void)
@@ -112,12 +112,12 @@ static void woken_by_another(void)
     struct jobq_want w = due(1);
     want(you, &w);
     ok(!woken(me, QUIET)); /* a claim makes nothing due */
-    struct jobq_beat beat = {.token = w.token, .lease_ms = LEASE};
-    struct jobq_exchange x = {.beats = &beat, .beat_count = 1};
+    struct jobq_beat beat = { .token = w.token, .lease_ms = LEASE };
+    struct jobq_exchange x = { .beats = &beat, .beat_count = 1 };
     go(you, &x);
     ok(!woken(me, QUIET));
     struct jobq_change c = by_token(w.rows, JOBQ_OUTCOME_RELEASE, JOBQ_ROW_WAITING);
-    x = (struct jobq_exchange){.changes = &c, .change_count = 1};
+    x = (struct jobq_exchange){ .changes = &c, .change_count = 1 };
     go(you, &x);
     ok(woken(me, SOON));
     w = due(1);
@@ -129,8 +129,7 @@ static void woken_by_another(void)
     }
 }
 
-/* A job put for later moves the deadline of who sleeps; a pause that ends and a clock that moves do as well.
- */
+/* A job put for later moves the deadline of who sleeps; a pause that ends and a clock that moves do as well. */
 static void woken_by_more(void)
 {
     struct actor *you = another();
@@ -138,24 +137,21 @@ static void woken_by_more(void)
         ;
     struct jobq_put p = put_of(1);
     p.run_at = from_now(STEP);
-    struct jobq_exchange x = {.puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
     go(you, &x);
     ok(woken(me, SOON));
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_PAUSED,
-                              .name = text("q"),
-                              .paused = 1};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED,
+                               .name = text("q"), .paused = 1 };
     is(store_table()->configure(you->store, &s, &you->err), JOBQ_OK);
     s.paused = 0;
     is(store_table()->configure(you->store, &s, &you->err), JOBQ_OK);
     ok(woken(me, SOON));
 }
 
-/* ---- threads and processes ----------------------------------------------------------------------------- */
+/* ---- threads and processes -------------------------------------------------------------------------------------- */
 
 #define THREADS 4
-#define JOBS    200
+#define JOBS 200
 
 struct shift {
     pthread_t thread;
@@ -172,7 +168,7 @@ static void *work(void *user)
     struct actor *who = shift->who;
     for (;;) {
         struct jobq_want w = due(3);
-        struct jobq_exchange x = {.size = sizeof x, .number = ++who->number, .want = &w};
+        struct jobq_exchange x = { .size = sizeof x, .number = ++who->number, .want = &w };
         memcpy(x.client, who->client, sizeof x.client);
         w.mint[0] = who->client[1];
         if (store_table()->exchange(who->store, &x, who->arena, &who->err) != JOBQ_OK)
@@ -180,8 +176,8 @@ static void *work(void *user)
         if (!w.row_count)
             return NULL;
         struct jobq_change c[3];
-        struct jobq_exchange y = {
-            .size = sizeof y, .number = ++who->number, .changes = c, .change_count = w.row_count};
+        struct jobq_exchange y = { .size = sizeof y, .number = ++who->number, .changes = c,
+                                   .change_count = w.row_count };
         memcpy(y.client, who->client, sizeof y.client);
         for (size_t i = 0; i < w.row_count; i++) {
             shift->claimed[shift->count++] = w.rows[i].id.bytes[15];
@@ -201,13 +197,13 @@ static void many_threads(void)
     struct jobq_put puts[JOBS];
     for (uint32_t i = 0; i < JOBS; i++)
         puts[i] = put_of(i);
-    struct jobq_exchange x = {.puts = puts, .put_count = JOBS};
+    struct jobq_exchange x = { .puts = puts, .put_count = JOBS };
     go(me, &x);
     for (int t = 0; t < THREADS; t++)
         shifts[t].who = another();
     for (int t = 0; t < THREADS; t++)
         is(pthread_create(&shifts[t].thread, NULL, work, &shifts[t]), 0);
-    int done[JOBS] = {0};
+    int done[JOBS] = { 0 };
     for (int t = 0; t < THREADS; t++) {
         is(pthread_join(shifts[t].thread, NULL), 0);
         ok(!shifts[t].refused);
@@ -262,20 +258,16 @@ static void leaves_no_descriptor(void)
 }
 
 static const struct test tests[] = {
-    {.name = "handles see each other", .run = see_each_other},
-    {.name = "work outlives its handle (S1, L2)", .run = outlives_its_handle},
-    {.name = "fences rise across handles (S2)", .run = fences_rise},
-    {.name = "namespaces are apart (S15)", .run = namespaces_are_apart, .flags = PLAIN_ONLY},
-    {.name = "woken by another, quiet otherwise (L1)",
-     .run = woken_by_another,
-     .needs = JOBQ_CAP_WAKE,
-     .flags = PLAIN_ONLY},
-    {.name = "woken by a later job, and by a resume (L1)",
-     .run = woken_by_more,
-     .needs = JOBQ_CAP_WAKE,
-     .flags = PLAIN_ONLY},
-    {.name = "four threads, 200 jobs, each once (S4, R4)", .run = many_threads, .flags = PLAIN_ONLY},
-    {.name = "closed in a forked child (R3)", .run = closed_in_a_child, .flags = PLAIN_ONLY},
-    {.name = "open and close leave no descriptor (R2)", .run = leaves_no_descriptor, .flags = PLAIN_ONLY},
+    { .name = "handles see each other", .run = see_each_other },
+    { .name = "work outlives its handle (S1, L2)", .run = outlives_its_handle },
+    { .name = "fences rise across handles (S2)", .run = fences_rise },
+    { .name = "namespaces are apart (S15)", .run = namespaces_are_apart, .flags = PLAIN_ONLY },
+    { .name = "woken by another, quiet otherwise (L1)", .run = woken_by_another, .needs = JOBQ_CAP_WAKE,
+      .flags = PLAIN_ONLY },
+    { .name = "woken by a later job, and by a resume (L1)", .run = woken_by_more, .needs = JOBQ_CAP_WAKE,
+      .flags = PLAIN_ONLY },
+    { .name = "four threads, 200 jobs, each once (S4, R4)", .run = many_threads, .flags = PLAIN_ONLY },
+    { .name = "closed in a forked child (R3)", .run = closed_in_a_child, .flags = PLAIN_ONLY },
+    { .name = "open and close leave no descriptor (R2)", .run = leaves_no_descriptor, .flags = PLAIN_ONLY },
 };
 const struct topic topic_handles = TOPIC("handles", tests);

@@ -6,8 +6,8 @@
 
 static struct jobq_put_key key_of(int hold, int conflict)
 {
-    return (struct jobq_put_key){
-        .scope = {'s'}, .payload_digest = {'d'}, .hold = hold, .conflict = conflict, .window_ms = WINDOW};
+    return (struct jobq_put_key){ .scope = { 's' }, .payload_digest = { 'd' }, .hold = hold, .conflict = conflict,
+                                  .window_ms = WINDOW };
 }
 
 static int put_keyed(uint32_t number, const struct jobq_put_key *key, struct jobq_put *out)
@@ -93,8 +93,7 @@ static void hold_table(int hold, const char *held)
         bring_to(station, number, hold);
         bool now = is_held(number + 1, hold);
         if (now != (held[station] == 'x'))
-            fail_test(__FILE__, __LINE__, "hold %d at station %d: %s", hold, (int)station,
-                      now ? "held" : "free");
+            fail_test(__FILE__, __LINE__, "hold %d at station %d: %s", hold, (int)station, now ? "held" : "free");
         /* Begin again with a free key. */
         for (uint32_t i = number; i <= number + 1; i++)
             if (exists(i))
@@ -205,19 +204,19 @@ static void many_windows_at_once(void)
         puts[i] = put_of(i);
         puts[i].unique = &keys[i];
     }
-    struct jobq_exchange x = {.puts = puts, .put_count = 100};
+    struct jobq_exchange x = { .puts = puts, .put_count = 100 };
     go(me, &x);
     struct jobq_change ends[100];
     for (uint32_t i = 0; i < 100; i++)
         ends[i] = by_operator(id(i), LIVE, JOBQ_ROW_DEAD);
-    struct jobq_exchange y = {.changes = ends, .change_count = 100};
+    struct jobq_exchange y = { .changes = ends, .change_count = 100 };
     go(me, &y);
     tick(WINDOW);
     for (uint32_t i = 0; i < 100; i++) {
         puts[i].id = id(200 + i);
         puts[i].only_if = -1;
     }
-    struct jobq_exchange z = {.puts = puts, .put_count = 100};
+    struct jobq_exchange z = { .puts = puts, .put_count = 100 };
     go(me, &z);
     for (int i = 0; i < 100; i++)
         is(puts[i].verdict, JOBQ_OK);
@@ -240,9 +239,9 @@ static void scopes_are_apart(void)
 static void one_exchange_one_holder(void)
 {
     struct jobq_put_key key = key_of(JOBQ_HOLD_LIVE, JOBQ_CONFLICT_RETURN);
-    struct jobq_put p[] = {put_of(1), put_of(2)};
+    struct jobq_put p[] = { put_of(1), put_of(2) };
     p[0].unique = p[1].unique = &key;
-    struct jobq_exchange x = {.puts = p, .put_count = 2};
+    struct jobq_exchange x = { .puts = p, .put_count = 2 };
     go(me, &x);
     is(p[0].verdict, JOBQ_OK);
     is(p[1].verdict, JOBQ_DUPLICATE);
@@ -257,7 +256,7 @@ static void freed_in_the_same_exchange(void)
     struct jobq_change c = completed(claim_n(1), "r");
     struct jobq_put p = put_of(2);
     p.unique = &key;
-    struct jobq_exchange x = {.changes = &c, .change_count = 1, .puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .changes = &c, .change_count = 1, .puts = &p, .put_count = 1 };
     go(me, &x);
     is(p.verdict, JOBQ_OK);
 }
@@ -278,7 +277,7 @@ static void retry_takes_no_key(void)
     ids_are(out.holder, id(2));
 }
 
-/* ---- taking it again ----------------------------------------------------------------------------------- */
+/* ---- taking it again ------------------------------------------------------------------------------------------ */
 
 static struct jobq_change redrive(uint32_t number)
 {
@@ -362,7 +361,7 @@ static void redrive_without_a_key(void)
     is(row_n(1)->state, JOBQ_ROW_WAITING);
 }
 
-/* ---- replace and extend -------------------------------------------------------------------------------- */
+/* ---- replace and extend ------------------------------------------------------------------------------------------ */
 
 static void replaces_the_payload(void)
 {
@@ -451,33 +450,29 @@ static void conflict_with_a_running_holder(void)
 }
 
 static const struct test tests[] = {
-    {.name = "LIVE holds until the job ends (S7)", .run = hold_live},
-    {.name = "WAITING holds until the first claim (S7)", .run = hold_waiting},
-    {.name = "UNRESOLVED holds while dead, too (S7)", .run = hold_unresolved},
-    {.name = "WINDOW holds until its end (S7)", .run = hold_window},
-    {.name = "FOREVER holds for ever (S7)", .run = hold_forever},
-    {.name = "DUPLICATE tells holder, state and payload (S8)", .run = duplicate_tells},
-    {.name = "DUPLICATE of a pruned holder", .run = duplicate_of_a_pruned_job},
-    {.name = "a hundred windows run out at once", .run = many_windows_at_once},
-    {.name = "scopes are compared whole (S15)", .run = scopes_are_apart},
-    {.name = "two puts of one exchange", .run = one_exchange_one_holder},
-    {.name = "freed by a change, taken by a put", .run = freed_in_the_same_exchange},
-    {.name = "release and retry take no key (rule 9)", .run = retry_takes_no_key},
-    {.name = "redrive takes it again (rule 9)", .run = redrive_takes_it_again},
-    {.name = "redrive is told who holds it (rule 9)", .run = redrive_is_told_who_holds_it},
-    {.name = "redrive of a job that holds its key", .run = redrive_of_its_own_key},
-    {.name = "redrive with rule WAITING", .run = redrive_of_a_waiting_key},
-    {.name = "redrive leaves the window's end", .run = redrive_keeps_the_window},
-    {.name = "redrive without a key", .run = redrive_without_a_key},
-    {.name = "REPLACED: the payload and nothing else",
-     .run = replaces_the_payload,
-     .needs = JOBQ_CAP_KEY_MODES},
-    {.name = "EXTENDED: the delay and nothing else", .run = extends_the_delay, .needs = JOBQ_CAP_KEY_MODES},
-    {.name = "replace and extend a blocked holder",
-     .run = conflict_with_a_blocked_holder,
-     .needs = JOBQ_CAP_KEY_MODES},
-    {.name = "replace and extend leave a running or ended holder",
-     .run = conflict_with_a_running_holder,
-     .needs = JOBQ_CAP_KEY_MODES},
+    { .name = "LIVE holds until the job ends (S7)", .run = hold_live },
+    { .name = "WAITING holds until the first claim (S7)", .run = hold_waiting },
+    { .name = "UNRESOLVED holds while dead, too (S7)", .run = hold_unresolved },
+    { .name = "WINDOW holds until its end (S7)", .run = hold_window },
+    { .name = "FOREVER holds for ever (S7)", .run = hold_forever },
+    { .name = "DUPLICATE tells holder, state and payload (S8)", .run = duplicate_tells },
+    { .name = "DUPLICATE of a pruned holder", .run = duplicate_of_a_pruned_job },
+    { .name = "a hundred windows run out at once", .run = many_windows_at_once },
+    { .name = "scopes are compared whole (S15)", .run = scopes_are_apart },
+    { .name = "two puts of one exchange", .run = one_exchange_one_holder },
+    { .name = "freed by a change, taken by a put", .run = freed_in_the_same_exchange },
+    { .name = "release and retry take no key (rule 9)", .run = retry_takes_no_key },
+    { .name = "redrive takes it again (rule 9)", .run = redrive_takes_it_again },
+    { .name = "redrive is told who holds it (rule 9)", .run = redrive_is_told_who_holds_it },
+    { .name = "redrive of a job that holds its key", .run = redrive_of_its_own_key },
+    { .name = "redrive with rule WAITING", .run = redrive_of_a_waiting_key },
+    { .name = "redrive leaves the window's end", .run = redrive_keeps_the_window },
+    { .name = "redrive without a key", .run = redrive_without_a_key },
+    { .name = "REPLACED: the payload and nothing else", .run = replaces_the_payload, .needs = JOBQ_CAP_KEY_MODES },
+    { .name = "EXTENDED: the delay and nothing else", .run = extends_the_delay, .needs = JOBQ_CAP_KEY_MODES },
+    { .name = "replace and extend a blocked holder", .run = conflict_with_a_blocked_holder,
+      .needs = JOBQ_CAP_KEY_MODES },
+    { .name = "replace and extend leave a running or ended holder", .run = conflict_with_a_running_holder,
+      .needs = JOBQ_CAP_KEY_MODES },
 };
 const struct topic topic_key = TOPIC("key", tests);

@@ -8,13 +8,12 @@
 #include <check.h>
 
 static const struct topic *const topics[] = {
-    &topic_put,   &topic_claim,   &topic_change,  &topic_set,     &topic_beat,
-    &topic_park,  &topic_key,     &topic_edge,    &topic_time,    &topic_overdue,
-    &topic_trim,  &topic_read,    &topic_stats,   &topic_receipt, &topic_configure,
-    &topic_bytes, &topic_refused, &topic_handles, &topic_bounds,  &topic_transitions,
+    &topic_put,     &topic_claim, &topic_change,  &topic_set,       &topic_beat,  &topic_park,    &topic_key,
+    &topic_edge,    &topic_time,  &topic_overdue, &topic_trim,      &topic_read,  &topic_stats,   &topic_receipt,
+    &topic_configure, &topic_bytes, &topic_refused, &topic_handles, &topic_bounds, &topic_transitions,
 };
-#define TOPIC_COUNT    (sizeof topics / sizeof *topics)
-#define TEST_MAX       512
+#define TOPIC_COUNT (sizeof topics / sizeof *topics)
+#define TEST_MAX 512
 #define NAME_MAX_BYTES 256
 
 static const struct test *chosen[TEST_MAX];
@@ -28,15 +27,15 @@ static void run_chosen(int i)
     pass_run(chosen[i]);
 }
 
-/* ---- was it worth something? --------------------------------------------------------------------------- */
+/* ---- was it worth something? ------------------------------------------------------------------------------------- */
 
 static void floor_of_fail(int i)
 {
     (void)i;
     tcase_fn_start("floors", __FILE__, __LINE__);
     const struct tally *t = run.tally;
-    ck_assert_msg(t->cases >= 60 && t->fired >= 4 * t->cases, "%ld faults fired in %ld cases: too few",
-                  t->fired, t->cases);
+    ck_assert_msg(t->cases >= 60 && t->fired >= 4 * t->cases, "%ld faults fired in %ld cases: too few", t->fired,
+                  t->cases);
 }
 
 static void floor_of_lost(int i)
@@ -52,8 +51,7 @@ static void floor_of_again(int i)
     tcase_fn_start("floors", __FILE__, __LINE__);
     for (int verb = 0; verb < VERB_COUNT; verb++)
         ck_assert_msg(run.tally->again[verb] >= 1, "no repeated %s was recognised", verb_names[verb]);
-    ck_assert_msg(run.tally->again[VERB_PUT] >= 100 && run.tally->again[VERB_COMPLETE] >= 10,
-                  "too few repeats");
+    ck_assert_msg(run.tally->again[VERB_PUT] >= 100 && run.tally->again[VERB_COMPLETE] >= 10, "too few repeats");
 }
 
 static void say_tally(void)
@@ -71,7 +69,7 @@ static void say_tally(void)
     printf(" in %ld cases\n", t->cases);
 }
 
-/* ---- the suite ----------------------------------------------------------------------------------------- */
+/* ---- the suite ------------------------------------------------------------------------------------------------------ */
 
 static bool wanted(const struct test *test, const char *name)
 {
@@ -87,7 +85,7 @@ static void add_test(TCase *tcase, const struct topic *topic, const struct test 
     if (!wanted(test, name) || chosen_count == TEST_MAX)
         return;
     chosen[chosen_count] = test;
-    ttests[chosen_count] = (TTest){.name = name, .fn = run_chosen, .file = __FILE__, .line = __LINE__};
+    ttests[chosen_count] = (TTest){ .name = name, .fn = run_chosen, .file = __FILE__, .line = __LINE__ };
     _tcase_add_test(tcase, &ttests[chosen_count], 0, 0, chosen_count, chosen_count + 1);
     chosen_count++;
 }
@@ -107,9 +105,9 @@ static Suite *make_suite(void)
 
 static void add_floors(Suite *suite)
 {
-    static TTest floors[] = {[PASS_FAIL] = {.name = "the faults fired", .fn = floor_of_fail},
-                             [PASS_LOST] = {.name = "the answers were lost", .fn = floor_of_lost},
-                             [PASS_AGAIN] = {.name = "every verb was recognised", .fn = floor_of_again}};
+    static TTest floors[] = { [PASS_FAIL] = { .name = "the faults fired", .fn = floor_of_fail },
+                              [PASS_LOST] = { .name = "the answers were lost", .fn = floor_of_lost },
+                              [PASS_AGAIN] = { .name = "every verb was recognised", .fn = floor_of_again } };
     if (run.pass == PASS_PLAIN || run.only || run.fault)
         return;
     floors[run.pass].file = __FILE__;
@@ -121,7 +119,7 @@ static void add_floors(Suite *suite)
 
 static int choose_pass(const char *name)
 {
-    static const char *const passes[] = {"plain", "fail", "lost", "again"};
+    static const char *const passes[] = { "plain", "fail", "lost", "again" };
     for (int i = 0; i < 4; i++)
         if (strcmp(name, passes[i]) == 0) {
             run.pass = (enum pass)i;
@@ -152,7 +150,7 @@ static int read_arguments(int argc, char **argv)
 
 int jobq_conformance(const struct jobq_conformance_fixture *fixture, int argc, char **argv)
 {
-    run = (struct run){.fixture = fixture};
+    run = (struct run){ .fixture = fixture };
     if (read_arguments(argc, argv) != 0)
         return 2;
     run.tally = mmap(NULL, sizeof *run.tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

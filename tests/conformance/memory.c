@@ -14,10 +14,7 @@ static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 int main(int argc, char **argv)
 {
     const struct jobq_conformance_fixture fixture = {
-        .size = sizeof fixture,
-        .name = "memory",
-        .backend = jobq_memory(),
-        .fresh = fresh,
+        .size = sizeof fixture, .name = "memory", .backend = jobq_memory(), .fresh = fresh,
     };
     return jobq_conformance(&fixture, argc, argv);
 }

@@ -56,10 +56,10 @@ static void lost_lease(void)
 /* Rule 5 before rule 4. */
 static void timeout_before_lost(void)
 {
-    struct jobq_put p[] = {put_of(1), put_of(2)};
+    struct jobq_put p[] = { put_of(1), put_of(2) };
     p[0].timeout_ms = LEASE / 2;
     p[1].timeout_ms = STEP;
-    struct jobq_exchange x = {.puts = p, .put_count = 2};
+    struct jobq_exchange x = { .puts = p, .put_count = 2 };
     go(me, &x);
     claim_n(1);
     claim_n(2);
@@ -102,12 +102,12 @@ static void same_reason_again(void)
 
 static void expired(void)
 {
-    struct jobq_put p[] = {put_of(1), put_of(2), put_of(3), put_of(4)};
+    struct jobq_put p[] = { put_of(1), put_of(2), put_of(3), put_of(4) };
     for (int i = 0; i < 3; i++)
         p[i].expires_at = from_now(STEP);
     p[1].held = 1;
     p[2].run_at = from_now(9 * STEP);
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
     is(sweep(9).row_count, 0);
     tick(STEP);
@@ -150,11 +150,8 @@ static void obeys_nothing(void)
     p.kind = text("nobody knows");
     is(put(&p), JOBQ_OK);
     claim_n(1);
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_PAUSED,
-                              .name = text("q"),
-                              .paused = 1};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED,
+                               .name = text("q"), .paused = 1 };
     is(configure(&s), JOBQ_OK);
     tick(LEASE);
     const struct jobq_bytes other = text("other");
@@ -167,7 +164,7 @@ static void obeys_nothing(void)
 
 static void oldest_first_and_limit(void)
 {
-    static const uint32_t order[] = {3, 1, 2};
+    static const uint32_t order[] = { 3, 1, 2 };
     for (uint32_t i = 0; i < 3; i++) {
         put_ok(order[i]);
         claim_n(order[i]);
@@ -235,23 +232,23 @@ static void nothing_overdue(void)
 {
     put_ok(1);
     struct jobq_want o = sweep(9);
-    const struct jobq_token none = {0};
+    const struct jobq_token none = { 0 };
     is(o.row_count, 0);
     is(o.more, 0);
     ok(memcmp(&o.token, &none, sizeof none) == 0);
 }
 
 static const struct test tests[] = {
-    {.name = "a lease past is found and leased anew (L2, rule 4)", .run = lost_lease},
-    {.name = "timeout goes before lost lease (rule 5)", .run = timeout_before_lost},
-    {.name = "a sweeper that dies: same reason again", .run = same_reason_again},
-    {.name = "expired rows, waiting and blocked (rule 1)", .run = expired},
-    {.name = "what runs does not expire", .run = running_does_not_expire},
-    {.name = "obeys no queue, kind or pause", .run = obeys_nothing},
-    {.name = "oldest first, up to the limit", .run = oldest_first_and_limit},
-    {.name = "two sweepers never hold the same row (S4)", .run = two_sweepers},
-    {.name = "a judged row comes back", .run = back_to_work},
-    {.name = "bytes", .run = bytes_of_a_sweep},
-    {.name = "nothing overdue: no rows, no token", .run = nothing_overdue},
+    { .name = "a lease past is found and leased anew (L2, rule 4)", .run = lost_lease },
+    { .name = "timeout goes before lost lease (rule 5)", .run = timeout_before_lost },
+    { .name = "a sweeper that dies: same reason again", .run = same_reason_again },
+    { .name = "expired rows, waiting and blocked (rule 1)", .run = expired },
+    { .name = "what runs does not expire", .run = running_does_not_expire },
+    { .name = "obeys no queue, kind or pause", .run = obeys_nothing },
+    { .name = "oldest first, up to the limit", .run = oldest_first_and_limit },
+    { .name = "two sweepers never hold the same row (S4)", .run = two_sweepers },
+    { .name = "a judged row comes back", .run = back_to_work },
+    { .name = "bytes", .run = bytes_of_a_sweep },
+    { .name = "nothing overdue: no rows, no token", .run = nothing_overdue },
 };
 const struct topic topic_overdue = TOPIC("overdue", tests);

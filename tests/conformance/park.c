@@ -2,7 +2,7 @@
 /* Park and resume: lifecycle rule 11; contract "Dependencies", last paragraph. */
 #include "suite.h"
 
-static const uint8_t secret[32] = {1, 2, 3}, other_secret[32] = {3, 2, 1};
+static const uint8_t secret[32] = { 1, 2, 3 }, other_secret[32] = { 3, 2, 1 };
 #define RUNNING JOBQ_ROW_BIT(JOBQ_ROW_RUNNING)
 #define BLOCKED JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED)
 
@@ -95,7 +95,7 @@ static void digest_refused(struct jobq_change c)
 
 static void forged_callback(void)
 {
-    const uint8_t zero[32] = {0};
+    const uint8_t zero[32] = { 0 };
     put_ok(1);
     digest_refused(resume(1, secret, "x"));
     digest_refused(resume(1, zero, "x"));
@@ -165,7 +165,7 @@ static void replaced_callback(void)
 
 static void cleared_callback(void)
 {
-    const uint8_t zero[32] = {0};
+    const uint8_t zero[32] = { 0 };
     put_ok(1);
     const struct jobq_row *r = claim_n(1);
     expect_callback(r, secret);
@@ -200,14 +200,14 @@ static void deadline(void)
 }
 
 static const struct test tests[] = {
-    {.name = "park blocks until the callback", .run = parks},
-    {.name = "resume brings data and makes it due", .run = resumes_with_data},
-    {.name = "a second callback is ALREADY (S11)", .run = second_callback},
-    {.name = "a forged callback changes no byte (S2)", .run = forged_callback},
-    {.name = "the right secret in another state", .run = not_parked},
-    {.name = "the callback may come before the park", .run = callback_before_the_park},
-    {.name = "a new token replaces the old one", .run = replaced_callback},
-    {.name = "a zero digest takes the token away", .run = cleared_callback},
-    {.name = "the deadline makes it overdue (rule 11)", .run = deadline},
+    { .name = "park blocks until the callback", .run = parks },
+    { .name = "resume brings data and makes it due", .run = resumes_with_data },
+    { .name = "a second callback is ALREADY (S11)", .run = second_callback },
+    { .name = "a forged callback changes no byte (S2)", .run = forged_callback },
+    { .name = "the right secret in another state", .run = not_parked },
+    { .name = "the callback may come before the park", .run = callback_before_the_park },
+    { .name = "a new token replaces the old one", .run = replaced_callback },
+    { .name = "a zero digest takes the token away", .run = cleared_callback },
+    { .name = "the deadline makes it overdue (rule 11)", .run = deadline },
 };
 const struct topic topic_park = TOPIC("park", tests);

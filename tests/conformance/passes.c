@@ -10,12 +10,12 @@ struct run run;
 static struct inject_plan plan;
 static struct actor *stranger;
 
-const char *const verb_names[VERB_COUNT] = {"put",  "complete", "fail",   "release", "snooze",
-                                            "park", "void",     "cancel", "resume"};
+const char *const verb_names[VERB_COUNT] = { "put",  "complete", "fail",   "release", "snooze",
+                                             "park", "void",     "cancel", "resume" };
 
 void pass_where(char *out, size_t size)
 {
-    static const char *const names[] = {"plain", "fail", "lost", "again"};
+    static const char *const names[] = { "plain", "fail", "lost", "again" };
     if (run.pass == PASS_FAIL)
         snprintf(out, size, " [pass fail, --fault %ld]", plan.fail_call);
     else
@@ -50,7 +50,7 @@ static void run_with_faults(const struct test *test)
 
 void pass_run(const struct test *test)
 {
-    plan = (struct inject_plan){.lose_each = run.pass == PASS_LOST};
+    plan = (struct inject_plan){ .lose_each = run.pass == PASS_LOST };
     if (run.pass == PASS_FAIL)
         run_with_faults(test);
     else
@@ -59,7 +59,7 @@ void pass_run(const struct test *test)
     run.tally->cases++;
 }
 
-/* ---- lost: the same answer again ----------------------------------------------------------------------- */
+/* ---- lost: the same answer again ------------------------------------------------------------------------------ */
 
 static char *row_text(const struct jobq_row *r)
 {
@@ -76,8 +76,7 @@ static void same_row(const struct jobq_row *a, const struct jobq_row *b)
 {
     char *first = row_text(a), *second = row_text(b);
     if (strcmp(first, second) != 0)
-        fail_test(__FILE__, __LINE__, "a repeat answered another row:\n  first %s\n  then  %s", first,
-                  second);
+        fail_test(__FILE__, __LINE__, "a repeat answered another row:\n  first %s\n  then  %s", first, second);
     free(first);
     free(second);
 }
@@ -147,14 +146,13 @@ void check_lost(const struct jobq_exchange *x)
     run.tally->compared++;
 }
 
-/* ---- again: another client says it a second time ------------------------------------------------------- */
+/* ---- again: another client says it a second time -------------------------------------------------------------------- */
 
 static char *all_rows(void)
 {
-    struct jobq_query query = {.size = sizeof query,
-                               .limit = 1000,
-                               .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                        JOBQ_READ_PARENTS};
+    struct jobq_query query = { .size = sizeof query, .limit = 1000,
+                                .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
+                                         JOBQ_READ_PARENTS };
     is(store_table()->read(stranger->store, &query, stranger->arena, &stranger->err), JOBQ_OK);
     char *out = NULL;
     size_t size;
@@ -170,19 +168,14 @@ static char *all_rows(void)
 
 static void send_again(struct jobq_change *change, struct jobq_put *put)
 {
-    struct jobq_exchange x = {.size = sizeof x,
-                              .number = ++stranger->number,
-                              .changes = change,
-                              .change_count = change != NULL,
-                              .puts = put,
-                              .put_count = put != NULL};
+    struct jobq_exchange x = { .size = sizeof x, .number = ++stranger->number, .changes = change,
+                               .change_count = change != NULL, .puts = put, .put_count = put != NULL };
     memcpy(x.client, stranger->client, sizeof x.client);
     char *before = all_rows();
     is(store_table()->exchange(stranger->store, &x, stranger->arena, &stranger->err), JOBQ_OK);
     char *after = all_rows();
     if (strcmp(before, after) != 0)
-        fail_test(__FILE__, __LINE__, "said again it had an effect again:\n  before\n%s  after\n%s", before,
-                  after);
+        fail_test(__FILE__, __LINE__, "said again it had an effect again:\n  before\n%s  after\n%s", before, after);
     free(before);
     free(after);
 }

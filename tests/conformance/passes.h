@@ -38,12 +38,12 @@ struct run {
 extern struct run run;
 extern const char *const verb_names[VERB_COUNT];
 
-void pass_run(const struct test *test);  /* a test as the pass wants it, in its own process */
-void pass_where(char *out, size_t size); /* " [pass fail, call 7]" */
+void pass_run(const struct test *test);           /* a test as the pass wants it, in its own process */
+void pass_where(char *out, size_t size);          /* " [pass fail, call 7]" */
 struct inject_plan;
 void actors_begin(struct inject_plan *plan);
 void actors_end(void);
-void check_lost(const struct jobq_exchange *x); /* the repeat answers what the lost answer was */
+void check_lost(const struct jobq_exchange *x);   /* the repeat answers what the lost answer was */
 void check_again(struct actor *who, const struct jobq_exchange *x); /* another client sends it again */
 
 #endif

@@ -44,16 +44,12 @@ static void starts_with_nothing_behind_it(void)
     is(r->run_at_ms, r->created_at_ms);
     is(r->state, JOBQ_ROW_WAITING);
     is(r->due, 1);
-    is(r->reason + r->outcome + r->attempt + r->failures + r->crashes + r->snoozes + r->releases +
-           r->redrives,
-       0);
-    is(r->fence + r->started_at_ms + r->finished_at_ms + r->lease_until_ms + r->stop_at_ms + r->expires_at_ms,
-       0);
+    is(r->reason + r->outcome + r->attempt + r->failures + r->crashes + r->snoozes + r->releases + r->redrives, 0);
+    is(r->fence + r->started_at_ms + r->finished_at_ms + r->lease_until_ms + r->stop_at_ms + r->expires_at_ms, 0);
     is(r->callback_until_ms + r->edits + r->pending, 0);
     is(r->cancel_asked + r->held + r->alone + r->ran_alone + r->resumed + r->has_callback, 0);
     is(r->error_count + r->parent_count, 0);
-    ok(!r->worker.data && !r->result.data && !r->progress.data && !r->data.data && !r->group.data &&
-       !r->key.data);
+    ok(!r->worker.data && !r->result.data && !r->progress.data && !r->data.data && !r->group.data && !r->key.data);
 }
 
 /* S11: the same id again is the same request. */
@@ -78,9 +74,9 @@ static void same_id_is_already(void)
 
 static void same_id_in_any_state(void)
 {
-    static const int states[] = {JOBQ_ROW_BLOCKED, JOBQ_ROW_RUNNING, JOBQ_ROW_COMPLETED, JOBQ_ROW_DEAD,
-                                 JOBQ_ROW_CANCELLED};
-    static const int shown[] = {JOBQ_BLOCKED, JOBQ_RUNNING, JOBQ_COMPLETED, JOBQ_DEAD, JOBQ_CANCELLED};
+    static const int states[] = { JOBQ_ROW_BLOCKED, JOBQ_ROW_RUNNING, JOBQ_ROW_COMPLETED, JOBQ_ROW_DEAD,
+                                  JOBQ_ROW_CANCELLED };
+    static const int shown[] = { JOBQ_BLOCKED, JOBQ_RUNNING, JOBQ_COMPLETED, JOBQ_DEAD, JOBQ_CANCELLED };
     for (uint32_t i = 0; i < 5; i++) {
         make(i, states[i]);
         struct jobq_put p = put_of(i);
@@ -92,9 +88,9 @@ static void same_id_in_any_state(void)
 
 static void same_id_twice_in_one_exchange(void)
 {
-    struct jobq_put both[] = {put_of(1), put_of(1)};
+    struct jobq_put both[] = { put_of(1), put_of(1) };
     both[1].payload = text("second");
-    struct jobq_exchange x = {.puts = both, .put_count = 2};
+    struct jobq_exchange x = { .puts = both, .put_count = 2 };
     go(me, &x);
     is(both[0].verdict, JOBQ_OK);
     is(both[1].verdict, JOBQ_ALREADY);
@@ -142,17 +138,15 @@ static void time_bases_of_a_put(void)
     int64_t now = now_of_store();
     struct jobq_put p[5];
     const struct jobq_time times[] = {
-        {.base = JOBQ_TIME_KEEP, .offset_ms = 77},
-        {.base = JOBQ_TIME_NOW, .offset_ms = INT64_MAX},
-        {.base = JOBQ_TIME_LATER, .offset_ms = 5000},
-        {.base = JOBQ_TIME_ABS, .offset_ms = now + 3 * STEP},
-        {.base = JOBQ_TIME_ROW, .offset_ms = now - STEP},
+        { .base = JOBQ_TIME_KEEP, .offset_ms = 77 }, { .base = JOBQ_TIME_NOW, .offset_ms = INT64_MAX },
+        { .base = JOBQ_TIME_LATER, .offset_ms = 5000 }, { .base = JOBQ_TIME_ABS, .offset_ms = now + 3 * STEP },
+        { .base = JOBQ_TIME_ROW, .offset_ms = now - STEP },
     };
     for (uint32_t i = 0; i < 5; i++) {
         p[i] = put_of(i);
         p[i].run_at = times[i];
     }
-    struct jobq_exchange x = {.puts = p, .put_count = 5};
+    struct jobq_exchange x = { .puts = p, .put_count = 5 };
     go(me, &x);
     int64_t made = row_n(0)->created_at_ms;
     is(row_n(0)->run_at_ms, made);
@@ -206,12 +200,12 @@ static void only_if_the_change_was_made(void)
 {
     put_ok(1);
     const struct jobq_row *r = claim_n(1);
-    struct jobq_change changes[] = {completed(r, "r"), completed(r, "r")};
+    struct jobq_change changes[] = { completed(r, "r"), completed(r, "r") };
     changes[1].id = id(99);
-    struct jobq_put puts[] = {put_of(2), put_of(3), put_of(4)};
+    struct jobq_put puts[] = { put_of(2), put_of(3), put_of(4) };
     puts[0].only_if = 0;
     puts[1].only_if = 1;
-    struct jobq_exchange x = {.changes = changes, .change_count = 2, .puts = puts, .put_count = 3};
+    struct jobq_exchange x = { .changes = changes, .change_count = 2, .puts = puts, .put_count = 3 };
     go(me, &x);
     is(puts[0].verdict, JOBQ_OK);
     is(puts[1].verdict, JOBQ_SKIPPED);
@@ -226,7 +220,7 @@ static void only_if_already_is_skipped(void)
     change_ok(first);
     struct jobq_put p = put_of(2);
     p.only_if = 0;
-    struct jobq_exchange x = {.changes = &second, .change_count = 1, .puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .changes = &second, .change_count = 1, .puts = &p, .put_count = 1 };
     go(me, &x);
     is(second.verdict, JOBQ_ALREADY);
     is(p.verdict, JOBQ_SKIPPED);
@@ -237,15 +231,15 @@ static void only_if_already_is_skipped(void)
 static void verdicts_are_per_item(void)
 {
     put_ok(2);
-    const struct jobq_parent nobody = {.id = id(77)};
-    struct jobq_put puts[] = {put_of(1), put_of(2), put_of(3), put_of(4)};
+    const struct jobq_parent nobody = { .id = id(77) };
+    struct jobq_put puts[] = { put_of(1), put_of(2), put_of(3), put_of(4) };
     if (store_has(JOBQ_CAP_EDGES)) {
         puts[2].parents = &nobody;
         puts[2].parent_count = 1;
     } else {
         puts[2].id = id(2);
     }
-    struct jobq_exchange x = {.puts = puts, .put_count = 4};
+    struct jobq_exchange x = { .puts = puts, .put_count = 4 };
     go(me, &x);
     is(puts[0].verdict, JOBQ_OK);
     is(puts[1].verdict, JOBQ_ALREADY);
@@ -256,25 +250,22 @@ static void verdicts_are_per_item(void)
 
 static void depth_of_one(void)
 {
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_DEPTH,
-                              .name = text("q"),
-                              .depth = 1};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_DEPTH,
+                               .name = text("q"), .depth = 1 };
     is(configure(&s), JOBQ_OK);
 }
 
 /* SKIPPED, ALREADY, NO_PARENT, DUPLICATE, FULL: the first that applies. */
 static void order_of_verdicts(void)
 {
-    const struct jobq_parent nobody = {.id = id(77)};
-    const struct jobq_put_key key = {.scope = {1}, .hold = JOBQ_HOLD_LIVE};
+    const struct jobq_parent nobody = { .id = id(77) };
+    const struct jobq_put_key key = { .scope = { 1 }, .hold = JOBQ_HOLD_LIVE };
     depth_of_one();
     struct jobq_put first = put_of(1);
     first.unique = &key;
     is(put(&first), JOBQ_OK);
     struct jobq_change miss = by_operator(id(88), ANY_STATE, JOBQ_ROW_KEEP);
-    struct jobq_put puts[] = {put_of(1), put_of(1), put_of(2), put_of(3), put_of(4)};
+    struct jobq_put puts[] = { put_of(1), put_of(1), put_of(2), put_of(3), put_of(4) };
     puts[0].only_if = 0;
     for (int i = 0; i < 4; i++)
         puts[i].unique = &key;
@@ -283,7 +274,7 @@ static void order_of_verdicts(void)
             puts[i].parents = &nobody;
             puts[i].parent_count = 1;
         }
-    struct jobq_exchange x = {.changes = &miss, .change_count = 1, .puts = puts, .put_count = 5};
+    struct jobq_exchange x = { .changes = &miss, .change_count = 1, .puts = puts, .put_count = 5 };
     go(me, &x);
     is(puts[0].verdict, JOBQ_SKIPPED);
     is(puts[1].verdict, JOBQ_ALREADY);
@@ -296,17 +287,14 @@ static void order_of_verdicts(void)
 /* Depth counts what waits and what is blocked, not what runs or has ended. */
 static void depth_of_a_queue(void)
 {
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_DEPTH,
-                              .name = text("q"),
-                              .depth = 2};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_DEPTH,
+                               .name = text("q"), .depth = 2 };
     is(configure(&s), JOBQ_OK);
-    struct jobq_put p[] = {put_of(1), put_of(2), put_of(3), put_of(4)};
+    struct jobq_put p[] = { put_of(1), put_of(2), put_of(3), put_of(4) };
     p[0].held = 1;
     p[1].run_at = from_now(STEP);
     p[3].queue = text("other");
-    struct jobq_exchange x = {.puts = p, .put_count = 4};
+    struct jobq_exchange x = { .puts = p, .put_count = 4 };
     go(me, &x);
     is(p[0].verdict, JOBQ_OK);
     is(p[1].verdict, JOBQ_OK);
@@ -328,28 +316,28 @@ static void changes_come_before_puts(void)
     put_ok(1);
     struct jobq_change drop = by_operator(id(1), ANY_STATE, JOBQ_ROW_GONE);
     struct jobq_put p = put_of(2);
-    struct jobq_exchange x = {.changes = &drop, .change_count = 1, .puts = &p, .put_count = 1};
+    struct jobq_exchange x = { .changes = &drop, .change_count = 1, .puts = &p, .put_count = 1 };
     go(me, &x);
     is(drop.verdict, JOBQ_OK);
     is(p.verdict, JOBQ_OK);
 }
 
 static const struct test tests[] = {
-    {.name = "OK keeps every member of the job (S1, S14)", .run = keeps_every_member},
-    {.name = "a new job has no history", .run = starts_with_nothing_behind_it},
-    {.name = "the same id again is ALREADY and changes nothing (S11)", .run = same_id_is_already},
-    {.name = "the same id is ALREADY in every state", .run = same_id_in_any_state},
-    {.name = "the same id twice in one exchange", .run = same_id_twice_in_one_exchange},
-    {.name = "absent and empty payload differ (S14)", .run = absent_payload_is_not_empty},
-    {.name = "a delayed job is scheduled until its time", .run = delayed_is_scheduled},
-    {.name = "run_at from every base, saturating", .run = time_bases_of_a_put},
-    {.name = "a held job is blocked until the hold is lifted (rule 11)", .run = held_is_blocked},
-    {.name = "a lifted hold leaves the delay", .run = held_and_delayed},
-    {.name = "only_if: SKIPPED when its change was not OK", .run = only_if_the_change_was_made},
-    {.name = "only_if: SKIPPED when its change was ALREADY", .run = only_if_already_is_skipped},
-    {.name = "verdicts are per item (rule 16)", .run = verdicts_are_per_item},
-    {.name = "the first verdict that applies", .run = order_of_verdicts},
-    {.name = "FULL by the queue's depth", .run = depth_of_a_queue},
-    {.name = "puts see what the changes freed", .run = changes_come_before_puts},
+    { .name = "OK keeps every member of the job (S1, S14)", .run = keeps_every_member },
+    { .name = "a new job has no history", .run = starts_with_nothing_behind_it },
+    { .name = "the same id again is ALREADY and changes nothing (S11)", .run = same_id_is_already },
+    { .name = "the same id is ALREADY in every state", .run = same_id_in_any_state },
+    { .name = "the same id twice in one exchange", .run = same_id_twice_in_one_exchange },
+    { .name = "absent and empty payload differ (S14)", .run = absent_payload_is_not_empty },
+    { .name = "a delayed job is scheduled until its time", .run = delayed_is_scheduled },
+    { .name = "run_at from every base, saturating", .run = time_bases_of_a_put },
+    { .name = "a held job is blocked until the hold is lifted (rule 11)", .run = held_is_blocked },
+    { .name = "a lifted hold leaves the delay", .run = held_and_delayed },
+    { .name = "only_if: SKIPPED when its change was not OK", .run = only_if_the_change_was_made },
+    { .name = "only_if: SKIPPED when its change was ALREADY", .run = only_if_already_is_skipped },
+    { .name = "verdicts are per item (rule 16)", .run = verdicts_are_per_item },
+    { .name = "the first verdict that applies", .run = order_of_verdicts },
+    { .name = "FULL by the queue's depth", .run = depth_of_a_queue },
+    { .name = "puts see what the changes freed", .run = changes_come_before_puts },
 };
 const struct topic topic_put = TOPIC("put", tests);

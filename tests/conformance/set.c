@@ -86,7 +86,7 @@ static void run_at_moves_rank_and_bit(void)
 static int64_t run_at_after(int base, int64_t offset)
 {
     struct jobq_change c = edit(JOBQ_SET_RUN_AT);
-    c.run_at = (struct jobq_time){.base = base, .offset_ms = offset};
+    c.run_at = (struct jobq_time){ .base = base, .offset_ms = offset };
     change_ok(c);
     return row_n(1)->run_at_ms;
 }
@@ -275,19 +275,19 @@ static void early_result_and_progress(void)
 }
 
 static const struct test tests[] = {
-    {.name = "nothing without its bit", .run = nothing_without_its_bit},
-    {.name = "counters, and attempt is none of them (S5)", .run = counters},
-    {.name = "payload and its size", .run = payload_and_its_size},
-    {.name = "run_at moves rank and due bit", .run = run_at_moves_rank_and_bit},
-    {.name = "times from every base, saturating", .run = time_bases},
-    {.name = "errors: all members, the last ten (rule 8, S13)", .run = errors},
-    {.name = "an error without worker and text", .run = error_without_words},
-    {.name = "leaving running ends lease and stop_at only", .run = leaving_running},
-    {.name = "entering and leaving an end (rule 8)", .run = entering_and_leaving_an_end},
-    {.name = "keeping the state of an ended row", .run = touching_an_ended_row},
-    {.name = "cancel asked and cleared (rule 6)", .run = cancel_asked_and_cleared},
-    {.name = "extension: max(own, min(now + lease, stop_at)) (rule 5)", .run = extension},
-    {.name = "gone is gone", .run = gone},
-    {.name = "progress and result while running (S14)", .run = early_result_and_progress},
+    { .name = "nothing without its bit", .run = nothing_without_its_bit },
+    { .name = "counters, and attempt is none of them (S5)", .run = counters },
+    { .name = "payload and its size", .run = payload_and_its_size },
+    { .name = "run_at moves rank and due bit", .run = run_at_moves_rank_and_bit },
+    { .name = "times from every base, saturating", .run = time_bases },
+    { .name = "errors: all members, the last ten (rule 8, S13)", .run = errors },
+    { .name = "an error without worker and text", .run = error_without_words },
+    { .name = "leaving running ends lease and stop_at only", .run = leaving_running },
+    { .name = "entering and leaving an end (rule 8)", .run = entering_and_leaving_an_end },
+    { .name = "keeping the state of an ended row", .run = touching_an_ended_row },
+    { .name = "cancel asked and cleared (rule 6)", .run = cancel_asked_and_cleared },
+    { .name = "extension: max(own, min(now + lease, stop_at)) (rule 5)", .run = extension },
+    { .name = "gone is gone", .run = gone },
+    { .name = "progress and result while running (S14)", .run = early_result_and_progress },
 };
 const struct topic topic_set = TOPIC("set", tests);

@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-/* How two stores are compared that differ in what they may: instants and tokens. Each member may be NULL: as
- * it is. */
+/* How two stores are compared that differ in what they may: instants and tokens. Each member may be NULL: as it is. */
 struct show_as {
     int64_t (*instant)(void *user, int64_t at_ms);
     int64_t (*token)(void *user, const struct jobq_token *token);

@@ -9,8 +9,7 @@
 
 static char folder[256];
 
-/* A folder of its own for each store, in memory where that is possible: the suite asks what is kept, not how
- * safely. */
+/* A folder of its own for each store, in memory where that is possible: the suite asks what is kept, not how safely. */
 static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 {
     const char *base = getenv("TMPDIR");
@@ -25,7 +24,7 @@ static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 
 static void drop(const char *uri)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
     const char *path = strchr(uri, ':') + 1;
     char file[JOBQ_CONFORMANCE_URI];
     for (int i = 0; i < 4; i++) {
@@ -38,11 +37,7 @@ static void drop(const char *uri)
 int main(int argc, char **argv)
 {
     const struct jobq_conformance_fixture fixture = {
-        .size = sizeof fixture,
-        .name = "sqlite",
-        .backend = jobq_sqlite(),
-        .fresh = fresh,
-        .drop = drop,
+        .size = sizeof fixture, .name = "sqlite", .backend = jobq_sqlite(), .fresh = fresh, .drop = drop,
     };
     return jobq_conformance(&fixture, argc, argv);
 }

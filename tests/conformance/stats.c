@@ -24,11 +24,9 @@ static void present_by_state(void)
 {
     static const struct {
         int state, shown;
-    } cases[] = {{JOBQ_ROW_BLOCKED, JOBQ_BLOCKED},
-                 {JOBQ_ROW_RUNNING, JOBQ_RUNNING},
-                 {JOBQ_ROW_COMPLETED, JOBQ_COMPLETED},
-                 {JOBQ_ROW_DEAD, JOBQ_DEAD},
-                 {JOBQ_ROW_CANCELLED, JOBQ_CANCELLED}};
+    } cases[] = { { JOBQ_ROW_BLOCKED, JOBQ_BLOCKED },     { JOBQ_ROW_RUNNING, JOBQ_RUNNING },
+                  { JOBQ_ROW_COMPLETED, JOBQ_COMPLETED }, { JOBQ_ROW_DEAD, JOBQ_DEAD },
+                  { JOBQ_ROW_CANCELLED, JOBQ_CANCELLED } };
     for (uint32_t i = 0; i < 5; i++) {
         make(i, cases[i].state);
         struct jobq_queue_stats q = queue_stats("q");
@@ -101,8 +99,8 @@ static void stuck_is_part_of_running(void)
 
 static void queues_in_order_of_bytes(void)
 {
-    static const char *const names[] = {"b", "a", "aa", "B"};
-    static const char *const sorted[] = {"B", "a", "aa", "b"};
+    static const char *const names[] = { "b", "a", "aa", "B" };
+    static const char *const sorted[] = { "B", "a", "aa", "b" };
     for (uint32_t i = 0; i < 4; i++) {
         struct jobq_put p = put_of(i);
         p.queue = text(names[i]);
@@ -139,11 +137,8 @@ static void kinds_that_wait(void)
 
 static void paused_is_shown(void)
 {
-    struct jobq_settings s = {.size = sizeof s,
-                              .what = JOBQ_CONFIGURE_QUEUE,
-                              .set = JOBQ_SETTING_PAUSED,
-                              .name = text("early"),
-                              .paused = 1};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED,
+                               .name = text("early"), .paused = 1 };
     is(configure(&s), JOBQ_OK);
     is(queue_stats("early").paused, 1); /* a queue with settings and no row is shown */
     is(stats_of(bytes(NULL, 0)).queue_count, 1);
@@ -155,11 +150,11 @@ static void paused_is_shown(void)
 /* The store's identity is its own: the same for every handle, another for another store. */
 static void identity(void)
 {
-    const uint8_t none[16] = {0};
+    const uint8_t none[16] = { 0 };
     struct jobq_stats mine = stats_of(bytes(NULL, 0));
     struct actor *you = another();
-    struct jobq_stats yours = {.size = sizeof yours};
-    const struct jobq_bytes every = {0};
+    struct jobq_stats yours = { .size = sizeof yours };
+    const struct jobq_bytes every = { 0 };
     int status;
     do
         status = store_table()->stats(you->store, &every, &yours, you->arena, &you->err);
@@ -171,21 +166,14 @@ static void identity(void)
 
 static struct jobq_worker_record worker(const char *name)
 {
-    return (struct jobq_worker_record){.name = text(name),
-                                       .host = text("host"),
-                                       .queues = text("q,r"),
-                                       .kinds = text("k"),
-                                       .pid = 42,
-                                       .started_at_ms = 77,
-                                       .lease_ms = LEASE,
-                                       .nonce = {9},
-                                       .capacity = 4,
-                                       .running = 2};
+    return (struct jobq_worker_record){ .name = text(name), .host = text("host"), .queues = text("q,r"),
+                                        .kinds = text("k"), .pid = 42, .started_at_ms = 77, .lease_ms = LEASE,
+                                        .nonce = { 9 }, .capacity = 4, .running = 2 };
 }
 
 static void note(struct jobq_worker_record *record)
 {
-    struct jobq_exchange x = {.worker = record};
+    struct jobq_exchange x = { .worker = record };
     go(me, &x);
 }
 
@@ -224,7 +212,7 @@ static void workers(void)
 static void asked_to_stop(void)
 {
     struct jobq_worker_record w = worker("anna"), v = worker("bert");
-    struct jobq_settings s = {.size = sizeof s, .what = JOBQ_CONFIGURE_WORKER, .name = text("anna")};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_WORKER, .name = text("anna") };
     is(configure(&s), JOBQ_NOT_FOUND);
     note(&w);
     note(&v);
@@ -244,16 +232,16 @@ static void asked_to_stop(void)
 }
 
 static const struct test tests[] = {
-    {.name = "an empty store", .run = nothing_yet},
-    {.name = "rows present by state (S10)", .run = present_by_state},
-    {.name = "totals since creation (S10)", .run = totals_are_of_all_time},
-    {.name = "what is refused counts nothing (S10, S16)", .run = refused_counts_nothing},
-    {.name = "stuck: running with the lease past", .run = stuck_is_part_of_running},
-    {.name = "queues in order of bytes, or one", .run = queues_in_order_of_bytes},
-    {.name = "kinds that wait", .run = kinds_that_wait},
-    {.name = "a paused queue is shown", .run = paused_is_shown},
-    {.name = "the store's identity", .run = identity},
-    {.name = "workers' records (rule 17)", .run = workers},
-    {.name = "a worker asked to stop (rule 17)", .run = asked_to_stop},
+    { .name = "an empty store", .run = nothing_yet },
+    { .name = "rows present by state (S10)", .run = present_by_state },
+    { .name = "totals since creation (S10)", .run = totals_are_of_all_time },
+    { .name = "what is refused counts nothing (S10, S16)", .run = refused_counts_nothing },
+    { .name = "stuck: running with the lease past", .run = stuck_is_part_of_running },
+    { .name = "queues in order of bytes, or one", .run = queues_in_order_of_bytes },
+    { .name = "kinds that wait", .run = kinds_that_wait },
+    { .name = "a paused queue is shown", .run = paused_is_shown },
+    { .name = "the store's identity", .run = identity },
+    { .name = "workers' records (rule 17)", .run = workers },
+    { .name = "a worker asked to stop (rule 17)", .run = asked_to_stop },
 };
 const struct topic topic_stats = TOPIC("stats", tests);

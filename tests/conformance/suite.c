@@ -9,7 +9,7 @@
 
 #include <check.h>
 
-/* ---- what must hold ------------------------------------------------------------------------------------ */
+/* ---- what must hold ------------------------------------------------------------------------------------------ */
 
 void fail_test(const char *file, int line, const char *format, ...)
 {
@@ -30,8 +30,7 @@ void is_at(const char *file, int line, const char *what, int64_t actual, int64_t
         fail_test(file, line, "%s is %lld, not %lld", what, (long long)actual, (long long)expected);
 }
 
-void bytes_at(const char *file, int line, const char *what, struct jobq_bytes actual,
-              struct jobq_bytes expected)
+void bytes_at(const char *file, int line, const char *what, struct jobq_bytes actual, struct jobq_bytes expected)
 {
     if (!actual.data != !expected.data)
         fail_test(file, line, "%s is %s", what, actual.data ? "present" : "absent");
@@ -49,7 +48,7 @@ void ids_at(const char *file, int line, const char *what, struct jobq_id actual,
                   expected.bytes[15] | (unsigned)expected.bytes[14] << 8);
 }
 
-/* ---- shorthands ---------------------------------------------------------------------------------------- */
+/* ---- shorthands ------------------------------------------------------------------------------------------------ */
 
 void go(struct actor *who, struct jobq_exchange *x)
 {
@@ -60,7 +59,7 @@ void go(struct actor *who, struct jobq_exchange *x)
 
 struct jobq_bytes bytes(const void *data, size_t size)
 {
-    return (struct jobq_bytes){.data = data, .size = size};
+    return (struct jobq_bytes){ .data = data, .size = size };
 }
 
 struct jobq_bytes text(const char *s)
@@ -70,7 +69,7 @@ struct jobq_bytes text(const char *s)
 
 struct jobq_id id(uint32_t number)
 {
-    struct jobq_id out = {.bytes = {1}};
+    struct jobq_id out = { .bytes = { 1 } };
     for (int i = 0; i < 4; i++)
         out.bytes[15 - i] = (uint8_t)(number >> 8 * i);
     return out;
@@ -78,34 +77,30 @@ struct jobq_id id(uint32_t number)
 
 struct jobq_put put_of(uint32_t number)
 {
-    return (struct jobq_put){
-        .id = id(number), .queue = text("q"), .kind = text("k"), .payload = text("p"), .only_if = -1};
+    return (struct jobq_put){ .id = id(number), .queue = text("q"), .kind = text("k"), .payload = text("p"),
+                              .only_if = -1 };
 }
 
 struct jobq_time from_now(int64_t ms)
 {
-    return (struct jobq_time){.base = JOBQ_TIME_NOW, .offset_ms = ms};
+    return (struct jobq_time){ .base = JOBQ_TIME_NOW, .offset_ms = ms };
 }
 
 struct jobq_time at(int64_t instant)
 {
-    return (struct jobq_time){.base = JOBQ_TIME_ABS, .offset_ms = instant};
+    return (struct jobq_time){ .base = JOBQ_TIME_ABS, .offset_ms = instant };
 }
 
 struct jobq_change by_token(const struct jobq_row *held, int outcome, int state)
 {
-    return (struct jobq_change){.id = held->id,
-                                .by = JOBQ_BY_TOKEN,
-                                .token = held->token,
-                                .outcome = outcome,
-                                .state = state,
-                                .edits = held->edits};
+    return (struct jobq_change){ .id = held->id, .by = JOBQ_BY_TOKEN, .token = held->token, .outcome = outcome,
+                                 .state = state, .edits = held->edits };
 }
 
 struct jobq_change by_operator(struct jobq_id which, uint32_t allowed, int state)
 {
-    return (struct jobq_change){
-        .id = which, .by = JOBQ_BY_OPERATOR, .allowed = allowed, .state = state, .edits = JOBQ_ANY_EDITS};
+    return (struct jobq_change){ .id = which, .by = JOBQ_BY_OPERATOR, .allowed = allowed, .state = state,
+                                 .edits = JOBQ_ANY_EDITS };
 }
 
 struct jobq_change by_callback(struct jobq_id which, const uint8_t digest[32], uint32_t allowed, int state)
@@ -141,7 +136,7 @@ struct jobq_change failed(const struct jobq_row *held, int state, int reason, co
 
 int put(struct jobq_put *one)
 {
-    struct jobq_exchange x = {.puts = one, .put_count = 1};
+    struct jobq_exchange x = { .puts = one, .put_count = 1 };
     go(me, &x);
     return one->verdict;
 }
@@ -162,7 +157,7 @@ void put_child(uint32_t number, const struct jobq_parent *parents, size_t count)
 
 int change(struct jobq_change *one)
 {
-    struct jobq_exchange x = {.changes = one, .change_count = 1};
+    struct jobq_exchange x = { .changes = one, .change_count = 1 };
     go(me, &x);
     return one->verdict;
 }
@@ -187,24 +182,20 @@ bool exists(uint32_t number)
 
 struct jobq_want due(size_t limit)
 {
-    static const struct jobq_bytes q = {.data = "q", .size = 1};
-    return (struct jobq_want){.mode = JOBQ_WANT_DUE,
-                              .queues = &q,
-                              .queue_count = 1,
-                              .limit = limit,
-                              .lease_ms = LEASE,
-                              .worker = text("w")};
+    static const struct jobq_bytes q = { .data = "q", .size = 1 };
+    return (struct jobq_want){ .mode = JOBQ_WANT_DUE, .queues = &q, .queue_count = 1, .limit = limit,
+                               .lease_ms = LEASE, .worker = text("w") };
 }
 
 struct jobq_want overdue(size_t limit)
 {
-    return (struct jobq_want){
-        .mode = JOBQ_WANT_OVERDUE, .limit = limit, .lease_ms = LEASE, .worker = text("sweeper")};
+    return (struct jobq_want){ .mode = JOBQ_WANT_OVERDUE, .limit = limit, .lease_ms = LEASE,
+                               .worker = text("sweeper") };
 }
 
 void want(struct actor *who, struct jobq_want *w)
 {
-    struct jobq_exchange x = {.want = w};
+    struct jobq_exchange x = { .want = w };
     go(who, &x);
 }
 
@@ -286,11 +277,11 @@ struct jobq_queue_stats queue_stats(const char *queue)
 {
     struct jobq_stats all = stats_of(text(queue));
     ok(all.queue_count <= 1);
-    return all.queue_count ? all.queues[0] : (struct jobq_queue_stats){0};
+    return all.queue_count ? all.queues[0] : (struct jobq_queue_stats){ 0 };
 }
 
 void tick(int64_t ms)
 {
-    struct jobq_settings s = {.size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
     is(configure(&s), JOBQ_OK);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the topics of the suite share. A test is a function without arguments; it finds an empty store and one
- * client of it, `me`. It talks to the store through go() and its shorthands, which repeat a call as a careful
- * client does when the pass lets it go wrong; so the same test must hold under every pass.
+ * What the topics of the suite share. A test is a function without arguments; it finds an empty store and one client
+ * of it, `me`. It talks to the store through go() and its shorthands, which repeat a call as a careful client does
+ * when the pass lets it go wrong; so the same test must hold under every pass.
  */
 #ifndef CONFORMANCE_SUITE_H
 #define CONFORMANCE_SUITE_H
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* ---- tests and topics ---------------------------------------------------------------------------------- */
+/* ---- tests and topics -------------------------------------------------------------------------------------- */
 
 enum test_flags {
     PLAIN_ONLY = 1, /* large, or about calls that the passes cannot repeat */
@@ -33,30 +33,28 @@ struct topic {
     size_t count;
 };
 
-#define TOPIC(title, list)                                                                                   \
-    {                                                                                                        \
-        .name = title, .tests = list, .count = sizeof list / sizeof *list                                    \
+#define TOPIC(title, list)                                                                              \
+    {                                                                                                   \
+        .name = title, .tests = list, .count = sizeof list / sizeof *list                               \
     }
 
 extern const struct topic topic_put, topic_claim, topic_change, topic_set, topic_beat, topic_park, topic_key,
-    topic_edge, topic_time, topic_overdue, topic_trim, topic_read, topic_stats, topic_receipt,
-    topic_configure, topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
+    topic_edge, topic_time, topic_overdue, topic_trim, topic_read, topic_stats, topic_receipt, topic_configure,
+    topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
 
-/* ---- what must hold ------------------------------------------------------------------------------------ */
+/* ---- what must hold ------------------------------------------------------------------------------------------ */
 
-void fail_test(const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4), noreturn));
+void fail_test(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
 
-#define ok(condition)               ((condition) ? (void)0 : fail_test(__FILE__, __LINE__, "%s", #condition))
-#define is(actual, expected)        is_at(__FILE__, __LINE__, #actual, (int64_t)(actual), (int64_t)(expected))
+#define ok(condition) ((condition) ? (void)0 : fail_test(__FILE__, __LINE__, "%s", #condition))
+#define is(actual, expected) is_at(__FILE__, __LINE__, #actual, (int64_t)(actual), (int64_t)(expected))
 #define bytes_are(actual, expected) bytes_at(__FILE__, __LINE__, #actual, actual, expected)
-#define ids_are(actual, expected)   ids_at(__FILE__, __LINE__, #actual, actual, expected)
+#define ids_are(actual, expected) ids_at(__FILE__, __LINE__, #actual, actual, expected)
 void is_at(const char *file, int line, const char *what, int64_t actual, int64_t expected);
-void bytes_at(const char *file, int line, const char *what, struct jobq_bytes actual,
-              struct jobq_bytes expected);
+void bytes_at(const char *file, int line, const char *what, struct jobq_bytes actual, struct jobq_bytes expected);
 void ids_at(const char *file, int line, const char *what, struct jobq_id actual, struct jobq_id expected);
 
-/* ---- clients ------------------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------------------------- */
 
 struct actor {
     struct jobq_store *store;
@@ -72,24 +70,24 @@ extern struct actor *me;
 const struct jobq_backend *store_table(void); /* of the store as the pass shows it */
 const char *store_uri(void);
 bool store_has(uint32_t capabilities);
-struct actor *another(void);   /* a second client with a handle of its own; closed by itself */
+struct actor *another(void); /* a second client with a handle of its own; closed by itself */
 void leave(struct actor *who); /* close it early */
 
-/* Run an exchange under the next number (or x->number if set), repeat it as long as the pass interferes, and
- * answer x->unit. The unit must be OK, unless refusals are expected: then go_status. */
+/* Run an exchange under the next number (or x->number if set), repeat it as long as the pass interferes, and answer
+ * x->unit. The unit must be OK, unless refusals are expected: then go_status. */
 void go(struct actor *who, struct jobq_exchange *x);
 int go_status(struct actor *who, struct jobq_exchange *x);
 
 /* Move the clock of the store. */
 void tick(int64_t ms);
 int configure(const struct jobq_settings *settings);
-struct jobq_stats stats_of(struct jobq_bytes queue);    /* absent: all */
+struct jobq_stats stats_of(struct jobq_bytes queue); /* absent: all */
 struct jobq_queue_stats queue_stats(const char *queue); /* zero when there is none */
 int64_t now_of_store(void);
 
-/* ---- building ------------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------------------------- */
 
-#define STEP  ((int64_t)1000000) /* a time that dwarfs how long a test takes */
+#define STEP ((int64_t)1000000) /* a time that dwarfs how long a test takes */
 #define LEASE ((int64_t)30000)
 
 struct jobq_bytes text(const char *text); /* NULL: absent */
@@ -106,22 +104,21 @@ struct jobq_change by_operator(struct jobq_id which, uint32_t allowed, int state
 struct jobq_change by_callback(struct jobq_id which, const uint8_t digest[32], uint32_t allowed, int state);
 struct jobq_change completed(const struct jobq_row *held, const char *result);
 struct jobq_change failed(const struct jobq_row *held, int state, int reason, const char *error);
-#define LIVE                                                                                                 \
-    (JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED) | JOBQ_ROW_BIT(JOBQ_ROW_WAITING) | JOBQ_ROW_BIT(JOBQ_ROW_RUNNING))
+#define LIVE (JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED) | JOBQ_ROW_BIT(JOBQ_ROW_WAITING) | JOBQ_ROW_BIT(JOBQ_ROW_RUNNING))
 #define ANY_STATE (LIVE | JOBQ_ROW_ENDED)
 
-/* ---- one thing at a time ------------------------------------------------------------------------------- */
+/* ---- one thing at a time ------------------------------------------------------------------------------------------ */
 
-int put(struct jobq_put *put); /* the verdict */
-void put_ok(uint32_t number);  /* put_of(number), must be OK */
+int put(struct jobq_put *put);           /* the verdict */
+void put_ok(uint32_t number);            /* put_of(number), must be OK */
 void put_child(uint32_t number, const struct jobq_parent *parents, size_t count);
-int change(struct jobq_change *change); /* the verdict */
+int change(struct jobq_change *change);  /* the verdict */
 void change_ok(struct jobq_change change);
 const struct jobq_row *row(struct jobq_id which); /* everything of it; NULL: no such row */
 const struct jobq_row *row_n(uint32_t number);    /* row(id(number)), must exist */
 bool exists(uint32_t number);
 
-struct jobq_want due(size_t limit); /* a want from "q" */
+struct jobq_want due(size_t limit);     /* a want from "q" */
 struct jobq_want overdue(size_t limit);
 void want(struct actor *who, struct jobq_want *want);
 const struct jobq_row *claim(void);              /* the next of "q"; there must be one */

@@ -29,7 +29,7 @@ static void one_now_per_unit(void)
     struct jobq_put p[50];
     for (uint32_t i = 0; i < 50; i++)
         p[i] = put_of(i);
-    struct jobq_exchange x = {.puts = p, .put_count = 50};
+    struct jobq_exchange x = { .puts = p, .put_count = 50 };
     go(me, &x);
     for (uint32_t i = 1; i < 50; i++)
         is(row_n(i)->created_at_ms, row_n(0)->created_at_ms);
@@ -41,18 +41,18 @@ static void offset_is_shared(void)
     struct actor *you = another();
     int64_t before = now_of_store();
     tick(7 * STEP);
-    struct jobq_exchange x = {0};
+    struct jobq_exchange x = { 0 };
     go(you, &x);
     ok(you->now >= before + 7 * STEP && you->now < before + 8 * STEP);
     struct actor *third = another();
-    struct jobq_exchange y = {0};
+    struct jobq_exchange y = { 0 };
     go(third, &y);
     ok(third->now >= you->now && third->now < before + 8 * STEP);
 }
 
 static int64_t next_due(void)
 {
-    struct jobq_exchange x = {0};
+    struct jobq_exchange x = { 0 };
     go(me, &x);
     return x.next_due_ms;
 }
@@ -107,12 +107,12 @@ static void clock_cannot_pass_its_end(void)
 }
 
 static const struct test tests[] = {
-    {.name = "instants look like UTC", .run = looks_like_utc},
-    {.name = "the clock never goes back", .run = never_goes_back},
-    {.name = "now is taken once per unit", .run = one_now_per_unit},
-    {.name = "the test offset is the store's", .run = offset_is_shared},
-    {.name = "next due: run_at and leases", .run = next_due_is_the_earliest},
-    {.name = "next due: deadlines", .run = next_due_of_deadlines},
-    {.name = "far in the future", .run = clock_cannot_pass_its_end},
+    { .name = "instants look like UTC", .run = looks_like_utc },
+    { .name = "the clock never goes back", .run = never_goes_back },
+    { .name = "now is taken once per unit", .run = one_now_per_unit },
+    { .name = "the test offset is the store's", .run = offset_is_shared },
+    { .name = "next due: run_at and leases", .run = next_due_is_the_earliest },
+    { .name = "next due: deadlines", .run = next_due_of_deadlines },
+    { .name = "far in the future", .run = clock_cannot_pass_its_end },
 };
 const struct topic topic_time = TOPIC("time", tests);

@@ -4,25 +4,25 @@
 
 #include "transitions.h"
 
-static const uint8_t digest[32] = {'d'};
+static const uint8_t digest[32] = { 'd' };
 
 static int reason_of(const char *name)
 {
     static const struct {
         const char *name;
         int reason;
-    } reasons[] = {{"-", JOBQ_REASON_NONE},
-                   {"parents", JOBQ_REASON_PARENTS},
-                   {"hold", JOBQ_REASON_HOLD},
-                   {"callback", JOBQ_REASON_CALLBACK},
-                   {"attempts", JOBQ_REASON_ATTEMPTS},
-                   {"permanent", JOBQ_REASON_PERMANENT},
-                   {"poison", JOBQ_REASON_POISON},
-                   {"timeout", JOBQ_REASON_TIMEOUT},
-                   {"expired", JOBQ_REASON_EXPIRED},
-                   {"dependency", JOBQ_REASON_DEPENDENCY},
-                   {"callback_timeout", JOBQ_REASON_CALLBACK_TIMEOUT},
-                   {"early_ack", JOBQ_REASON_EARLY_ACK}};
+    } reasons[] = { { "-", JOBQ_REASON_NONE },
+                    { "parents", JOBQ_REASON_PARENTS },
+                    { "hold", JOBQ_REASON_HOLD },
+                    { "callback", JOBQ_REASON_CALLBACK },
+                    { "attempts", JOBQ_REASON_ATTEMPTS },
+                    { "permanent", JOBQ_REASON_PERMANENT },
+                    { "poison", JOBQ_REASON_POISON },
+                    { "timeout", JOBQ_REASON_TIMEOUT },
+                    { "expired", JOBQ_REASON_EXPIRED },
+                    { "dependency", JOBQ_REASON_DEPENDENCY },
+                    { "callback_timeout", JOBQ_REASON_CALLBACK_TIMEOUT },
+                    { "early_ack", JOBQ_REASON_EARLY_ACK } };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strcmp(reasons[i].name, name) == 0)
             return reasons[i].reason;
@@ -31,7 +31,7 @@ static int reason_of(const char *name)
 
 static int outcome_of(const char *name)
 {
-    static const char *const names[] = {"-", "complete", "fail", "release", "snooze", "park", "void"};
+    static const char *const names[] = { "-", "complete", "fail", "release", "snooze", "park", "void" };
     for (int i = 0; i < 7; i++)
         if (strcmp(names[i], name) == 0)
             return i;
@@ -54,14 +54,14 @@ static bool needs_edges(const struct jobq_transition *t)
            is_event(t, "unhold_wait") || strcmp(t->reason, "parents") == 0;
 }
 
-/* ---- a job at the beginning of a step ------------------------------------------------------------------ */
+/* ---- a job at the beginning of a step ---------------------------------------------------------------------------- */
 
-#define JOB    1
+#define JOB 1
 #define PARENT 2
 
 static void put_with_parent(bool held, int parent_state)
 {
-    const struct jobq_parent parent = {.id = id(PARENT), .rule = JOBQ_PARENT_FAIL};
+    const struct jobq_parent parent = { .id = id(PARENT), .rule = JOBQ_PARENT_FAIL };
     make(PARENT, parent_state);
     struct jobq_put p = put_of(JOB);
     p.held = held;
@@ -108,7 +108,7 @@ static const struct jobq_row *prepare(const struct jobq_transition *t)
     return NULL;
 }
 
-/* ---- the step ------------------------------------------------------------------------------------------ */
+/* ---- the step ------------------------------------------------------------------------------------------------------ */
 
 static struct jobq_change change_of(const struct jobq_transition *t, const struct jobq_row *held)
 {
@@ -163,9 +163,9 @@ static void step_by_trim(const struct jobq_transition *t)
     p.queue = text("q");
     is(put(&p), JOBQ_OK);
     tick(1000);
-    struct jobq_change c =
-        t->from == JOBQ_ROW_COMPLETED ? completed(claim_n(3), "r") : by_operator(id(3), LIVE, t->from);
-    struct jobq_exchange x = {.changes = &c, .change_count = 1, .trim = {.limit = 1}};
+    struct jobq_change c = t->from == JOBQ_ROW_COMPLETED ? completed(claim_n(3), "r")
+                                                         : by_operator(id(3), LIVE, t->from);
+    struct jobq_exchange x = { .changes = &c, .change_count = 1, .trim = { .limit = 1 } };
     for (int i = 0; i < 8; i++)
         x.trim.keep_count[i] = 1;
     go(me, &x);
@@ -236,7 +236,7 @@ static void legal_steps(void)
     ok(store_has(JOBQ_CAP_EDGES) ? walked == JOBQ_TRANSITION_COUNT : walked > 30);
 }
 
-/* ---- illegal steps ------------------------------------------------------------------------------------- */
+/* ---- illegal steps ------------------------------------------------------------------------------------------------- */
 
 /* From where is this event legal? */
 static uint32_t legal_from(const char *event)
@@ -301,8 +301,8 @@ static void illegal_steps(void)
 /* A want takes rows from waiting only; an ended row absorbs. */
 static void nothing_else_is_claimed(void)
 {
-    static const int states[] = {JOBQ_ROW_BLOCKED, JOBQ_ROW_RUNNING, JOBQ_ROW_COMPLETED, JOBQ_ROW_DEAD,
-                                 JOBQ_ROW_CANCELLED};
+    static const int states[] = { JOBQ_ROW_BLOCKED, JOBQ_ROW_RUNNING, JOBQ_ROW_COMPLETED, JOBQ_ROW_DEAD,
+                                  JOBQ_ROW_CANCELLED };
     for (uint32_t i = 0; i < 5; i++)
         make(10 + i, states[i]);
     ok(none_due());
@@ -311,8 +311,8 @@ static void nothing_else_is_claimed(void)
 }
 
 static const struct test tests[] = {
-    {.name = "every step of the table can be made (S6)", .run = legal_steps, .flags = PLAIN_ONLY},
-    {.name = "no other step can (S6)", .run = illegal_steps, .flags = PLAIN_ONLY},
-    {.name = "a want takes from waiting only (S6)", .run = nothing_else_is_claimed},
+    { .name = "every step of the table can be made (S6)", .run = legal_steps, .flags = PLAIN_ONLY },
+    { .name = "no other step can (S6)", .run = illegal_steps, .flags = PLAIN_ONLY },
+    { .name = "a want takes from waiting only (S6)", .run = nothing_else_is_claimed },
 };
 const struct topic topic_transitions = TOPIC("transitions", tests);

@@ -4,7 +4,7 @@
 
 static struct jobq_trim keep(int64_t count, int64_t ms, size_t limit)
 {
-    struct jobq_trim t = {.limit = limit};
+    struct jobq_trim t = { .limit = limit };
     for (int i = 0; i < 8; i++) {
         t.keep_count[i] = count;
         t.keep_ms[i] = ms;
@@ -14,7 +14,7 @@ static struct jobq_trim keep(int64_t count, int64_t ms, size_t limit)
 
 static void end_with(struct jobq_change c, struct jobq_trim t)
 {
-    struct jobq_exchange x = {.changes = &c, .change_count = 1, .trim = t};
+    struct jobq_exchange x = { .changes = &c, .change_count = 1, .trim = t };
     go(me, &x);
     is(c.verdict, JOBQ_OK);
 }
@@ -104,8 +104,8 @@ static void never_what_lives(void)
 /* The queue's own settings go before what the exchange says. */
 static void own_settings(void)
 {
-    struct jobq_settings s = {
-        .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_KEEP, .name = text("q")};
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_KEEP,
+                               .name = text("q") };
     for (int i = 0; i < 8; i++) {
         s.keep_count[i] = i == JOBQ_ROW_COMPLETED ? 3 : -1;
         s.keep_ms[i] = -1;
@@ -127,7 +127,7 @@ static void open_edges(void)
 {
     ended(1, JOBQ_ROW_COMPLETED);
     put_ok(2);
-    const struct jobq_parent p = {.id = id(2), .rule = JOBQ_PARENT_FAIL};
+    const struct jobq_parent p = { .id = id(2), .rule = JOBQ_PARENT_FAIL };
     put_child(3, &p, 1);
     finish(2, JOBQ_ROW_CANCELLED);
     tick(1000);
@@ -153,14 +153,14 @@ static void pruned_is_gone(void)
 }
 
 static const struct test tests[] = {
-    {.name = "over the count (rule 14)", .run = over_the_count},
-    {.name = "over the age (rule 14)", .run = over_the_age},
-    {.name = "oldest first, up to the limit", .run = oldest_first_up_to_the_limit},
-    {.name = "only when asked, and when something ended", .run = only_when_asked},
-    {.name = "only the queue and state that rows ended in", .run = only_what_was_ended},
-    {.name = "live jobs are never pruned (rule 14)", .run = never_what_lives},
-    {.name = "the queue's own settings go first", .run = own_settings},
-    {.name = "none with open edges", .run = open_edges, .needs = JOBQ_CAP_EDGES},
-    {.name = "a pruned row is gone", .run = pruned_is_gone},
+    { .name = "over the count (rule 14)", .run = over_the_count },
+    { .name = "over the age (rule 14)", .run = over_the_age },
+    { .name = "oldest first, up to the limit", .run = oldest_first_up_to_the_limit },
+    { .name = "only when asked, and when something ended", .run = only_when_asked },
+    { .name = "only the queue and state that rows ended in", .run = only_what_was_ended },
+    { .name = "live jobs are never pruned (rule 14)", .run = never_what_lives },
+    { .name = "the queue's own settings go first", .run = own_settings },
+    { .name = "none with open edges", .run = open_edges, .needs = JOBQ_CAP_EDGES },
+    { .name = "a pruned row is gone", .run = pruned_is_gone },
 };
 const struct topic topic_trim = TOPIC("trim", tests);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random sequences of exchanges on two stores at once. A step says what to do in terms of numbers (job 7, the
- * token of want 3), so that the same step means the same on both, and again on fresh stores while a failing
- * sequence is shrunk.
+ * Random sequences of exchanges on two stores at once. A step says what to do in terms of numbers (job 7, the token of
+ * want 3), so that the same step means the same on both, and again on fresh stores while a failing sequence is shrunk.
  */
 #ifndef DIFFERENTIAL_DIFF_H
 #define DIFFERENTIAL_DIFF_H
@@ -12,16 +11,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Instants of a sequence are base + k * UNIT + step * GRID + what really passed, which is less than GRID: so
- * two stores agree about what is due, and a time divided by GRID is the same on both. */
+/* Instants of a sequence are base + k * UNIT + step * GRID + what really passed, which is less than GRID: so two stores
+ * agree about what is due, and a time divided by GRID is the same on both. */
 #define UNIT ((int64_t)100000000)
 #define GRID ((int64_t)20000)
 
-#define JOBS         40
-#define WANTS        64
-#define ITEMS        6
-#define CLIENTS      2
-#define NO_TOKEN     (-1)
+#define JOBS 40
+#define WANTS 64
+#define ITEMS 6
+#define CLIENTS 2
+#define NO_TOKEN (-1)
 #define FORGED_TOKEN (-2)
 
 enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ };
@@ -103,7 +102,7 @@ struct side {
     char folder[256];
 };
 
-/* ---- side.c -------------------------------------------------------------------------------------------- */
+/* ---- side.c ------------------------------------------------------------------------------------------------ */
 
 int side_open(struct side *side, const char *name); /* "memory" or "sqlite"; 0 or -1 */
 void side_close(struct side *side);
@@ -111,10 +110,10 @@ void side_new_arena(struct side *side);
 struct jobq_id job_id(int job);
 struct jobq_bytes name_value(int index);  /* names of queues, kinds, groups, workers */
 struct jobq_bytes bytes_value(int index); /* 0: absent */
-#define NAME_VALUES  6
+#define NAME_VALUES 6
 #define BYTES_VALUES 8
 
-/* ---- run.c --------------------------------------------------------------------------------------------- */
+/* ---- run.c --------------------------------------------------------------------------------------------------- */
 
 /* What the exchange answered, for the counts; the answer itself is text. */
 struct outcome {
@@ -127,7 +126,7 @@ void run_step(struct side *side, const struct step *step, FILE *out, struct outc
 /* Everything that is stored, as text. */
 void show_store(struct side *side, FILE *out);
 
-/* ---- generate.c ---------------------------------------------------------------------------------------- */
+/* ---- generate.c ------------------------------------------------------------------------------------------------ */
 
 struct dice {
     uint64_t state;
@@ -143,7 +142,7 @@ struct generator {
 };
 void generate_step(struct generator *g, struct side *side, struct step *out);
 
-/* ---- show_step.c --------------------------------------------------------------------------------------- */
+/* ---- show_step.c ------------------------------------------------------------------------------------------------- */
 
 void show_step(FILE *out, const struct step *step);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The next step: mostly something that can be done to a job that is there, sometimes something that cannot.
- */
+/* The next step: mostly something that can be done to a job that is there, sometimes something that cannot. */
 #include "diff.h"
 
 #include <stdlib.h>
@@ -30,15 +29,15 @@ static int64_t pick(struct generator *g, const int64_t *values, size_t count)
 {
     return values[roll(&g->dice, (uint32_t)count)];
 }
-#define PICK(g, ...)                                                                                         \
-    pick(g, (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+#define PICK(g, ...) \
+    pick(g, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 
-/* ---- a look at the store ------------------------------------------------------------------------------- */
+/* ---- a look at the store --------------------------------------------------------------------------------------- */
 
 static struct jobq_query look(struct side *side)
 {
-    struct jobq_error err = {0};
-    struct jobq_query query = {.size = sizeof query, .limit = 1000};
+    struct jobq_error err = { 0 };
+    struct jobq_query query = { .size = sizeof query, .limit = 1000 };
     side_new_arena(side);
     if (side->backend->read(side->stores[0], &query, side->arena, &err) != JOBQ_OK)
         abort();
@@ -53,7 +52,7 @@ static int token_number(const struct side *side, const struct jobq_token *token)
     return NO_TOKEN;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------------------------------ */
 
 static bool is_event(const struct jobq_transition *t, const char *event)
 {
@@ -75,28 +74,19 @@ static int named(const char *const *names, const char *name)
 
 static int outcome_of(const struct jobq_transition *t)
 {
-    static const char *const names[] = {"-", "complete", "fail", "release", "snooze", "park", "void", NULL};
+    static const char *const names[] = { "-", "complete", "fail", "release", "snooze", "park", "void", NULL };
     return named(names, t->outcome);
 }
 
 static int reason_of(const struct jobq_transition *t)
 {
-    static const char *const names[] = {"-",        "parents",    "callback",         "hold",
-                                        "attempts", "permanent",  "poison",           "expired",
-                                        "timeout",  "dependency", "callback_timeout", "early_ack",
-                                        NULL};
-    static const int reasons[] = {0,
-                                  JOBQ_REASON_PARENTS,
-                                  JOBQ_REASON_CALLBACK,
-                                  JOBQ_REASON_HOLD,
-                                  JOBQ_REASON_ATTEMPTS,
-                                  JOBQ_REASON_PERMANENT,
-                                  JOBQ_REASON_POISON,
-                                  JOBQ_REASON_EXPIRED,
-                                  JOBQ_REASON_TIMEOUT,
-                                  JOBQ_REASON_DEPENDENCY,
-                                  JOBQ_REASON_CALLBACK_TIMEOUT,
-                                  JOBQ_REASON_EARLY_ACK};
+    static const char *const names[] = { "-", "parents", "callback", "hold", "attempts", "permanent", "poison",
+                                         "expired", "timeout", "dependency", "callback_timeout", "early_ack",
+                                         NULL };
+    static const int reasons[] = { 0, JOBQ_REASON_PARENTS, JOBQ_REASON_CALLBACK, JOBQ_REASON_HOLD,
+                                   JOBQ_REASON_ATTEMPTS, JOBQ_REASON_PERMANENT, JOBQ_REASON_POISON,
+                                   JOBQ_REASON_EXPIRED, JOBQ_REASON_TIMEOUT, JOBQ_REASON_DEPENDENCY,
+                                   JOBQ_REASON_CALLBACK_TIMEOUT, JOBQ_REASON_EARLY_ACK };
     return reasons[named(names, t->reason)];
 }
 
@@ -138,7 +128,7 @@ static const struct jobq_row *choose_row(struct generator *g, const struct jobq_
 
 static struct jobq_time some_time(struct generator *g)
 {
-    struct jobq_time t = {.base = between(g, JOBQ_TIME_KEEP, JOBQ_TIME_ROW)};
+    struct jobq_time t = { .base = between(g, JOBQ_TIME_KEEP, JOBQ_TIME_ROW) };
     t.offset_ms = chance(g, 4) ? INT64_MAX : PICK(g, 0, 0, UNIT, 2 * UNIT, -UNIT);
     return t;
 }
@@ -157,8 +147,7 @@ static struct jobq_time some_run_at(struct generator *g, int last_base)
 static uint32_t set_of_outcome(struct generator *g, const struct jobq_transition *t)
 {
     if (is_event(t, "extend"))
-        return JOBQ_SET_LEASE | (chance(g, 30) ? JOBQ_SET_PROGRESS : 0) |
-               (chance(g, 40) ? JOBQ_SET_CALLBACK : 0);
+        return JOBQ_SET_LEASE | (chance(g, 30) ? JOBQ_SET_PROGRESS : 0) | (chance(g, 40) ? JOBQ_SET_CALLBACK : 0);
     if (strcmp(t->outcome, "complete") == 0)
         return JOBQ_SET_RESULT;
     if (strcmp(t->outcome, "fail") == 0)
@@ -180,8 +169,8 @@ static uint32_t set_of_operator(struct generator *g, const struct jobq_transitio
     if (is_event(t, "unhold") || is_event(t, "unhold_wait"))
         return JOBQ_LIFT_HOLD;
     if (is_event(t, "redrive"))
-        return (chance(g, 85) ? JOBQ_TAKE_KEY : 0) | (chance(g, 85) ? JOBQ_BLOCK_AGAIN : 0) |
-               JOBQ_CLEAR_CANCEL | JOBQ_SET_COUNTERS;
+        return (chance(g, 85) ? JOBQ_TAKE_KEY : 0) | (chance(g, 85) ? JOBQ_BLOCK_AGAIN : 0) | JOBQ_CLEAR_CANCEL |
+               JOBQ_SET_COUNTERS;
     if (is_event(t, "edit"))
         return (chance(g, 50) ? JOBQ_SET_RUN_AT : 0) | (chance(g, 50) ? JOBQ_SET_PAYLOAD : 0) |
                (chance(g, 20) ? JOBQ_SET_ALONE : 0) | (chance(g, 20) ? JOBQ_SET_DEADLINE : 0);
@@ -226,14 +215,13 @@ static int choose_token(struct generator *g, const struct side *side, const stru
 static bool generate_change(struct generator *g, const struct side *side, const struct jobq_query *rows,
                             struct change_step *c)
 {
-    static const char *const rare[] = {"complete", "complete", "resume", "resume_early",
-                                       "park",     "extend",   NULL};
+    static const char *const rare[] = { "complete", "complete", "resume", "resume_early", "park", "extend", NULL };
     int index = between(g, 0, (int)JOBQ_TRANSITION_COUNT - 1);
     const char *favoured = chance(g, 25) ? rare[roll(&g->dice, 6)] : jobq_transitions[index].event;
     while (!is_event(&jobq_transitions[index], favoured))
         index = (index + 1) % (int)JOBQ_TRANSITION_COUNT;
     const struct jobq_transition *t = &jobq_transitions[index];
-    const struct jobq_row nobody = {.id = job_id(JOBS - 1)};
+    const struct jobq_row nobody = { .id = job_id(JOBS - 1) };
     const struct jobq_row *r = is_change(t) ? choose_row(g, rows, t) : NULL;
     if (!is_change(t) || (!r && !chance(g, 5)) || (r && senseless(t, r)))
         return false;
@@ -241,29 +229,20 @@ static bool generate_change(struct generator *g, const struct side *side, const 
         r = &nobody;
     bool token = strcmp(t->by, "token") == 0;
     *c = (struct change_step){
-        .job = r->id.bytes[15],
-        .transition = index,
-        .outcome = outcome_of(t),
-        .reason = reason_of(t),
+        .job = r->id.bytes[15], .transition = index, .outcome = outcome_of(t), .reason = reason_of(t),
         .state = t->from == t->to ? JOBQ_ROW_KEEP : t->to,
-        .by = token                            ? JOBQ_BY_TOKEN
-              : strcmp(t->by, "callback") == 0 ? JOBQ_BY_CALLBACK
-                                               : JOBQ_BY_OPERATOR,
-        .allowed = legal_from(t),
-        .set = token ? set_of_outcome(g, t) : set_of_operator(g, t),
-        .edits = chance(g, 35)   ? JOBQ_ANY_EDITS
-                 : chance(g, 85) ? r->edits
-                                 : r->edits + 1,
+        .by = token ? JOBQ_BY_TOKEN : strcmp(t->by, "callback") == 0 ? JOBQ_BY_CALLBACK : JOBQ_BY_OPERATOR,
+        .allowed = legal_from(t), .set = token ? set_of_outcome(g, t) : set_of_operator(g, t),
+        .edits = chance(g, 35) ? JOBQ_ANY_EDITS : chance(g, 85) ? r->edits : r->edits + 1,
     };
     fill_values(g, r, c);
     c->token = choose_token(g, side, r);
     return true;
 }
 
-/* ---- puts ---------------------------------------------------------------------------------------------- */
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
+/* ---- puts ------------------------------------------------------------------------------------------------------------ */
 
-    static int choose_job(struct generator *g, const struct jobq_query *rows)
+static int choose_job(struct generator *g, const struct jobq_query *rows)
 {
     if (rows->row_count && chance(g, 15))
         return rows->rows[roll(&g->dice, (uint32_t)rows->row_count)].id.bytes[15];
@@ -285,21 +264,15 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
                          struct put_step *p)
 {
     *p = (struct put_step){
-        .job = choose_job(g, rows),
-        .queue = between(g, 0, 2),
-        .kind = between(g, 0, 2),
-        .group = chance(g, 20) ? between(g, 0, 2) : -1,
-        .payload = between(g, 0, BYTES_VALUES - 1),
+        .job = choose_job(g, rows), .queue = between(g, 0, 2), .kind = between(g, 0, 2),
+        .group = chance(g, 20) ? between(g, 0, 2) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
         .policy = chance(g, 20) ? between(g, 0, BYTES_VALUES - 1) : 0,
-        .key = between(g, 0, BYTES_VALUES - 1),
-        .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
+        .key = between(g, 0, BYTES_VALUES - 1), .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .priority = (int32_t)PICK(g, 0, 0, 1, -1, INT32_MAX, INT32_MIN),
         .rank_add_ms = chance(g, 60) ? 0 : PICK(g, UNIT, -UNIT, INT64_MAX, INT64_MIN),
         .timeout_ms = chance(g, 70) ? 0 : PICK(g, 100, UNIT / 2, 2 * UNIT, INT64_MAX),
-        .window_ms = PICK(g, 1, UNIT, 3 * UNIT, INT64_MAX),
-        .held = chance(g, 12),
-        .scope = chance(g, 50) ? between(g, 1, 3) : 0,
-        .digest = between(g, 0, 1),
+        .window_ms = PICK(g, 1, UNIT, 3 * UNIT, INT64_MAX), .held = chance(g, 12),
+        .scope = chance(g, 50) ? between(g, 1, 3) : 0, .digest = between(g, 0, 1),
         .hold = between(g, JOBQ_HOLD_LIVE, JOBQ_HOLD_FOREVER),
         .conflict = between(g, JOBQ_CONFLICT_RETURN, JOBQ_CONFLICT_EXTEND),
         .only_if = step->change_count && chance(g, 20) ? between(g, 0, step->change_count - 1) : -1,
@@ -314,22 +287,16 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
     p->transition = p->held ? 2 : p->parent_count ? 1 : 0; /* as they stand in the table */
 }
 
-/* ---- wants and beats ----------------------------------------------------------------------------------- */
+/* ---- wants and beats -------------------------------------------------------------------------------------------------- */
 
 static void generate_want(struct generator *g, struct want_step *w)
 {
     uint32_t dice = roll(&g->dice, 100);
     *w = (struct want_step){
-        .mode = dice < 65   ? JOBQ_WANT_DUE
-                : dice < 90 ? JOBQ_WANT_OVERDUE
-                            : JOBQ_WANT_ALONE,
-        .number = g->wants++,
-        .queue_count = between(g, 1, 3),
-        .kind_count = chance(g, 30) ? between(g, 1, 2) : 0,
-        .worker = between(g, 0, NAME_VALUES - 1),
-        .limit = (size_t)between(g, 1, 5),
-        .bytes = chance(g, 25) ? (size_t)between(g, 1, 400) : 0,
-        .others = chance(g, 30) ? 1 : 0,
+        .mode = dice < 65 ? JOBQ_WANT_DUE : dice < 90 ? JOBQ_WANT_OVERDUE : JOBQ_WANT_ALONE,
+        .number = g->wants++, .queue_count = between(g, 1, 3), .kind_count = chance(g, 30) ? between(g, 1, 2) : 0,
+        .worker = between(g, 0, NAME_VALUES - 1), .limit = (size_t)between(g, 1, 5),
+        .bytes = chance(g, 25) ? (size_t)between(g, 1, 400) : 0, .others = chance(g, 30) ? 1 : 0,
         .lease_ms = PICK(g, 100, UNIT / 4, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX),
     };
     for (int i = 0; i < 3; i++)
@@ -377,10 +344,9 @@ static void generate_exchange(struct generator *g, struct side *side, struct ste
         s->worker = between(g, 0, 3) ? between(g, 1, 2) : -between(g, 1, 2);
 }
 
-/* ---- a step -------------------------------------------------------------------------------------------- */
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -* /
+/* ---- a step ------------------------------------------------------------------------------------------------------------- */
 
-    static void generate_queue(struct generator *g, struct step *s)
+static void generate_queue(struct generator *g, struct step *s)
 {
     s->kind = STEP_QUEUE;
     s->queue = between(g, 0, 2);
@@ -423,7 +389,7 @@ static bool generate_repeat(struct generator *g, struct step *s)
 void generate_step(struct generator *g, struct side *side, struct step *s)
 {
     uint32_t dice = roll(&g->dice, 100);
-    *s = (struct step){.client = between(g, 0, CLIENTS - 1)};
+    *s = (struct step){ .client = between(g, 0, CLIENTS - 1) };
     s->tick_ms = GRID + (chance(g, 70) ? 0 : PICK(g, UNIT / 4, UNIT, 2 * UNIT));
     if (dice < 4)
         generate_queue(g, s);

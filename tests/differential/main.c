@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * differential [--seed N] [--count N] [--other STORE]: the memory store says what is right, another store
- * must say the same. Prints the seed; a sequence on which they differ is shrunk and printed.
+ * differential [--seed N] [--count N] [--other STORE]: the memory store says what is right, another store must say the
+ * same. Prints the seed; a sequence on which they differ is shrunk and printed.
  */
 #include "diff.h"
 
@@ -12,8 +12,7 @@
 
 #define LOOK_EVERY 6 /* steps between two looks at everything stored */
 
-/* A sanitizer looks for other mistakes and takes several times as long; the plain build does the full number.
- */
+/* A sanitizer looks for other mistakes and takes several times as long; the plain build does the full number. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define COUNT 400
 #else
@@ -22,10 +21,10 @@
 
 static const char *other_store = "sqlite";
 
-/* ---- coverage ------------------------------------------------------------------------------------------ */
+/* ---- coverage --------------------------------------------------------------------------------------------------- */
 
 enum { MADE, ALREADY, OUTDATED, STALE, DUPLICATE, VERDICTS };
-static const char *const verdict_names[] = {"ok", "already", "outdated", "stale", "duplicate"};
+static const char *const verdict_names[] = { "ok", "already", "outdated", "stale", "duplicate" };
 static long covered[JOBQ_TRANSITION_COUNT][VERDICTS];
 static long put_verdicts[32];
 
@@ -55,8 +54,7 @@ static int find_transition(const char *event, int from, int to)
 }
 
 /* The table has a row for each state that an event may lead from or to; what was made tells which it was. */
-static void count_change(const struct change_step *c, int verdict, const int before[JOBS],
-                         const int after[JOBS])
+static void count_change(const struct change_step *c, int verdict, const int before[JOBS], const int after[JOBS])
 {
     const char *event = jobq_transitions[c->transition].event;
     int row = c->transition;
@@ -88,8 +86,7 @@ static void count_by_itself(const struct step *s, const struct outcome *o, const
     }
 }
 
-static void count_step(const struct step *s, const struct outcome *o, const int before[JOBS],
-                       const int after[JOBS])
+static void count_step(const struct step *s, const struct outcome *o, const int before[JOBS], const int after[JOBS])
 {
     if (s->kind != STEP_EXCHANGE)
         return;
@@ -98,9 +95,7 @@ static void count_step(const struct step *s, const struct outcome *o, const int 
     for (int i = 0; i < s->put_count; i++) {
         int verdict = o->put_verdicts[i];
         put_verdicts[verdict >= 0 ? verdict : 10 - verdict]++;
-        covered[s->puts[i].transition][verdict == JOBQ_OK        ? MADE
-                                       : verdict == JOBQ_ALREADY ? ALREADY
-                                                                 : DUPLICATE]++;
+        covered[s->puts[i].transition][verdict == JOBQ_OK ? MADE : verdict == JOBQ_ALREADY ? ALREADY : DUPLICATE]++;
     }
     covered[find_transition("claim", JOBQ_ROW_WAITING, JOBQ_ROW_RUNNING)][MADE] += (long)o->claimed;
     covered[find_transition("sweep", JOBQ_ROW_RUNNING, JOBQ_ROW_RUNNING)][MADE] += (long)o->swept;
@@ -109,8 +104,8 @@ static void count_step(const struct step *s, const struct outcome *o, const int 
 
 static void states_of(struct side *side, int states[JOBS])
 {
-    struct jobq_error err = {0};
-    struct jobq_query query = {.size = sizeof query, .limit = 1000};
+    struct jobq_error err = { 0 };
+    struct jobq_query query = { .size = sizeof query, .limit = 1000 };
     memset(states, 0, JOBS * sizeof *states);
     side_new_arena(side);
     if (side->backend->read(side->stores[0], &query, side->arena, &err) != JOBQ_OK)
@@ -119,7 +114,7 @@ static void states_of(struct side *side, int states[JOBS])
         states[query.rows[i].id.bytes[15]] = query.rows[i].state;
 }
 
-/* ---- one sequence -------------------------------------------------------------------------------------- */
+/* ---- one sequence --------------------------------------------------------------------------------------------------- */
 
 struct pair {
     struct side right, other;
@@ -183,7 +178,7 @@ static int same_answer(struct pair *p, const struct step *step, bool look, struc
 static int run_sequence(struct sequence *q)
 {
     struct pair p;
-    struct generator g = {.dice.state = q->seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
+    struct generator g = { .dice.state = q->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
     int before[JOBS], after[JOBS], differ = 0;
     if (pair_open(&p) != 0)
         abort();
@@ -220,7 +215,7 @@ static int replay(const struct sequence *q, FILE *say)
     return differ;
 }
 
-/* ---- shrinking ----------------------------------------------------------------------------------------- */
+/* ---- shrinking -------------------------------------------------------------------------------------------------------- */
 
 static void remove_step(struct sequence *q, int at)
 {
@@ -228,8 +223,7 @@ static void remove_step(struct sequence *q, int at)
     q->count--;
 }
 
-/* Take one thing out of a step; false when there is no such thing. Puts may name changes, so those stay
- * longer. */
+/* Take one thing out of a step; false when there is no such thing. Puts may name changes, so those stay longer. */
 static bool remove_part(struct step *s, int part)
 {
     if (part < s->put_count) {
@@ -282,8 +276,7 @@ static void try_without_parts(struct sequence *q)
     for (int i = 0; i < q->count; i++)
         for (int part = 0; part < 2 * ITEMS + 4; part++) {
             struct sequence less = *q;
-            if (q->steps[i].kind != STEP_EXCHANGE || !remove_part(&less.steps[i], part) ||
-                !replay(&less, NULL))
+            if (q->steps[i].kind != STEP_EXCHANGE || !remove_part(&less.steps[i], part) || !replay(&less, NULL))
                 continue;
             if (memcmp(&less, q, sizeof less) == 0)
                 continue;
@@ -294,8 +287,8 @@ static void try_without_parts(struct sequence *q)
 
 static void report(struct sequence *q)
 {
-    printf("# the stores differ in the sequence of seed %llu, %d steps; shrinking\n",
-           (unsigned long long)q->seed, q->count);
+    printf("# the stores differ in the sequence of seed %llu, %d steps; shrinking\n", (unsigned long long)q->seed,
+           q->count);
     while (try_without_steps(q))
         ;
     try_without_parts(q);
@@ -312,10 +305,9 @@ static void report(struct sequence *q)
     free(text);
 }
 
-/* ---- the run ------------------------------------------------------------------------------------------- */
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
+/* ---- the run ------------------------------------------------------------------------------------------------------------ */
 
-    static bool is_by(const struct jobq_transition *t, const char *by)
+static bool is_by(const struct jobq_transition *t, const char *by)
 {
     return strcmp(t->by, by) == 0;
 }
@@ -336,8 +328,7 @@ static long floor_of(const struct jobq_transition *t, int verdict, long count)
 static int print_coverage(long count)
 {
     int thin = 0;
-    printf("# %-16s %-22s %8s %8s %8s %8s %8s\n", "event", "from -> to", "ok", "already", "outdated", "stale",
-           "other");
+    printf("# %-16s %-22s %8s %8s %8s %8s %8s\n", "event", "from -> to", "ok", "already", "outdated", "stale", "other");
     for (size_t i = 0; i < JOBQ_TRANSITION_COUNT; i++) {
         const struct jobq_transition *t = &jobq_transitions[i];
         printf("# %-16s %d -> %-17d %8ld %8ld %8ld %8ld %8ld\n", t->event, t->from, t->to, covered[i][MADE],
@@ -348,17 +339,15 @@ static int print_coverage(long count)
                 thin++;
             }
     }
-    printf("# puts: ok %ld already %ld duplicate %ld replaced %ld extended %ld full %ld no_parent %ld "
-           "skipped %ld\n",
-           put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE],
-           put_verdicts[JOBQ_REPLACED], put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL],
-           put_verdicts[10 - JOBQ_NO_PARENT], put_verdicts[10 - JOBQ_SKIPPED]);
+    printf("# puts: ok %ld already %ld duplicate %ld replaced %ld extended %ld full %ld no_parent %ld skipped %ld\n",
+           put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE], put_verdicts[JOBQ_REPLACED],
+           put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL], put_verdicts[10 - JOBQ_NO_PARENT],
+           put_verdicts[10 - JOBQ_SKIPPED]);
     return thin;
 }
 
-/* Real time passes beside the moved clock, and between the same exchange on two stores some of it: a process
- * that is stopped just there meets a boundary on one side only. Such a difference does not come again; one of
- * the stores does. */
+/* Real time passes beside the moved clock, and between the same exchange on two stores some of it: a process that is
+ * stopped just there meets a boundary on one side only. Such a difference does not come again; one of the stores does. */
 static bool differs_again(struct sequence *q)
 {
     return replay(q, NULL) || replay(q, NULL);
@@ -378,8 +367,7 @@ int main(int argc, char **argv)
         else
             return fprintf(stderr, "usage: differential [--seed N] [--count N] [--other STORE]\n"), 2;
     }
-    printf("1..2\n# seed %llu, %ld sequences, memory against %s\n", (unsigned long long)seed, count,
-           other_store);
+    printf("1..2\n# seed %llu, %ld sequences, memory against %s\n", (unsigned long long)seed, count, other_store);
     static struct sequence sequence;
     long done = 0, differ = 0, steps = 0, stopped = 0;
     for (; done < count && !differ; done++) {
@@ -394,8 +382,8 @@ int main(int argc, char **argv)
     printf("# differed once and not again: %ld of at most %ld\n", stopped, count / 200);
     if (differ)
         report(&sequence);
-    printf("%sok 1 - %ld sequences, %ld steps: the same answers, rows and statistics\n", differ ? "not " : "",
-           done, steps);
+    printf("%sok 1 - %ld sequences, %ld steps: the same answers, rows and statistics\n", differ ? "not " : "", done,
+           steps);
     int thin = print_coverage(done);
     printf("%sok 2 - every transition was met with every verdict that it can have\n", thin ? "not " : "");
     return differ || thin ? 1 : 0;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A step on a store: numbers become ids and tokens, and the answer becomes text that two stores must share.
- */
+/* A step on a store: numbers become ids and tokens, and the answer becomes text that two stores must share. */
 #include "diff.h"
 
 #include <show.h>
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what stores may differ in ------------------------------------------------------------------------- */
+/* ---- what stores may differ in ------------------------------------------------------------------------------- */
 
 static int64_t on_the_grid(void *user, int64_t at)
 {
@@ -37,7 +36,7 @@ static struct jobq_token token_of(const struct side *side, int number)
     struct jobq_token forged;
     memset(&forged, 0x5a, sizeof forged);
     if (number == NO_TOKEN)
-        return (struct jobq_token){0};
+        return (struct jobq_token){ 0 };
     return number == FORGED_TOKEN ? forged : side->tokens[number];
 }
 
@@ -55,7 +54,7 @@ static void digest_of(int number, uint8_t out[32])
     out[31] = (uint8_t)(number ? 0xee : 0);
 }
 
-/* ---- a step becomes an exchange ------------------------------------------------------------------------ */
+/* ---- a step becomes an exchange --------------------------------------------------------------------------------- */
 
 struct frame {
     struct jobq_exchange x;
@@ -72,27 +71,12 @@ struct frame {
 static void fill_change(const struct side *side, const struct change_step *s, struct jobq_change *c)
 {
     *c = (struct jobq_change){
-        .id = job_id(s->job),
-        .by = s->by,
-        .allowed = s->allowed,
-        .edits = s->edits,
-        .outcome = s->outcome,
-        .state = s->state,
-        .reason = s->reason,
-        .set = s->set,
-        .lease_ms = s->lease_ms,
-        .failures = s->counters[0],
-        .crashes = s->counters[1],
-        .snoozes = s->counters[2],
-        .releases = s->counters[3],
-        .redrives = s->counters[4],
-        .alone = (uint8_t)s->alone,
-        .error_kind = s->error_kind,
-        .result = bytes_value(s->bytes[0]),
-        .progress = bytes_value(s->bytes[1]),
-        .data = bytes_value(s->bytes[2]),
-        .payload = bytes_value(s->bytes[3]),
-        .error = bytes_value(s->bytes[4]),
+        .id = job_id(s->job), .by = s->by, .allowed = s->allowed, .edits = s->edits, .outcome = s->outcome,
+        .state = s->state, .reason = s->reason, .set = s->set, .lease_ms = s->lease_ms,
+        .failures = s->counters[0], .crashes = s->counters[1], .snoozes = s->counters[2],
+        .releases = s->counters[3], .redrives = s->counters[4], .alone = (uint8_t)s->alone,
+        .error_kind = s->error_kind, .result = bytes_value(s->bytes[0]), .progress = bytes_value(s->bytes[1]),
+        .data = bytes_value(s->bytes[2]), .payload = bytes_value(s->bytes[3]), .error = bytes_value(s->bytes[4]),
     };
     c->run_at = time_of(side, s->run_at);
     c->callback_until = time_of(side, s->callback_until);
@@ -105,34 +89,23 @@ static void fill_put(const struct side *side, const struct put_step *s, struct f
 {
     struct jobq_put *p = &f->puts[i];
     *p = (struct jobq_put){
-        .id = job_id(s->job),
-        .queue = name_value(s->queue),
-        .kind = name_value(s->kind),
-        .payload = bytes_value(s->payload),
-        .policy = bytes_value(s->policy),
-        .key = bytes_value(s->key),
-        .trace = bytes_value(s->trace),
-        .priority = s->priority,
-        .rank_add_ms = s->rank_add_ms,
-        .timeout_ms = s->timeout_ms,
-        .held = (uint8_t)s->held,
-        .only_if = s->only_if,
+        .id = job_id(s->job), .queue = name_value(s->queue), .kind = name_value(s->kind),
+        .payload = bytes_value(s->payload), .policy = bytes_value(s->policy), .key = bytes_value(s->key),
+        .trace = bytes_value(s->trace), .priority = s->priority, .rank_add_ms = s->rank_add_ms,
+        .timeout_ms = s->timeout_ms, .held = (uint8_t)s->held, .only_if = s->only_if,
     };
     if (s->group >= 0)
         p->group = name_value(s->group);
     p->run_at = time_of(side, s->run_at);
     p->expires_at = time_of(side, s->expires_at);
     for (int k = 0; k < s->parent_count; k++)
-        f->parents[i][k] = (struct jobq_parent){.id = job_id(s->parents[k]), .rule = s->rules[k]};
+        f->parents[i][k] = (struct jobq_parent){ .id = job_id(s->parents[k]), .rule = s->rules[k] };
     p->parents = f->parents[i];
     p->parent_count = (size_t)s->parent_count;
     if (!s->scope)
         return;
-    f->keys[i] = (struct jobq_put_key){.scope = {(uint8_t)s->scope},
-                                       .payload_digest = {(uint8_t)s->digest},
-                                       .hold = s->hold,
-                                       .conflict = s->conflict,
-                                       .window_ms = s->window_ms};
+    f->keys[i] = (struct jobq_put_key){ .scope = { (uint8_t)s->scope }, .payload_digest = { (uint8_t)s->digest },
+                                        .hold = s->hold, .conflict = s->conflict, .window_ms = s->window_ms };
     p->unique = &f->keys[i];
 }
 
@@ -143,17 +116,9 @@ static void fill_want(const struct want_step *s, struct frame *f)
     for (int i = 0; i < s->kind_count; i++)
         f->kinds[i] = name_value(s->kinds[i]);
     f->want = (struct jobq_want){
-        .mode = s->mode,
-        .queues = f->queues,
-        .queue_count = (size_t)s->queue_count,
-        .kinds = f->kinds,
-        .kind_count = (size_t)s->kind_count,
-        .limit = s->limit,
-        .bytes = s->bytes,
-        .lease_ms = s->lease_ms,
-        .others = s->others,
-        .worker = name_value(s->worker),
-        .mint = {1, (uint8_t)s->number},
+        .mode = s->mode, .queues = f->queues, .queue_count = (size_t)s->queue_count, .kinds = f->kinds,
+        .kind_count = (size_t)s->kind_count, .limit = s->limit, .bytes = s->bytes, .lease_ms = s->lease_ms,
+        .others = s->others, .worker = name_value(s->worker), .mint = { 1, (uint8_t)s->number },
     };
     f->x.want = &f->want;
 }
@@ -161,17 +126,9 @@ static void fill_want(const struct want_step *s, struct frame *f)
 static void fill_worker(int number, struct frame *f)
 {
     f->worker = (struct jobq_worker_record){
-        .name = number % 2 ? (struct jobq_bytes){"one", 3} : (struct jobq_bytes){"two", 3},
-        .host = {"h", 1},
-        .queues = {"q", 1},
-        .kinds = {"", 0},
-        .pid = 7,
-        .started_at_ms = 5,
-        .lease_ms = UNIT / 4,
-        .nonce = {1},
-        .capacity = number,
-        .running = 1,
-        .leaving = number < 0,
+        .name = number % 2 ? (struct jobq_bytes){ "one", 3 } : (struct jobq_bytes){ "two", 3 },
+        .host = { "h", 1 }, .queues = { "q", 1 }, .kinds = { "", 0 }, .pid = 7, .started_at_ms = 5,
+        .lease_ms = UNIT / 4, .nonce = { 1 }, .capacity = number, .running = 1, .leaving = number < 0,
     };
     f->x.worker = &f->worker;
 }
@@ -181,15 +138,9 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
     uint64_t *number = &side->numbers[s->client];
     *number += !s->repeat || *number == 0;
     f->x = (struct jobq_exchange){
-        .size = sizeof f->x,
-        .client = {'d', (uint8_t)s->client},
-        .number = *number,
-        .beats = f->beats,
-        .beat_count = (size_t)s->beat_count,
-        .changes = f->changes,
-        .change_count = (size_t)s->change_count,
-        .puts = f->puts,
-        .put_count = (size_t)s->put_count,
+        .size = sizeof f->x, .client = { 'd', (uint8_t)s->client }, .number = *number,
+        .beats = f->beats, .beat_count = (size_t)s->beat_count, .changes = f->changes,
+        .change_count = (size_t)s->change_count, .puts = f->puts, .put_count = (size_t)s->put_count,
         .trim.limit = s->trim_limit,
     };
     for (int i = 0; i < 8; i++) {
@@ -197,9 +148,8 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         f->x.trim.keep_ms[i] = s->keep_ms;
     }
     for (int i = 0; i < s->beat_count; i++)
-        f->beats[i] = (struct jobq_beat){.token = token_of(side, s->beats[i].token),
-                                         .flags = s->beats[i].flags,
-                                         .lease_ms = s->beats[i].lease_ms};
+        f->beats[i] = (struct jobq_beat){ .token = token_of(side, s->beats[i].token),
+                                          .flags = s->beats[i].flags, .lease_ms = s->beats[i].lease_ms };
     for (int i = 0; i < s->change_count; i++)
         fill_change(side, &s->changes[i], &f->changes[i]);
     for (int i = 0; i < s->put_count; i++)
@@ -210,18 +160,16 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         fill_worker(s->worker, f);
 }
 
-/* ---- an answer becomes text ---------------------------------------------------------------------------- */
+/* ---- an answer becomes text -------------------------------------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
-    return memcmp(&((const struct jobq_row *)a)->id, &((const struct jobq_row *)b)->id,
-                  sizeof(struct jobq_id));
+    return memcmp(&((const struct jobq_row *)a)->id, &((const struct jobq_row *)b)->id, sizeof(struct jobq_id));
 }
 
 static int by_edge(const void *a, const void *b)
 {
-    return memcmp(&((const struct jobq_edge *)a)->id, &((const struct jobq_edge *)b)->id,
-                  sizeof(struct jobq_id));
+    return memcmp(&((const struct jobq_edge *)a)->id, &((const struct jobq_edge *)b)->id, sizeof(struct jobq_id));
 }
 
 static const struct jobq_edge *sorted_edges(struct side *side, const struct jobq_edge *edges, size_t count)
@@ -237,7 +185,7 @@ static const struct jobq_edge *sorted_edges(struct side *side, const struct jobq
 
 static void write_row(struct side *side, FILE *out, const struct jobq_row *row)
 {
-    const struct show_as as = {.instant = on_the_grid, .token = want_of, .user = side};
+    const struct show_as as = { .instant = on_the_grid, .token = want_of, .user = side };
     struct jobq_row copy = *row;
     copy.parents = sorted_edges(side, row->parents, row->parent_count);
     copy.children = sorted_edges(side, row->children, row->child_count);
@@ -308,7 +256,7 @@ static void write_want(struct side *side, FILE *out, const struct frame *f)
 
 static void note_outcome(const struct frame *f, struct outcome *outcome)
 {
-    *outcome = (struct outcome){0};
+    *outcome = (struct outcome){ 0 };
     for (size_t i = 0; i < f->x.change_count; i++)
         outcome->verdicts[i] = f->changes[i].verdict;
     for (size_t i = 0; i < f->x.put_count; i++)
@@ -322,13 +270,13 @@ static void note_outcome(const struct frame *f, struct outcome *outcome)
 static void run_exchange(struct side *side, const struct step *s, FILE *out, struct outcome *outcome)
 {
     static const struct jobq_token none;
-    struct frame f = {0};
-    struct jobq_error err = {0};
+    struct frame f = { 0 };
+    struct jobq_error err = { 0 };
     fill_frame(side, s, &f);
     int status = side->backend->exchange(side->stores[s->client], &f.x, side->arena, &err);
     fprintf(out, "  unit=%d\n", status);
     if (status != JOBQ_OK) {
-        *outcome = (struct outcome){0};
+        *outcome = (struct outcome){ 0 };
         return;
     }
     if (s->want.mode && memcmp(&f.want.token, &none, sizeof none) != 0)
@@ -340,11 +288,11 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     note_outcome(&f, outcome);
 }
 
-/* ---- the other steps ----------------------------------------------------------------------------------- */
+/* ---- the other steps ------------------------------------------------------------------------------------------------- */
 
 static void run_configure(struct side *side, const struct jobq_settings *settings, FILE *out)
 {
-    struct jobq_error err = {0};
+    struct jobq_error err = { 0 };
     int status = side->backend->configure(side->stores[0], settings, &err);
     if (out)
         fprintf(out, "  configure=%d\n", status);
@@ -352,12 +300,8 @@ static void run_configure(struct side *side, const struct jobq_settings *setting
 
 static void run_queue(struct side *side, const struct step *s, FILE *out)
 {
-    struct jobq_settings settings = {.size = sizeof settings,
-                                     .what = JOBQ_CONFIGURE_QUEUE,
-                                     .set = s->set,
-                                     .name = name_value(s->queue),
-                                     .paused = s->paused,
-                                     .depth = s->depth};
+    struct jobq_settings settings = { .size = sizeof settings, .what = JOBQ_CONFIGURE_QUEUE, .set = s->set,
+                                      .name = name_value(s->queue), .paused = s->paused, .depth = s->depth };
     for (int i = 0; i < 8; i++) {
         settings.keep_count[i] = s->keep_count;
         settings.keep_ms[i] = s->keep_ms;
@@ -367,14 +311,10 @@ static void run_queue(struct side *side, const struct step *s, FILE *out)
 
 static void run_read(struct side *side, const struct step *s, FILE *out)
 {
-    struct jobq_error err = {0};
-    struct jobq_query query = {.size = sizeof query,
-                               .states = s->states,
-                               .reason = s->reason,
-                               .older_ms = s->older_ms,
-                               .limit = (size_t)s->want.limit,
-                               .bytes = s->want.bytes,
-                               .flags = JOBQ_READ_PAYLOAD};
+    struct jobq_error err = { 0 };
+    struct jobq_query query = { .size = sizeof query, .states = s->states, .reason = s->reason,
+                                .older_ms = s->older_ms, .limit = (size_t)s->want.limit,
+                                .bytes = s->want.bytes, .flags = JOBQ_READ_PAYLOAD };
     if (s->queue >= 0)
         query.queue = name_value(s->queue);
     int status = side->backend->read(side->stores[s->client], &query, side->arena, &err);
@@ -385,11 +325,11 @@ static void run_read(struct side *side, const struct step *s, FILE *out)
 
 void run_step(struct side *side, const struct step *s, FILE *out, struct outcome *outcome)
 {
-    const struct jobq_settings clock = {
-        .size = sizeof clock, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = s->tick_ms};
-    const struct jobq_settings stop = {
-        .size = sizeof stop, .what = JOBQ_CONFIGURE_WORKER, .name = {"one", 3}};
-    *outcome = (struct outcome){0};
+    const struct jobq_settings clock = { .size = sizeof clock, .what = JOBQ_CONFIGURE_CLOCK,
+                                         .clock_ms = s->tick_ms };
+    const struct jobq_settings stop = { .size = sizeof stop, .what = JOBQ_CONFIGURE_WORKER,
+                                        .name = { "one", 3 } };
+    *outcome = (struct outcome){ 0 };
     side_new_arena(side);
     run_configure(side, &clock, NULL);
     if (s->kind == STEP_EXCHANGE)
@@ -402,7 +342,7 @@ void run_step(struct side *side, const struct step *s, FILE *out, struct outcome
         run_configure(side, &stop, out);
 }
 
-/* ---- all that is stored -------------------------------------------------------------------------------- */
+/* ---- all that is stored ------------------------------------------------------------------------------------------------ */
 
 static int by_kind(const void *a, const void *b)
 {
@@ -415,9 +355,9 @@ static int by_kind(const void *a, const void *b)
 
 static void write_stats(struct side *side, FILE *out)
 {
-    struct jobq_error err = {0};
-    struct jobq_stats stats = {.size = sizeof stats};
-    const struct jobq_bytes all = {0};
+    struct jobq_error err = { 0 };
+    struct jobq_stats stats = { .size = sizeof stats };
+    const struct jobq_bytes all = { 0 };
     int status = side->backend->stats(side->stores[0], &all, &stats, side->arena, &err);
     fprintf(out, "  stats=%d\n", status);
     for (size_t i = 0; i < stats.queue_count; i++) {
@@ -427,9 +367,8 @@ static void write_stats(struct side *side, FILE *out)
         fprintf(out, "    queue %s:", q->queue);
         for (int state = 1; state < JOBQ_STATE_COUNT; state++)
             fprintf(out, " %" PRIu64, q->present[state]);
-        fprintf(out, " stuck=%" PRIu64 " total=%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
-                q->stuck, q->enqueued_total, q->completed_total, q->dead_total, q->cancelled_total,
-                q->failed_total);
+        fprintf(out, " stuck=%" PRIu64 " total=%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, q->stuck,
+                q->enqueued_total, q->completed_total, q->dead_total, q->cancelled_total, q->failed_total);
         fprintf(out, " oldest=%" PRId64 " paused=%d\n",
                 q->oldest_ready_at_ms ? on_the_grid(side, q->oldest_ready_at_ms) : 0, q->paused);
     }
@@ -448,11 +387,10 @@ static void write_stats(struct side *side, FILE *out)
 
 void show_store(struct side *side, FILE *out)
 {
-    struct jobq_error err = {0};
-    struct jobq_query query = {.size = sizeof query,
-                               .limit = 1000,
-                               .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                        JOBQ_READ_PARENTS};
+    struct jobq_error err = { 0 };
+    struct jobq_query query = { .size = sizeof query, .limit = 1000,
+                                .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
+                                         JOBQ_READ_PARENTS };
     side_new_arena(side);
     int status = side->backend->read(side->stores[0], &query, side->arena, &err);
     fprintf(out, "  stored=%d rows=%zu\n", status, query.row_count);

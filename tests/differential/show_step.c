@@ -8,16 +8,15 @@
 
 static void show_time(FILE *out, const char *name, struct jobq_time t)
 {
-    static const char *const bases[] = {"keep", "now", "later", "abs", "row"};
+    static const char *const bases[] = { "keep", "now", "later", "abs", "row" };
     fprintf(out, " %s=%s%+" PRId64, name, bases[t.base], t.offset_ms);
 }
 
 static void show_change(FILE *out, const struct change_step *c)
 {
-    fprintf(out,
-            "  change job %d %s: by=%d token=%d state=%d reason=%d outcome=%d allowed=%#x edits=%d set=%#x",
-            c->job, jobq_transitions[c->transition].event, c->by, c->token, c->state, c->reason, c->outcome,
-            c->allowed, (int)c->edits, c->set);
+    fprintf(out, "  change job %d %s: by=%d token=%d state=%d reason=%d outcome=%d allowed=%#x edits=%d set=%#x", c->job,
+            jobq_transitions[c->transition].event, c->by, c->token, c->state, c->reason, c->outcome, c->allowed,
+            (int)c->edits, c->set);
     if (c->set & JOBQ_SET_RUN_AT)
         show_time(out, "run_at", c->run_at);
     if (c->set & JOBQ_SET_DEADLINE)
@@ -33,15 +32,15 @@ static void show_change(FILE *out, const struct change_step *c)
 
 static void show_put(FILE *out, const struct put_step *p)
 {
-    fprintf(out, "  put job %d queue=%d kind=%d payload=%d rank_add=%" PRId64 " timeout=%" PRId64, p->job,
-            p->queue, p->kind, p->payload, p->rank_add_ms, p->timeout_ms);
+    fprintf(out, "  put job %d queue=%d kind=%d payload=%d rank_add=%" PRId64 " timeout=%" PRId64, p->job, p->queue,
+            p->kind, p->payload, p->rank_add_ms, p->timeout_ms);
     show_time(out, "run_at", p->run_at);
     show_time(out, "expires", p->expires_at);
     if (p->held)
         fputs(" held", out);
     if (p->scope)
-        fprintf(out, " key(scope=%d hold=%d conflict=%d window=%" PRId64 " digest=%d)", p->scope, p->hold,
-                p->conflict, p->window_ms, p->digest);
+        fprintf(out, " key(scope=%d hold=%d conflict=%d window=%" PRId64 " digest=%d)", p->scope, p->hold, p->conflict,
+                p->window_ms, p->digest);
     for (int i = 0; i < p->parent_count; i++)
         fprintf(out, " parent(%d rule=%d)", p->parents[i], p->rules[i]);
     if (p->only_if >= 0)
@@ -51,8 +50,8 @@ static void show_put(FILE *out, const struct put_step *p)
 
 static void show_want(FILE *out, const struct want_step *w)
 {
-    fprintf(out, "  want %d mode=%d limit=%zu bytes=%zu lease=%" PRId64 " others=%zu queues=", w->number,
-            w->mode, w->limit, w->bytes, w->lease_ms, w->others);
+    fprintf(out, "  want %d mode=%d limit=%zu bytes=%zu lease=%" PRId64 " others=%zu queues=", w->number, w->mode,
+            w->limit, w->bytes, w->lease_ms, w->others);
     for (int i = 0; i < w->queue_count; i++)
         fprintf(out, "%d,", w->queues[i]);
     fputs(" kinds=", out);
@@ -85,11 +84,11 @@ void show_step(FILE *out, const struct step *s)
     if (s->kind == STEP_EXCHANGE)
         show_exchange(out, s);
     else if (s->kind == STEP_QUEUE)
-        fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 "\n", s->queue,
-                s->set, s->paused, s->depth, s->keep_count, s->keep_ms);
+        fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 "\n", s->queue, s->set,
+                s->paused, s->depth, s->keep_count, s->keep_ms);
     else if (s->kind == STEP_READ)
-        fprintf(out, "read queue=%d states=%#x reason=%d older=%" PRId64 " limit=%zu bytes=%zu\n", s->queue,
-                s->states, s->reason, s->older_ms, s->want.limit, s->want.bytes);
+        fprintf(out, "read queue=%d states=%#x reason=%d older=%" PRId64 " limit=%zu bytes=%zu\n", s->queue, s->states,
+                s->reason, s->older_ms, s->want.limit, s->want.bytes);
     else
         fputs("ask worker 'one' to stop\n", out);
 }

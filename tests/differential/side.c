@@ -30,19 +30,18 @@ static int make_uri(struct side *side)
 
 int side_open(struct side *side, const char *name)
 {
-    *side = (struct side){.name = name};
-    struct jobq_error err = {0};
+    *side = (struct side){ .name = name };
+    struct jobq_error err = { 0 };
     if (make_uri(side) != 0)
         return -1;
-    const struct jobq_store_options options = {
-        .size = sizeof options, .uri = side->uri, .io_timeout_ms = 60000};
+    const struct jobq_store_options options = { .size = sizeof options, .uri = side->uri, .io_timeout_ms = 60000 };
     for (int i = 0; i < CLIENTS; i++)
         if (side->backend->open(&side->stores[i], &options, &err) != JOBQ_OK) {
             fprintf(stderr, "%s: %s\n", side->name, err.text);
             return -1;
         }
     side_new_arena(side);
-    struct jobq_exchange x = {.size = sizeof x};
+    struct jobq_exchange x = { .size = sizeof x };
     if (side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK)
         return -1;
     side->base = x.now_ms;
@@ -51,7 +50,7 @@ int side_open(struct side *side, const char *name)
 
 static void remove_folder(const struct side *side)
 {
-    static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm", "store.db-journal"};
+    static const char *const names[] = { "store.db", "store.db-wal", "store.db-shm", "store.db-journal" };
     char file[300];
     for (int i = 0; i < 4; i++) {
         snprintf(file, sizeof file, "%s/%s", side->folder, names[i]);
@@ -94,7 +93,7 @@ struct jobq_id job_id(int job)
 struct jobq_bytes name_value(int index)
 {
     static const struct jobq_bytes names[NAME_VALUES] = {
-        {"q", 1}, {"q\0x", 3}, {"'; --", 5}, {"\xff\x00\xfe", 3}, {"Q", 1}, {"%_*", 3},
+        { "q", 1 }, { "q\0x", 3 }, { "'; --", 5 }, { "\xff\x00\xfe", 3 }, { "Q", 1 }, { "%_*", 3 },
     };
     return names[index];
 }
@@ -103,8 +102,8 @@ struct jobq_bytes bytes_value(int index)
 {
     static uint8_t every[600];
     static const struct jobq_bytes values[BYTES_VALUES] = {
-        {NULL, 0},           {"", 0},      {"\0", 1},          {"p", 1}, {"{\"a\":1}", 7},
-        {"\xc3\x28\xff", 3}, {every, 256}, {every + 200, 300},
+        { NULL, 0 }, { "", 0 }, { "\0", 1 }, { "p", 1 }, { "{\"a\":1}", 7 }, { "\xc3\x28\xff", 3 },
+        { every, 256 }, { every + 200, 300 },
     };
     for (size_t i = 0; i < sizeof every; i++)
         every[i] = (uint8_t)i;

@@ -58,8 +58,7 @@ static int injected(struct jobq_error *err)
     return jobq_error_set(err, JOBQ_FAILED, NULL, "injected");
 }
 
-static int inject_open(struct jobq_store **out, const struct jobq_store_options *options,
-                       struct jobq_error *err)
+static int inject_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
 {
     struct jobq_store *store = malloc(sizeof *store);
     if (!store)
@@ -116,8 +115,7 @@ static void lose(struct jobq_exchange *x)
 /* Is the answer of this exchange to be lost? A repeat of the one just lost gets through. */
 static int must_lose(const struct jobq_exchange *x, long call)
 {
-    int repeated =
-        lost.number && lost.number == x->number && memcmp(lost.client, x->client, sizeof lost.client) == 0;
+    int repeated = lost.number && lost.number == x->number && memcmp(lost.client, x->client, sizeof lost.client) == 0;
     return (plan->lose_each && !repeated) || plan->lose_call == call;
 }
 
@@ -153,8 +151,7 @@ static int inject_stats(struct jobq_store *store, const struct jobq_bytes *queue
     return next_call("stats") ? injected(err) : plan->inner->stats(store->inner, queue, out, arena, err);
 }
 
-static int inject_configure(struct jobq_store *store, const struct jobq_settings *settings,
-                            struct jobq_error *err)
+static int inject_configure(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err)
 {
     return next_call("configure") ? injected(err) : plan->inner->configure(store->inner, settings, err);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A store that wraps a store and lets calls go wrong on purpose. It speaks <jobq/backend.h> on both sides, so
- * that whatever talks to a store can talk to it.
+ * A store that wraps a store and lets calls go wrong on purpose. It speaks <jobq/backend.h> on both sides, so that
+ * whatever talks to a store can talk to it.
  *
- * A call is an exchange, a read, a stats or a configure, counted from 1 over all handles of the plan. A call
- * that fails never reaches the store: certainly no effect. A call whose answer is lost has its effect, and
- * the caller learns nothing but UNKNOWN.
+ * A call is an exchange, a read, a stats or a configure, counted from 1 over all handles of the plan. A call that fails
+ * never reaches the store: certainly no effect. A call whose answer is lost has its effect, and the caller learns
+ * nothing but UNKNOWN.
  */
 #ifndef INJECT_H
 #define INJECT_H
@@ -22,8 +22,7 @@ struct inject_plan {
     long calls, failed, lost;
 };
 
-/* What an exchange answered, kept apart from the caller. Rows and marks are lent by the arena of that call.
- */
+/* What an exchange answered, kept apart from the caller. Rows and marks are lent by the arena of that call. */
 struct inject_answer {
     uint8_t client[16];
     uint64_t number;

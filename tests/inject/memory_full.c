@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory store without memory (R1): every allocation of an exchange fails once. FAILED must mean that no
- * byte changed and the same exchange must succeed when there is memory again. A want that failed must leave
- * its unit.
+ * The memory store without memory (R1): every allocation of an exchange fails once. FAILED must mean that no byte
+ * changed and the same exchange must succeed when there is memory again. A want that failed must leave its unit.
  */
 #include <jobq/backend.h>
 #include <jobq/memory.h>
@@ -15,7 +14,7 @@
 
 #include <check.h>
 
-/* ---- allocations that fail ----------------------------------------------------------------------------- */
+/* ---- allocations that fail --------------------------------------------------------------------------------- */
 
 static long countdown; /* 0: never; 1: the next one */
 static bool failed;
@@ -50,7 +49,7 @@ void *__wrap_realloc(void *old, size_t size)
     return fails() ? NULL : __real_realloc(old, size);
 }
 
-/* ---- a store with something in it ---------------------------------------------------------------------- */
+/* ---- a store with something in it ----------------------------------------------------------------------------- */
 
 static struct jobq_store *store;
 static struct jobq_arena *arena;
@@ -58,24 +57,24 @@ static uint64_t number;
 
 static struct jobq_bytes text(const char *s)
 {
-    return (struct jobq_bytes){.data = s, .size = strlen(s)};
+    return (struct jobq_bytes){ .data = s, .size = strlen(s) };
 }
 
 static struct jobq_id id(int job)
 {
-    return (struct jobq_id){.bytes = {1, [15] = (uint8_t)job}};
+    return (struct jobq_id){ .bytes = { 1, [15] = (uint8_t)job } };
 }
 
 static struct jobq_put put_of(int job)
 {
-    return (struct jobq_put){
-        .id = id(job), .queue = text("q"), .kind = text("k"), .payload = text("payload"), .only_if = -1};
+    return (struct jobq_put){ .id = id(job), .queue = text("q"), .kind = text("k"), .payload = text("payload"),
+                              .only_if = -1 };
 }
 
 static struct jobq_change change_of(int job, int state)
 {
-    return (struct jobq_change){
-        .id = id(job), .by = JOBQ_BY_OPERATOR, .allowed = 0xff, .state = state, .edits = JOBQ_ANY_EDITS};
+    return (struct jobq_change){ .id = id(job), .by = JOBQ_BY_OPERATOR, .allowed = 0xff, .state = state,
+                                 .edits = JOBQ_ANY_EDITS };
 }
 
 static int run(struct jobq_exchange *x)
@@ -89,34 +88,28 @@ static int run(struct jobq_exchange *x)
 
 static void move_clock(int64_t ms)
 {
-    const struct jobq_settings s = {.size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms};
+    const struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
     ck_assert_int_eq(jobq_memory()->configure(store, &s, NULL), JOBQ_OK);
 }
 
-static const struct jobq_bytes queue = {.data = "q", .size = 1};
+static const struct jobq_bytes queue = { .data = "q", .size = 1 };
 
 static struct jobq_want want_of(int mode, size_t limit)
 {
-    return (struct jobq_want){.mode = mode,
-                              .queues = &queue,
-                              .queue_count = 1,
-                              .limit = limit,
-                              .lease_ms = 1000,
-                              .worker = text("w"),
-                              .mint = {7}};
+    return (struct jobq_want){ .mode = mode, .queues = &queue, .queue_count = 1, .limit = limit, .lease_ms = 1000,
+                               .worker = text("w"), .mint = { 7 } };
 }
 
-static const struct jobq_put_key key = {
-    .scope = {1}, .hold = JOBQ_HOLD_LIVE, .conflict = JOBQ_CONFLICT_REPLACE};
-static const struct jobq_put_key window = {.scope = {2}, .hold = JOBQ_HOLD_WINDOW, .window_ms = 10000};
-static const struct jobq_parent parents[] = {{.id = {{1, [15] = 1}}},
-                                             {.id = {{1, [15] = 2}}, .rule = JOBQ_PARENT_IGNORE}};
+static const struct jobq_put_key key = { .scope = { 1 }, .hold = JOBQ_HOLD_LIVE,
+                                         .conflict = JOBQ_CONFLICT_REPLACE };
+static const struct jobq_put_key window = { .scope = { 2 }, .hold = JOBQ_HOLD_WINDOW, .window_ms = 10000 };
+static const struct jobq_parent parents[] = { { .id = { { 1, [15] = 1 } } },
+                                              { .id = { { 1, [15] = 2 } }, .rule = JOBQ_PARENT_IGNORE } };
 static struct jobq_token token; /* holds jobs 1 and 2 */
 
 static void open_store(void)
 {
-    const struct jobq_store_options options = {
-        .size = sizeof options, .uri = "memory:", .io_timeout_ms = 1000};
+    const struct jobq_store_options options = { .size = sizeof options, .uri = "memory:", .io_timeout_ms = 1000 };
     ck_assert_int_eq(jobq_memory()->open(&store, &options, NULL), JOBQ_OK);
     arena = jobq_arena_create();
     number = 0;
@@ -128,14 +121,14 @@ static void open_store(void)
     puts[3].unique = &key;
     puts[4].unique = &window;
     for (int i = 3; i < 10; i++)
-        puts[i].run_at = (struct jobq_time){.base = JOBQ_TIME_NOW, .offset_ms = 1000000};
+        puts[i].run_at = (struct jobq_time){ .base = JOBQ_TIME_NOW, .offset_ms = 1000000 };
     struct jobq_want w = want_of(JOBQ_WANT_DUE, 2);
-    struct jobq_exchange x = {.puts = puts, .put_count = 10, .want = &w};
+    struct jobq_exchange x = { .puts = puts, .put_count = 10, .want = &w };
     ck_assert_int_eq(run(&x), JOBQ_OK);
     ck_assert_uint_eq(w.row_count, 2);
     token = w.token;
-    struct jobq_change ends[2] = {change_of(5, JOBQ_ROW_DEAD), change_of(6, JOBQ_ROW_COMPLETED)};
-    struct jobq_exchange y = {.changes = ends, .change_count = 2};
+    struct jobq_change ends[2] = { change_of(5, JOBQ_ROW_DEAD), change_of(6, JOBQ_ROW_COMPLETED) };
+    struct jobq_exchange y = { .changes = ends, .change_count = 2 };
     ck_assert_int_eq(run(&y), JOBQ_OK);
 }
 
@@ -148,12 +141,11 @@ static void close_store(void)
 /* Everything stored, as text. */
 static char *stored(void)
 {
-    struct jobq_query query = {.size = sizeof query,
-                               .limit = 100,
-                               .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                        JOBQ_READ_PARENTS};
-    struct jobq_stats stats = {.size = sizeof stats};
-    const struct jobq_bytes all = {0};
+    struct jobq_query query = { .size = sizeof query, .limit = 100,
+                                .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
+                                         JOBQ_READ_PARENTS };
+    struct jobq_stats stats = { .size = sizeof stats };
+    const struct jobq_bytes all = { 0 };
     char *out = NULL;
     size_t size;
     ck_assert_int_eq(jobq_memory()->read(store, &query, arena, NULL), JOBQ_OK);
@@ -169,15 +161,14 @@ static char *stored(void)
         for (int state = 1; state < JOBQ_STATE_COUNT; state++)
             fprintf(f, " %llu", (unsigned long long)stats.queues[i].present[state]);
         fprintf(f, " total %llu %llu %llu\n", (unsigned long long)stats.queues[i].enqueued_total,
-                (unsigned long long)stats.queues[i].dead_total,
-                (unsigned long long)stats.queues[i].failed_total);
+                (unsigned long long)stats.queues[i].dead_total, (unsigned long long)stats.queues[i].failed_total);
     }
     fprintf(f, "%zu workers\n", stats.worker_count);
     fclose(f);
     return out;
 }
 
-/* ---- exchanges that touch everything ------------------------------------------------------------------- */
+/* ---- exchanges that touch everything ------------------------------------------------------------------------------ */
 
 struct scene {
     struct jobq_beat beat;
@@ -226,35 +217,29 @@ static void make_puts(struct scene *s)
 
 static void make_scene(struct scene *s)
 {
-    *s = (struct scene){.beat = {.token = token, .lease_ms = 5000}};
+    *s = (struct scene){ .beat = { .token = token, .lease_ms = 5000 } };
     make_changes(s);
     make_puts(s);
-    s->worker = (struct jobq_worker_record){
-        .name = text("anna"), .host = text("h"), .queues = text("q"), .kinds = text("k"), .lease_ms = 1000};
+    s->worker = (struct jobq_worker_record){ .name = text("anna"), .host = text("h"), .queues = text("q"),
+                                             .kinds = text("k"), .lease_ms = 1000 };
     s->want = want_of(JOBQ_WANT_DUE, 10);
-    s->x = (struct jobq_exchange){
-        .beats = &s->beat,
-        .beat_count = 1,
-        .changes = s->changes,
-        .change_count = 5,
-        .puts = s->puts,
-        .put_count = 5,
-        .worker = &s->worker,
-        .want = &s->want,
-        .trim = {.limit = 10, .keep_count = {[JOBQ_ROW_COMPLETED] = 1, [JOBQ_ROW_DEAD] = 100}}};
+    s->x = (struct jobq_exchange){ .beats = &s->beat, .beat_count = 1, .changes = s->changes, .change_count = 5,
+                                   .puts = s->puts, .put_count = 5, .worker = &s->worker, .want = &s->want,
+                                   .trim = { .limit = 10, .keep_count = { [JOBQ_ROW_COMPLETED] = 1,
+                                                                          [JOBQ_ROW_DEAD] = 100 } } };
 }
 
 static void make_sweep(struct scene *s)
 {
-    *s = (struct scene){.want = want_of(JOBQ_WANT_OVERDUE, 10)};
-    s->x = (struct jobq_exchange){.want = &s->want};
+    *s = (struct scene){ .want = want_of(JOBQ_WANT_OVERDUE, 10) };
+    s->x = (struct jobq_exchange){ .want = &s->want };
 }
 
 static void make_release(struct scene *s)
 {
-    *s = (struct scene){.beat = {.token = token, .flags = JOBQ_BEAT_RELEASE},
-                        .want = want_of(JOBQ_WANT_DUE, 10)};
-    s->x = (struct jobq_exchange){.beats = &s->beat, .beat_count = 1, .want = &s->want};
+    *s = (struct scene){ .beat = { .token = token, .flags = JOBQ_BEAT_RELEASE },
+                         .want = want_of(JOBQ_WANT_DUE, 10) };
+    s->x = (struct jobq_exchange){ .beats = &s->beat, .beat_count = 1, .want = &s->want };
 }
 
 /* One fault at allocation n. Returns false when the exchange needed fewer. */
@@ -283,7 +268,7 @@ static bool with_fault(void (*make)(struct scene *), int64_t clock_ms, long n)
         ck_assert_int_eq(s.x.want_unit, JOBQ_FAILED);
         ck_assert_uint_eq(s.want.row_count, 0);
         struct jobq_want again = want_of(s.want.mode, 10);
-        struct jobq_exchange x = {.want = &again};
+        struct jobq_exchange x = { .want = &again };
         ck_assert_int_eq(run(&x), JOBQ_OK);
     }
     free(before);
@@ -338,10 +323,10 @@ END_TEST
 /* Opening without memory leaves nothing, and says so. */
 START_TEST(test_open)
 {
-    const struct jobq_store_options options = {
-        .size = sizeof options, .uri = "memory:full?namespace=a", .io_timeout_ms = 1000};
+    const struct jobq_store_options options = { .size = sizeof options, .uri = "memory:full?namespace=a",
+                                                .io_timeout_ms = 1000 };
     for (long n = 1; n < 100; n++) {
-        struct jobq_error err = {0};
+        struct jobq_error err = { 0 };
         store = NULL;
         countdown = n;
         failed = false;

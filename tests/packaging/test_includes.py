@@ -6,7 +6,7 @@
   lib/               jobq/jobq.h, jobq/backend.h, jobq/memory.h and its own headers; no database
   backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
   examples/          <jobq/*.h> as installed and headers of their own: not lib/, not backends/
-  tests/inject       jobq/backend.h: a store around a store
+  tests/inject       jobq/backend.h, the stores' public headers, its own and those of tests/conformance
   tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers, its own and those of tests/inject
 """
 import os
@@ -36,7 +36,7 @@ def rule_of(name):
     if parts[0] == 'examples':
         return None, ['/'.join(parts[:2]) if len(parts) > 2 else 'examples'], True
     if parts[:2] == ['tests', 'inject']:
-        return {'jobq.h', 'backend.h'}, ['tests/inject'], False
+        return {'jobq.h', 'backend.h'} | STORES, ['tests/inject', 'tests/conformance'], False
     return {'jobq.h', 'backend.h', 'conformance.h'} | STORES, ['tests/conformance', 'tests/inject'], False
 
 
