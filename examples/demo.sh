@@ -93,7 +93,7 @@ is_under_way() {
 # shellcheck disable=SC2016
 work_numbers() {
     spawn "$PRIVATE/numbers.log" "$JOBQ" work numbers -j 4 --lease 2000 "$@" -- \
-        sh -c 'read -r number; sleep 0.01; echo "$number" >>"$0"' "$PRIVATE/ledger"
+        sh -c 'read -r number; [ "$number" ] || exit 1; sleep 0.01; echo "$number" >>"$0"' "$PRIVATE/ledger"
 }
 
 put_numbers() {
