@@ -187,6 +187,9 @@ const struct jobq_backend *inject_backend(void)
         .wake_drain = inject_wake_drain,
         .wake = inject_wake,
     };
-    table.capabilities = plan->inner->capabilities;
+    /* Written by the first caller only: later ones may be threads. */
+    uint32_t capabilities = plan->inner->capabilities;
+    if (__atomic_load_n(&table.capabilities, __ATOMIC_RELAXED) != capabilities)
+        __atomic_store_n(&table.capabilities, capabilities, __ATOMIC_RELAXED);
     return &table;
 }

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -256,6 +257,20 @@ class Case(unittest.TestCase):
 
     def row(self, job_id, name="probe"):
         return self.jobq("show", self.part(job_id, name))
+
+    def pause(self, program):
+        """Stops a process between two writes: stopped inside one it would hold everybody up."""
+        while True:
+            program.process.send_signal(signal.SIGSTOP)
+            store = sqlite3.connect(self.store.split(":", 1)[1].split("?")[0], timeout=0.2, isolation_level=None)
+            try:
+                store.execute("BEGIN IMMEDIATE")
+                store.execute("ROLLBACK")
+                return
+            except sqlite3.OperationalError:
+                program.process.send_signal(signal.SIGCONT)
+            finally:
+                store.close()
 
     def advance(self, ms):
         """Moves the store's clock."""

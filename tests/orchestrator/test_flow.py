@@ -269,14 +269,14 @@ class Flow(kit.Case):
 
     def test_a_worker_that_was_away_too_long(self):
         """S2: what it says about jobs that somebody else has by now is refused, and its children end."""
-        away = self.begin("--lease", "900", at_once=True)
+        away = self.begin("--lease", "12000", at_once=True)
         path = self.video()
         self.order(path, "speech", wait=self.gate(), once=True, answer={"status": "ok", "who": "the first"})
         job = self.submit()
         line = kit.until("speech to run", lambda: [line for line in self.control_log() if line[0] == "speech"])[0]
         kit.until("the rest", lambda: len(self.jobq("list", "--state", "completed")) == 6)
-        away.process.send_signal(signal.SIGSTOP)
-        self.advance(2000)
+        self.pause(away)
+        self.advance(13000)
         self.worker(services=self.service.url)
         self.check_whole(self.done(job))
         self.open_gate()
@@ -289,7 +289,7 @@ class Flow(kit.Case):
 
     def test_a_step_that_hangs(self):
         """Rule 5: the time limit of the job ends it and its child, and it is tried again."""
-        self.begin("--lease", "900", at_once=True)
+        self.begin("--lease", "12000", at_once=True)
         path = self.video()
         self.order(path, "quality", wait=self.gate(), once=True)
         job = self.submit()
