@@ -2,6 +2,7 @@
 #include "inject.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,16 @@ const struct inject_answer *inject_lost(void)
     return &lost;
 }
 
-/* Count a call; 1 if it must fail. */
-static int next_call(const char *what)
+/* Count a call; 1 if it must fail. *number (may be NULL): the how-manieth it is. */
+static int next_call(const char *what, long *number)
 {
     pthread_mutex_lock(&lock);
     long call = ++plan->calls;
     int fails = call == plan->fail_call;
     plan->failed += fails;
     pthread_mutex_unlock(&lock);
+    if (number)
+        *number = call;
     if (plan->trace)
         fprintf(stderr, "%s %ld %s%s\n", plan->trace, call, what, fails ? " FAILED" : "");
     return fails;
@@ -122,38 +125,41 @@ static int must_lose(const struct jobq_exchange *x, long call)
 static int inject_exchange(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
                            struct jobq_error *err)
 {
-    if (next_call("exchange")) {
+    long call;
+    if (next_call("exchange", &call)) {
         x->failure = JOBQ_FAILURE_TRANSIENT;
         x->guilty_change = x->guilty_put = -1;
         x->want_unit = JOBQ_SKIPPED;
         return x->unit = injected(err);
     }
-    long call = plan->calls;
     int status = plan->inner->exchange(store->inner, x, arena, err);
-    if (status != JOBQ_OK || !x->number || !must_lose(x, call))
-        return status;
     pthread_mutex_lock(&lock);
-    plan->lost++;
-    lose(x);
+    bool loses = status == JOBQ_OK && x->number && must_lose(x, call);
+    if (loses) {
+        plan->lost++;
+        lose(x);
+    }
     pthread_mutex_unlock(&lock);
+    if (!loses)
+        return status;
     return jobq_error_set(err, JOBQ_UNKNOWN, NULL, "injected");
 }
 
 static int inject_read(struct jobq_store *store, struct jobq_query *query, struct jobq_arena *arena,
                        struct jobq_error *err)
 {
-    return next_call("read") ? injected(err) : plan->inner->read(store->inner, query, arena, err);
+    return next_call("read", NULL) ? injected(err) : plan->inner->read(store->inner, query, arena, err);
 }
 
 static int inject_stats(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
                         struct jobq_arena *arena, struct jobq_error *err)
 {
-    return next_call("stats") ? injected(err) : plan->inner->stats(store->inner, queue, out, arena, err);
+    return next_call("stats", NULL) ? injected(err) : plan->inner->stats(store->inner, queue, out, arena, err);
 }
 
 static int inject_configure(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err)
 {
-    return next_call("configure") ? injected(err) : plan->inner->configure(store->inner, settings, err);
+    return next_call("configure", NULL) ? injected(err) : plan->inner->configure(store->inner, settings, err);
 }
 
 static int inject_wake_fd(struct jobq_store *store)
