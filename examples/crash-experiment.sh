@@ -28,43 +28,19 @@ case ${1:-sqlite} in
     sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
     exit 0
     ;;
-sqlite | redis | postgres | *:*) ;;
-*) die 2 "crash-experiment.sh: '$1' is no store (see --help)" ;;
 esac
+STORE=${1:-sqlite}
+is_store "$STORE" || die 2 "crash-experiment.sh: '$STORE' is no store (see --help)"
 
 if [ -z "${JOBQ:-}" ]; then
     need_build
+    need_store "$STORE"
     install_missing
     build_tree "${JOBQ_BUILD:-$ROOT/build}" || exit 1
     JOBQ=${JOBQ_BUILD:-$ROOT/build}/examples/jobq/jobq
 fi
 have cmd:python3 || die 3 'python3 is needed to read JSON'
-private_dir
-
-# --- the store -------------------------------------------------------------------------------------------
-
-# built STORE: whether this jobq has it.
-built() {
-    "$JOBQ" version --json | grep -q "\"$1\""
-}
-
-case ${1:-sqlite} in
-sqlite) JOBQ_STORE=sqlite:$PRIVATE/crash.db ;;
-redis)
-    built redis || die 4 'the redis store is not built'
-    # shellcheck disable=SC2119
-    start_redis
-    JOBQ_STORE=$JOBQ_TEST_REDIS
-    ;;
-postgres)
-    built postgres || die 4 'the postgres store is not built'
-    # shellcheck disable=SC2119
-    start_postgres
-    JOBQ_STORE=$JOBQ_TEST_POSTGRES
-    ;;
-*) JOBQ_STORE=$1 ;;
-esac
-export JOBQ_STORE
+use_store "$STORE" crash
 
 # --- the work --------------------------------------------------------------------------------------------
 #

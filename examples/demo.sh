@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The demonstration:  sh examples/demo.sh [--stage 1] [--video FILE]... [--keep]
+# The demonstration:  sh examples/demo.sh [sqlite|redis|postgres|URI] [--stage 1] [--video FILE]... [--keep]
 #
+#   sqlite ...    where the jobs are kept: sqlite unless it is told otherwise. redis and postgres start a private
+#                 server, which ends with the demonstration; in the store of a URI it uses namespaces of its own
 #   --stage 1     only the first stage, which needs a C compiler and SQLite and nothing else
 #   --video FILE  your own videos instead of the clips; may be given several times
 #   --keep        leave the folder of this run, with the stores and the logs, for a look
@@ -25,6 +27,7 @@ CLIPS=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/jobq/clips
 BUILD=${JOBQ_BUILD:-$ROOT/build-demo}
 SERVICES=$ROOT/examples/video/services
 
+STORE=sqlite
 stage=2
 videos=0
 while [ $# -gt 0 ]; do
@@ -54,7 +57,10 @@ while [ $# -gt 0 ]; do
         sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
         exit 0
         ;;
-    *) die 2 "demo.sh: unknown argument '$1' (see --help)" ;;
+    *)
+        is_store "$1" || die 2 "demo.sh: unknown argument '$1' (see --help)"
+        STORE=$1
+        ;;
     esac
     shift
 done
@@ -114,8 +120,7 @@ kill_in_the_middle() {
 }
 
 stage_one() {
-    JOBQ_STORE=sqlite:$PRIVATE/numbers.db
-    export JOBQ_STORE
+    use_store "$STORE" numbers
     : >"$PRIVATE/ledger"
     say ''
     say "Stage one: the queue alone. $JOBS jobs, four at a time, and a worker that dies."
@@ -191,8 +196,7 @@ watch_videos() {
 }
 
 stage_two() {
-    JOBQ_STORE=sqlite:$PRIVATE/video.db
-    export JOBQ_STORE
+    use_store "$STORE" video
     say ''
     say 'Stage two: video. Real footage through eight queues, and a worker that dies.'
     start_orchestrator
@@ -238,12 +242,29 @@ judge_two() {
     say 'Nothing was lost.'
 }
 
+# It was left out when its library was not there yet.
+build_store() {
+    case $STORE in
+    redis | postgres)
+        "$JOBQ" version --json | grep -q "\"$STORE\"" || build_again "$STORE" || exit 1
+        ;;
+    esac
+}
+
+# build_again PART: with a part that was left out before.
+build_again() {
+    step "$BUILD/configure.log" "configure with $1" meson setup --reconfigure "-D$1=enabled" "$BUILD" "$ROOT" &&
+        step "$BUILD/build.log" build ninja -C "$BUILD"
+}
+
 # --- run ----------------------------------------------------------------------------------------------------
 
 need_build
+need_store "$STORE"
 install_missing
 build_tree "$BUILD" -Dtests=false -Dbuildtype=debugoptimized || exit 1
 JOBQ=$BUILD/examples/jobq/jobq
+build_store
 VIDEO=$BUILD/examples/video/jobq-video
 stage_one
 if [ "$stage" -eq 1 ]; then
@@ -256,10 +277,7 @@ need_service
 need_media
 install_missing
 if [ ! -x "$VIDEO" ]; then
-    # It was left out when its libraries were not there yet.
-    step "$BUILD/configure.log" 'configure with video' meson setup --reconfigure -Dvideo=enabled "$BUILD" "$ROOT" ||
-        exit 1
-    step "$BUILD/build.log" build ninja -C "$BUILD" || exit 1
+    build_again video || exit 1
 fi
 MEDIA=$PRIVATE/media
 if [ "$videos" -eq 0 ]; then

@@ -16,6 +16,7 @@
 #                install_missing, know_packages
 #   building     build_tree
 #   servers      private_dir, start_redis, start_postgres
+#   stores       is_store, need_store, use_store
 
 : "${ROOT:?set ROOT to the top of the checkout before sourcing tests/lib.sh}"
 
@@ -516,6 +517,7 @@ _remove_private_dir() {
 
 # start_redis [ARGUMENT...]: a private Redis or Valkey; arguments are added to its command line. Sets
 # JOBQ_TEST_REDIS, REDIS_SOCKET and REDIS_PID.
+# shellcheck disable=SC2120
 start_redis() {
     if [ -n "${JOBQ_TEST_REDIS:-}" ]; then
         return 0
@@ -565,6 +567,7 @@ _as_pg_user() {
 
 # start_postgres [SETTING=VALUE...]: a private Postgres. Sets JOBQ_TEST_POSTGRES, PGSOCKETS (the folder of
 # the socket) and POSTGRES_PID.
+# shellcheck disable=SC2120
 start_postgres() {
     if [ -n "${JOBQ_TEST_POSTGRES:-}" ]; then
         return 0
@@ -602,4 +605,58 @@ _stop_postgres() {
     if [ -n "$_pg_pid" ]; then
         stop_pid "$_pg_pid" INT
     fi
+}
+
+# --- stores ----------------------------------------------------------------------------------------------
+#
+# A script that works on any store takes one word for it: sqlite, redis, postgres, or a URI.
+
+is_store() {
+    case $1 in
+    sqlite | redis | postgres | *:*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# need_store STORE: what it takes beyond need_build.
+need_store() {
+    case $1 in
+    redis) need_redis ;;
+    postgres) need_postgres ;;
+    esac
+}
+
+# _in_namespace URI NAME: the URI with that namespace, unless it names one.
+_in_namespace() {
+    case $1 in
+    *[?\&]namespace=*) printf '%s\n' "$1" ;;
+    *[?]*) printf '%s\n' "$1&namespace=$2" ;;
+    *) printf '%s\n' "$1?namespace=$2" ;;
+    esac
+}
+
+# use_store STORE NAME: leaves the URI of an empty one in $JOBQ_STORE: a file below $PRIVATE, a namespace of a
+# private server (or of that in JOBQ_TEST_REDIS, JOBQ_TEST_POSTGRES), a namespace of what the URI names. $JOBQ
+# must be able to talk to it.
+# shellcheck disable=SC2119
+use_store() {
+    private_dir
+    case $1 in
+    sqlite | redis | postgres)
+        "$JOBQ" version --json | grep -q "\"$1\"" || die 4 "the $1 store is not built into $JOBQ"
+        ;;
+    esac
+    case $1 in
+    sqlite) JOBQ_STORE=sqlite:$PRIVATE/$2.db ;;
+    redis)
+        start_redis
+        JOBQ_STORE=$(_in_namespace "$JOBQ_TEST_REDIS" "${2}_$$")
+        ;;
+    postgres)
+        start_postgres
+        JOBQ_STORE=$(_in_namespace "$JOBQ_TEST_POSTGRES" "${2}_$$")
+        ;;
+    *) JOBQ_STORE=$(_in_namespace "$1" "${2}_$$") ;;
+    esac
+    export JOBQ_STORE
 }
