@@ -15,20 +15,44 @@ static int64_t kit_clock(void *user)
     return atomic_load(&k->clock);
 }
 
-void kit_open_with(struct kit *k, const struct jobq_backend *backend, const char *uri)
+static const struct test_store *chosen;
+
+const struct jobq_backend *kit_backend(void)
+{
+    return chosen->backend();
+}
+
+static void open_at(struct kit *k, const struct jobq_backend *backend, const char *uri)
 {
     struct jobq_options options = { .size = sizeof options, .io_timeout_ms = 100, .call_timeout_ms = 60000 };
+    int rc;
 
     memset(k, 0, sizeof *k);
+    snprintf(k->uri, sizeof k->uri, "%s", uri);
     atomic_store(&k->clock, 1000000);
     pthread_mutex_init(&k->gate.lock, NULL);
     pthread_cond_init(&k->gate.changed, NULL);
-    ck_assert_int_eq(jobq_open(&k->q, backend, uri, &options), JOBQ_OK);
+    rc = jobq_open(&k->q, backend, uri, &options);
+    ck_assert_msg(rc == JOBQ_OK, "%s: %s", uri, jobq_last_error()->text);
+}
+
+void kit_open_with(struct kit *k, const struct jobq_backend *backend)
+{
+    char uri[STORE_URI];
+
+    ck_assert_int_eq(store_fresh(chosen, uri), 0);
+    open_at(k, backend, uri);
 }
 
 void kit_open(struct kit *k)
 {
-    kit_open_with(k, jobq_memory(), "memory:");
+    kit_open_with(k, kit_backend());
+}
+
+void kit_join(struct kit *k, const struct kit *host)
+{
+    open_at(k, kit_backend(), host->uri);
+    k->guest = true;
 }
 
 struct jobq_worker *kit_another(struct kit *k, struct jobq *q, const char *name, size_t threads, size_t batch,
@@ -55,6 +79,8 @@ void kit_close(struct kit *k)
     gate_open(&k->gate, -1, JOBQ_RELEASE);
     jobq_worker_destroy(k->w);
     jobq_close(k->q);
+    if (!k->guest)
+        store_drop(chosen, k->uri);
     pthread_mutex_destroy(&k->gate.lock);
     pthread_cond_destroy(&k->gate.changed);
 }
@@ -218,7 +244,24 @@ size_t kit_descriptors(void)
     return entries("/proc/self/fd");
 }
 
-int kit_run(const char *name, const TTest *const *tests, size_t count)
+/* -1: it cannot be had, and why is said. */
+static int choose(int argc, char **argv)
+{
+    const char *name = argc == 3 && strcmp(argv[1], "--store") == 0 ? argv[2] : "memory";
+    const char *lacks;
+
+    chosen = store_find(name);
+    if (!chosen) {
+        printf("Bail out! no store \"%s\" in this build\n", name);
+        return -1;
+    }
+    lacks = store_lacks(chosen);
+    if (lacks)
+        printf("1..0 # SKIP %s is not set: no server to run on\n", lacks);
+    return lacks ? -1 : 0;
+}
+
+int kit_run(const char *name, int argc, char **argv, const TTest *const *tests, size_t count)
 {
     Suite *suite = suite_create(name);
     TCase *one = tcase_create(name);
@@ -229,7 +272,8 @@ int kit_run(const char *name, const TTest *const *tests, size_t count)
         tcase_add_test(one, tests[i]);
     suite_add_tcase(suite, one);
     srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
+    if (choose(argc, argv) == 0)
+        srunner_run_all(runner, CK_SILENT);
     srunner_free(runner);
     return EXIT_SUCCESS; /* TAP says what failed */
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the worker share: a store in memory, a clock that the test moves, handlers that wait
+/* What the tests of the worker share: a store of their own, a clock that the test moves, handlers that wait
  * at a gate. No test sleeps: it drives the turns itself and blocks only on the worker's descriptor or on
  * the gate. */
 #ifndef KIT_H
 #define KIT_H
 
+#include "stores.h"
 #include "worker.h"
-
-#include <jobq/memory.h>
 
 #include <check.h>
 
@@ -28,12 +27,18 @@ struct kit {
     _Atomic int64_t clock;
     struct gate gate;
     _Atomic int calls;
+    char uri[STORE_URI];
+    bool guest; /* on the store of another kit */
 };
 
-/* A store of its own and a worker with `threads` and `batch` on queue "work"; `more` may change the
- * options. */
+/* A handle on an empty store, of the kind that --store names. */
 void kit_open(struct kit *k);
-void kit_open_with(struct kit *k, const struct jobq_backend *backend, const char *uri);
+/* The same through another table: a test's own that stands before kit_backend(). */
+void kit_open_with(struct kit *k, const struct jobq_backend *backend);
+/* A second handle on the store of `host`, which is closed last. */
+void kit_join(struct kit *k, const struct kit *host);
+const struct jobq_backend *kit_backend(void);
+/* A worker with `threads` and `batch` on queue "work". */
 void kit_worker(struct kit *k, size_t threads, size_t batch, uint32_t flags);
 struct jobq_worker *kit_another(struct kit *k, struct jobq *q, const char *name, size_t threads, size_t batch,
                                 uint32_t flags);
@@ -67,12 +72,12 @@ int count_handler(struct jobq_ctx *ctx, void *user); /* counts itself and is don
 size_t kit_threads(void);     /* of this process */
 size_t kit_descriptors(void);
 
-int kit_run(const char *name, const TTest *const *tests, size_t count);
-#define KIT_MAIN(name, ...)                                               \
-    int main(void)                                                        \
-    {                                                                     \
-        const TTest *const tests[] = { __VA_ARGS__ };                     \
-        return kit_run(name, tests, sizeof tests / sizeof tests[0]);      \
+int kit_run(const char *name, int argc, char **argv, const TTest *const *tests, size_t count);
+#define KIT_MAIN(name, ...)                                                           \
+    int main(int argc, char **argv)                                                   \
+    {                                                                                 \
+        const TTest *const tests[] = { __VA_ARGS__ };                                 \
+        return kit_run(name, argc, argv, tests, sizeof tests / sizeof tests[0]);      \
     }
 
 #endif

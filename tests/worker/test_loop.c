@@ -88,8 +88,8 @@ START_TEST(enqueue_on_another_handle_wakes) /* L1 */
     struct kit k, other;
     struct pollfd fd = { .events = POLLIN };
 
-    kit_open_with(&k, jobq_memory(), "memory:shared");
-    kit_open_with(&other, jobq_memory(), "memory:shared");
+    kit_open(&k);
+    kit_join(&other, &k);
     kit_worker(&k, 1, 1, 0);
     jobq_worker_handle(k.w, "noop", count_handler, &k);
     fd.fd = jobq_worker_fd(k.w);
@@ -97,8 +97,8 @@ START_TEST(enqueue_on_another_handle_wakes) /* L1 */
     kit_put(&other, "work", "noop");
     ck_assert_int_eq(poll(&fd, 1, -1), 1);
     KIT_UNTIL(k.w, completed, 1);
-    kit_close(&k);
     kit_close(&other);
+    kit_close(&k);
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a handler can say and what becomes of it: outcomes, park and resume, follow-ups. The rules are those of
- * lifecycle.md. */
+/* What a handler can say and what becomes of it: outcomes, park and resume, follow-ups. The rules are
+ * those of lifecycle.md. */
 #include "kit.h"
 
 #include <string.h>
@@ -332,7 +332,7 @@ START_TEST(as_many_follow_ups_as_an_exchange_takes) /* contract "Bounds" */
 }
 END_TEST
 
-/* ---- bad words ------------------------------------------------------------------------------------------- */
+/* ---- bad words ----------------------------------------------------------------------------------------- */
 
 static int pedantic_handler(struct jobq_ctx *ctx, void *user)
 {

@@ -131,8 +131,8 @@ START_TEST(two_workers_two_handles_one_store)
     struct crowd a, b;
     pthread_t run_a, run_b;
 
-    kit_open_with(&k, jobq_memory(), "memory:two");
-    kit_open_with(&other, jobq_memory(), "memory:two");
+    kit_open(&k);
+    kit_join(&other, &k);
     kit_worker(&k, 4, 4, JOBQ_WORKER_DRAIN);
     other.w = kit_another(&other, other.q, "w2", 4, 4, JOBQ_WORKER_DRAIN);
     real_time(k.w);

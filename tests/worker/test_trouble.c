@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* The memory store behind a door that the test holds. */
+/* The store behind a door that the test holds. */
 static struct {
     const struct jobq_backend *inner;
     struct kit *kit;
@@ -110,7 +110,7 @@ static struct jobq_backend backend;
 static const struct jobq_backend *door_open(struct kit *k)
 {
     memset(&door, 0, sizeof door);
-    door.inner = jobq_memory();
+    door.inner = kit_backend();
     door.kit = k;
     backend = *door.inner;
     backend.exchange = door_exchange;
@@ -119,7 +119,7 @@ static const struct jobq_backend *door_open(struct kit *k)
 
 static void open_behind_door(struct kit *k)
 {
-    kit_open_with(k, door_open(k), "memory:");
+    kit_open_with(k, door_open(k));
 }
 
 /* Turns and deadlines until the worker has done with `count` jobs. */
@@ -532,7 +532,7 @@ START_TEST(false_alarms_make_no_exchange)
     backend.wake_fd = door_wake_fd;
     backend.wake_drain = door_wake_drain;
     door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    kit_open_with(&k, &backend, "memory:");
+    kit_open_with(&k, &backend);
     door.kit = &k;
     kit_worker(&k, 1, 1, 0);
     jobq_worker_handle(k.w, NULL, count_handler, &k);
@@ -561,7 +561,7 @@ START_TEST(two_workers_hear_one_alarm)
     backend.wake_fd = door_wake_fd;
     backend.wake_drain = door_wake_drain;
     door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    kit_open_with(&k, &backend, "memory:");
+    kit_open_with(&k, &backend);
     door.kit = &k;
     door.alarm = 1;
     kit_worker(&k, 1, 1, 0);
@@ -589,7 +589,7 @@ START_TEST(without_a_wake_up_it_asks)
 
     (void)door_open(&k);
     backend.wake_fd = NULL;
-    kit_open_with(&k, &backend, "memory:");
+    kit_open_with(&k, &backend);
     door.kit = &k;
     kit_worker(&k, 1, 1, 0);
     jobq_worker_handle(k.w, NULL, count_handler, &k);

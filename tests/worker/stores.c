@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "stores.h"
+
+#include <jobq/memory.h>
+#ifdef WITH_SQLITE
+#include <jobq/sqlite.h>
+#endif
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Named, so that a second handle finds it; each process of the tests has its own. */
+static int fresh_memory(char *uri)
+{
+    static unsigned count;
+
+    snprintf(uri, STORE_URI, "memory:store-%u", count++);
+    return 0;
+}
+
+#ifdef WITH_SQLITE
+/* In memory where that is possible: asked is what a worker does, not how safely it is kept. */
+static int fresh_sqlite(char *uri)
+{
+    char folder[] = "/dev/shm/jobq-worker-XXXXXX", other[] = "/tmp/jobq-worker-XXXXXX";
+    const char *made = mkdtemp(folder);
+
+    if (!made)
+        made = mkdtemp(other);
+    snprintf(uri, STORE_URI, "sqlite:%s/store.db", made ? made : "");
+    return made ? 0 : -1;
+}
+
+static void drop_sqlite(const char *uri)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm" };
+    const char *path = strchr(uri, ':') + 1;
+    char file[STORE_URI + 8];
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(file, sizeof file, "%s%s", path, suffixes[i]);
+        unlink(file);
+    }
+    *strrchr(strcpy(file, path), '/') = '\0';
+    rmdir(file);
+}
+#endif
+
+/* A store behind a server has only its entry here: its backend, and the variable that names the server. */
+static const struct test_store stores[] = {
+    { .name = "memory", .backend = jobq_memory, .fresh = fresh_memory },
+#ifdef WITH_SQLITE
+    { .name = "sqlite", .backend = jobq_sqlite, .fresh = fresh_sqlite, .drop = drop_sqlite },
+#endif
+};
+
+const struct test_store *store_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++)
+        if (strcmp(stores[i].name, name) == 0)
+            return &stores[i];
+    return NULL;
+}
+
+const char *store_lacks(const struct test_store *store)
+{
+    return store->server && !getenv(store->server) ? store->server : NULL;
+}
+
+/* A namespace that nobody had before; it goes with the private server. */
+static int fresh_namespace(const char *server, char *uri)
+{
+    static unsigned count;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(uri, STORE_URI, "%s%cnamespace=w%lx_%ld_%u", server, strchr(server, '?') ? '&' : '?',
+             (long)now.tv_sec, (long)getpid(), count++);
+    return 0;
+}
+
+int store_fresh(const struct test_store *store, char uri[STORE_URI])
+{
+    return store->server ? fresh_namespace(getenv(store->server), uri) : store->fresh(uri);
+}
+
+void store_drop(const struct test_store *store, const char *uri)
+{
+    if (store->drop)
+        store->drop(uri);
+}
