@@ -136,6 +136,23 @@ int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t coun
               struct jobq_jobs **out);
 struct jobq_bytes bytes_of(const char *text); /* NULL: absent */
 
+/* ---- explain.c: why a job is not running. Pure --------------------------------------------------------------------- */
+
+struct explain_facts {
+    const struct jobq_job *job;
+    int64_t now_ms;
+    const struct jobq_worker_stats *workers;
+    size_t worker_count;
+    struct jobq_id parent; /* one that it waits for, and its state as shown */
+    int32_t parent_state;
+    uint64_t ahead; /* ready jobs that a claim would take first */
+    bool ahead_at_least;
+    bool alone;  /* the row is marked so */
+    bool paused; /* its queue */
+};
+/* Exactly one reason for any facts. */
+void explain_job(const struct explain_facts *facts, struct jobq_explanation *out);
+
 /* ---- enqueue.c: spec -> put -------------------------------------------------------------------------------------------- */
 
 /* Fill a put from a checked spec. What the spec points at is copied into the arena, or lent when arena is NULL (then

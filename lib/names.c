@@ -69,6 +69,17 @@ static const struct name error_kinds[] = {
     { JOBQ_ERROR_EXPIRED, "EXPIRED", 0 },
 };
 
+static const struct name whys[] = {
+    { JOBQ_WHY_NEXT, "next", 0 },           { JOBQ_WHY_RUNNING, "running", 0 },
+    { JOBQ_WHY_STUCK, "stuck", 0 },         { JOBQ_WHY_COMPLETED, "completed", 0 },
+    { JOBQ_WHY_DEAD, "dead", 0 },           { JOBQ_WHY_CANCELLED, "cancelled", 0 },
+    { JOBQ_WHY_EXPIRED, "expired", 0 },     { JOBQ_WHY_HELD, "held", 0 },
+    { JOBQ_WHY_DEPENDENCY, "dependency", 0 }, { JOBQ_WHY_PARKED, "parked", 0 },
+    { JOBQ_WHY_NOT_DUE, "not_due", 0 },     { JOBQ_WHY_PAUSED, "paused", 0 },
+    { JOBQ_WHY_NO_WORKER, "no_worker", 0 }, { JOBQ_WHY_KIND, "kind_unknown", 0 },
+    { JOBQ_WHY_ALONE, "alone", 0 },         { JOBQ_WHY_BEHIND, "behind", 0 },
+};
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static const struct name *find(const struct name *table, size_t count, int value)
@@ -104,6 +115,11 @@ const char *jobq_reason_name(int reason)
 const char *jobq_error_kind_name(int kind)
 {
     return find(error_kinds, COUNT(error_kinds), kind)->name;
+}
+
+const char *jobq_why_name(int why)
+{
+    return find(whys, COUNT(whys), why)->name;
 }
 
 int jobq_state_parse(const char *name)

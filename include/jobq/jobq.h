@@ -638,6 +638,49 @@ JOBQ_API int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **o
 /* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API void jobq_stats_free(struct jobq_stats *stats);
 
+/* ---- explain --------------------------------------------------------------------------------------------- */
+
+/* Why a job is where it is: the first thing that stands between it and its start. */
+enum jobq_why {
+    JOBQ_WHY_NEXT = 1,        /* nothing is in its way: the next claim takes it */
+    JOBQ_WHY_RUNNING = 2,     /* `who` runs it; its lease ends at until_ms */
+    JOBQ_WHY_STUCK = 3,       /* the lease of `who` ended at until_ms; the next sweep takes it back */
+    JOBQ_WHY_COMPLETED = 4,
+    JOBQ_WHY_DEAD = 5,
+    JOBQ_WHY_CANCELLED = 6,
+    JOBQ_WHY_EXPIRED = 7,     /* its expires_at has passed; the next sweep ends it */
+    JOBQ_WHY_HELD = 8,        /* until jobq_unhold */
+    JOBQ_WHY_DEPENDENCY = 9,  /* it waits for `count` jobs; `job` is one of them */
+    JOBQ_WHY_PARKED = 10,     /* until its callback comes, at the latest until_ms */
+    JOBQ_WHY_NOT_DUE = 11,    /* until until_ms */
+    JOBQ_WHY_PAUSED = 12,     /* the queue `who` is paused */
+    JOBQ_WHY_NO_WORKER = 13,  /* no worker seen within three of its leases has the queue `who`; programs that claim by
+                                 hand are not seen */
+    JOBQ_WHY_KIND = 14,       /* `count` workers have the queue, and none takes the kind `who` */
+    JOBQ_WHY_ALONE = 15,      /* it may only run alone, and waits for a worker that holds nothing */
+    JOBQ_WHY_BEHIND = 16      /* `count` ready jobs of its queue and group go first */
+};
+
+struct jobq_explanation {
+    size_t size;
+    int32_t why;        /* enum jobq_why */
+    int32_t at_least;   /* not 0: there may be more than `count` */
+    uint64_t count;     /* see enum jobq_why; else 0 */
+    int64_t until_ms;   /* when it changes by itself; 0: not by time alone */
+    struct jobq_id job; /* see enum jobq_why; else zero */
+    char who[256];      /* see enum jobq_why; else "" */
+    char text[800];     /* the same for people */
+};
+
+/* Say why a job is not running: one reason, and the fact behind it. Costs a few reads of the store, more when many
+ * jobs are ready; nothing is changed.
+ *   out  filled on JOBQ_OK only.
+ * Threads: any. Errors: JOBQ_NOT_FOUND, JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_explain(struct jobq *q, const struct jobq_id *id, struct jobq_explanation *out);
+
+/* "not_due" for JOBQ_WHY_NOT_DUE and so on, as in JSON. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_why_name(int why);
+
 /* ---- worker ------------------------------------------------------------------------------------------- */
 
 /* What a handler says by returning. */

@@ -33,6 +33,26 @@ class Operator(tool.Case):
         self.jobq('redrive', job, code=REFUSED)
         self.jobq('retry', NO_ID, code=NOT_FOUND)
 
+    def test_explain(self):
+        """explain: the first thing in a job's way and the command that changes it (lifecycle: states)"""
+        job = self.enqueue()
+        said = self.json('explain', job)
+        self.assertEqual((said['why'], said['who']), ('no_worker', 'q'))
+        self.assertIn('jobq work q', said['command'])
+        self.jobq('pause', 'q')
+        self.assertEqual(self.json('explain', job)['command'], 'jobq resume q')
+        held = self.enqueue('q', '--held')
+        self.assertEqual(self.json('explain', held)['command'], 'jobq unhold ' + held)
+        child = self.enqueue('q', '--after', job)
+        said = self.json('explain', child)
+        self.assertEqual((said['why'], said['job'], said['count']), ('dependency', job, 1))
+        later = self.enqueue('q', '--delay', '1h')
+        self.assertEqual(self.json('explain', later)['until'], self.show(later)['run_at'])
+        dead = self.dead('r')
+        self.assertEqual(self.jobq('explain', dead).text.split('\t')[0], 'dead')
+        self.jobq('explain', NO_ID, code=NOT_FOUND)
+        self.jobq('explain', code=USAGE)
+
     def test_redrive_held_key(self):
         """redrive: with the key taken by another it is 1 and nothing changes (rule 9)"""
         job = self.dead('q', 'x', '--key', 'k')
