@@ -99,6 +99,7 @@ static int read_meta(struct jobq_store *s, struct reading *out)
     out->anchor = sqlite3_column_int64(row, 1);
     out->high = sqlite3_column_int64(row, 2);
     out->shift = sqlite3_column_int64(row, 3);
+    s->clock.fence = sqlite3_column_int64(row, 4);
     sqlite3_reset(row);
     return 0;
 }
@@ -108,18 +109,27 @@ static int other_domain(struct jobq_store *s, const char *why)
     return sq_fault_text(s, SQLITE_MISUSE, "this process lives in another time than the store: %s", why);
 }
 
+/* *here: without the shift. */
+static int read_clock(struct jobq_store *s, struct reading *meta, int64_t *here)
+{
+    if (read_meta(s, meta) != 0)
+        return -1;
+    *here = meta->anchor + monotonic(s);
+    if (!meta->same_boot && s->inspect)
+        *here = sq_clock_anchor_for(s, meta->high) + monotonic(s);
+    else if (!meta->same_boot)
+        return other_domain(s, "it was last opened under another boot id");
+    else if (*here < meta->high - BEHIND_MS)
+        return other_domain(s, "its monotonic clock is behind");
+    return 0;
+}
+
 int sq_clock_read(struct jobq_store *s, int64_t *now)
 {
     struct reading meta;
-    if (read_meta(s, &meta) != 0)
+    int64_t here;
+    if (read_clock(s, &meta, &here) != 0)
         return -1;
-    int64_t here = meta.anchor + monotonic(s);
-    if (!meta.same_boot && s->inspect)
-        here = sq_clock_anchor_for(s, meta.high) + monotonic(s);
-    else if (!meta.same_boot)
-        return other_domain(s, "it was last opened under another boot id");
-    else if (here < meta.high - BEHIND_MS)
-        return other_domain(s, "its monotonic clock is behind");
     *now = jobq_add_ms(here, meta.shift);
     return 0;
 }
@@ -133,9 +143,10 @@ static int lift(struct jobq_store *s, int64_t by)
 int sq_clock_write(struct jobq_store *s, int64_t *now)
 {
     struct reading meta;
-    if (sq_clock_read(s, now) != 0 || read_meta(s, &meta) != 0)
+    int64_t here;
+    if (read_clock(s, &meta, &here) != 0)
         return -1;
-    int64_t here = *now - meta.shift;
+    *now = jobq_add_ms(here, meta.shift);
     if (here - meta.high < HIGH_EVERY_MS && meta.high <= here)
         return 0;
     int64_t ahead = wall(s) - here;

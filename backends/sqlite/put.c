@@ -115,6 +115,7 @@ static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *
 static void fill_row(struct turn *t, const struct jobq_put *put, uint32_t pending, struct jobq_row *r)
 {
     *r = (struct jobq_row){ .id = put->id, .held = put->held != 0, .pending = pending, .run_at_ms = first_run_at(t, put),
+                            .rank_add_ms = put->rank_add_ms,
                             .expires_at_ms = jobq_time_of(&put->expires_at, 0, t->now) };
     if (r->held || r->pending) {
         r->state = JOBQ_ROW_BLOCKED;
@@ -132,11 +133,9 @@ static int insert(struct turn *t, const struct jobq_put *put, const struct jobq_
     bool bulky = sq_is_bulky(put->payload);
     int32_t flags = (r->held ? FLAG_HELD : 0) | (bulky ? FLAG_BULK_PAYLOAD : 0) |
                     (put->parent_count ? FLAG_PARENTS : 0);
-    int shelf = r->state != JOBQ_ROW_WAITING ? SHELF_NONE : r->due ? SHELF_DUE : SHELF_LATER;
-    int64_t place = shelf == SHELF_DUE ? jobq_add_ms(r->run_at_ms, put->rank_add_ms) : r->run_at_ms;
     return sq_run(t->s, SQL_JOB_PUT,
                   VALUES(id_value(&put->id), number(r->state), number(queue), number(kind), number(flags),
-                         instant(shelf), shelf ? number(place) : nothing(), instant(r->expires_at_ms),
+                         number(sq_row_list(r, queue)), number(sq_row_place(r)), instant(r->expires_at_ms),
                          number(r->reason), number(r->run_at_ms), number(put->rank_add_ms), number(put->priority),
                          number(r->pending), number(t->now), instant(put->timeout_ms),
                          blob(key ? key->scope : NULL, 32), blob(key ? key->payload_digest : NULL, 32),

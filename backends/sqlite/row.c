@@ -29,16 +29,32 @@ int64_t sq_row_alarm(const struct job *job)
     return parked ? earlier(r->expires_at_ms, r->callback_until_ms) : r->expires_at_ms;
 }
 
-static int shelf_of(const struct jobq_row *r)
+int64_t sq_row_list(const struct jobq_row *r, int64_t queue)
 {
-    if (r->state != JOBQ_ROW_WAITING)
-        return SHELF_NONE;
-    return !r->due ? SHELF_LATER : r->alone ? SHELF_ALONE : SHELF_DUE;
+    switch (r->state) {
+    case JOBQ_ROW_RUNNING:
+        return 0;
+    case JOBQ_ROW_WAITING:
+        return list_of(queue, !r->due ? LIST_LATER : r->alone ? LIST_ALONE : LIST_DUE);
+    case JOBQ_ROW_BLOCKED:
+        return list_of(queue, LIST_BLOCKED);
+    default:
+        return list_of(queue, r->state);
+    }
 }
 
-static int64_t place_of(const struct jobq_row *r)
+int64_t sq_row_place(const struct jobq_row *r)
 {
-    return r->due ? jobq_add_ms(r->run_at_ms, r->rank_add_ms) : r->run_at_ms;
+    switch (r->state) {
+    case JOBQ_ROW_RUNNING:
+        return r->lease_until_ms;
+    case JOBQ_ROW_WAITING:
+        return r->due ? jobq_add_ms(r->run_at_ms, r->rank_add_ms) : r->run_at_ms;
+    case JOBQ_ROW_BLOCKED:
+        return 0;
+    default:
+        return r->finished_at_ms;
+    }
 }
 
 int sq_row_count(const struct jobq_row *r)
@@ -90,6 +106,11 @@ static void copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
         memset(out, 0, size);
 }
 
+void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out)
+{
+    copy_exactly(row, column, out->bytes, sizeof out->bytes);
+}
+
 static int64_t fence_of(const struct jobq_token *token)
 {
     uint64_t fence = 0;
@@ -134,12 +155,12 @@ int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out)
         .payload_bytes = (size_t)sqlite3_column_int64(row, ROW_PAYLOAD_BYTES),
     };
     copy_exactly(row, ROW_ID, out->id.bytes, sizeof out->id);
-    copy_exactly(row, ROW_TOKEN, out->token.bytes, sizeof out->token);
+    sq_token_read(row, ROW_TOKEN, &out->token);
     out->fence = fence_of(&out->token);
     read_flags(flags, out);
     read_times(row, out);
-    int shelf = small(row, ROW_SHELF);
-    out->due = shelf == SHELF_DUE || shelf == SHELF_ALONE;
+    int64_t list = sqlite3_column_int64(row, ROW_LIST) % 16;
+    out->due = list == LIST_DUE || list == LIST_ALONE;
     out->has_callback = sqlite3_column_type(row, ROW_CALLBACK) != SQLITE_NULL && !(flags & FLAG_DIGEST_USED);
     return flags;
 }
@@ -216,14 +237,14 @@ int sq_job_recount(struct turn *t, struct job *job)
 int sq_job_save(struct turn *t, struct job *job)
 {
     const struct jobq_row *r = &job->row;
-    int shelf = shelf_of(r);
     job->flags = flags_of(job);
     if (sq_job_recount(t, job) != 0)
         return -1;
     return sq_run(t->s, SQL_JOB_SAVE,
                   VALUES(number(job->n), number(r->state), number(r->reason), number(r->outcome), number(job->flags),
-                         number(r->edits), instant(r->lease_until_ms), instant(r->stop_at_ms), instant(shelf),
-                         shelf ? number(place_of(r)) : nothing(), instant(sq_row_alarm(job)), number(r->run_at_ms),
+                         number(r->edits), instant(r->lease_until_ms), instant(r->stop_at_ms),
+                         number(sq_row_list(r, job->queue)), number(sq_row_place(r)), instant(sq_row_alarm(job)),
+                         number(r->run_at_ms),
                          number(r->failures), number(r->crashes), number(r->snoozes), number(r->releases),
                          number(r->redrives), number(r->pending), number(job->children), number(job->errors),
                          instant(r->finished_at_ms), instant(r->expires_at_ms), instant(r->callback_until_ms),

@@ -38,10 +38,10 @@ static void *grown(struct jobq_arena *arena, void *items, size_t count, size_t *
 
 /* ---- queues ----------------------------------------------------------------------------------------------------- */
 
-static int ask(const struct tally *t, enum sql which, int64_t queue, int64_t bound, int64_t *out)
+static int ask(const struct tally *t, enum sql which, int64_t where, int64_t bound, int64_t *out)
 {
     *out = 0;
-    const struct value values[] = { number(queue), number(t->now), number(bound) };
+    const struct value values[] = { number(where), number(t->now), number(bound) };
     return sq_number(t->s, which, out, values, bound ? 3 : 2) < 0 ? -1 : 0;
 }
 
@@ -49,9 +49,9 @@ static int split_by_time(const struct tally *t, int64_t id, const struct queue_s
                          struct jobq_queue_stats *out)
 {
     int64_t come = 0, stuck, oldest;
-    if (own->count[COUNT_LATER] > 0 && ask(t, SQL_STATS_COME, id, LATER_MOST + 1, &come) != 0)
+    if (own->count[COUNT_LATER] > 0 && ask(t, SQL_STATS_COME, list_of(id, LIST_LATER), LATER_MOST + 1, &come) != 0)
         return -1;
-    if (ask(t, SQL_STATS_STUCK, id, 0, &stuck) != 0 || ask(t, SQL_STATS_OLDEST, id, LATER_MOST, &oldest) != 0)
+    if (ask(t, SQL_STATS_STUCK, id, 0, &stuck) != 0 || ask(t, SQL_STATS_OLDEST, list_of(id, LIST_DUE), LATER_MOST, &oldest) != 0)
         return -1;
     out->at_least = come > LATER_MOST;
     out->present[JOBQ_READY] = (uint64_t)(own->count[COUNT_DUE] + come);
@@ -84,7 +84,8 @@ static int fill_queue(const struct tally *t, int64_t id, const char *name, struc
 static int fill_kinds(struct tally *t, int64_t id, const char *queue, size_t *room)
 {
     struct jobq_kind_stats *kinds = (struct jobq_kind_stats *)t->out->kinds;
-    sqlite3_stmt *row = sq_start(t->s, SQL_STATS_KINDS, VALUES(number(id), number(t->now), number(KINDS_MOST)));
+    sqlite3_stmt *row = sq_start(t->s, SQL_STATS_KINDS,
+                                 VALUES(number(list_of(id, LIST_DUE)), number(t->now), number(KINDS_MOST)));
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
         kinds = grown(t->arena, kinds, t->out->kind_count, room, sizeof *kinds);

@@ -31,8 +31,8 @@ struct clock_source {
 struct store_clock {
     struct clock_source source;
     char boot[40];
-    int64_t high_ms;   /* as last read; without the shift */
     int64_t fence_min; /* fences of this handle are above it */
+    int64_t fence;     /* the newest of the store, as the clock was read */
 };
 
 /* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
@@ -278,7 +278,7 @@ enum row_flag {
 /* Columns of the statements that read a row: all of them begin so. */
 enum row_column {
     ROW_N, ROW_ID, ROW_STATE, ROW_QUEUE, ROW_KIND, ROW_FLAGS, ROW_EDITS, ROW_OUTCOME, ROW_TOKEN, ROW_LEASE_UNTIL,
-    ROW_STOP_AT, ROW_SHELF, ROW_REASON, ROW_RUN_AT, ROW_RANK_ADD, ROW_PRIORITY, ROW_ATTEMPT, ROW_FAILURES, ROW_CRASHES,
+    ROW_STOP_AT, ROW_LIST, ROW_REASON, ROW_RUN_AT, ROW_RANK_ADD, ROW_PRIORITY, ROW_ATTEMPT, ROW_FAILURES, ROW_CRASHES,
     ROW_SNOOZES, ROW_RELEASES, ROW_REDRIVES, ROW_PENDING, ROW_ERRORS, ROW_CREATED_AT, ROW_STARTED_AT,
     ROW_FINISHED_AT, ROW_EXPIRES_AT, ROW_CALLBACK_UNTIL, ROW_TIMEOUT, ROW_CALLBACK, ROW_PAYLOAD_BYTES, ROW_WORKER,
     /* job_by_id, job_by_n */
@@ -288,7 +288,12 @@ enum row_column {
     VIEW_KEY_HOLD
 };
 enum bulk { BULK_PAYLOAD = 1, BULK_RESULT = 2, BULK_DATA = 3 };
-enum shelf { SHELF_NONE = 0, SHELF_DUE = 1, SHELF_ALONE = 2, SHELF_LATER = 3 };
+/* The last part of the number of a list; see the schema. Those of ended rows are their states. */
+enum list { LIST_DUE = 1, LIST_ALONE = 2, LIST_LATER = 3, LIST_BLOCKED = 7 };
+static inline int64_t list_of(int64_t queue, int list)
+{
+    return 16 * queue + list;
+}
 
 /* A row as stored, with what decides about it. `row` has no bytes but worker, which points at `worker` below. */
 struct job {
@@ -305,9 +310,12 @@ struct job {
 };
 
 bool sq_is_ended(int state);
+void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out);
 int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out); /* the numbers of a row; returns its flags */
 int64_t sq_row_alarm(const struct job *job); /* 0: none */
 int sq_row_count(const struct jobq_row *row); /* enum queue_count */
+int64_t sq_row_list(const struct jobq_row *row, int64_t queue);
+int64_t sq_row_place(const struct jobq_row *row);
 int sq_job_find(struct jobq_store *s, const struct jobq_id *id, struct job *out); /* 1 found, 0 not, -1 */
 int sq_job_load(struct jobq_store *s, int64_t n, struct job *out);                /* 1 found, 0 not, -1 */
 int sq_job_save(struct turn *t, struct job *job);   /* all but bytes and who it is; the counts follow */

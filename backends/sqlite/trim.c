@@ -6,26 +6,33 @@
 
 struct oldest {
     int64_t n, finished_at;
-    uint32_t children;
+    bool has_children, plain; /* plain: nothing but the row is to be removed */
 };
 
-static int remove_row(struct turn *t, int64_t n)
+static int remove_row(struct turn *t, struct queue *queue, int state, const struct oldest *row)
 {
     struct job job;
-    int found = sq_job_load(t->s, n, &job);
+    if (row->plain) {
+        queue->diff[COUNT_COMPLETED + state - JOBQ_ROW_COMPLETED]--;
+        return sq_run(t->s, SQL_JOB_DROP, VALUES(number(row->n)));
+    }
+    int found = sq_job_load(t->s, row->n, &job);
     return found <= 0 ? found : sq_job_remove(t, &job);
 }
 
 /* The next of the oldest, behind what was looked at and left. */
-static int list_oldest(struct turn *t, int64_t queue, int state, size_t skip, struct oldest *out, size_t *count)
+static int list_oldest(struct turn *t, int64_t list, size_t most, size_t skip, struct oldest *out, size_t *count)
 {
+    const int more_than_a_row = FLAG_PARENTS | FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA;
     sqlite3_stmt *row = sq_start(t->s, SQL_TRIM_LIST,
-                                 VALUES(number(queue), number(state), number(AT_ONCE), number((int64_t)skip)));
+                                 VALUES(number(list), number((int64_t)most), number((int64_t)skip)));
     int more;
     *count = 0;
     while ((more = sq_step(t->s, row)) > 0)
         out[(*count)++] = (struct oldest){ .n = sqlite3_column_int64(row, 0), .finished_at = sqlite3_column_int64(row, 1),
-                                           .children = (uint32_t)sqlite3_column_int64(row, 2) };
+                                           .has_children = sqlite3_column_int64(row, 2) != 0,
+                                           .plain = !(sqlite3_column_int(row, 3) & more_than_a_row) &&
+                                                    sqlite3_column_int(row, 4) };
     return more;
 }
 
@@ -38,26 +45,29 @@ static int trim_state(struct turn *t, struct queue *queue, int state, const stru
     int64_t rows = sq_queue_rows(queue, COUNT_COMPLETED + (enum queue_count)(state - JOBQ_ROW_COMPLETED));
     int64_t over = keep >= 0 && rows > keep ? rows - keep : 0;
     struct oldest oldest[AT_ONCE];
-    size_t count, left_alone = 0;
-    if (!over && keep_ms <= 0)
+    /* At first one more than is over the count: is that one over the age? Most often it is not. */
+    int64_t first = over + (keep_ms > 0);
+    size_t count, most = first < AT_ONCE ? (size_t)first : AT_ONCE, left_alone = 0;
+    if (!first)
         return 0;
-    do {
-        if (list_oldest(t, queue->id, state, left_alone, oldest, &count) != 0)
+    for (;; most = AT_ONCE) {
+        if (list_oldest(t, list_of(queue->id, state), most, left_alone, oldest, &count) != 0)
             return -1;
         for (size_t i = 0; i < count && *left; i++) {
             bool old = keep_ms > 0 && jobq_add_ms(oldest[i].finished_at, keep_ms) < t->now;
             if (!over && !old)
                 return 0;
             over -= over > 0;
-            left_alone += oldest[i].children > 0;
-            if (oldest[i].children)
+            left_alone += oldest[i].has_children;
+            if (oldest[i].has_children)
                 continue;
-            if (remove_row(t, oldest[i].n) != 0)
+            if (remove_row(t, queue, state, &oldest[i]) != 0)
                 return -1;
             (*left)--;
         }
-    } while (*left && count == AT_ONCE);
-    return 0;
+        if (!*left || count < most || (!over && keep_ms <= 0))
+            return 0;
+    }
 }
 
 /* Queues in order of their names: with too small a limit it matters who is first. */

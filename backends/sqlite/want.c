@@ -65,12 +65,7 @@ static int draw_token(struct catch *c)
     struct jobq_token *token = &c->want->token;
     if (c->fence)
         return 0;
-    int found = sq_number(s, SQL_FENCE_GET, &c->fence, NULL, 0);
-    if (found <= 0)
-        return found < 0 ? -1 : sq_fault_text(s, SQLITE_CORRUPT, "the store's own line is missing");
-    if (c->fence < s->clock.fence_min)
-        c->fence = s->clock.fence_min;
-    c->fence++;
+    c->fence = 1 + (s->clock.fence > s->clock.fence_min ? s->clock.fence : s->clock.fence_min);
     memcpy(token->bytes, c->want->mint, sizeof c->want->mint);
     for (size_t i = 0; i < 8; i++)
         token->bytes[15 - i] = (uint8_t)((uint64_t)c->fence >> 8 * i);
@@ -97,7 +92,7 @@ static int collect_later(struct catch *c, const struct queue *queue, size_t most
 {
     struct jobq_store *s = c->t->s;
     sqlite3_stmt *row = sq_start(s, SQL_LATER_LIST,
-                                 VALUES(number(queue->id), number(c->t->now), number((int64_t)most)));
+                                 VALUES(number(list_of(queue->id, LIST_LATER)), number(c->t->now), number((int64_t)most)));
     int more;
     while ((more = sq_step(s, row)) > 0) {
         struct candidate item = { .n = sqlite3_column_int64(row, 0), .run_at = sqlite3_column_int64(row, 1),
@@ -121,13 +116,14 @@ static int by_time(const void *a, const void *b)
 static int set_due(struct catch *c, const struct candidate *item)
 {
     struct queue *queue = sq_queue_of(c->t, item->queue);
-    int shelf = item->flags & FLAG_ALONE ? SHELF_ALONE : SHELF_DUE;
+    int list = item->flags & FLAG_ALONE ? LIST_ALONE : LIST_DUE;
     if (!queue)
         return -1;
     queue->diff[COUNT_LATER]--;
     queue->diff[COUNT_DUE]++;
-    return sq_run(c->t->s, SQL_JOB_SHELF,
-                  VALUES(number(item->n), number(shelf), number(jobq_add_ms(item->run_at, item->rank_add))));
+    return sq_run(c->t->s, SQL_JOB_DUE,
+                  VALUES(number(item->n), number(list_of(item->queue, list)),
+                         number(jobq_add_ms(item->run_at, item->rank_add))));
 }
 
 static int set_due_bits(struct catch *c, const int64_t *queues, size_t queue_count)
@@ -197,18 +193,18 @@ static bool kind_wanted(const struct wanted *wanted, int64_t kind)
     return wanted->any_kind || is_among(kind, wanted->kinds, wanted->kind_count);
 }
 
-static int shelf_of(const struct jobq_want *want)
+static int64_t list_wanted(const struct jobq_want *want, int64_t queue)
 {
-    return want->mode == JOBQ_WANT_ALONE ? SHELF_ALONE : SHELF_DUE;
+    return list_of(queue, want->mode == JOBQ_WANT_ALONE ? LIST_ALONE : LIST_DUE);
 }
 
-static int collect_due(struct jobq_store *s, const struct wanted *wanted, int64_t queue, int shelf, size_t most,
+static int collect_due(struct jobq_store *s, const struct wanted *wanted, int64_t from, size_t most,
                        struct candidates *list)
 {
-    sqlite3_stmt *row = sq_start(s, SQL_DUE_LIST, VALUES(number(queue), number(shelf)));
+    sqlite3_stmt *row = sq_start(s, SQL_DUE_LIST, VALUES(number(from)));
     int more = 0;
     while (list->count < most && (more = sq_step(s, row)) > 0) {
-        struct candidate item = { .n = sqlite3_column_int64(row, 0), .queue = queue };
+        struct candidate item = { .n = sqlite3_column_int64(row, 0) };
         if (kind_wanted(wanted, sqlite3_column_int64(row, 1)) && add(s, list, &item) != 0)
             more = -1;
         if (more < 0)
@@ -317,7 +313,7 @@ static int collect_queues(struct catch *c, const struct wanted *wanted, struct c
             return -1;
         if (queue->now.paused || sq_queue_rows(queue, COUNT_DUE) <= 0)
             continue;
-        if (collect_due(c->t->s, wanted, queue->id, shelf_of(c->want), most, list) != 0)
+        if (collect_due(c->t->s, wanted, list_wanted(c->want, queue->id), most, list) != 0)
             return -1;
     }
     return 0;
@@ -473,19 +469,22 @@ int sq_want_run(struct turn *t, struct jobq_want *want)
     return 0;
 }
 
-static int queue_has(struct jobq_store *s, const struct wanted *wanted, int64_t queue, int shelf, int64_t now)
+static int queue_has(struct jobq_store *s, const struct jobq_want *want, const struct wanted *wanted, int64_t queue,
+                     int64_t now)
 {
     struct queue_settings settings;
     struct candidates list = { 0 };
     int64_t later;
     if (sq_queue_settings(s, queue, &settings) != 0)
         return -1;
-    int found = settings.count[COUNT_LATER] > 0 ? sq_number(s, SQL_LATER_FIRST, &later, VALUES(number(queue))) : 0;
+    int found = 0;
+    if (settings.count[COUNT_LATER] > 0)
+        found = sq_number(s, SQL_LATER_FIRST, &later, VALUES(number(list_of(queue, LIST_LATER))));
     if (found < 0 || (found > 0 && later <= now))
         return found;
     if (settings.paused || settings.count[COUNT_DUE] <= 0)
         return 0;
-    int result = collect_due(s, wanted, queue, shelf, 1, &list);
+    int result = collect_due(s, wanted, list_wanted(want, queue), 1, &list);
     free(list.items);
     return result != 0 ? -1 : list.count > 0;
 }
@@ -501,7 +500,7 @@ int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t
     }
     int result = find_wanted(s, want, &wanted);
     for (size_t i = 0; i < wanted.queue_count && result == 0; i++)
-        result = queue_has(s, &wanted, wanted.queues[i], shelf_of(want), now);
+        result = queue_has(s, want, &wanted, wanted.queues[i], now);
     free(wanted.queues);
     return result;
 }

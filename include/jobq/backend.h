@@ -489,7 +489,8 @@ struct jobq_settings {
 /* ---- the table --------------------------------------------------------------------------------------------- */
 
 /* A store declares what it has; the core refuses the rest with JOBQ_UNSUPPORTED. Changes, puts, keys (RETURN, REJECT),
- * wants by rank, tokens, receipts, overdue, trim, read and stats are not optional. */
+ * wants by rank, tokens, receipts, overdue, trim, read and stats are not optional. What reaches a store all the same is
+ * refused: the unit is FAILED, REFUSED and names the item; configure answers UNSUPPORTED. */
 enum jobq_capability {
     JOBQ_CAP_EDGES = 1,
     JOBQ_CAP_KEY_MODES = 2, /* REPLACE, EXTEND */

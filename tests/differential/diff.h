@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 /* Instants of a sequence are base + k * UNIT + step * GRID + what really passed, which is less than GRID: so two stores
- * agree about what is due, and a time divided by GRID is the same on both. */
+ * agree about what is due, and a time divided by GRID is the same on both. The shortest duration is GRID / 4: a store
+ * that is stopped for less than that between an exchange and the look at its rows shows the same. */
 #define UNIT ((int64_t)100000000)
 #define GRID ((int64_t)20000)
 

@@ -190,7 +190,7 @@ static void fill_values(struct generator *g, const struct jobq_row *r, struct ch
 {
     c->run_at = some_run_at(g, JOBQ_TIME_ROW);
     c->callback_until = some_time(g);
-    c->lease_ms = PICK(g, 100, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX);
+    c->lease_ms = PICK(g, GRID / 4, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX);
     c->counters[0] = r->failures + (r->failures < INT32_MAX);
     c->counters[1] = r->crashes;
     c->counters[2] = r->snoozes;
@@ -270,8 +270,8 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
         .key = between(g, 0, BYTES_VALUES - 1), .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .priority = (int32_t)PICK(g, 0, 0, 1, -1, INT32_MAX, INT32_MIN),
         .rank_add_ms = chance(g, 60) ? 0 : PICK(g, UNIT, -UNIT, INT64_MAX, INT64_MIN),
-        .timeout_ms = chance(g, 70) ? 0 : PICK(g, 100, UNIT / 2, 2 * UNIT, INT64_MAX),
-        .window_ms = PICK(g, 1, UNIT, 3 * UNIT, INT64_MAX), .held = chance(g, 12),
+        .timeout_ms = chance(g, 70) ? 0 : PICK(g, GRID / 4, UNIT / 2, 2 * UNIT, INT64_MAX),
+        .window_ms = PICK(g, GRID / 4, UNIT, 3 * UNIT, INT64_MAX), .held = chance(g, 12),
         .scope = chance(g, 50) ? between(g, 1, 3) : 0, .digest = between(g, 0, 1),
         .hold = between(g, JOBQ_HOLD_LIVE, JOBQ_HOLD_FOREVER),
         .conflict = between(g, JOBQ_CONFLICT_RETURN, JOBQ_CONFLICT_EXTEND),
@@ -297,7 +297,7 @@ static void generate_want(struct generator *g, struct want_step *w)
         .number = g->wants++, .queue_count = between(g, 1, 3), .kind_count = chance(g, 30) ? between(g, 1, 2) : 0,
         .worker = between(g, 0, NAME_VALUES - 1), .limit = (size_t)between(g, 1, 5),
         .bytes = chance(g, 25) ? (size_t)between(g, 1, 400) : 0, .others = chance(g, 30) ? 1 : 0,
-        .lease_ms = PICK(g, 100, UNIT / 4, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX),
+        .lease_ms = PICK(g, GRID / 4, UNIT / 4, UNIT / 4, UNIT, 3 * UNIT, INT64_MAX),
     };
     for (int i = 0; i < 3; i++)
         w->queues[i] = between(g, 0, 2);
@@ -314,7 +314,7 @@ static void generate_beat(struct generator *g, struct beat_step *b)
     b->token = chance(g, 90) ? between(g, 0, g->wants - 1) : FORGED_TOKEN;
     b->flags = chance(g, 20) ? JOBQ_BEAT_RELEASE : 0;
     b->flags |= chance(g, 20) ? JOBQ_BEAT_MINT : 0;
-    b->lease_ms = PICK(g, 100, UNIT / 4, UNIT, INT64_MAX);
+    b->lease_ms = PICK(g, GRID / 4, UNIT / 4, UNIT, INT64_MAX);
 }
 
 static void generate_trim(struct generator *g, struct step *s)

@@ -220,7 +220,7 @@ static const char *const plants[] = {
     "CREATE INDEX planted ON jobq_job(worker)",
     "ALTER TABLE jobq_job ADD COLUMN planted TEXT",
     "ALTER TABLE jobq_job DROP COLUMN trace",
-    "DROP INDEX jobq_job_lease",
+    "DROP INDEX jobq_job_list",
     "DROP TABLE jobq_error",
     "DROP TABLE jobq_meta",
     "DELETE FROM jobq_meta",

@@ -53,9 +53,11 @@ CREATE TABLE [kind] (
 -- Jobs. n rises with arrival. What is read at every step stands in front. Instants are milliseconds by the store's clock,
 -- NULL for none. Bytes above a few hundred live in [bulk], so that a step which changes two numbers does not write them
 -- anew; a bit of flags says so.
---   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet; ordered by rank, rank, run_at
---   alarm         when the row needs a look of the sweeper: deadline of a callback, expiry, children that wait for a
---                 decision. Running rows have their lease instead
+--   list, place  which list the row stands in, and where. list 0: everything that runs, by the end of its lease; else
+--                16 x queue + 1 due, by rank; 2 due and marked alone, by rank; 3 not due yet, by run_at; 4 completed,
+--                5 dead, 6 cancelled, by finished_at; 7 blocked
+--   alarm        when a row that does not run needs a look of the sweeper: deadline of a callback, expiry, children that
+--                wait for a decision
 CREATE TABLE [job] (
     n INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
@@ -68,8 +70,8 @@ CREATE TABLE [job] (
     token BLOB,
     lease_until INTEGER,
     stop_at INTEGER,
-    shelf INTEGER,
-    place INTEGER,
+    list INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     alarm INTEGER,
     reason INTEGER NOT NULL DEFAULT 0,
     run_at INTEGER NOT NULL,
@@ -106,12 +108,11 @@ CREATE TABLE [job] (
     result BLOB,
     data BLOB
 ) STRICT;
--- A claim reads the front of (queue, shelf); kind is there so that foreign kinds are passed without reading their rows.
-CREATE INDEX [job_shelf] ON [job](queue, shelf, place, n, kind) WHERE shelf IS NOT NULL;
--- Leases by their end; the token, so that a heartbeat finds its rows in the index alone.
-CREATE INDEX [job_lease] ON [job](lease_until, n, token) WHERE lease_until IS NOT NULL;
+-- One index for all lists: each index costs every statement that writes a row, also when the row is not in it. kind is
+-- there so that foreign kinds are passed without reading their rows, token so that a heartbeat finds its rows without
+-- reading others.
+CREATE INDEX [job_list] ON [job](list, place, n, kind, token);
 CREATE INDEX [job_alarm] ON [job](alarm, n) WHERE alarm IS NOT NULL;
-CREATE INDEX [job_ended] ON [job](queue, state, finished_at, id) WHERE finished_at IS NOT NULL;
 
 -- slot = 4 x n + 1 payload, 2 result, 3 data
 CREATE TABLE [bulk] (

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 queue, ?2 shelf -> n, kind; by rank, then arrival, from [job_shelf] alone. Read as far as needed.
-SELECT n, kind FROM [job] WHERE queue = ?1 AND shelf = ?2 ORDER BY place, n
+-- ?1 list -> n, kind; by rank, then arrival, from [job_list] alone. Read as far as needed.
+SELECT n, kind FROM [job] WHERE list = ?1 ORDER BY place, n

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- -> n, token of every running row, from the index of leases alone
-SELECT n, token FROM [job] WHERE lease_until IS NOT NULL
+-- -> n, token of every running row, from [job_list] alone
+SELECT n, token FROM [job] WHERE list = 0

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
 -- ?1 now -> the next lease to end
-SELECT lease_until FROM [job] WHERE lease_until > ?1 ORDER BY lease_until LIMIT 1
+SELECT place FROM [job] WHERE list = 0 AND place > ?1 ORDER BY place LIMIT 1

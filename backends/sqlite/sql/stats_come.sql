@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 queue, ?2 now, ?3 bound -> how many without the due bit have come due; by [job_shelf]
-SELECT count(*) FROM (SELECT 1 FROM [job] WHERE queue = ?1 AND shelf = 3 AND place <= ?2 LIMIT ?3)
+-- ?1 list, ?2 now, ?3 bound -> how many of those that are not due yet have come due
+SELECT count(*) FROM (SELECT 1 FROM [job] WHERE list = ?1 AND place <= ?2 LIMIT ?3)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- ?1 queue, ?2 now, ?3 bound -> the earliest run_at of a ready row, among the first by rank
+-- ?1 list of due ones, ?2 now, ?3 bound -> the earliest run_at of a ready row, among the first by rank
 SELECT min(run_at) FROM (
-    SELECT run_at FROM (SELECT run_at FROM [job] WHERE queue = ?1 AND shelf = 1 ORDER BY place LIMIT ?3)
-    UNION ALL SELECT run_at FROM (SELECT run_at FROM [job] WHERE queue = ?1 AND shelf = 2 ORDER BY place LIMIT ?3)
-    UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE queue = ?1 AND shelf = 3 AND place <= ?2 ORDER BY place LIMIT 1))
+    SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 ORDER BY place LIMIT ?3)
+    UNION ALL SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
+    UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT 1))

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 queue, ?2 now -> running rows whose lease is past; by [job_lease]
-SELECT count(*) FROM [job] WHERE lease_until <= ?2 AND queue = ?1
+-- ?1 queue, ?2 now -> running rows whose lease is past
+SELECT count(*) FROM [job] WHERE list = 0 AND place <= ?2 AND queue = ?1
