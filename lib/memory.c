@@ -53,6 +53,7 @@ static void destroy(struct mem *m)
     mem_keys_free(m);
     mem_rows_free(m);
     mem_workers_free(m);
+    mem_schedules_free(m);
     pthread_mutex_destroy(&m->lock);
     free(m->name);
     free(m->name_space);
@@ -72,6 +73,7 @@ static struct mem *create(const char *name, const char *name_space)
     mem_keys_init(m);
     mem_edges_init(m);
     mem_workers_init(m);
+    mem_schedules_init(m);
     m->name = strdup(name);
     m->name_space = strdup(name_space);
     if (!m->name || !m->name_space || getrandom(m->store_id, sizeof m->store_id, 0) < 0) {
@@ -249,8 +251,6 @@ static int check(const struct jobq_store *store, struct jobq_exchange *x, struct
         return refuse(x, err, -1, -1, "opened to inspect: nothing can be written");
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        if (put->tick)
-            return refuse(x, err, -1, (int32_t)i, "schedules are not supported");
         if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR)
             return refuse(x, err, -1, (int32_t)i, "successors are not supported");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
@@ -294,6 +294,8 @@ static void forget_want(struct jobq_want *want)
     want->rows = NULL;
     want->row_count = 0;
     want->more = 0;
+    want->schedules = NULL;
+    want->schedule_count = 0;
 }
 
 static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err)
@@ -378,6 +380,7 @@ static int memory_exchange(struct jobq_store *store, struct jobq_exchange *x, st
     if (!repeat(store, x, arena, err))
         run(store, x, arena, err);
     x->next_due_ms = mem_next_due(store->m, x->now_ms);
+    x->next_tick_ms = mem_next_tick(store->m);
     pthread_mutex_unlock(&store->m->lock);
     return x->unit;
 }
@@ -465,8 +468,20 @@ static int memory_configure(struct jobq_store *store, const struct jobq_settings
         wake_others(store);
     pthread_mutex_unlock(&store->m->lock);
     if (status == JOBQ_UNSUPPORTED)
-        return jobq_error_set(err, status, NULL, "memory: limits of groups, rates and schedules are not supported");
+        return jobq_error_set(err, status, NULL, "memory: limits of groups and rates are not supported");
+    if (status == JOBQ_OUTDATED)
+        return jobq_error_set(err, status, "version", "memory: the schedule was changed meanwhile");
     return status < 0 && status != JOBQ_NOT_FOUND ? no_memory(err) : status;
+}
+
+static int memory_schedules(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                            struct jobq_error *err)
+{
+    pthread_mutex_lock(&store->m->lock);
+    query->now_ms = now_of(store->m);
+    int result = mem_read_schedules(store->m, query, arena);
+    pthread_mutex_unlock(&store->m->lock);
+    return result == 0 ? JOBQ_OK : no_memory(err);
 }
 
 const struct jobq_backend *jobq_memory(void)
@@ -474,7 +489,7 @@ const struct jobq_backend *jobq_memory(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "memory",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE,
         .open = memory_open,
         .close = memory_close,
         .exchange = memory_exchange,
@@ -484,6 +499,7 @@ const struct jobq_backend *jobq_memory(void)
         .wake_fd = memory_wake_fd,
         .wake_drain = memory_wake_drain,
         .wake = memory_wake,
+        .schedules = memory_schedules,
     };
     return &table;
 }

@@ -140,6 +140,20 @@ struct mem_worker {
     struct mem_worker_cells c;
 };
 
+struct mem_schedule_cells {
+    struct jobq_bytes bytes;
+    int64_t version, fired_ms, next_ms;
+    int32_t paused;
+};
+
+struct mem_schedule {
+    struct mem_object object;
+    struct mem_node by_name;
+    struct mem_node by_next; /* those not paused: next_ms, name */
+    struct jobq_bytes name;
+    struct mem_schedule_cells c;
+};
+
 struct mem {
     pthread_mutex_t lock;
     char *name, *name_space; /* name NULL: private */
@@ -149,7 +163,7 @@ struct mem {
     int64_t clock_ms;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
-    struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers;
+    struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks;
 };
 
 /* A handle. */
@@ -241,6 +255,19 @@ int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *
 int mem_trim(struct mem_unit *u, const struct jobq_trim *trim);
 int mem_worker_note(struct mem_unit *u, struct jobq_worker_record *record);
 int mem_want(struct mem_unit *u, struct jobq_want *want);
+
+/* ---- memory_schedules.c ------------------------------------------------------------------------------------------------ */
+
+void mem_schedules_init(struct mem *m);
+void mem_schedules_free(struct mem *m);
+int64_t mem_next_tick(const struct mem *m); /* INT64_MAX: none */
+int64_t mem_next_tick_after(const struct mem *m, int64_t now);
+/* The guard of a tick; what needs no row is done. *verdict OK and mode PUT: the put goes on, then mem_tick_settle. */
+int mem_tick_guard(struct mem_unit *u, const struct jobq_put_tick *tick, int32_t *verdict);
+int mem_tick_settle(struct mem_unit *u, const struct jobq_put_tick *tick);
+int mem_ticks_due(struct mem_unit *u, struct jobq_want *want);
+int mem_read_schedules(const struct mem *m, struct jobq_schedule_query *query, struct jobq_arena *arena);
+int mem_configure_schedule(struct mem_unit *u, const struct jobq_settings *settings); /* a status; -1: no memory */
 
 /* ---- memory_view.c, memory_read.c: what goes out ---------------------------------------------------------------------------- */
 

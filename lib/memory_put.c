@@ -164,6 +164,26 @@ static int store_row(struct mem_unit *u, struct jobq_put *put)
     return 0;
 }
 
+/* With the parents there: the key, the depth, the row. */
+static int put_row(struct mem_unit *u, struct jobq_put *put)
+{
+    struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
+    if (key)
+        return meet_holder(u, put, key);
+    if (is_full(u, put)) {
+        put->verdict = JOBQ_FULL;
+        return 0;
+    }
+    return store_row(u, put);
+}
+
+/* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */
+static bool settles(int verdict)
+{
+    return verdict == JOBQ_OK || verdict == JOBQ_DUPLICATE || verdict == JOBQ_REPLACED ||
+           verdict == JOBQ_EXTENDED || verdict == JOBQ_SUCCESSOR;
+}
+
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes)
 {
     put->state = put->shown = put->same_payload = 0;
@@ -180,18 +200,19 @@ int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *
         answer_row(put, &same->c.row, u->now);
         return 0;
     }
+    if (put->tick) {
+        if (mem_tick_guard(u, put->tick, &put->verdict) != 0)
+            return -1;
+        if (put->verdict != JOBQ_OK || put->tick->mode != JOBQ_TICK_PUT)
+            return 0;
+    }
     if (parents_missing(u, put)) {
         put->verdict = JOBQ_NO_PARENT;
         return 0;
     }
-    struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
-    if (key)
-        return meet_holder(u, put, key);
-    if (is_full(u, put)) {
-        put->verdict = JOBQ_FULL;
-        return 0;
-    }
-    return store_row(u, put);
+    if (put_row(u, put) != 0)
+        return -1;
+    return put->tick && settles(put->verdict) ? mem_tick_settle(u, put->tick) : 0;
 }
 
 /* ---- retention --------------------------------------------------------------------------------------------------- */

@@ -397,6 +397,8 @@ int mem_configure(struct mem_unit *u, const struct jobq_settings *settings)
         return JOBQ_OK;
     case JOBQ_CONFIGURE_WORKER:
         return configure_worker(u, settings);
+    case JOBQ_CONFIGURE_SCHEDULE:
+        return mem_configure_schedule(u, settings);
     default:
         return JOBQ_UNSUPPORTED;
     }

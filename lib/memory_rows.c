@@ -197,7 +197,8 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
         if (row && row->c.row.run_at_ms < next)
             next = row->c.row.run_at_ms;
     }
-    return next;
+    int64_t tick = mem_next_tick_after(m, now);
+    return tick < next ? tick : next;
 }
 
 static void free_pieces(struct mem_unit *u, const struct jobq_row *r)

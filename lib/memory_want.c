@@ -59,6 +59,8 @@ static int begin(struct catch *c, struct mem_unit *u, struct jobq_want *want)
     want->row_count = 0;
     want->more = 0;
     want->next_cursor = (struct jobq_bytes){ 0 };
+    want->schedules = NULL;
+    want->schedule_count = 0;
     size_t stored = 0;
     for (const struct mem_queue *q = mem_queue_after(u->m, NULL); q; q = mem_queue_after(u->m, q))
         for (int state = 0; state < 8; state++)
@@ -289,5 +291,5 @@ int mem_want(struct mem_unit *u, struct jobq_want *want)
         return -1;
     want->rows = c.rows;
     want->row_count = c.count;
-    return 0;
+    return want->mode == JOBQ_WANT_OVERDUE ? mem_ticks_due(u, want) : 0;
 }

@@ -225,7 +225,10 @@ int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq_exchange
     answer_puts(receipt, x);
     if (x->worker)
         x->worker->stop_asked = receipt->stop_asked;
-    if (x->want)
+    if (x->want) {
         x->want->more = receipt->want_more;
+        x->want->schedules = NULL; /* given to whoever asks next, until a tick moves them */
+        x->want->schedule_count = 0;
+    }
     return 1;
 }

@@ -262,18 +262,47 @@ struct jobq_put_key {
     int64_t window_ms;
 };
 
-/* The tick of a schedule: accepted only if the schedule's version is `version`, it is not paused and nominal > fired,
- * which it then sets; nominal <= fired: ALREADY; else STALE. Capability JOBQ_CAP_SCHEDULES. */
+/*
+ * Schedules. A stored row of its own, capability JOBQ_CAP_SCHEDULES. The store keeps and compares it; the core reads
+ * `bytes` and computes every time. Two numbers make it work:
+ *   fired    every nominal time up to here is settled: it fired, or was left out by the schedule's policy. The core
+ *            sends what is later as the tick of a put, and the compare below settles each nominal time once, however
+ *            many processes try.
+ *   next_ms  when somebody should look at it again. Only a hint: a wrong one costs a look, never a run.
+ * Both are instants of the clock that schedules go by: the store's own, except where that is no calendar clock.
+ */
+struct jobq_schedule_row {
+    struct jobq_bytes name;
+    struct jobq_bytes bytes; /* the core's: times, policies, template of the job */
+    int64_t version;         /* 1 for the first, raised by each new definition */
+    int64_t fired_ms;
+    int64_t next_ms; /* INT64_MAX: not by itself */
+    int32_t paused;
+};
+
+enum jobq_tick_mode {
+    JOBQ_TICK_PUT = 0,  /* put the row, fired = nominal_ms, next_ms */
+    JOBQ_TICK_SKIP = 1, /* put no row, fired = nominal_ms, next_ms */
+    JOBQ_TICK_DEFER = 2 /* put no row, next_ms only */
+};
+
+/* The tick of a schedule, compared in the step that puts its row. Guards, in this order: no such schedule, another
+ * version, or paused: STALE. nominal_ms <= fired: ALREADY. Both put no row and change nothing. Otherwise the mode says
+ * what is done; SKIP and DEFER answer OK. A PUT goes on as any other put, and the schedule's row is changed when the
+ * verdict is OK, DUPLICATE, REPLACED, EXTENDED or SUCCESSOR; with FULL, LIMITED and NO_PARENT it stays, so that the
+ * nominal time can be tried again. */
 struct jobq_put_tick {
     struct jobq_bytes schedule;
     int64_t version, nominal_ms;
-    int32_t skip; /* not 0: move `fired` only, put no row */
+    int64_t next_ms;
+    int32_t mode; /* enum jobq_tick_mode */
 };
 
 /*
  * A new row. Verdicts, the first that applies:
  *   SKIPPED     only_if names a change of this exchange whose verdict is not OK
  *   ALREADY     the id exists: a repeated request. same_payload compares the bytes
+ *   STALE, ALREADY, OK   by the tick, see above. `holder`, `state`, `shown` and `same_payload` are then zero
  *   NO_PARENT   a parent is neither in the store nor put earlier in this unit
  *   DUPLICATE   the key is held; holder, its state, same_payload. CONFLICT_REPLACE / EXTEND on a waiting or blocked
  *               holder: REPLACED / EXTENDED (edits + 1); on a running or ended one DUPLICATE. SUCCESSOR: kept in the
@@ -358,8 +387,14 @@ enum jobq_want_mode {
  * `edits` and raise it, so that of two sweepers one succeeds. EDGES: the store first resolves up to 64 more edges that
  * need no decision, then gives up to 64 undecided children; a row with nothing left to decide is not given.
  *
- * A repeated request (see request) answers the rows of the first time that are still held under its token.
+ * OVERDUE gives besides, whatever `limit` and `bytes` say, the schedules that are not paused and whose next_ms has come:
+ * at most JOBQ_SCHEDULES_AT_ONCE, by next_ms, then name. They are given as they are, unleased, to everybody who asks, until
+ * a tick moves next_ms.
+ *
+ * A repeated request (see request) answers the rows of the first time that are still held under its token, and no
+ * schedules.
  */
+#define JOBQ_SCHEDULES_AT_ONCE 16
 struct jobq_want {
     int32_t mode;
     const struct jobq_bytes *queues; /* DUE, ALONE */
@@ -380,6 +415,9 @@ struct jobq_want {
     size_t row_count;
     int32_t more; /* there may be more although fewer than limit were given: `bytes` or a bound of the above stopped it */
     struct jobq_bytes next_cursor;
+    const struct jobq_schedule_row *schedules; /* OVERDUE, capability SCHEDULES: see below */
+    size_t schedule_count;
+    int64_t schedule_now_ms; /* with schedules: the clock that they go by */
 };
 
 /* The worker's own record, written with the exchange it rides on; dropped by the store 10 leases after seen. */
@@ -420,8 +458,10 @@ struct jobq_exchange {
     int32_t failure; /* FAILED: enum jobq_failure_class */
     int32_t guilty_change, guilty_put; /* FAILED: index of the item at fault, or -1 */
     int64_t now_ms;
-    int64_t next_due_ms; /* when the next thing after now happens by time alone: a run_at, a lease, a deadline;
-                            INT64_MAX: never */
+    int64_t next_due_ms; /* when the next thing after now happens by time alone: a run_at, a lease, a deadline, the
+                            next_ms of a schedule that is not paused; INT64_MAX: never */
+    int64_t next_tick_ms; /* capability SCHEDULES: the least next_ms of a schedule that is not paused, past or not, as an
+                             instant of now_ms; INT64_MAX: none */
 };
 
 /* ---- read ------------------------------------------------------------------------------------------------- */
@@ -452,6 +492,19 @@ struct jobq_query {
     int64_t now_ms;
 };
 
+/* Schedules: the one named, or a page of them in order of bytes. Paused ones too. */
+struct jobq_schedule_query {
+    size_t size;
+    struct jobq_bytes name;  /* absent: all */
+    struct jobq_bytes after; /* names greater than this one; absent: from the first */
+    size_t limit;
+    size_t bytes; /* of `bytes` given: stop before the row that would pass it, give at least one */
+    /* answer */
+    const struct jobq_schedule_row *rows;
+    size_t row_count;
+    int64_t now_ms; /* the clock that schedules go by */
+};
+
 /* ---- configure -------------------------------------------------------------------------------------------- */
 
 enum jobq_configure_what {
@@ -469,8 +522,11 @@ enum jobq_settings_set {
     JOBQ_SETTING_RATE = 8,
     JOBQ_SETTING_KEEP = 16,
     JOBQ_SETTING_GROUP_CONCURRENCY = 32,
-    JOBQ_SETTING_QUOTA = 64
+    JOBQ_SETTING_QUOTA = 64,
+    JOBQ_SETTING_SCHEDULE = 128, /* `schedule`; with absent bytes the row is removed */
+    JOBQ_SETTING_NEXT = 256      /* next_ms = next_ms, fired = the later of its own (new: none) and fired_ms */
 };
+#define JOBQ_ANY_VERSION (-1)
 struct jobq_settings {
     size_t size;
     int32_t what;
@@ -483,7 +539,8 @@ struct jobq_settings {
     int64_t keep_count[8], keep_ms[8]; /* index enum jobq_row_state */
     int64_t clock_ms;
     struct jobq_bytes schedule; /* the core's bytes of a schedule; absent: remove */
-    int64_t version, next_ms;
+    int64_t version;            /* SCHEDULE: the one that it must have now; 0: there must be no such row */
+    int64_t next_ms, fired_ms;
 };
 
 /* ---- the table --------------------------------------------------------------------------------------------- */
@@ -541,7 +598,11 @@ struct jobq_backend {
     int (*stats)(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
                  struct jobq_arena *arena, struct jobq_error *err);
 
-    /* Store settings; effective for the next exchange. Returns JOBQ_OK, FAILED, UNKNOWN, NOT_FOUND, UNSUPPORTED. */
+    /* Store settings; effective for the next exchange. Returns JOBQ_OK, FAILED, UNKNOWN, NOT_FOUND, UNSUPPORTED.
+     * SCHEDULE, guards in this order: version is not ANY and not that of the row (0 when there is none): OUTDATED. No
+     * row, and none to be made (SETTING_SCHEDULE not set, or its bytes absent): NOT_FOUND. Nothing changes then. A new
+     * definition gives the row its next version; a new row has version 1, is not paused and fired and next_ms are 0
+     * unless set. */
     int (*configure)(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err);
 
     /* Optional. A descriptor that becomes readable when another connection may have made something due; -1: none.
@@ -553,6 +614,10 @@ struct jobq_backend {
 
     /* Optional. Tell others that something may be due though the store did not see it. */
     void (*wake)(struct jobq_store *store);
+
+    /* Capability SCHEDULES. Read schedules. Returns JOBQ_OK or FAILED. */
+    int (*schedules)(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                     struct jobq_error *err);
 };
 
 /* ---- helpers of libjobq for stores ---------------------------------------------------------------------------- */

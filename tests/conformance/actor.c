@@ -77,7 +77,7 @@ static bool was_injected(const struct actor *who, int status)
 static void find_unheld(struct actor *who, struct jobq_want *w, size_t before)
 {
     size_t kept = w->row_count;
-    if (kept >= before)
+    if (kept >= before && !(w->mode == JOBQ_WANT_OVERDUE && store_has(JOBQ_CAP_SCHEDULES)))
         return;
     struct jobq_want more = overdue(before - kept);
     struct jobq_exchange x = { .size = sizeof x, .want = &more, .number = ++who->number };
@@ -86,6 +86,9 @@ static void find_unheld(struct actor *who, struct jobq_want *w, size_t before)
     plan->lose_each = 0;
     is(store_table()->exchange(who->store, &x, who->arena, &who->err), JOBQ_OK);
     plan->lose_each = (int)each;
+    w->schedules = more.schedules;
+    w->schedule_count = more.schedule_count;
+    w->schedule_now_ms = more.schedule_now_ms;
     struct jobq_row *rows = jobq_arena_alloc(who->arena, (kept + more.row_count) * sizeof *rows);
     ok(rows != NULL);
     if (kept)
@@ -158,6 +161,17 @@ int configure(const struct jobq_settings *settings)
         status = store_table()->configure(me->store, settings, &me->err);
     while (was_injected(me, status));
     return status;
+}
+
+struct jobq_schedule_query schedules(struct jobq_schedule_query query)
+{
+    int status;
+    do {
+        query.size = sizeof query;
+        status = store_table()->schedules(me->store, &query, me->arena, &me->err);
+    } while (was_injected(me, status));
+    is(status, JOBQ_OK);
+    return query;
 }
 
 int64_t now_of_store(void)

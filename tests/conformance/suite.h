@@ -40,7 +40,7 @@ struct topic {
 
 extern const struct topic topic_put, topic_claim, topic_change, topic_set, topic_beat, topic_park, topic_key,
     topic_edge, topic_time, topic_overdue, topic_trim, topic_read, topic_stats, topic_receipt, topic_configure,
-    topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
+    topic_schedule, topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
 
 /* ---- what must hold ------------------------------------------------------------------------------------------ */
 
@@ -81,6 +81,7 @@ int go_status(struct actor *who, struct jobq_exchange *x);
 /* Move the clock of the store. */
 void tick(int64_t ms);
 int configure(const struct jobq_settings *settings);
+struct jobq_schedule_query schedules(struct jobq_schedule_query query); /* answered */
 struct jobq_stats stats_of(struct jobq_bytes queue); /* absent: all */
 struct jobq_queue_stats queue_stats(const char *queue); /* zero when there is none */
 int64_t now_of_store(void);

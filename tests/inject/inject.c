@@ -162,6 +162,12 @@ static int inject_configure(struct jobq_store *store, const struct jobq_settings
     return next_call("configure", NULL) ? injected(err) : plan->inner->configure(store->inner, settings, err);
 }
 
+static int inject_schedules(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                            struct jobq_error *err)
+{
+    return next_call("schedules", NULL) ? injected(err) : plan->inner->schedules(store->inner, query, arena, err);
+}
+
 static int inject_wake_fd(struct jobq_store *store)
 {
     return plan->inner->wake_fd ? plan->inner->wake_fd(store->inner) : -1;
@@ -192,6 +198,7 @@ const struct jobq_backend *inject_backend(void)
         .wake_fd = inject_wake_fd,
         .wake_drain = inject_wake_drain,
         .wake = inject_wake,
+        .schedules = inject_schedules,
     };
     /* Written by the first caller only: later ones may be threads. */
     uint32_t capabilities = plan->inner->capabilities;
