@@ -17,7 +17,7 @@ const struct part_info parts[PART_COUNT] = {
     [PART_SPEECH]  = {"speech",  "video.speech",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 0},
     [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
     [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
-    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 1 * MINUTE_MS,  0},
+    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 0},
 };
 /* clang-format on */
 

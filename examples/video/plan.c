@@ -18,6 +18,7 @@ int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *req
         .file = file,
         .backoff = {.size = sizeof(struct jobq_backoff), .base_ms = policy->backoff_ms, .jitter_percent = 10},
         .max_attempts = policy->max_attempts,
+        .model = policy->model,
         .share = json_is_true(json_object_get(json_object_get(request, "metadata"), "share")),
         .results = json_object(),
     };
@@ -59,8 +60,14 @@ static char *step_payload(const struct plan *plan, int part)
                   parts[part].name, "version", parts[part].version, "video", plan->file->video, "sha256",
                   plan->file->sha256, "size_bytes", (json_int_t)plan->file->size_bytes, "modified_ns",
                   (json_int_t)plan->file->modified_ns);
-    char *text = text_of_json(payload);
+    char *text;
 
+    if (part == PART_EMOTION && plan->model &&
+        json_object_set_new(payload, "model", json_string(plan->model)) != 0) {
+        json_decref(payload);
+        return NULL;
+    }
+    text = text_of_json(payload);
     json_decref(payload);
     return text;
 }
@@ -69,13 +76,14 @@ static char *step_payload(const struct plan *plan, int part)
 static char *step_key(const struct plan *plan, int part, int shared)
 {
     const char *candidate = text_member(json_object_get(plan->request, "metadata"), "candidate", "");
+    const char *model = part == PART_EMOTION ? plan->model : NULL;
     char submission[33] = "shared";
     char text[KEY_MAX_BYTES];
 
     if (!shared)
         jobq_id_format(&plan->probe->id, submission);
-    snprintf(text, sizeof(text), "%s/%d/%s/%s/%s", parts[part].name, parts[part].version, plan->file->sha256,
-             submission, candidate);
+    snprintf(text, sizeof(text), "%s/%d%s%s/%s/%s/%s", parts[part].name, parts[part].version,
+             model ? "+" : "", model ? model : "", plan->file->sha256, submission, candidate);
     return strdup(text);
 }
 

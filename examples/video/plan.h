@@ -5,13 +5,15 @@
 /*
  * What the probe puts: the specs of the six steps and of the report. Pure, apart from memory.
  *
- * Keys. A step's key is "STEP/VERSION/SHA-256/SUBMISSION/CANDIDATE". With `share` in the metadata of the
+ * Keys. A step's key is "STEP/VERSION/SHA-256/SUBMISSION/CANDIDATE"; the version of emotion with a model is
+ * "VERSION+SHA-256 of the model". With `share` in the metadata of the
  * submission "shared" stands in place of the submission: then a step that another sharing submission of the
  * same candidate and tenant put for the same bytes within a day is not done again; its job, or its result, is
  * used.
  *
  * Payloads
- *   step    {"submission", "step", "version", "video", "sha256", "size_bytes", "modified_ns"}
+ *   step    {"submission", "step", "version", "video", "sha256", "size_bytes", "modified_ns"}, and "model" of
+ *           emotion when there is one
  *   report  the probe's payload, and "submission", "probe" (its result), "steps" {name: id of the job that
  * does it}, "results" {name: what a shared step had already found}
  */
@@ -24,10 +26,11 @@
 #define SHARE_WINDOW_MS   (INT64_C(24) * 3600 * 1000)
 #define SHA256_TEXT_BYTES 65
 
-/* How failed attempts are repeated; from the worker's options. */
+/* How failed attempts are repeated, and the model for emotion; from the worker's options. */
 struct plan_policy {
     int32_t max_attempts;
     int64_t backoff_ms;
+    const char *model; /* SHA-256 as text; NULL: none */
 };
 
 struct plan_file {
@@ -43,6 +46,7 @@ struct plan {
     const struct plan_file *file; /* lent */
     struct jobq_backoff backoff;
     int32_t max_attempts;
+    const char *model; /* lent; NULL: none */
     int share;
     /* what is owned */
     char *payloads[PART_COUNT];

@@ -190,7 +190,7 @@ static int probe(struct jobq_ctx *ctx, const struct work *work, const json_t *re
     int outcome = read_file(ctx, work, &file);
 
     if (outcome == JOBQ_DONE)
-        outcome = run_step_program(ctx, work, PART_PROBE, file.video, &media);
+        outcome = run_step_program(ctx, work, PART_PROBE, NULL, file.video, &media);
     if (outcome != JOBQ_DONE)
         return outcome;
     result = json_pack("{s:s, s:I, s:o}", "sha256", file.sha256, "size_bytes", (json_int_t)file.size_bytes,

@@ -10,6 +10,7 @@
 
 #define LINE_BYTES       128
 #define NICE             10
+#define ARGUMENTS_MOST   10
 #define MEMORY_LIMIT_MIB 2048
 #define MARGIN_MS                                                                                            \
     5000 /* the program ends before the job's own time limit, so that its error is the one kept */
@@ -108,14 +109,26 @@ static int say_end(struct talk *talk, struct child_result *result)
 
 /* ---- running it ------------------------------------------------------------------------------ */
 
-static int run_child(struct talk *talk, const struct work *work, int part, const char *path,
-                     struct child_result *result, uint32_t *given_up)
+/* What is run over what; argv is NULL behind what it has. */
+static void add_arguments(const char **argv, const char *model, int part, const char *path)
+{
+    while (*argv)
+        argv++;
+    if (model) {
+        *argv++ = "--model";
+        *argv++ = model;
+    }
+    *argv++ = parts[part].name;
+    *argv = path;
+}
+
+static int run_child(struct talk *talk, const struct work *work, int part, const char *model,
+                     const char *path, struct child_result *result, uint32_t *given_up)
 {
     const struct jobq_job *job = jobq_ctx_job(talk->ctx);
     int64_t limit_ms = parts[part].timeout_ms - MARGIN_MS;
     char seconds[24], memory[24], id[48], attempt[32];
-    const char *const argv[] = {"jobq-video-step", "--time-limit", seconds, "--memory-limit", memory,
-                                parts[part].name,  path,           NULL};
+    const char *argv[ARGUMENTS_MOST] = {"jobq-video-step", "--time-limit", seconds, "--memory-limit", memory};
     const char *const env[] = {id, attempt, NULL};
     struct watched watched;
     struct child_spec spec = {
@@ -130,6 +143,7 @@ static int run_child(struct talk *talk, const struct work *work, int part, const
         .arg = talk,
     };
 
+    add_arguments(argv, model, part, path);
     snprintf(seconds, sizeof(seconds), "%lld", (long long)(limit_ms - MARGIN_MS) / 1000);
     snprintf(memory, sizeof(memory), "%d", MEMORY_LIMIT_MIB);
     memcpy(id, "JOBQ_ID=", 8);
@@ -152,7 +166,8 @@ static int judge(struct talk *talk, struct child_result *result, json_t **out)
     return answer ? say_answer(talk->ctx, answer, out) : say_end(talk, result);
 }
 
-int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *video, json_t **out)
+int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *model,
+                     const char *video, json_t **out)
 {
     struct talk talk = {.ctx = ctx};
     struct child_result result;
@@ -163,7 +178,7 @@ int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, co
     *out = NULL;
     if (folder_absolute(&work->folder, video, path) != 0)
         return say_error(ctx, JOBQ_GIVE_UP, "the file's name is too long");
-    if (run_child(&talk, work, part, path, &result, &given_up) != 0)
+    if (run_child(&talk, work, part, model, path, &result, &given_up) != 0)
         outcome = say_error(ctx, JOBQ_RETRY, "no descriptor left to watch the step with");
     else if (result.end == CHILD_CANCELLED)
         outcome = say_given_up(ctx, given_up);
@@ -203,16 +218,35 @@ int read_step(struct jobq_ctx *ctx, const struct work *work, json_t **payload)
     return JOBQ_DONE;
 }
 
+/* The model that the step was planned with and is named after: that one or none, so that equal keys are equal
+ * work. */
+static int choose_model(struct jobq_ctx *ctx, const struct work *work, const json_t *payload,
+                        const char **model)
+{
+    const char *planned = text_member(payload, "model", "");
+
+    *model = NULL;
+    if (!*planned)
+        return JOBQ_DONE;
+    if (!work->model || strcmp(planned, work->model->sha256) != 0)
+        return say_error(ctx, JOBQ_RETRY,
+                         "planned with a model (SHA-256 %.16s...) that this worker was not given", planned);
+    *model = work->model->path;
+    return JOBQ_DONE;
+}
+
 int handle_child(struct jobq_ctx *ctx, void *user)
 {
     const struct station *station = user;
     json_t *payload = NULL, *answer = NULL;
-    const char *problem;
+    const char *problem, *model = NULL;
     int outcome = read_step(ctx, station->work, &payload);
 
     if (outcome == JOBQ_DONE)
-        outcome =
-            run_step_program(ctx, station->work, station->part, text_member(payload, "video", ""), &answer);
+        outcome = choose_model(ctx, station->work, payload, &model);
+    if (outcome == JOBQ_DONE)
+        outcome = run_step_program(ctx, station->work, station->part, model,
+                                   text_member(payload, "video", ""), &answer);
     if (outcome == JOBQ_DONE && !same_file(station->work, payload, &problem)) {
         json_decref(answer);
         outcome = say_error(ctx, JOBQ_GIVE_UP, "%s: %s", text_member(payload, "video", ""), problem);

@@ -141,11 +141,28 @@ static void say_gesture(struct line *line, const json_t *step)
     add_spans(line, json_object_get(step, "movements"), "movement", "no movement");
 }
 
+/* Whose words these are is part of what is said. */
+static void say_emotion(struct line *line, const json_t *step)
+{
+    const json_t *faces = json_object_get(step, "faces");
+    size_t count = json_array_size(faces);
+
+    add(line, "the model %s", text_member(json_object_get(step, "model"), "file", "?"));
+    add(line, count == 0 ? " was asked about no face" : " says");
+    for (size_t i = 0; i < count && i < BOXES_SHOWN; i++) {
+        const json_t *face = json_array_get(faces, i);
+        const char *most = text_member(face, "most_often", "?");
+        add(line, "%s %s in %d %% of %.0f pictures, mean score %.2f", i > 0 ? ";" : "", most,
+            percent(face, "most_often_share"), number(face, "samples"),
+            number(json_object_get(face, "mean_scores"), most));
+    }
+}
+
 static void say_step(struct line *line, int part, const json_t *step)
 {
     static void (*const say[PART_COUNT])(struct line *, const json_t *) = {
         [PART_QUALITY] = say_quality, [PART_SOUND] = say_sound,     [PART_SPEECH] = say_speech,
-        [PART_FACE] = say_face,       [PART_GESTURE] = say_gesture,
+        [PART_FACE] = say_face,       [PART_GESTURE] = say_gesture, [PART_EMOTION] = say_emotion,
     };
     const char *status = text_member(step, "status", "?");
 

@@ -8,6 +8,7 @@
 #include <jobq/jobq.h>
 
 #include "folder.h"
+#include "model.h"
 #include "parts.h"
 #include "plan.h"
 #include "secret.h"
@@ -18,6 +19,7 @@ struct work {
     struct folder folder;
     struct watch *watch;
     const char *step_program;    /* absolute */
+    const struct model *model;   /* for the emotion step; NULL: none */
     const char *services;        /* URL of the service, NULL: none */
     const char *callback;        /* URL of the orchestrator, without a '/' at its end */
     const struct secret *secret; /* NULL: none */
@@ -59,11 +61,12 @@ int say_given_up(struct jobq_ctx *ctx, uint32_t flags);
 /* ---- step_program.c -------------------------------------------------------------------------- */
 
 /*
- * Runs "PROGRAM [limits] STEP FILE" over a file below the media folder, with its progress shown as the job's.
- * Returns JOBQ_DONE and its answer, a new reference, or the outcome to return, with its error set.
+ * Runs "PROGRAM [limits] [--model MODEL] STEP FILE" over a file below the media folder, with its progress
+ * shown as the job's; `model` NULL for none. Returns JOBQ_DONE and its answer, a new reference, or the
+ * outcome to return, with its error set.
  */
-int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *video,
-                     json_t **out);
+int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *model,
+                     const char *video, json_t **out);
 
 /* The step's payload, and the file it speaks of, unchanged since it was hashed: JOBQ_DONE, or the outcome to
  * return. */

@@ -36,11 +36,12 @@ static const char usage_text[] =
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
     "  --attempts N           of a step (default 3)\n"
     "  --backoff MS           before the second attempt, doubled each time (default 2000)\n"
+    "  --emotion-model FILE   asked by the emotion step, which has none of its own; FILE.json describes it\n"
     "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct worker_options {
-    const char *store, *media, *services, *secrets, *callback, *step;
+    const char *store, *media, *services, *secrets, *callback, *step, *model;
     int64_t threads[PART_COUNT];
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
 };
@@ -105,6 +106,9 @@ static int parse_option(int option, struct worker_options *out)
     case 'p':
         out->step = optarg;
         return 0;
+    case 'M':
+        out->model = optarg;
+        return 0;
     case 'j':
         return parse_threads(out, optarg);
     case 'l':
@@ -141,6 +145,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"secret-file", required_argument, NULL, 'S'},
         {"callback-url", required_argument, NULL, 'c'},
         {"callback-deadline", required_argument, NULL, 'd'},
+        {"emotion-model", required_argument, NULL, 'M'},
         {"jobs", required_argument, NULL, 'j'},
         {"lease", required_argument, NULL, 'l'},
         {"grace", required_argument, NULL, 'g'},
@@ -323,6 +328,7 @@ int worker_main(int argc, char **argv)
     struct worker_options options;
     char step[PATH_MAX];
     struct secret secret = {.count = 0};
+    struct model model;
     struct work work = {.step_program = step};
     const char *why = NULL;
     int status = parse(argc, argv, &options);
@@ -332,15 +338,19 @@ int worker_main(int argc, char **argv)
     status = find_step_program(&options, step);
     if (status == 0 && options.secrets && (why = secret_read(&secret, options.secrets)))
         status = program_die(EXIT_USAGE, "--secret-file %s: %s", options.secrets, why);
+    if (status == 0 && options.model && (why = model_read(&model, options.model)))
+        status = program_die(EXIT_USAGE, "--emotion-model %s: %s", options.model, why);
     if (status != 0)
         return status;
     if (folder_open(&work.folder, options.media) != 0)
         return program_die(EXIT_USAGE, "--media %s: %s", options.media, strerror(errno));
+    work.model = options.model ? &model : NULL;
     work.services = options.services;
     work.callback = options.callback;
     work.secret = options.secrets ? &secret : NULL;
     work.deadline_ms = options.deadline_ms;
-    work.policy = (struct plan_policy){(int32_t)options.attempts, options.backoff_ms};
+    work.policy =
+        (struct plan_policy){(int32_t)options.attempts, options.backoff_ms, work.model ? model.sha256 : NULL};
     status = store_open(&work.q, options.store, 0, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);

@@ -4,7 +4,7 @@
 
 FILE.control/STEP, if it is there, is a JSON object that says what to do:
 
-    answer    the object to print (default: status ok and the size of the file)
+    answer    the object to print (default: status ok and the options it was given)
     exit      the status to end with (default 0)
     print     text to print in place of an answer
     progress  lines for the progress descriptor
@@ -45,7 +45,7 @@ def main():
     if "print" in control:
         sys.stdout.write(control["print"])
     else:
-        json.dump(control.get("answer", {"step": step, "status": "ok", "size": os.path.getsize(path)}), sys.stdout)
+        json.dump(control.get("answer", {"step": step, "status": "ok", "arguments": sys.argv[1:-2]}), sys.stdout)
     return control.get("exit", 0)
 
 

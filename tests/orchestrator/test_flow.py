@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """From submission to result: the graph, its repetition after every kind of trouble, and what is said about it. The
 steps are stood in for (step_double.py, service_double.py); test_real.py runs the real ones."""
+import hashlib
 import json
 import os
 import signal
@@ -68,6 +69,62 @@ class Flow(kit.Case):
                          ["emotion", "probe", "quality", "sound", "speech"])
         self.assertEqual(path, os.path.join(self.media, "clip.mp4"))
         self.assertEqual(len(self.jobq("list", "--state", "completed")), 8)
+
+    def model(self, name="a.onnx", content=b"model"):
+        path = os.path.join(self.folder, name)
+        for suffix, what in (("", content), (".json", b"{}")):
+            with open(path + suffix, "wb") as file:
+                file.write(what)
+        return path
+
+    def test_limits_and_a_model_of_the_users_reach_the_program(self):
+        model = self.model()
+        self.begin("--emotion-model", model, at_once=True)
+        self.video()
+        job = self.submit()
+        steps = self.done(job)["result"]["steps"]
+        for step in ("quality", "sound", "speech", "emotion"):
+            self.assertEqual(steps[step]["arguments"][:4:2], ["--time-limit", "--memory-limit"], step)
+        self.assertEqual(steps["emotion"]["arguments"][4:], ["--model", model])
+        self.assertEqual(steps["speech"]["arguments"][4:], [])
+        digest = hashlib.sha256(b"model{}").hexdigest()
+        self.assertEqual(self.row(job, "emotion")["key"].split("/")[1], "1+" + digest)
+
+    def test_a_step_runs_with_the_model_that_it_was_planned_with_or_not_at_all(self):
+        first = self.begin("--emotion-model", self.model(), at_once=True)
+        path = self.video()
+        self.order(path, "emotion", wait=self.gate(), once=True)
+        job = self.submit()
+        kit.until("emotion to run", lambda: [line for line in self.control_log() if line[0] == "emotion"])
+        first.stop()
+        other = self.worker("--emotion-model", self.model("other.onnx", b"another"), "--backoff", "1000000",
+                            services=self.service.url)
+        row = kit.until("a failure", lambda: (lambda row: row["failures"] and row)(self.row(job, "emotion")))
+        self.assertIn("was not given", row["errors"][0]["text"])
+        other.stop()
+        self.worker("--emotion-model", self.model(), services=self.service.url)
+        self.advance(1000000)
+        self.check_whole(self.done(job))
+
+    def test_what_was_planned_without_a_model_runs_without_one(self):
+        first = self.begin(at_once=True)
+        path = self.video()
+        self.order(path, "emotion", wait=self.gate(), once=True)
+        job = self.submit()
+        kit.until("emotion to run", lambda: [line for line in self.control_log() if line[0] == "emotion"])
+        first.stop()
+        self.worker("--emotion-model", self.model(), services=self.service.url)
+        self.assertEqual(self.done(job)["result"]["steps"]["emotion"]["arguments"][4:], [])
+
+    def test_a_model_that_is_not_there(self):
+        self.serve()
+        lonely = self.video("lonely.onnx")
+        for path, word in (("/no/such/model", "no such file"), (lonely, "FILE.json")):
+            done = subprocess.run([kit.VIDEO, "worker", "--store", self.store, "--media", self.media, "--step-command",
+                                   kit.DOUBLE, "--emotion-model", path], capture_output=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("--emotion-model " + path, done.stderr.decode())
+            self.assertIn(word, done.stderr.decode())
 
     def test_keys_and_payloads_name_the_bytes(self):
         self.begin(at_once=True)

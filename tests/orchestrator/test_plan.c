@@ -128,6 +128,28 @@ START_TEST(test_a_shared_step_is_keyed_by_bytes_and_candidate)
 }
 END_TEST
 
+START_TEST(test_emotion_is_keyed_by_its_model_too)
+{
+    struct planned planned;
+    struct jobq_spec spec;
+    json_t *payload;
+
+    plan_begin(&planned, "{\"video\":\"a.mp4\"}", "");
+    planned.plan.model = "feed";
+    ck_assert_int_eq(plan_step(&planned.plan, PART_EMOTION, 1, &spec), 0);
+    expect_bytes(spec.key,
+                 "emotion/1+feed/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/shared/");
+    payload = json_of_bytes(spec.payload);
+    ck_assert_str_eq(text_member(payload, "model", ""), "feed");
+    json_decref(payload);
+    ck_assert_int_eq(plan_step(&planned.plan, PART_SPEECH, 1, &spec), 0);
+    payload = json_of_bytes(spec.payload);
+    ck_assert_ptr_null(json_object_get(payload, "model"));
+    json_decref(payload);
+    plan_end(&planned);
+}
+END_TEST
+
 /* A dead step must not keep the report from being made, and what is done already is not waited for. */
 START_TEST(test_the_report_waits_for_what_is_not_done)
 {
@@ -257,6 +279,7 @@ static Suite *suite(void)
     tcase_add_test(tc, test_parts_are_found_by_name_and_queue);
     tcase_add_test(tc, test_a_step);
     tcase_add_test(tc, test_a_shared_step_is_keyed_by_bytes_and_candidate);
+    tcase_add_test(tc, test_emotion_is_keyed_by_its_model_too);
     tcase_add_test(tc, test_the_report_waits_for_what_is_not_done);
     tcase_add_loop_test(tc, test_names, 0, (int)(sizeof(names) / sizeof(names[0])));
     tcase_add_test(tc, test_names_with_nul_and_too_long);

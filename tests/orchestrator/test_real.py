@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The whole way with nothing stood in for: real clips, the real step program, the real service, a worker killed."""
+import json
 import os
 import subprocess
 import sys
 import time
 
 import kit
+
+sys.path.insert(0, os.path.join(kit.ROOT, "tests", "video"))
+import onnx  # noqa: E402
 
 SERVICES = os.path.join(kit.ROOT, "examples", "video", "services")
 CLIPS = os.path.join(kit.ROOT, "examples", "video", "clips.sh")
@@ -21,10 +25,10 @@ class Real(kit.Case):
                                             "127.0.0.1:0", "--secret-file", self.secret, "--media", self.media])
         self.vision_url = self.vision.line("listening on ")
 
-    def real_worker(self):
+    def real_worker(self, *options):
         worker = self.start("worker", [kit.VIDEO, "worker", "--store", self.store, "--media", self.media, "--lease",
                                        "2000", "--services", self.vision_url, "--secret-file", self.secret,
-                                       "--callback-url", f"http://127.0.0.1:{self.port}"])
+                                       "--callback-url", f"http://127.0.0.1:{self.port}", *options])
         worker.line("working:")
         return worker
 
@@ -57,6 +61,18 @@ class Real(kit.Case):
         self.assertEqual(walkers["speech"]["status"], "not_available")
         self.assertEqual(walkers["quality"]["status"], "ok")
         self.assertEqual(results["pedestrians"]["media"]["audio"], None)
+
+    def test_emotion_by_a_model_of_the_users(self):
+        """A model made here, which says how bright a face is: found, asked, and named in the report."""
+        path = os.path.join(self.folder, "bright.onnx")
+        with open(path, "wb") as file:
+            file.write(onnx.mean_model(32, 32, [[-1.0], [1.0]], [0.5, -0.5]))
+        with open(path + ".json", "w", encoding="utf-8") as file:
+            json.dump({"classes": ["dark", "bright"], "width": 32, "height": 32, "scale": 1 / 255}, file)
+        self.real_worker("--emotion-model", path)
+        report = self.done(self.submit("interview-1.mp4"))["result"]["steps"]["emotion"]
+        self.assertEqual((report["status"], report["model"]["file"]), ("ok", "bright.onnx"), report)
+        self.assertIn(report["faces"][0]["most_often"], ("dark", "bright"))
 
     def test_what_only_looks_like_a_video(self):
         self.real_worker()

@@ -27,7 +27,7 @@ static const char usage_text[] =
     "  STEP                 probe, quality, sound, speech or emotion\n"
     "  --time-limit S       for each program it runs, in seconds (default 300)\n"
     "  --memory-limit MIB   for each program it runs (default 2048)\n"
-    "  --model FILE         a model for the emotion step\n"
+    "  --model FILE         a model for the emotion step, with its description in FILE.json\n"
     "Prints one JSON object; its \"status\" is ok, skipped, not_available or failed.\n"
     "Exit status: 0 unless failed (1) or called wrongly (2). With JOBQ_PROGRESS_FD=N in the environment,\n"
     "lines \"DONE TOTAL UNIT\" are written to descriptor N.\n";

@@ -2,7 +2,7 @@
 """Finding faces in single pictures, and following them from picture to picture."""
 import os
 
-from footage import Outcome
+from footage import Outcome, clean
 
 FOLDERS = ["/usr/share/opencv4/haarcascades", "/usr/share/opencv/haarcascades",
            "/usr/share/OpenCV/haarcascades"]
@@ -17,8 +17,10 @@ LOST_AFTER_MS = 1000
 def load_cv2():
     try:
         import cv2
-    except ImportError:
+    except ModuleNotFoundError:
         raise Outcome("skipped", "OpenCV for Python is not installed", "python3-opencv") from None
+    except ImportError as error:    # it is there: too little memory, half an installation
+        raise Outcome("failed", f"OpenCV for Python cannot be loaded: {clean(str(error).encode())}") from None
     cv2.setNumThreads(1)
     return cv2
 

@@ -6,6 +6,7 @@ protocols, playlists and image patterns are refused. It runs under limits and di
 """
 import ctypes
 import json
+import math
 import os
 import resource
 import select
@@ -43,10 +44,17 @@ def die_with_parent(parent):
             os._exit(127)
 
 
+def limit_memory(limit_bytes):
+    """To so much, or to the less that somebody else set."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = limit_bytes if hard == resource.RLIM_INFINITY else min(limit_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
 def _limit_child(parent):
     def apply():
         die_with_parent(parent)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+        limit_memory(MEMORY_LIMIT_BYTES)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.nice(5)
     return apply
@@ -148,18 +156,24 @@ class Footage:
 
     def grey(self, rate, size):
         """Yields (milliseconds, 2-D array) at a steady rate, in grey, scaled to size."""
+        return self._decode(rate, size, "gray", (size[1], size[0]))
+
+    def colour(self, rate, size):
+        """The same in colour: 3-D arrays, blue, green, red."""
+        return self._decode(rate, size, "bgr24", (size[1], size[0], 3))
+
+    def _decode(self, rate, size, pixels, shape):
         import numpy
         width, height = size
         arguments = ["-v", "error", "-nostdin", "-filter_threads", "1", "-threads", "2", *READ_ONLY_THIS,
                      "-i", _input_of(self.path), "-map", "0:V:0", "-an", "-vf",
-                     f"fps={rate:.6f},scale={width}:{height}:flags=area,format=gray",
+                     f"fps={rate:.6f},scale={width}:{height}:flags=area,format={pixels}",
                      "-f", "rawvideo", "pipe:1"]
         process = _start("ffmpeg", arguments)
         try:
             count = 0
-            for picture in _pictures(process, width * height):
-                grey = numpy.frombuffer(picture, numpy.uint8).reshape(height, width)
-                yield round(count * 1000 / rate), grey
+            for picture in _pictures(process, math.prod(shape)):
+                yield round(count * 1000 / rate), numpy.frombuffer(picture, numpy.uint8).reshape(shape)
                 count += 1
             self._check_end(process, count)
         finally:

@@ -3,25 +3,28 @@
 """Face and gesture analysis: as a service that is posted to and calls back, or once over one file.
 
     vision.py --once STEP FILE                            prints the result; exit 0, or 1 when it failed
+    vision.py --once emotion FILE --model MODEL           the same with a model that the user brings
     vision.py --listen ADDRESS:PORT --secret-file FILE --media DIR [OPTIONS]
 """
 import argparse
 import json
 import os
-import resource
 import signal
 import sys
 
 sys.dont_write_bytecode = True  # the folder may be part of a source tree
 
-from footage import Outcome, die_with_parent   # noqa: E402
+from footage import Outcome, die_with_parent, limit_memory   # noqa: E402
 
 STEPS = ("face", "gesture")
 TIME_LIMIT_S = 300
 MEMORY_LIMIT_BYTES = 4 << 30
 
 
-def _analyse(step, path):
+def _analyse(step, path, model):
+    if model is not None:
+        import step_emotion
+        return step_emotion.run(path, model)
     if step == "face":
         import step_face
         return step_face.run(path)
@@ -33,14 +36,14 @@ def _out_of_time(_signal, _frame):
     raise Outcome("failed", "the time limit has passed")
 
 
-def once(step, path):
+def once(step, path, model=None):
     """One step over one file; returns the report. Never raises."""
     report = {"step": step, "status": "failed"}
     if "JOBQ_DIE_WITH" not in os.environ:   # the service has its own limit, and ends all of us
         signal.signal(signal.SIGALRM, _out_of_time)
         signal.alarm(TIME_LIMIT_S)
     try:
-        result = _analyse(step, path)
+        result = _analyse(step, path, model)
         report["status"] = "ok"
         report.update(result)
     except Outcome as outcome:
@@ -56,11 +59,11 @@ def once(step, path):
     return report
 
 
-def run_once(step, path):
+def run_once(step, path, model=None):
     if os.environ.get("JOBQ_DIE_WITH", "").isdigit():   # set by the service for its own children
         die_with_parent(int(os.environ["JOBQ_DIE_WITH"]))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    report = once(step, path)
+    limit_memory(MEMORY_LIMIT_BYTES)
+    report = once(step, path, model)
     json.dump(report, sys.stdout, separators=(",", ":"))
     sys.stdout.write("\n")
     return 1 if report["status"] == "failed" else 0
@@ -105,6 +108,8 @@ def _check(parser, options):
 
 def main(arguments):
     # By hand first: a file's name may begin with a '-'.
+    if len(arguments) == 5 and arguments[:2] == ["--once", "emotion"] and arguments[3] == "--model":
+        return run_once("emotion", arguments[2], arguments[4])
     if len(arguments) == 3 and arguments[0] == "--once":
         if arguments[1] in STEPS:
             return run_once(arguments[1], arguments[2])
