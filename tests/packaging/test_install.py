@@ -57,7 +57,7 @@ class Copy:
 
     def install(self, tap):
         options = ['--prefix=' + self.prefix, '--libdir=lib', '-Dtests=false', '-Dbuildtype=debugoptimized',
-                   '-Ddefault_library=both', '-Dsqlite=' + ('enabled' if self.sqlite else 'disabled'),
+                   '-Ddefault_library=both', '-Dconformance=enabled', '-Dsqlite=' + ('enabled' if self.sqlite else 'disabled'),
                    '-Dvideo=' + ('enabled' if self.video else 'disabled')]
         status, text = configure(self.build, ROOT, options)
         if not tap.ok(status == 0, 'a build without tests configures', text):
@@ -93,7 +93,8 @@ def soversion():
 def promised(copy):
     """What `meson install` gives, and for the library files their SONAME."""
     names = {'include/jobq/jobq.h', 'include/jobq/backend.h', 'include/jobq/memory.h', 'bin/jobq',
-             'share/man/man1/jobq.1', 'share/man/man3/libjobq.3'}
+             'share/man/man1/jobq.1', 'share/man/man3/libjobq.3', 'include/jobq/conformance.h',
+             'lib/libjobq-conformance.a', 'lib/pkgconfig/jobq-conformance.pc'}
     for module in ['jobq'] + (['jobq-sqlite'] if copy.sqlite else []):
         names |= {'lib/pkgconfig/%s.pc' % module, 'lib/lib%s.a' % module, 'lib/lib%s.so' % module,
                   'lib/lib%s.so.%s' % (module, soversion()), 'lib/lib%s.so.%s' % (module, version())}
@@ -123,6 +124,10 @@ def check_files(tap, copy):
                    '%s has its SONAME' % name, text)
     for module in ['jobq'] + (['jobq-sqlite'] if copy.sqlite else []):
         tap.ok(copy.pkg_config('--modversion', module) == [version()], '%s.pc has the version' % module)
+    visible = [line.split() for line in run(['nm', '-g', '--defined-only',
+                                             os.path.join(copy.libdir, 'libjobq-conformance.a')])[1].splitlines()]
+    tap.ok([words[-1] for words in visible if len(words) == 3] == ['jobq_conformance'],
+           'the conformance library shows one name', visible)
     tap.ok('-lsqlite3' not in copy.pkg_config('--libs', 'jobq'), 'jobq.pc pulls in no database')
     links = [name for name in have if os.path.islink(os.path.join(copy.prefix, name))
              and os.path.isabs(os.readlink(os.path.join(copy.prefix, name)))]
@@ -196,7 +201,7 @@ def smallest(tap, folder):
     """The core alone, shared only: no store with a dependency, no examples, no tests."""
     build = os.path.join(folder, 'smallest-build')
     status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dvideo=disabled', '-Dexamples=false',
-                                           '-Dtests=false', '-Ddefault_library=shared'])
+                                           '-Dtests=false', '-Dconformance=disabled', '-Ddefault_library=shared'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'every part can be left out', text[-4000:]):
         made = [name for _, _, names in os.walk(build) for name in names if re.search(r'\.so$|^jobq$', name)]
