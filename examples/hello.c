@@ -1,47 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Put a job into a store and work it off:  hello [STORE-URI]     (sqlite:hello.db) */
-#include <jobq/jobq.h>
 #include <jobq/sqlite.h>
-
 #include <stdio.h>
-#include <string.h>
 
 static int greet(struct jobq_ctx *ctx, void *user)
 {
     const struct jobq_job *job = jobq_ctx_job(ctx);
 
-    (void)user;
-    printf("hello %.*s, attempt %d\n", (int)job->payload.size, (const char *)job->payload.data, job->attempt);
+    fprintf((FILE *)user, "hello %.*s, attempt %d\n", (int)job->payload.size, (const char *)job->payload.data,
+            job->attempt);
     return JOBQ_DONE;
 }
 
 int main(int argc, char **argv)
 {
     const char *queues[] = { "greetings" };
-    struct jobq_spec spec;
-    struct jobq_worker_options options;
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "greetings", .payload = { "world", 5 } };
+    struct jobq_worker_options options = { .size = sizeof options, .queues = queues, .queue_count = 1,
+                                           .flags = JOBQ_WORKER_DRAIN }; /* end when nothing is left */
     struct jobq_worker *worker = NULL;
     struct jobq *q = NULL;
-
-    memset(&spec, 0, sizeof spec);
-    spec.size = sizeof spec;
-    spec.queue = queues[0];
-    spec.payload.data = "world";
-    spec.payload.size = strlen("world");
-
-    memset(&options, 0, sizeof options);
-    options.size = sizeof options;
-    options.queues = queues;
-    options.queue_count = 1;
-    options.flags = JOBQ_WORKER_DRAIN; /* end when nothing is left */
-
     int status = jobq_open(&q, jobq_sqlite(), argc > 1 ? argv[1] : "sqlite:hello.db", NULL);
+
     if (status >= 0)
         status = jobq_enqueue(q, &spec, NULL);
     if (status >= 0)
         status = jobq_worker_create(&worker, q, &options);
     if (status >= 0)
-        status = jobq_worker_handle(worker, NULL, greet, NULL);
+        status = jobq_worker_handle(worker, NULL, greet, stdout); /* NULL: every kind of job */
     if (status >= 0)
         status = jobq_worker_run(worker);
     if (status < 0)

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 
-from kit import Tap, WARNINGS, read, run, tree_files
+from kit import CXX_WARNINGS, Tap, WARNINGS, read, run, tree_files
 
 FENCE = re.compile(r'^```c\n(.*?)^```', re.M | re.S)
 ROFF = re.compile(r'^\.EX\b[^\n]*\n(.*?)^\.EE', re.M | re.S)
@@ -51,7 +51,8 @@ def examples():
 
 def compiled(block, include, language):
     text = block if '#include' in block else PRELUDE % block
-    command = (['cc', '-std=c11', '-x', 'c'] if language == 'c' else ['c++', '-std=c++17', '-x', 'c++']) + WARNINGS
+    command = ['cc', '-std=c11', '-x', 'c', *WARNINGS] if language == 'c' else \
+        ['c++', '-std=c++17', '-x', 'c++', *CXX_WARNINGS]
     with tempfile.NamedTemporaryFile('w', suffix='.c', encoding='utf-8') as source:
         source.write(text)
         source.flush()

@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 
-from kit import ROOT, Tap, WARNINGS, read, run
+from kit import CXX_WARNINGS, ROOT, Tap, WARNINGS, read, run
 
 HELLO = os.path.join(ROOT, 'examples', 'hello.c')
 # Where only building and linking are in question.
@@ -142,7 +142,8 @@ def hello(tap, copy, folder, language, static):
     os.makedirs(work)
     program = os.path.join(work, 'hello')
     command = compiler(language) + (['-std=c11'] if language == 'c' else ['-std=c++17', '-x', 'c++'])
-    command += WARNINGS + copy.pkg_config('--cflags', 'jobq-sqlite') + [HELLO, '-x', 'none', '-o', program]
+    command += WARNINGS if language == 'c' else CXX_WARNINGS
+    command += copy.pkg_config('--cflags', 'jobq-sqlite') + [HELLO, '-x', 'none', '-o', program]
     if static:
         command += ['-static'] + copy.pkg_config('--static', '--libs', 'jobq-sqlite')
     else:
