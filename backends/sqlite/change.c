@@ -2,6 +2,7 @@
 /* Changes: what happens to a row that is there. The guards are the library's; here is what a change does to the row. */
 #include "store.h"
 
+#include <stddef.h>
 #include <string.h>
 
 int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms)
@@ -263,16 +264,19 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
     int found = sq_step(t->s, row);
     if (found <= 0)
         return found;
+    int32_t flags = sqlite3_column_int(row, 3);
+    memset(job, 0, offsetof(struct job, worker));
     job->n = sqlite3_column_int64(row, 0);
-    job->queue = sqlite3_column_int64(row, 1);
-    job->row.state = sqlite3_column_int(row, 2);
-    job->flags = sqlite3_column_int(row, 3);
-    job->row.edits = (uint32_t)sqlite3_column_int64(row, 4);
-    job->row.outcome = sqlite3_column_int(row, 5);
-    sq_token_read(row, 6, &job->row.token);
-    bool alone = sqlite3_column_int(row, 7) == 0 && sqlite3_column_int(row, 8) == 0;
+    job->row.state = sqlite3_column_int(row, 1);
+    job->queue = sqlite3_column_int64(row, 2);
+    job->flags = flags & FLAGS_OWN;
+    job->row.outcome = flags >> FLAGS_OUTCOME_SHIFT & 15;
+    sq_token_read(row, 4, &job->row.token);
+    bool sound = sq_unpack(sq_column_bytes(row, 5), job);
     sqlite3_reset(row);
-    return alone && !(job->flags & (FLAG_PARENTS | FLAG_BULK_RESULT));
+    if (!sound)
+        return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)job->n);
+    return !job->children && !job->has_key && !(job->flags & (FLAG_PARENTS | FLAG_BULK_RESULT));
 }
 
 /* 1 made, 0 it takes the long way, -1. */
@@ -289,13 +293,10 @@ static int make_plain_end(struct turn *t, struct jobq_change *change)
     job.row.state = JOBQ_ROW_COMPLETED;
     if (sq_job_recount(t, &job) != 0 || count_end(t, &job, true, false) != 0)
         return -1;
-    if (sq_run(t->s, SQL_JOB_END,
-               VALUES(number(job.n), number(change->reason),
-                      number(change->outcome ? change->outcome : job.row.outcome), number(t->now),
-                      result ? bytes(change->result) : nothing(), number(result),
-                      number(list_of(job.queue, JOBQ_ROW_COMPLETED)))) != 0)
-        return -1;
-    return 1;
+    int32_t flags = flags_with(job.flags, change->outcome ? change->outcome : job.row.outcome, change->reason);
+    const struct value values[] = { number(job.n), number(list_of(job.queue, JOBQ_ROW_COMPLETED)), number(t->now),
+                                    number(flags), bytes(change->result) };
+    return sq_run(t->s, result ? SQL_JOB_END_WITH : SQL_JOB_END, values, result ? 5 : 4) != 0 ? -1 : 1;
 }
 
 int sq_change_make(struct turn *t, struct jobq_change *change)

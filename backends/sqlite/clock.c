@@ -81,13 +81,12 @@ int64_t sq_clock_anchor_for(const struct jobq_store *s, int64_t high_ms)
     return (high_ms + 1 > now ? high_ms + 1 : now) - monotonic(s);
 }
 
-struct reading {
-    bool same_boot;
-    int64_t anchor, high, shift;
-};
-
-static int read_meta(struct jobq_store *s, struct reading *out)
+/* What is stored, read again only when somebody else has written. */
+static int read_meta(struct jobq_store *s)
 {
+    struct store_clock *c = &s->clock;
+    if (c->epoch == s->epoch)
+        return 0;
     sqlite3_stmt *row = sq_start(s, SQL_CLOCK_READ, NULL, 0);
     int found = sq_step(s, row);
     if (found == 0)
@@ -95,11 +94,12 @@ static int read_meta(struct jobq_store *s, struct reading *out)
     if (found < 0)
         return -1;
     struct jobq_bytes boot = sq_column_bytes(row, 0);
-    out->same_boot = boot.size == strlen(s->clock.boot) && memcmp(boot.data, s->clock.boot, boot.size) == 0;
-    out->anchor = sqlite3_column_int64(row, 1);
-    out->high = sqlite3_column_int64(row, 2);
-    out->shift = sqlite3_column_int64(row, 3);
-    s->clock.fence = sqlite3_column_int64(row, 4);
+    c->same_boot = boot.size == strlen(c->boot) && memcmp(boot.data, c->boot, boot.size) == 0;
+    c->anchor = sqlite3_column_int64(row, 1);
+    c->high = sqlite3_column_int64(row, 2);
+    c->shift = sqlite3_column_int64(row, 3);
+    c->fence = sqlite3_column_int64(row, 4);
+    c->epoch = s->epoch;
     sqlite3_reset(row);
     return 0;
 }
@@ -110,44 +110,45 @@ static int other_domain(struct jobq_store *s, const char *why)
 }
 
 /* *here: without the shift. */
-static int read_clock(struct jobq_store *s, struct reading *meta, int64_t *here)
+static int read_clock(struct jobq_store *s, int64_t *here)
 {
-    if (read_meta(s, meta) != 0)
+    const struct store_clock *c = &s->clock;
+    if (read_meta(s) != 0)
         return -1;
-    *here = meta->anchor + monotonic(s);
-    if (!meta->same_boot && s->inspect)
-        *here = sq_clock_anchor_for(s, meta->high) + monotonic(s);
-    else if (!meta->same_boot)
+    *here = c->anchor + monotonic(s);
+    if (!c->same_boot && s->inspect)
+        *here = sq_clock_anchor_for(s, c->high) + monotonic(s);
+    else if (!c->same_boot)
         return other_domain(s, "it was last opened under another boot id");
-    else if (*here < meta->high - BEHIND_MS)
+    else if (*here < c->high - BEHIND_MS)
         return other_domain(s, "its monotonic clock is behind");
     return 0;
 }
 
 int sq_clock_read(struct jobq_store *s, int64_t *now)
 {
-    struct reading meta;
     int64_t here;
-    if (read_clock(s, &meta, &here) != 0)
+    if (read_clock(s, &here) != 0)
         return -1;
-    *now = jobq_add_ms(here, meta.shift);
+    *now = jobq_add_ms(here, s->clock.shift);
     return 0;
 }
 
 /* The wall clock was set right long after boot, or the machine slept: go along, and let nobody lose a lease by it. */
 static int lift(struct jobq_store *s, int64_t by)
 {
+    s->clock.anchor += by;
     return sq_run(s, SQL_CLOCK_LIFT, VALUES(number(by))) || sq_run(s, SQL_CLOCK_LIFT_LEASES, VALUES(number(by)));
 }
 
 int sq_clock_write(struct jobq_store *s, int64_t *now)
 {
-    struct reading meta;
+    struct store_clock *c = &s->clock;
     int64_t here;
-    if (read_clock(s, &meta, &here) != 0)
+    if (read_clock(s, &here) != 0)
         return -1;
-    *now = jobq_add_ms(here, meta.shift);
-    if (here - meta.high < HIGH_EVERY_MS && meta.high <= here)
+    *now = jobq_add_ms(here, c->shift);
+    if (here - c->high < HIGH_EVERY_MS && c->high <= here)
         return 0;
     int64_t ahead = wall(s) - here;
     if (ahead > AHEAD_MS) {
@@ -156,38 +157,40 @@ int sq_clock_write(struct jobq_store *s, int64_t *now)
         here += ahead;
         *now = jobq_add_ms(*now, ahead);
     }
-    if (here <= meta.high)
+    if (here <= c->high)
         return 0;
+    c->high = here;
     return sq_run(s, SQL_CLOCK_HIGH, VALUES(number(here)));
 }
 
 int sq_clock_same_boot(struct jobq_store *s, bool *same)
 {
-    struct reading meta;
-    if (read_meta(s, &meta) != 0)
+    if (read_meta(s) != 0)
         return -1;
-    *same = meta.same_boot;
+    *same = s->clock.same_boot;
     return 0;
 }
 
 int sq_clock_first_opener(struct jobq_store *s)
 {
-    struct reading meta;
-    if (read_meta(s, &meta) != 0)
+    struct store_clock *c = &s->clock;
+    if (read_meta(s) != 0)
         return -1;
-    if (meta.same_boot)
+    if (c->same_boot)
         return 0;
-    int64_t anchor = sq_clock_anchor_for(s, meta.high), here = anchor + monotonic(s);
-    struct value boot = blob(s->clock.boot, strlen(s->clock.boot));
+    int64_t anchor = sq_clock_anchor_for(s, c->high), here = anchor + monotonic(s);
+    struct value boot = blob(c->boot, strlen(c->boot));
     boot.kind = VALUE_TEXT;
+    s->epoch++;
     if (sq_run(s, SQL_CLOCK_BOOT, VALUES(boot, number(anchor), number(here))) != 0)
         return -1;
-    return sq_run(s, SQL_CLOCK_OLD_LEASES, VALUES(number(jobq_add_ms(here, meta.shift))));
+    return sq_run(s, SQL_CLOCK_OLD_LEASES, VALUES(number(jobq_add_ms(here, c->shift))));
 }
 
 int sq_clock_fence_floor(struct jobq_store *s)
 {
     int64_t now;
+    s->epoch++; /* no transaction says what others did meanwhile */
     if (sq_clock_read(s, &now) != 0)
         return -1;
     s->clock.fence_min = now < INT64_C(1) << 43 ? now * 1000 : INT64_C(1) << 52;

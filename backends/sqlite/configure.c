@@ -74,6 +74,7 @@ int sq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
     }
     if (sq_tx_commit(s, &unknown) != 0)
         return sq_fault_report(s, err, unknown ? JOBQ_UNKNOWN : JOBQ_FAILED);
+    s->epoch++; /* what was read before is no longer so */
     if (t.wake)
         sq_wake_others(s);
     return status;

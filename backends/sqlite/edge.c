@@ -24,9 +24,15 @@ int sq_parent_state(struct jobq_store *s, const struct jobq_id *id, int *state)
     return found < 0 ? -1 : 0;
 }
 
-static int count_children(struct turn *t, const struct jobq_id *parent, int64_t difference)
+/* An ended row with children that wait for a decision is overdue since it ended: its alarm follows. */
+static int count_children(struct turn *t, const struct jobq_id *parent, int difference)
 {
-    return sq_run(t->s, SQL_EDGE_COUNT, VALUES(id_value(parent), number(difference)));
+    struct job job;
+    int found = sq_job_find(t->s, parent, &job);
+    if (found <= 0)
+        return found;
+    job.children += (uint32_t)difference;
+    return sq_job_save(t, &job);
 }
 
 /* Only the first rule counts, also when it let go at once and left no edge. */
@@ -55,16 +61,6 @@ int sq_edges_put(struct turn *t, const struct jobq_put *put, uint32_t *pending)
         (*pending)++;
     }
     return 0;
-}
-
-int sq_edges_close(struct turn *t, const struct job *child, bool keep)
-{
-    if (!(child->flags & FLAG_PARENTS))
-        return 0;
-    struct value id = id_value(&child->row.id);
-    if (sq_run(t->s, SQL_EDGE_CLOSE_COUNT, VALUES(id)) != 0)
-        return -1;
-    return sq_run(t->s, keep ? SQL_EDGE_CLOSE : SQL_EDGE_DROP, VALUES(id));
 }
 
 /* ---- a child's edges ------------------------------------------------------------------------------------------ */
@@ -110,6 +106,21 @@ static int list_incoming(struct jobq_store *s, const struct jobq_id *child, stru
         read_incoming(row, &out->items[out->count++]);
     }
     return more;
+}
+
+int sq_edges_close(struct turn *t, const struct job *child, bool keep)
+{
+    if (!(child->flags & FLAG_PARENTS))
+        return 0;
+    struct incoming_list list;
+    int result = list_incoming(t->s, &child->row.id, &list);
+    for (size_t i = 0; result == 0 && i < list.count; i++)
+        if (list.items[i].open)
+            result = count_children(t, &list.items[i].edge.id, -1);
+    free(list.items);
+    if (result != 0)
+        return -1;
+    return sq_run(t->s, keep ? SQL_EDGE_CLOSE : SQL_EDGE_DROP, VALUES(id_value(&child->row.id)));
 }
 
 static int reopen(struct turn *t, const struct jobq_id *child, const struct incoming *in, uint32_t *pending)
@@ -206,7 +217,7 @@ int sq_edges_resolve(struct turn *t, struct job *parent, bool *more)
     parent->children -= (uint32_t)done;
     if (parent->children) /* the rest is the sweeper's */
         t->wake = true;
-    return done ? count_children(t, &parent->row.id, -(int64_t)done) : 0;
+    return done ? sq_job_save(t, parent) : 0;
 }
 
 int sq_edges_undecided(struct turn *t, const struct job *parent, struct jobq_edge *out, size_t *count)

@@ -110,6 +110,8 @@ static int make(struct jobq_store *s, struct names *names, const enum sql which[
     if (sq_run(s, which[1], VALUES(bytes(text))) != 0)
         return -1;
     *id = sqlite3_last_insert_rowid(s->db);
+    if (names == &s->queues && sq_run(s, SQL_TALLY_ADD, VALUES(number(*id))) != 0)
+        return -1;
     return keep(s, names, *id, text);
 }
 

@@ -2,6 +2,7 @@
 /* New rows. */
 #include "store.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static int64_t first_run_at(const struct turn *t, const struct jobq_put *put)
@@ -72,10 +73,9 @@ static int is_full(struct turn *t, const struct jobq_put *put, bool *limited)
 static int replace_payload(struct turn *t, struct job *job, const struct jobq_put *put)
 {
     struct value digest = blob(put->unique->payload_digest, sizeof put->unique->payload_digest);
+    memcpy(job->key.payload_digest, put->unique->payload_digest, sizeof job->key.payload_digest);
     job->row.edits += job->row.edits < UINT32_MAX;
     if (sq_job_set_bytes(t->s, job, BULK_PAYLOAD, put->payload) != 0 || sq_job_save(t, job) != 0)
-        return -1;
-    if (sq_run(t->s, SQL_JOB_DIGEST, VALUES(number(job->n), digest)) != 0)
         return -1;
     return sq_run(t->s, SQL_KEY_DIGEST, VALUES(blob(put->unique->scope, sizeof put->unique->scope), digest));
 }
@@ -114,9 +114,15 @@ static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *
 
 static void fill_row(struct turn *t, const struct jobq_put *put, uint32_t pending, struct jobq_row *r)
 {
-    *r = (struct jobq_row){ .id = put->id, .held = put->held != 0, .pending = pending, .run_at_ms = first_run_at(t, put),
-                            .rank_add_ms = put->rank_add_ms,
-                            .expires_at_ms = jobq_time_of(&put->expires_at, 0, t->now) };
+    r->id = put->id;
+    r->held = put->held != 0;
+    r->pending = pending;
+    r->priority = put->priority;
+    r->rank_add_ms = put->rank_add_ms;
+    r->timeout_ms = put->timeout_ms;
+    r->payload_bytes = put->payload.size;
+    r->run_at_ms = first_run_at(t, put);
+    r->expires_at_ms = jobq_time_of(&put->expires_at, 0, t->now);
     if (r->held || r->pending) {
         r->state = JOBQ_ROW_BLOCKED;
         r->reason = r->held ? JOBQ_REASON_HOLD : JOBQ_REASON_PARENTS;
@@ -127,22 +133,30 @@ static void fill_row(struct turn *t, const struct jobq_put *put, uint32_t pendin
     }
 }
 
-static int insert(struct turn *t, const struct jobq_put *put, const struct jobq_row *r, int64_t queue, int64_t kind)
+static void fill_job(struct turn *t, const struct jobq_put *put, uint32_t pending, struct job *job)
 {
-    const struct jobq_put_key *key = put->unique;
-    bool bulky = sq_is_bulky(put->payload);
-    int32_t flags = (r->held ? FLAG_HELD : 0) | (bulky ? FLAG_BULK_PAYLOAD : 0) |
-                    (put->parent_count ? FLAG_PARENTS : 0);
+    memset(job, 0, offsetof(struct job, worker));
+    fill_row(t, put, pending, &job->row);
+    job->flags = (job->row.held ? FLAG_HELD : 0) | (sq_is_bulky(put->payload) ? FLAG_BULK_PAYLOAD : 0) |
+                 (put->parent_count ? FLAG_PARENTS : 0);
+    job->has_key = put->unique != NULL;
+    if (!put->unique)
+        return;
+    job->key = *put->unique;
+    job->window_until_ms = jobq_add_ms(t->now, put->unique->window_ms);
+}
+
+static int insert(struct turn *t, const struct jobq_put *put, const struct job *job)
+{
+    const struct jobq_row *r = &job->row;
+    struct pack rest;
     return sq_run(t->s, SQL_JOB_PUT,
-                  VALUES(id_value(&put->id), number(r->state), number(queue), number(kind), number(flags),
-                         number(sq_row_list(r, queue)), number(sq_row_place(r)), instant(r->expires_at_ms),
-                         number(r->reason), number(r->run_at_ms), number(put->rank_add_ms), number(put->priority),
-                         number(r->pending), number(t->now), instant(put->timeout_ms),
-                         blob(key ? key->scope : NULL, 32), blob(key ? key->payload_digest : NULL, 32),
-                         key ? number(key->hold) : nothing(),
-                         key ? number(jobq_add_ms(t->now, key->window_ms)) : nothing(),
-                         number((int64_t)put->payload.size), bytes(put->group), bytes(put->policy), bytes(put->key),
-                         bytes(put->trace), bulky ? nothing() : bytes(put->payload)));
+                  VALUES(id_value(&put->id), number(r->state), number(job->queue), number(job->kind),
+                         number(flags_with(job->flags, JOBQ_OUTCOME_NONE, r->reason)),
+                         number(sq_row_list(r, job->queue)), number(sq_row_place(r)), instant(r->expires_at_ms),
+                         number(r->run_at_ms), number(t->now), sq_pack(&rest, job), bytes(put->group),
+                         bytes(put->policy), bytes(put->key), bytes(put->trace),
+                         sq_is_bulky(put->payload) ? nothing() : bytes(put->payload)));
 }
 
 static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
@@ -157,26 +171,25 @@ static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
 
 static int store_row(struct turn *t, struct jobq_put *put)
 {
-    struct jobq_row r;
+    struct job job;
     uint32_t pending = 0;
-    int64_t queue, kind;
-    if (sq_queue_make(t->s, put->queue, &queue) != 0 || sq_kind_make(t->s, put->kind, &kind) != 0 ||
-        (put->parent_count && sq_edges_put(t, put, &pending) != 0))
+    if (put->parent_count && sq_edges_put(t, put, &pending) != 0)
         return -1;
-    fill_row(t, put, pending, &r);
-    if (insert(t, put, &r, queue, kind) != 0)
+    fill_job(t, put, pending, &job);
+    if (sq_queue_make(t->s, put->queue, &job.queue) != 0 || sq_kind_make(t->s, put->kind, &job.kind) != 0 ||
+        insert(t, put, &job) != 0)
         return -1;
     if (sqlite3_changes(t->s->db) == 0)
         return answer_already(t, put) < 0 ? -1 : 0;
-    if (sq_is_bulky(put->payload) &&
+    if (job.flags & FLAG_BULK_PAYLOAD &&
         sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
         return -1;
-    if (put->unique && sq_key_take(t, &put->id, put->unique, jobq_add_ms(t->now, put->unique->window_ms)) != 0)
+    if (put->unique && sq_key_take(t, &put->id, put->unique, job.window_until_ms) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;
-    answer_row(t, put, &r);
-    return count_put(t, queue, &r);
+    answer_row(t, put, &job.row);
+    return count_put(t, job.queue, &job.row);
 }
 
 static int refuse_as(struct jobq_put *put, int verdict)

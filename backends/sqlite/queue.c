@@ -18,14 +18,26 @@ struct queue *sq_queue_of(struct turn *t, int64_t id)
     return queue;
 }
 
+static int read_counts(struct jobq_store *s, int64_t id, struct queue_settings *out)
+{
+    sqlite3_stmt *row = sq_start(s, SQL_TALLY_GET, VALUES(number(id)));
+    int found = sq_step(s, row);
+    if (found == 0)
+        return sq_fault_text(s, SQLITE_CORRUPT, "queue number %lld does not exist", (long long)id);
+    if (found < 0)
+        return -1;
+    for (int i = 0; i < COUNT_OF_COUNTS; i++)
+        out->count[i] = sqlite3_column_int64(row, i);
+    sqlite3_reset(row);
+    return 0;
+}
+
 static void read_settings(sqlite3_stmt *row, struct queue_settings *out)
 {
-    int at = 0;
-    for (; at < COUNT_OF_COUNTS; at++)
-        out->count[at] = sqlite3_column_int64(row, at);
-    out->paused = sqlite3_column_int(row, at++) != 0;
-    out->depth = sqlite3_column_type(row, at) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, at);
-    out->keeps = sqlite3_column_int(row, ++at) != 0;
+    int at = 2;
+    out->paused = sqlite3_column_int(row, 0) != 0;
+    out->depth = sqlite3_column_type(row, 1) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, 1);
+    out->keeps = sqlite3_column_int(row, at) != 0;
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++) {
         out->keep_count[state] = sqlite3_column_int64(row, ++at);
         out->keep_ms[state] = sqlite3_column_int64(row, at + 3);
@@ -42,17 +54,17 @@ int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *o
         return -1;
     read_settings(row, out);
     sqlite3_reset(row);
-    return 0;
+    return read_counts(s, id, out);
 }
 
 struct queue *sq_queue_loaded(struct turn *t, int64_t id)
 {
     struct queue *queue = sq_queue_of(t, id);
-    if (!queue || queue->loaded == t->s->turns)
+    if (!queue || queue->epoch == t->s->epoch)
         return queue;
     if (sq_queue_settings(t->s, id, &queue->now) != 0)
         return NULL;
-    queue->loaded = t->s->turns;
+    queue->epoch = t->s->epoch;
     return queue;
 }
 
@@ -72,10 +84,15 @@ int sq_queue_write(struct turn *t)
     for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
         if (!differs(queue))
             continue;
+        if (!sq_queue_loaded(t, queue->id))
+            return -1;
         struct value values[1 + COUNT_OF_COUNTS] = { number(queue->id) };
-        for (int i = 0; i < COUNT_OF_COUNTS; i++)
-            values[i + 1] = number(queue->diff[i]);
-        if (sq_run(t->s, SQL_QUEUE_COUNT, values, 1 + COUNT_OF_COUNTS) != 0)
+        for (int i = 0; i < COUNT_OF_COUNTS; i++) {
+            queue->now.count[i] += queue->diff[i];
+            values[i + 1] = number(queue->now.count[i]);
+        }
+        memset(queue->diff, 0, sizeof queue->diff);
+        if (sq_run(t->s, SQL_TALLY_SET, values, 1 + COUNT_OF_COUNTS) != 0)
             return -1;
     }
     return 0;

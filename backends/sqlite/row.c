@@ -2,6 +2,7 @@
 /* Stored rows: read into a struct, changed there by the rules, written back in one statement. */
 #include "store.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define INLINE_BYTES 800 /* larger bytes would be written again with every step of their row */
@@ -92,11 +93,6 @@ void sq_job_wait(struct turn *t, struct job *job)
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-static int32_t small(sqlite3_stmt *row, int column)
-{
-    return sqlite3_column_int(row, column);
-}
-
 static void copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
 {
     struct jobq_bytes from = sq_column_bytes(row, column);
@@ -130,39 +126,13 @@ static void read_flags(int32_t flags, struct jobq_row *out)
 
 static void read_times(sqlite3_stmt *row, struct jobq_row *out)
 {
+    int64_t place = sqlite3_column_int64(row, ROW_PLACE);
     out->run_at_ms = sqlite3_column_int64(row, ROW_RUN_AT);
-    out->rank_add_ms = sqlite3_column_int64(row, ROW_RANK_ADD);
     out->created_at_ms = sqlite3_column_int64(row, ROW_CREATED_AT);
     out->started_at_ms = sqlite3_column_int64(row, ROW_STARTED_AT);
-    out->finished_at_ms = sqlite3_column_int64(row, ROW_FINISHED_AT);
-    out->lease_until_ms = sqlite3_column_int64(row, ROW_LEASE_UNTIL);
     out->stop_at_ms = sqlite3_column_int64(row, ROW_STOP_AT);
-    out->expires_at_ms = sqlite3_column_int64(row, ROW_EXPIRES_AT);
-    out->callback_until_ms = sqlite3_column_int64(row, ROW_CALLBACK_UNTIL);
-    out->timeout_ms = sqlite3_column_int64(row, ROW_TIMEOUT);
-}
-
-int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out)
-{
-    int32_t flags = small(row, ROW_FLAGS);
-    *out = (struct jobq_row){
-        .state = small(row, ROW_STATE), .reason = small(row, ROW_REASON), .outcome = small(row, ROW_OUTCOME),
-        .priority = small(row, ROW_PRIORITY), .attempt = sqlite3_column_int64(row, ROW_ATTEMPT),
-        .failures = small(row, ROW_FAILURES), .crashes = small(row, ROW_CRASHES), .snoozes = small(row, ROW_SNOOZES),
-        .releases = small(row, ROW_RELEASES), .redrives = small(row, ROW_REDRIVES),
-        .edits = (uint32_t)sqlite3_column_int64(row, ROW_EDITS),
-        .pending = (uint32_t)sqlite3_column_int64(row, ROW_PENDING),
-        .payload_bytes = (size_t)sqlite3_column_int64(row, ROW_PAYLOAD_BYTES),
-    };
-    copy_exactly(row, ROW_ID, out->id.bytes, sizeof out->id);
-    sq_token_read(row, ROW_TOKEN, &out->token);
-    out->fence = fence_of(&out->token);
-    read_flags(flags, out);
-    read_times(row, out);
-    int64_t list = sqlite3_column_int64(row, ROW_LIST) % 16;
-    out->due = list == LIST_DUE || list == LIST_ALONE;
-    out->has_callback = sqlite3_column_type(row, ROW_CALLBACK) != SQLITE_NULL && !(flags & FLAG_DIGEST_USED);
-    return flags;
+    out->lease_until_ms = out->state == JOBQ_ROW_RUNNING ? place : 0;
+    out->finished_at_ms = sq_is_ended(out->state) ? place : 0;
 }
 
 static void read_worker(sqlite3_stmt *row, struct job *out)
@@ -176,15 +146,38 @@ static void read_worker(sqlite3_stmt *row, struct job *out)
     memcpy(out->worker, worker.data, out->row.worker.size);
 }
 
-static void read_key(sqlite3_stmt *row, struct job *out)
+static void read_numbers(sqlite3_stmt *row, struct job *out)
 {
-    out->has_key = sqlite3_column_type(row, ROW_KEY_SCOPE) != SQLITE_NULL;
-    if (!out->has_key)
-        return;
-    copy_exactly(row, ROW_KEY_SCOPE, out->key.scope, sizeof out->key.scope);
-    copy_exactly(row, ROW_KEY_DIGEST, out->key.payload_digest, sizeof out->key.payload_digest);
-    out->key.hold = small(row, ROW_KEY_HOLD);
-    out->window_until_ms = sqlite3_column_int64(row, ROW_KEY_UNTIL);
+    struct jobq_row *r = &out->row;
+    int32_t flags = sqlite3_column_int(row, ROW_FLAGS);
+    int64_t list = sqlite3_column_int64(row, ROW_LIST) % 16;
+    out->n = sqlite3_column_int64(row, ROW_N);
+    out->queue = sqlite3_column_int64(row, ROW_QUEUE);
+    out->kind = sqlite3_column_int64(row, ROW_KIND);
+    out->flags = flags & FLAGS_OWN;
+    r->state = sqlite3_column_int(row, ROW_STATE);
+    r->outcome = flags >> FLAGS_OUTCOME_SHIFT & 15;
+    r->reason = flags >> FLAGS_REASON_SHIFT;
+    r->attempt = sqlite3_column_int64(row, ROW_ATTEMPT);
+    r->payload_bytes = (size_t)sqlite3_column_int64(row, ROW_PAYLOAD_BYTES);
+    r->due = list == LIST_DUE || list == LIST_ALONE;
+    read_flags(out->flags, r);
+    read_times(row, r);
+}
+
+int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
+{
+    memset(out, 0, offsetof(struct job, worker));
+    read_numbers(row, out);
+    copy_exactly(row, ROW_ID, out->row.id.bytes, sizeof out->row.id);
+    sq_token_read(row, ROW_TOKEN, &out->row.token);
+    out->row.fence = fence_of(&out->row.token);
+    read_worker(row, out);
+    if (!sq_unpack(sq_column_bytes(row, ROW_REST), out))
+        return sq_fault_text(s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)out->n);
+    out->row.has_callback = out->has_digest && !(out->flags & FLAG_DIGEST_USED);
+    out->counted = sq_row_count(&out->row);
+    return 0;
 }
 
 static int read_job(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
@@ -192,20 +185,9 @@ static int read_job(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
     int found = sq_step(s, row);
     if (found <= 0)
         return found;
-    out->flags = sq_row_numbers(row, &out->row);
-    out->n = sqlite3_column_int64(row, ROW_N);
-    out->queue = sqlite3_column_int64(row, ROW_QUEUE);
-    out->kind = sqlite3_column_int64(row, ROW_KIND);
-    out->errors = small(row, ROW_ERRORS);
-    out->children = (uint32_t)sqlite3_column_int64(row, ROW_CHILDREN);
-    read_worker(row, out);
-    read_key(row, out);
-    out->has_digest = sqlite3_column_type(row, ROW_CALLBACK) != SQLITE_NULL;
-    if (out->has_digest)
-        copy_exactly(row, ROW_CALLBACK, out->digest, sizeof out->digest);
-    out->counted = sq_row_count(&out->row);
+    int result = sq_job_read(s, row, out);
     sqlite3_reset(row);
-    return 1;
+    return result == 0 ? 1 : -1;
 }
 
 int sq_job_find(struct jobq_store *s, const struct jobq_id *id, struct job *out)
@@ -237,18 +219,14 @@ int sq_job_recount(struct turn *t, struct job *job)
 int sq_job_save(struct turn *t, struct job *job)
 {
     const struct jobq_row *r = &job->row;
+    struct pack rest;
     job->flags = flags_of(job);
     if (sq_job_recount(t, job) != 0)
         return -1;
     return sq_run(t->s, SQL_JOB_SAVE,
-                  VALUES(number(job->n), number(r->state), number(r->reason), number(r->outcome), number(job->flags),
-                         number(r->edits), instant(r->lease_until_ms), instant(r->stop_at_ms),
+                  VALUES(number(job->n), number(r->state), number(flags_with(job->flags, r->outcome, r->reason)),
                          number(sq_row_list(r, job->queue)), number(sq_row_place(r)), instant(sq_row_alarm(job)),
-                         number(r->run_at_ms),
-                         number(r->failures), number(r->crashes), number(r->snoozes), number(r->releases),
-                         number(r->redrives), number(r->pending), number(job->children), number(job->errors),
-                         instant(r->finished_at_ms), instant(r->expires_at_ms), instant(r->callback_until_ms),
-                         blob(job->has_digest ? job->digest : NULL, sizeof job->digest)));
+                         number(r->run_at_ms), instant(r->stop_at_ms), sq_pack(&rest, job)));
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------ */
@@ -286,9 +264,7 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
     job->flags = bulky ? job->flags | flag : job->flags & ~flag;
     if (what == BULK_PAYLOAD)
         job->row.payload_bytes = content.size;
-    const struct value values[] = { number(job->n), bulky ? nothing() : bytes(content),
-                                    number((int64_t)content.size) };
-    return sq_run(s, statement[what], values, what == BULK_PAYLOAD ? 3 : 2);
+    return sq_run(s, statement[what], VALUES(number(job->n), bulky ? nothing() : bytes(content)));
 }
 
 /* ---- removing --------------------------------------------------------------------------------------------------- */

@@ -147,6 +147,7 @@ int sq_open_with(struct jobq_store **out, const struct jobq_store_options *optio
     s->inspect = options->flags & JOBQ_OPEN_INSPECT;
     s->io_timeout_ms = options->io_timeout_ms > 0 ? options->io_timeout_ms : 30000;
     s->wake_fd = s->gate.wal_fd = -1;
+    s->epoch = 1;
     sq_clock_init(&s->clock, source);
     int status = sqlite3_threadsafe() ? read_uri(s, options->uri, arena, err)
                                       : jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,

@@ -32,7 +32,11 @@ struct store_clock {
     struct clock_source source;
     char boot[40];
     int64_t fence_min; /* fences of this handle are above it */
-    int64_t fence;     /* the newest of the store, as the clock was read */
+    /* as stored; true as long as nobody else commits */
+    uint64_t epoch;
+    bool same_boot;
+    int64_t anchor, high, shift;
+    int64_t fence; /* the newest */
 };
 
 /* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
@@ -74,7 +78,7 @@ struct queue_settings {
 struct queue {
     int64_t id;
     uint64_t turn;       /* of the exchange that the next two belong to */
-    uint64_t loaded;     /* of the exchange that `now` was read in */
+    uint64_t epoch;      /* `now` is true as long as this is the store's */
     int64_t diff[COUNT_OF_COUNTS];
     uint32_t ended;      /* states that this unit ended rows in */
     struct queue *next_touched;
@@ -115,6 +119,8 @@ struct jobq_store {
     struct gate gate;
     struct names queues, kinds;
     uint64_t turns;
+    uint64_t epoch;        /* rises when what was read may have been changed by others, or was rolled back */
+    uint32_t data_version; /* after the newest transaction that wrote */
     struct jobq_receipt *receipt;
     struct fault fault;
     /* wake.c */
@@ -273,19 +279,23 @@ enum row_flag {
     FLAG_BULK_PAYLOAD = 256,
     FLAG_BULK_RESULT = 512,
     FLAG_BULK_DATA = 1024,
+    FLAG_BULK = FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA,
     FLAG_PARENTS = 2048 /* it has, or had, edges to parents */
 };
+/* The column `flags` also holds two numbers. */
+#define FLAGS_OWN 0xffff
+#define FLAGS_OUTCOME_SHIFT 16
+#define FLAGS_REASON_SHIFT 20
+static inline int32_t flags_with(int32_t flags, int32_t outcome, int32_t reason)
+{
+    return (flags & FLAGS_OWN) | outcome << FLAGS_OUTCOME_SHIFT | reason << FLAGS_REASON_SHIFT;
+}
 /* Columns of the statements that read a row: all of them begin so. */
 enum row_column {
-    ROW_N, ROW_ID, ROW_STATE, ROW_QUEUE, ROW_KIND, ROW_FLAGS, ROW_EDITS, ROW_OUTCOME, ROW_TOKEN, ROW_LEASE_UNTIL,
-    ROW_STOP_AT, ROW_LIST, ROW_REASON, ROW_RUN_AT, ROW_RANK_ADD, ROW_PRIORITY, ROW_ATTEMPT, ROW_FAILURES, ROW_CRASHES,
-    ROW_SNOOZES, ROW_RELEASES, ROW_REDRIVES, ROW_PENDING, ROW_ERRORS, ROW_CREATED_AT, ROW_STARTED_AT,
-    ROW_FINISHED_AT, ROW_EXPIRES_AT, ROW_CALLBACK_UNTIL, ROW_TIMEOUT, ROW_CALLBACK, ROW_PAYLOAD_BYTES, ROW_WORKER,
-    /* job_by_id, job_by_n */
-    ROW_CHILDREN, ROW_KEY_SCOPE, ROW_KEY_DIGEST, ROW_KEY_HOLD, ROW_KEY_UNTIL,
+    ROW_N, ROW_ID, ROW_STATE, ROW_QUEUE, ROW_KIND, ROW_FLAGS, ROW_LIST, ROW_PLACE, ROW_RUN_AT, ROW_CREATED_AT, ROW_ATTEMPT,
+    ROW_TOKEN, ROW_WORKER, ROW_STARTED_AT, ROW_STOP_AT, ROW_PAYLOAD_BYTES, ROW_REST,
     /* job_view */
-    VIEW_TENANT = ROW_CHILDREN, VIEW_POLICY, VIEW_KEY, VIEW_TRACE, VIEW_PROGRESS, VIEW_PAYLOAD, VIEW_RESULT, VIEW_DATA,
-    VIEW_KEY_HOLD
+    VIEW_TENANT, VIEW_POLICY, VIEW_KEY, VIEW_TRACE, VIEW_PROGRESS, VIEW_PAYLOAD, VIEW_RESULT, VIEW_DATA
 };
 enum bulk { BULK_PAYLOAD = 1, BULK_RESULT = 2, BULK_DATA = 3 };
 /* The last part of the number of a list; see the schema. Those of ended rows are their states. */
@@ -305,13 +315,13 @@ struct job {
     struct jobq_put_key key; /* as put: what TAKE_KEY acquires again */
     int64_t window_until_ms;
     uint8_t digest[32];
-    uint8_t worker[256];
     int counted; /* enum queue_count it is counted under in the store */
+    uint8_t worker[256];
 };
 
 bool sq_is_ended(int state);
 void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out);
-int32_t sq_row_numbers(sqlite3_stmt *row, struct jobq_row *out); /* the numbers of a row; returns its flags */
+int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out); /* the row the statement stands on */
 int64_t sq_row_alarm(const struct job *job); /* 0: none */
 int sq_row_count(const struct jobq_row *row); /* enum queue_count */
 int64_t sq_row_list(const struct jobq_row *row, int64_t queue);
@@ -323,6 +333,14 @@ int sq_job_remove(struct turn *t, const struct job *job); /* with all that hangs
 void sq_job_wait(struct turn *t, struct job *job);  /* enters WAITING: run_at is set, the bit is stored */
 int sq_job_recount(struct turn *t, struct job *job);
 
+/* pack.c: the column `rest`. */
+struct pack {
+    uint8_t bytes[320];
+    size_t size;
+};
+struct value sq_pack(struct pack *p, const struct job *job); /* lent by p */
+bool sq_unpack(struct jobq_bytes from, struct job *job);     /* into a job whose fields are 0; false: damaged */
+
 /* Bytes too large to stand in their row. */
 int32_t sq_bulk_flag(enum bulk what);
 bool sq_is_bulky(struct jobq_bytes bytes);
@@ -333,15 +351,9 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 
 /* ---- view.c: stored rows -> rows of an answer ----------------------------------------------------------------------------------------- */
 
-struct view_extra {
-    int64_t queue;
-    int32_t flags, errors;
-    int32_t key_hold; /* -1: no key */
-};
-
-/* asked: enum jobq_read_flags; extra may be NULL. 1 found, 0 not, -1. */
+/* asked: enum jobq_read_flags; job is filled, too, unless NULL. 1 found, 0 not, -1. */
 int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
-                struct view_extra *extra);
+                struct job *job);
 int sq_view_one(struct jobq_store *s, struct jobq_arena *arena, int64_t n, const struct jobq_row **out);
 
 /* ---- the parts of an exchange ----------------------------------------------------------------------------------------------------------- */

@@ -3,9 +3,17 @@
  * reading could find, when it wants to write, that what it read is old, and would have to start anew. */
 #include "store.h"
 
+static uint32_t data_version(struct jobq_store *s)
+{
+    uint32_t version = 0;
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
 int sq_tx_begin_read(struct jobq_store *s)
 {
     sq_gate_begin(s);
+    s->epoch++;
     return sq_run(s, SQL_BEGIN, NULL, 0); /* it is the first read in it that may have to wait, for a recovery */
 }
 
@@ -15,6 +23,7 @@ int sq_tx_begin_write(struct jobq_store *s)
     sq_gate_yield(s);
     int result = sq_run(s, SQL_BEGIN_WRITE, NULL, 0);
     sq_gate_end(s);
+    s->epoch += data_version(s) != s->data_version;
     return result;
 }
 
@@ -24,6 +33,7 @@ void sq_tx_rollback(struct jobq_store *s)
     if (!sqlite3_get_autocommit(s->db))
         sq_run(s, SQL_ROLLBACK, NULL, 0);
     s->fault = fault;
+    s->epoch++;
     /* Numbers given to names within it are void. */
     sq_names_clear(&s->queues);
     sq_names_clear(&s->kinds);
@@ -42,8 +52,10 @@ static bool may_count(int code)
 int sq_tx_commit(struct jobq_store *s, bool *unknown)
 {
     *unknown = false;
-    if (sq_run(s, SQL_COMMIT, NULL, 0) == 0)
+    if (sq_run(s, SQL_COMMIT, NULL, 0) == 0) {
+        s->data_version = data_version(s);
         return 0;
+    }
     *unknown = may_count(s->fault.code);
     sq_tx_rollback(s);
     return -1;

@@ -2,7 +2,7 @@
 /* Rows that retention takes away. */
 #include "store.h"
 
-#define AT_ONCE 64
+#define AT_ONCE 512 /* listing sorts all that ended at one instant: better once than in small pieces */
 
 struct oldest {
     int64_t n, finished_at;
@@ -23,16 +23,21 @@ static int remove_row(struct turn *t, struct queue *queue, int state, const stru
 /* The next of the oldest, behind what was looked at and left. */
 static int list_oldest(struct turn *t, int64_t list, size_t most, size_t skip, struct oldest *out, size_t *count)
 {
-    const int more_than_a_row = FLAG_PARENTS | FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA;
     sqlite3_stmt *row = sq_start(t->s, SQL_TRIM_LIST,
                                  VALUES(number(list), number((int64_t)most), number((int64_t)skip)));
     int more;
     *count = 0;
-    while ((more = sq_step(t->s, row)) > 0)
-        out[(*count)++] = (struct oldest){ .n = sqlite3_column_int64(row, 0), .finished_at = sqlite3_column_int64(row, 1),
-                                           .has_children = sqlite3_column_int64(row, 2) != 0,
-                                           .plain = !(sqlite3_column_int(row, 3) & more_than_a_row) &&
-                                                    sqlite3_column_int(row, 4) };
+    while ((more = sq_step(t->s, row)) > 0) {
+        struct job job = { .n = sqlite3_column_int64(row, 0) };
+        if (!sq_unpack(sq_column_bytes(row, 3), &job)) {
+            sqlite3_reset(row);
+            return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)job.n);
+        }
+        out[(*count)++] = (struct oldest){ .n = job.n, .finished_at = sqlite3_column_int64(row, 1),
+                                           .has_children = job.children != 0,
+                                           .plain = !(sqlite3_column_int(row, 2) & (FLAG_PARENTS | FLAG_BULK)) &&
+                                                    !job.errors && !job.has_key };
+    }
     return more;
 }
 

@@ -87,26 +87,26 @@ static int read_errors(struct jobq_store *s, struct jobq_arena *arena, int64_t n
 }
 
 int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
-                struct view_extra *extra)
+                struct job *job)
 {
+    struct job own;
     sqlite3_stmt *row = sq_start(s, SQL_JOB_VIEW, VALUES(number(n), number(asked)));
     int found = sq_step(s, row);
     if (found <= 0)
         return found;
-    struct view_extra more = { .flags = sq_row_numbers(row, out), .queue = sqlite3_column_int64(row, ROW_QUEUE),
-                               .errors = sqlite3_column_int(row, ROW_ERRORS),
-                               .key_hold = sqlite3_column_type(row, VIEW_KEY_HOLD) == SQLITE_NULL
-                                               ? -1 : sqlite3_column_int(row, VIEW_KEY_HOLD) };
-    int result = copy_row(s, arena, row, out);
+    if (!job)
+        job = &own;
+    int result = sq_job_read(s, row, job);
+    *out = job->row;
+    if (result == 0)
+        result = copy_row(s, arena, row, out);
     sqlite3_reset(row);
-    if (result != 0 || read_bulks(s, arena, n, more.flags, asked, out) != 0)
+    if (result != 0 || (job->flags & FLAG_BULK && read_bulks(s, arena, n, job->flags, asked, out) != 0))
         return -1;
-    if (asked & JOBQ_READ_ERRORS && more.errors && read_errors(s, arena, n, out) != 0)
+    if (asked & JOBQ_READ_ERRORS && job->errors && read_errors(s, arena, n, out) != 0)
         return -1;
     if (asked & JOBQ_READ_PARENTS && sq_edges_parents(s, arena, out) != 0)
         return -1;
-    if (extra)
-        *extra = more;
     return 1;
 }
 

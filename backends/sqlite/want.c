@@ -69,6 +69,7 @@ static int draw_token(struct catch *c)
     memcpy(token->bytes, c->want->mint, sizeof c->want->mint);
     for (size_t i = 0; i < 8; i++)
         token->bytes[15 - i] = (uint8_t)((uint64_t)c->fence >> 8 * i);
+    s->clock.fence = c->fence;
     return sq_run(s, SQL_FENCE_SET, VALUES(number(c->fence)));
 }
 
@@ -95,10 +96,14 @@ static int collect_later(struct catch *c, const struct queue *queue, size_t most
                                  VALUES(number(list_of(queue->id, LIST_LATER)), number(c->t->now), number((int64_t)most)));
     int more;
     while ((more = sq_step(s, row)) > 0) {
+        struct job job = { .n = 0 };
+        bool sound = sq_unpack(sq_column_bytes(row, 3), &job);
         struct candidate item = { .n = sqlite3_column_int64(row, 0), .run_at = sqlite3_column_int64(row, 1),
-                                  .rank_add = sqlite3_column_int64(row, 2), .flags = sqlite3_column_int(row, 3),
+                                  .rank_add = job.row.rank_add_ms, .flags = sqlite3_column_int(row, 2),
                                   .queue = queue->id };
-        if (add(s, list, &item) == 0)
+        if (!sound)
+            sq_fault_text(s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)item.n);
+        if (sound && add(s, list, &item) == 0)
             continue;
         sqlite3_reset(row);
         return -1;
@@ -217,14 +222,6 @@ static int collect_due(struct jobq_store *s, const struct wanted *wanted, int64_
 
 /* ---- claiming ---------------------------------------------------------------------------------------------------------- */
 
-static int free_key(struct catch *c, int64_t n, int32_t hold)
-{
-    struct job job;
-    if (hold < 0 || hold == JOBQ_HOLD_LIVE)
-        return 0;
-    return sq_job_load(c->t->s, n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
-}
-
 static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
 {
     int64_t now = c->t->now;
@@ -243,11 +240,12 @@ static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
     r->progress = (struct jobq_bytes){ 0 };
 }
 
-static int claim(struct catch *c, int64_t n, struct jobq_row *r, const struct view_extra *extra, bool alone)
+static int claim(struct catch *c, struct jobq_row *r, const struct job *job, bool alone)
 {
     struct jobq_store *s = c->t->s;
-    struct queue *queue = sq_queue_of(c->t, extra->queue);
-    int32_t flags = extra->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
+    struct queue *queue = sq_queue_of(c->t, job->queue);
+    int32_t flags = job->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
+    bool calm = !r->progress.data && !sq_row_alarm(job);
     if (!queue || draw_token(c) != 0)
         return -1;
     queue->diff[COUNT_DUE]--;
@@ -256,25 +254,27 @@ static int claim(struct catch *c, int64_t n, struct jobq_row *r, const struct vi
     if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &r->worker) != 0)
         return sq_fault_memory(s);
     if (sq_run(s, SQL_JOB_CLAIM,
-               VALUES(number(n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
+               VALUES(number(job->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
                       number(r->started_at_ms), instant(r->stop_at_ms), number(r->lease_until_ms), number(r->attempt),
-                      number(flags | (alone ? FLAG_RAN_ALONE : 0)))) != 0)
+                      number(flags_with(flags | (alone ? FLAG_RAN_ALONE : 0), JOBQ_OUTCOME_NONE, r->reason)))) != 0)
+        return -1;
+    if (!calm && sq_run(s, SQL_JOB_CALM, VALUES(number(job->n))) != 0)
         return -1;
     give(c, JOBQ_OVERDUE_NONE);
-    return free_key(c, n, extra->key_hold);
+    return job->has_key && job->key.hold != JOBQ_HOLD_LIVE ? sq_key_settle(c->t, job, JOBQ_ROW_RUNNING) : 0;
 }
 
 static int take_row(struct catch *c, int64_t n, bool only)
 {
-    struct view_extra extra;
+    struct job job;
     struct jobq_row *r = &c->rows[c->count];
-    int found = sq_view_row(c->t->s, c->t->arena, n, JOBQ_READ_PAYLOAD, r, &extra);
+    int found = sq_view_row(c->t->s, c->t->arena, n, JOBQ_READ_PAYLOAD, r, &job);
     if (found <= 0)
         return -1;
     if (!has_room(c, r->payload_bytes))
         return 0;
     if (!r->expires_at_ms || r->expires_at_ms > c->t->now)
-        return claim(c, n, r, &extra, only && !c->want->others);
+        return claim(c, r, &job, only && !c->want->others);
     give(c, JOBQ_OVERDUE_EXPIRED);
     return draw_token(c);
 }
@@ -368,7 +368,8 @@ static int sweep(struct catch *c, const struct job *job, int reason)
         return -1;
     if (sq_run(c->t->s, SQL_JOB_SWEEP,
                VALUES(number(job->n), blob(token->bytes, sizeof *token),
-                      number(jobq_add_ms(c->t->now, c->want->lease_ms)), number(flags))) != 0)
+                      number(jobq_add_ms(c->t->now, c->want->lease_ms)),
+                      number(flags_with(flags, JOBQ_OUTCOME_NONE, job->row.reason)))) != 0)
         return -1;
     return give_as_is(c, job->n, reason);
 }

@@ -15,11 +15,25 @@ CREATE TABLE [meta] (
     shift INTEGER NOT NULL
 ) STRICT;
 
--- Queues by number, how many rows each has in each state, and its settings. Row 0 is the store's own line: it has no name
--- and keeps the newest fence, so that a claim writes its fence and its counts into one page.
+-- Queues by number, and their settings.
 CREATE TABLE [queue] (
     id INTEGER PRIMARY KEY,
-    name BLOB UNIQUE,
+    name BLOB NOT NULL UNIQUE,
+    paused INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER,
+    keeps INTEGER NOT NULL DEFAULT 0,
+    keep_completed INTEGER NOT NULL DEFAULT 0,
+    keep_dead INTEGER NOT NULL DEFAULT 0,
+    keep_cancelled INTEGER NOT NULL DEFAULT 0,
+    keep_completed_ms INTEGER NOT NULL DEFAULT 0,
+    keep_dead_ms INTEGER NOT NULL DEFAULT 0,
+    keep_cancelled_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- How many rows each queue has in each state: what nearly every exchange writes, hence apart from the settings. Row 0 is
+-- the store's own line: it keeps the newest fence, so that a claim writes its fence and its counts into one page.
+CREATE TABLE [tally] (
+    queue INTEGER PRIMARY KEY,
     fence INTEGER NOT NULL DEFAULT 0,
     blocked INTEGER NOT NULL DEFAULT 0,
     due INTEGER NOT NULL DEFAULT 0,
@@ -32,30 +46,22 @@ CREATE TABLE [queue] (
     completed_total INTEGER NOT NULL DEFAULT 0,
     dead_total INTEGER NOT NULL DEFAULT 0,
     cancelled_total INTEGER NOT NULL DEFAULT 0,
-    failed_total INTEGER NOT NULL DEFAULT 0,
-    paused INTEGER NOT NULL DEFAULT 0,
-    depth INTEGER,
-    keeps INTEGER NOT NULL DEFAULT 0,
-    keep_completed INTEGER NOT NULL DEFAULT 0,
-    keep_dead INTEGER NOT NULL DEFAULT 0,
-    keep_cancelled INTEGER NOT NULL DEFAULT 0,
-    keep_completed_ms INTEGER NOT NULL DEFAULT 0,
-    keep_dead_ms INTEGER NOT NULL DEFAULT 0,
-    keep_cancelled_ms INTEGER NOT NULL DEFAULT 0
+    failed_total INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO [queue](id) VALUES (0);
+INSERT INTO [tally](queue) VALUES (0);
 
 CREATE TABLE [kind] (
     id INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE
 ) STRICT;
 
--- Jobs. n rises with arrival. What is read at every step stands in front. Instants are milliseconds by the store's clock,
--- NULL for none. Bytes above a few hundred live in [bulk], so that a step which changes two numbers does not write them
--- anew; a bit of flags says so.
+-- Jobs. n rises with arrival. Instants are milliseconds by the store's clock, NULL for none. Every column costs every
+-- statement that writes a row, so there are few: what most jobs never have stands together in rest (pack.c). Bytes above a
+-- few hundred live in [bulk], so that a step which changes two numbers does not write them anew; a bit of flags says so.
+--   flags        enum row_flag; from bit 16 on the outcome, from bit 20 on the reason
 --   list, place  which list the row stands in, and where. list 0: everything that runs, by the end of its lease; else
 --                16 x queue + 1 due, by rank; 2 due and marked alone, by rank; 3 not due yet, by run_at; 4 completed,
---                5 dead, 6 cancelled, by finished_at; 7 blocked
+--                5 dead, 6 cancelled, by the time they ended; 7 blocked
 --   alarm        when a row that does not run needs a look of the sweeper: deadline of a callback, expiry, children that
 --                wait for a decision
 CREATE TABLE [job] (
@@ -64,41 +70,18 @@ CREATE TABLE [job] (
     state INTEGER NOT NULL,
     queue INTEGER NOT NULL,
     kind INTEGER NOT NULL,
-    flags INTEGER NOT NULL DEFAULT 0,
-    edits INTEGER NOT NULL DEFAULT 0,
-    outcome INTEGER NOT NULL DEFAULT 0,
-    token BLOB,
-    lease_until INTEGER,
-    stop_at INTEGER,
+    flags INTEGER NOT NULL,
     list INTEGER NOT NULL,
     place INTEGER NOT NULL,
     alarm INTEGER,
-    reason INTEGER NOT NULL DEFAULT 0,
     run_at INTEGER NOT NULL,
-    rank_add INTEGER NOT NULL,
-    priority INTEGER NOT NULL,
-    attempt INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0,
-    crashes INTEGER NOT NULL DEFAULT 0,
-    snoozes INTEGER NOT NULL DEFAULT 0,
-    releases INTEGER NOT NULL DEFAULT 0,
-    redrives INTEGER NOT NULL DEFAULT 0,
-    pending INTEGER NOT NULL DEFAULT 0,
-    children INTEGER NOT NULL DEFAULT 0,
-    errors INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
-    started_at INTEGER,
-    finished_at INTEGER,
-    expires_at INTEGER,
-    callback_until INTEGER,
-    timeout INTEGER,
-    key_scope BLOB,
-    key_digest BLOB,
-    key_hold INTEGER,
-    key_until INTEGER,
-    callback BLOB,
-    payload_bytes INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    token BLOB,
     worker BLOB,
+    started_at INTEGER,
+    stop_at INTEGER,
+    rest BLOB,
     tenant BLOB,
     policy BLOB,
     key BLOB,

@@ -1,5 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 n, ?2 reason, ?3 outcome, ?4 now, ?5 result, ?6 whether it is set, ?7 list. A running row without children completes.
-UPDATE [job] SET state = 4, reason = ?2, outcome = ?3, list = ?7, place = ?4, lease_until = NULL, stop_at = NULL,
-    finished_at = ?4, pending = 0, result = CASE WHEN ?6 THEN ?5 ELSE result END
-WHERE n = ?1
+-- ?1 n, ?2 list, ?3 now, ?4 flags. A running row completes that nothing hangs on.
+UPDATE [job] SET state = 4, list = ?2, place = ?3, flags = ?4, stop_at = NULL WHERE n = ?1

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 n, ?2 lease_until
-UPDATE [job] SET lease_until = ?2, place = ?2 WHERE n = ?1
+-- ?1 n, ?2 end of the lease
+UPDATE [job] SET place = ?2 WHERE n = ?1
