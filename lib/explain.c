@@ -31,8 +31,7 @@ static void name_who(struct jobq_explanation *out, const char *who)
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------- */
 
-/* Is `name` one of a list separated by commas? Names may hold commas themselves, so it is looked for as a whole. */
-static bool listed(const char *list, const char *name)
+bool name_listed(const char *list, const char *name)
 {
     size_t size = strlen(name);
 
@@ -42,8 +41,7 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
-/* Three leases without a word: whatever it held has been lost twice over. */
-static bool alive(const struct jobq_worker_stats *w, int64_t now_ms)
+bool worker_alive(const struct jobq_worker_stats *w, int64_t now_ms)
 {
     return now_ms - w->seen_at_ms <= 3 * w->lease_ms && !w->stop_asked;
 }
@@ -55,10 +53,10 @@ static void count_workers(const struct explain_facts *f, size_t *queue, size_t *
     for (size_t i = 0; i < f->worker_count; i++) {
         const struct jobq_worker_stats *w = &f->workers[i];
 
-        if (!alive(w, f->now_ms) || !listed(w->queues, f->job->queue))
+        if (!worker_alive(w, f->now_ms) || !name_listed(w->queues, f->job->queue))
             continue;
         *queue += 1;
-        *kind += w->kinds[0] == '\0' || listed(w->kinds, f->job->kind);
+        *kind += w->kinds[0] == '\0' || name_listed(w->kinds, f->job->kind);
     }
 }
 

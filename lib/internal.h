@@ -150,8 +150,18 @@ struct explain_facts {
     bool alone;  /* the row is marked so */
     bool paused; /* its queue */
 };
+/* Is `name` one of a list separated by commas? Names may hold commas themselves, so it is looked for as a whole. */
+bool name_listed(const char *list, const char *name);
+/* Three leases without a word: whatever it held has been lost twice over. Not one that was asked to stop either. */
+bool worker_alive(const struct jobq_worker_stats *worker, int64_t now_ms);
 /* Exactly one reason for any facts. */
 void explain_job(const struct explain_facts *facts, struct jobq_explanation *out);
+
+/* ---- health.c: (statistics, what runs, thresholds) -> what is out of the ordinary. Pure ------------------------------- */
+
+/* What it says is in the arena. -1 without memory. */
+int health_judge(struct jobq_arena *arena, const struct jobq_stats *stats, const struct jobq_jobs *running,
+                 const struct jobq_thresholds *thresholds, struct jobq_health *out);
 
 /* ---- enqueue.c: spec -> put -------------------------------------------------------------------------------------------- */
 
@@ -253,6 +263,9 @@ uint32_t random_dice(void);
 
 /* The store's query for a filter of the application (NULL: all), checked. */
 int query_of_filter(struct jobq *q, const struct jobq_filter *filter, struct jobq_query *out);
+
+/* As jobq_list, without payload, result and errors. */
+int list_bare(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out);
 
 /* Read rows into an arena of the caller; a NULL arena is JOBQ_NOMEM. */
 int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena);

@@ -489,7 +489,11 @@ const struct jobq_backend *jobq_memory(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "memory",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES
+            | JOBQ_CAP_KEY_MODES
+            | JOBQ_CAP_SCHEDULES
+            | JOBQ_CAP_WAKE
+            | JOBQ_CAP_FIGURES,
         .open = memory_open,
         .close = memory_close,
         .exchange = memory_exchange,

@@ -55,6 +55,18 @@ struct mem_object {
     bool linked;
 };
 
+/* What the jobs of a queue took. Slots are of ten seconds; one is begun anew when its number has changed. */
+#define MEM_SLOTS 91
+struct mem_slot {
+    int64_t number;
+    uint64_t completed, failed;
+};
+struct mem_figures {
+    struct jobq_durations waited, ran;
+    struct mem_slot slots[MEM_SLOTS];
+    int64_t last_ms;
+};
+
 struct mem_queue_cells {
     uint64_t enqueued, completed, dead, cancelled, failed; /* totals */
     bool known;                                            /* ever had a row or settings */
@@ -73,6 +85,7 @@ struct mem_queue {
     struct mem_tree ended[8]; /* by state: finished_at, id */
     size_t count[8];          /* rows by state */
     uint32_t ended_now;       /* states that the present unit ended rows in */
+    struct mem_figures figures;
     struct mem_queue_cells c;
 };
 
@@ -180,6 +193,7 @@ struct jobq_store {
 
 struct mem_undo;
 struct mem_piece;
+struct mem_figure;
 
 struct mem_unit {
     struct mem *m;
@@ -188,6 +202,8 @@ struct mem_unit {
     bool wake; /* something waits that did not before */
     struct mem_undo *undo;
     struct mem_piece *fresh, *dropped;
+    struct mem_figure *figures; /* to be counted when the unit is kept */
+    size_t figure_count, figure_room;
 };
 
 /* Functions of a unit that return int: 0, or -1 when there is no memory left and the unit must be taken back. */
@@ -244,6 +260,14 @@ int mem_edges_close(struct mem_unit *u, const struct jobq_id *child, bool keep);
 int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent, bool *more); /* at most 64 that need no decision */
 size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out, size_t room);
 size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struct jobq_edge *out, size_t room);
+
+/* ---- memory_figures.c ------------------------------------------------------------------------------------------------ */
+
+enum mem_figure_what { MEM_WAITED, MEM_COMPLETED, MEM_FAILED };
+int mem_figure(struct mem_unit *u, struct mem_queue *queue, enum mem_figure_what what, int64_t ms);
+void mem_figures_keep(struct mem_unit *u);
+void mem_figures_forget(struct mem_unit *u);
+void mem_figures_view(const struct mem_queue *queue, int64_t now, struct jobq_queue_stats *out);
 
 /* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange ------------------------------ */
 

@@ -292,6 +292,15 @@ static int count_end(struct mem_unit *u, struct mem_queue *queue, int state, boo
     return 0;
 }
 
+/* How long the attempt took that ends by this outcome. */
+static int count_attempt(struct mem_unit *u, const struct mem_row *row, int outcome)
+{
+    if (outcome != JOBQ_OUTCOME_COMPLETE && outcome != JOBQ_OUTCOME_FAIL)
+        return 0;
+    return mem_figure(u, row->queue, outcome == JOBQ_OUTCOME_FAIL ? MEM_FAILED : MEM_COMPLETED,
+                      u->now - row->c.row.started_at_ms);
+}
+
 /* A key whose window ran out while its job had ended must not come back to life with the job. */
 static int settle_before(struct mem_unit *u, const struct mem_row *row)
 {
@@ -339,7 +348,8 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     mem_done(u, row);
     if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)
         return -1;
-    if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
+    if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state, change->outcome == JOBQ_OUTCOME_FAIL) != 0 ||
+        count_attempt(u, row, change->outcome) != 0)
         return -1;
     return settle_after(u, row, before);
 }

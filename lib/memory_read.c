@@ -126,6 +126,7 @@ static int tally_queues(struct tally *t, const struct mem *m)
             .enqueued_total = q->c.enqueued, .completed_total = q->c.completed, .dead_total = q->c.dead,
             .cancelled_total = q->c.cancelled, .failed_total = q->c.failed, .paused = q->c.paused,
         };
+        mem_figures_view(q, t->now, out);
         if (!out->queue)
             return -1;
     }

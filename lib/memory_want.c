@@ -119,7 +119,7 @@ static int64_t claimed_until(const struct jobq_row *r, int64_t now, int64_t leas
 static int claim(struct catch *c, struct mem_row *row)
 {
     struct jobq_row *r = &row->c.row;
-    int64_t now = c->u->now;
+    int64_t now = c->u->now, since = r->run_at_ms > r->created_at_ms ? r->run_at_ms : r->created_at_ms;
     draw_token(c);
     if (mem_edit(c->u, row) != 0 || mem_set_bytes(c->u, &r->worker, c->want->worker) != 0 ||
         mem_set_bytes(c->u, &r->progress, (struct jobq_bytes){ 0 }) != 0)
@@ -137,7 +137,7 @@ static int claim(struct catch *c, struct mem_row *row)
     r->lease_until_ms = claimed_until(r, now, c->want->lease_ms);
     row->c.swept = JOBQ_OVERDUE_NONE;
     mem_done(c->u, row);
-    if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0)
+    if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0 || mem_figure(c->u, row->queue, MEM_WAITED, now - since) != 0)
         return -1;
     return give(c, row, JOBQ_OVERDUE_NONE);
 }

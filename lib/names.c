@@ -80,6 +80,13 @@ static const struct name whys[] = {
     { JOBQ_WHY_ALONE, "alone", 0 },         { JOBQ_WHY_BEHIND, "behind", 0 },
 };
 
+static const struct name findings[] = {
+    { JOBQ_FINDING_ERRORS, "errors", 0 }, { JOBQ_FINDING_PENDING, "pending", 0 },
+    { JOBQ_FINDING_STUCK, "stuck", 0 },   { JOBQ_FINDING_SLOW, "slow", 0 },
+    { JOBQ_FINDING_NO_WORKER, "no_worker", 0 }, { JOBQ_FINDING_PAUSED, "paused", 0 },
+    { JOBQ_FINDING_LONG, "long", 0 },     { JOBQ_FINDING_LAST_ATTEMPT, "last_attempt", 0 },
+};
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static const struct name *find(const struct name *table, size_t count, int value)
@@ -120,6 +127,11 @@ const char *jobq_error_kind_name(int kind)
 const char *jobq_why_name(int why)
 {
     return find(whys, COUNT(whys), why)->name;
+}
+
+const char *jobq_finding_name(int what)
+{
+    return find(findings, COUNT(findings), what)->name;
 }
 
 int jobq_state_parse(const char *name)

@@ -51,12 +51,14 @@ int query_of_filter(struct jobq *q, const struct jobq_filter *given, struct jobq
     return JOBQ_OK;
 }
 
-static int read_jobs(struct jobq *q, struct jobq_query *query, struct jobq_jobs **out)
+#define WHOLE (JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS)
+
+static int read_jobs(struct jobq *q, struct jobq_query *query, uint32_t flags, struct jobq_jobs **out)
 {
     struct jobq_arena *arena = jobq_arena_create();
     int rc;
 
-    query->flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS;
+    query->flags = flags;
     rc = read_rows(q, query, arena);
     if (rc == JOBQ_OK && query->id_count && query->row_count == 0)
         rc = fail_with(JOBQ_NOT_FOUND, "id", "no such job");
@@ -71,16 +73,26 @@ int jobq_get(struct jobq *q, const struct jobq_id *id, struct jobq_jobs **out)
     struct jobq_query query = { .size = sizeof query, .ids = id, .id_count = 1, .limit = 1 };
 
     *out = NULL;
-    return id ? read_jobs(q, &query, out) : fail_with(JOBQ_INVALID, "id", "id: is NULL");
+    return id ? read_jobs(q, &query, WHOLE, out) : fail_with(JOBQ_INVALID, "id", "id: is NULL");
 }
 
-int jobq_list(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out)
+static int list(struct jobq *q, const struct jobq_filter *filter, uint32_t flags, struct jobq_jobs **out)
 {
     struct jobq_query query;
     int rc = query_of_filter(q, filter, &query);
 
     *out = NULL;
-    return rc == JOBQ_OK ? read_jobs(q, &query, out) : rc;
+    return rc == JOBQ_OK ? read_jobs(q, &query, flags, out) : rc;
+}
+
+int jobq_list(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out)
+{
+    return list(q, filter, WHOLE, out);
+}
+
+int list_bare(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out)
+{
+    return list(q, filter, 0, out);
 }
 
 /* ---- wait ---------------------------------------------------------------------------------------------------------------- */

@@ -556,7 +556,8 @@ enum jobq_capability {
     JOBQ_CAP_SCHEDULES = 16,
     JOBQ_CAP_EVENTS = 32,
     JOBQ_CAP_WAKE = 64,
-    JOBQ_CAP_ATTACH = 128
+    JOBQ_CAP_ATTACH = 128,
+    JOBQ_CAP_FIGURES = 256 /* durations and rates in the statistics */
 };
 
 struct jobq_store_options {
@@ -594,7 +595,11 @@ struct jobq_backend {
 
     /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: at
      * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
-     * changes made with outcome FAIL. Returns JOBQ_OK or FAILED. */
+     * changes made with outcome FAIL. Figures (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
+     * so: `waited` of each row claimed by a due want, now - later of run_at and created_at; `ran` of each change made
+     * with outcome COMPLETE or FAIL, now - started_at; negative ones as 0; bucket by jobq_duration_bucket. The recent
+     * windows count those changes in aligned slots of 10 s: the present slot and the 6 (90) before it, window_ms = now -
+     * the start of the first. Returns JOBQ_OK or FAILED. */
     int (*stats)(struct jobq_store *store, const struct jobq_bytes *queue, struct jobq_stats *out,
                  struct jobq_arena *arena, struct jobq_error *err);
 
@@ -648,6 +653,9 @@ JOBQ_API int64_t jobq_add_ms(int64_t a, int64_t b);
 
 /* The instant that `when` means for a row whose own value is `own`. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API int64_t jobq_time_of(const struct jobq_time *when, int64_t own, int64_t now);
+
+/* The bucket of a duration: the first whose bound is greater. Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_duration_bucket(int64_t ms);
 
 /* enum jobq_state of a stored state. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API int jobq_shown_state(int row_state, int64_t run_at_ms, int64_t now_ms);

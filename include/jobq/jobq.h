@@ -576,6 +576,21 @@ JOBQ_API int jobq_clock_advance(struct jobq *q, int64_t ms);
 
 /* ---- statistics --------------------------------------------------------------------------------------- */
 
+/* Durations, counted in buckets: bucket i holds those shorter than jobq_duration_bound(i) and not shorter than the
+ * bound before. Two buckets to an octave, so a quantile is right within a fifth. */
+#define JOBQ_DURATION_BUCKETS 64
+struct jobq_durations {
+    uint64_t count;
+    int64_t total_ms;
+    uint64_t buckets[JOBQ_DURATION_BUCKETS];
+};
+
+/* Attempts that ended within the last window_ms. */
+struct jobq_recent {
+    int64_t window_ms; /* how long the window is: whole slots of ten seconds and the present one */
+    uint64_t completed, failed;
+};
+
 struct jobq_queue_stats {
     const char *queue;
     uint64_t present[JOBQ_STATE_COUNT]; /* rows by enum jobq_state */
@@ -584,6 +599,11 @@ struct jobq_queue_stats {
     int64_t oldest_ready_at_ms; /* run_at of the oldest ready job; 0: none */
     int32_t at_least;           /* ready and scheduled are split by a bounded count and ready is a lower bound */
     int32_t paused;
+    /* since creation, where the store keeps figures; else zero */
+    struct jobq_durations waited; /* from when a job could have started until it was claimed */
+    struct jobq_durations ran;    /* from the claim until it completed or failed */
+    struct jobq_recent last_minute, last_quarter; /* of an hour */
+    int64_t last_finished_at_ms; /* when an attempt last completed or failed; 0: never */
 };
 
 struct jobq_worker_stats {
@@ -635,6 +655,14 @@ struct jobq_stats {
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
 JOBQ_API int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **out);
 
+/* The duration below which `permille` of 1,000 lie, in ms, from the counts; 0 when there are none. Threads: any. Errors:
+ * none. Since 0.1. */
+JOBQ_API int64_t jobq_durations_quantile(const struct jobq_durations *durations, int permille);
+
+/* What every duration in bucket 0 to JOBQ_DURATION_BUCKETS - 1 is less than, in ms; INT64_MAX for the last one. Threads:
+ * any. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_duration_bound(int bucket);
+
 /* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API void jobq_stats_free(struct jobq_stats *stats);
 
@@ -680,6 +708,70 @@ JOBQ_API int jobq_explain(struct jobq *q, const struct jobq_id *id, struct jobq_
 
 /* "not_due" for JOBQ_WHY_NOT_DUE and so on, as in JSON. Static text. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API const char *jobq_why_name(int why);
+
+/* ---- health ---------------------------------------------------------------------------------------------- */
+
+enum jobq_severity { JOBQ_SEVERITY_NONE = 0, JOBQ_SEVERITY_WARNING = 1, JOBQ_SEVERITY_CRITICAL = 2 };
+
+/* What is out of the ordinary. */
+enum jobq_finding_what {
+    JOBQ_FINDING_ERRORS = 1,      /* `value` percent of the jobs that are kept are dead */
+    JOBQ_FINDING_PENDING = 2,     /* `value` jobs wait */
+    JOBQ_FINDING_STUCK = 3,       /* `value` running jobs whose lease has run out */
+    JOBQ_FINDING_SLOW = 4,        /* attempts take `value` ms on average */
+    JOBQ_FINDING_NO_WORKER = 5,   /* `value` jobs are ready and nobody was seen for three of his leases */
+    JOBQ_FINDING_PAUSED = 6,      /* `value` jobs are ready and the queue is paused */
+    JOBQ_FINDING_LONG = 7,        /* `value` jobs have been running for longer than `limit` ms */
+    JOBQ_FINDING_LAST_ATTEMPT = 8 /* `value` jobs are on their last attempt */
+};
+
+/* From where on something is a finding. 0 in any member: the default. */
+struct jobq_thresholds {
+    size_t size;
+    int32_t error_percent;   /* dead of all that is kept; more than this; default 5 */
+    int32_t reserved;        /* 0 */
+    uint64_t pending_max;    /* default 1,000 */
+    uint64_t stuck_max;      /* a warning above; default 10 */
+    uint64_t stuck_critical; /* critical above; default 5 */
+    int64_t average_ms;      /* default 10,000 */
+    int64_t running_ms;      /* default 600,000 */
+};
+
+struct jobq_finding {
+    int32_t what;     /* enum jobq_finding_what */
+    int32_t severity; /* enum jobq_severity */
+    const char *queue;
+    uint64_t value, limit;
+    const char *issue, *recommendation; /* for people */
+};
+
+/* Owned by the caller: jobq_health_free. */
+struct jobq_health {
+    size_t size;
+    int32_t status; /* the worst severity of the findings */
+    int32_t reserved;
+    const struct jobq_finding *findings; /* by queue */
+    size_t finding_count;
+    /* of the queues asked for: rows present */
+    uint64_t total, pending, processing, completed, failed, stuck;
+    double error_rate;                    /* failed / total */
+    int64_t average_ms, average_wait_ms;  /* since creation; 0 where the store keeps no figures */
+    int64_t last_finished_at_ms;          /* 0: never */
+    int64_t now_ms;
+};
+
+/* Look at one queue, or all (queue NULL), and say what is out of the ordinary. Reads the statistics and at most 1,000
+ * running jobs; nothing is changed.
+ *   thresholds  NULL for the defaults.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_health(struct jobq *q, const char *queue, const struct jobq_thresholds *thresholds,
+                         struct jobq_health **out);
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_health_free(struct jobq_health *health);
+
+/* "stuck" for JOBQ_FINDING_STUCK and so on, as in JSON. Static text. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API const char *jobq_finding_name(int what);
 
 /* ---- worker ------------------------------------------------------------------------------------------- */
 

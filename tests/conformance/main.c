@@ -7,11 +7,8 @@
 
 #include <check.h>
 
-static const struct topic *const topics[] = {
-    &topic_put,     &topic_claim, &topic_change,  &topic_set,       &topic_beat,  &topic_park,    &topic_key,
-    &topic_edge,    &topic_time,  &topic_overdue, &topic_trim,      &topic_read,  &topic_stats,   &topic_receipt,
-    &topic_configure, &topic_schedule, &topic_bytes, &topic_refused, &topic_handles, &topic_bounds, &topic_transitions,
-};
+#define POINT_AT_TOPIC(name) &topic_##name,
+static const struct topic *const topics[] = { TOPICS(POINT_AT_TOPIC) };
 #define TOPIC_COUNT (sizeof topics / sizeof *topics)
 #define TEST_MAX 512
 #define NAME_MAX_BYTES 256

@@ -38,9 +38,33 @@ struct topic {
         .name = title, .tests = list, .count = sizeof list / sizeof *list                               \
     }
 
-extern const struct topic topic_put, topic_claim, topic_change, topic_set, topic_beat, topic_park, topic_key,
-    topic_edge, topic_time, topic_overdue, topic_trim, topic_read, topic_stats, topic_receipt, topic_configure,
-    topic_schedule, topic_bytes, topic_refused, topic_handles, topic_bounds, topic_transitions;
+/* In the order in which they run. */
+#define TOPICS(X)  \
+    X(put)         \
+    X(claim)       \
+    X(change)      \
+    X(set)         \
+    X(beat)        \
+    X(park)        \
+    X(key)         \
+    X(edge)        \
+    X(time)        \
+    X(overdue)     \
+    X(trim)        \
+    X(read)        \
+    X(stats)       \
+    X(figures)     \
+    X(receipt)     \
+    X(configure)   \
+    X(schedule)    \
+    X(bytes)       \
+    X(refused)     \
+    X(handles)     \
+    X(bounds)      \
+    X(transitions)
+
+#define DECLARE_TOPIC(name) extern const struct topic topic_##name;
+TOPICS(DECLARE_TOPIC)
 
 /* ---- what must hold ------------------------------------------------------------------------------------------ */
 
