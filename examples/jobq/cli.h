@@ -117,6 +117,8 @@ int run_park(struct cli *cli, int argc, char **argv);
 int run_unpark(struct cli *cli, int argc, char **argv);
 int run_work(struct cli *cli, int argc, char **argv);
 int run_show(struct cli *cli, int argc, char **argv);
+int run_health(struct cli *cli, int argc, char **argv);
+int run_metrics(struct cli *cli, int argc, char **argv);
 int run_explain(struct cli *cli, int argc, char **argv);
 int run_list(struct cli *cli, int argc, char **argv);
 int run_wait(struct cli *cli, int argc, char **argv);

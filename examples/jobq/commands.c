@@ -147,6 +147,22 @@ const struct command commands[] = {
      .summary = "the store, its queues and its workers in figures",
      .run = run_stats,
      .need = STORE_EXISTING},
+    {.name = "health",
+     .operands = "[QUEUE]",
+     .summary = "what is out of the ordinary, and what to do about it; 1 when it is critical",
+     .details = "  --errors-above PERCENT   of what is kept (5)\n"
+                "  --pending-above N        jobs that wait (1000)\n"
+                "  --stuck-above N          jobs whose lease has run out (10)\n"
+                "  --critical-above N       of these, to be critical (5)\n"
+                "  --average-above MS       how long an attempt takes (10000)\n"
+                "  --running-above MS       how long one has been running (600000)\n",
+     .run = run_health,
+     .need = STORE_EXISTING},
+    {.name = "metrics",
+     .operands = "",
+     .summary = "the statistics as OpenMetrics text",
+     .run = run_metrics,
+     .need = STORE_EXISTING},
     {.name = "queues", .operands = "", .summary = "the queues", .run = run_queues, .need = STORE_EXISTING},
     {.name = "cancel",
      .operands = "ID",

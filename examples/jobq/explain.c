@@ -65,16 +65,15 @@ static void answer_row(struct cli *cli, const struct jobq_explanation *e, const 
 
 int run_explain(struct cli *cli, int argc, char **argv)
 {
-    static const struct option options[] = {{NULL, 0, NULL, 0}};
     struct jobq_explanation e = {.size = sizeof e};
     struct args args;
     struct jobq_id id;
     char command[300];
     int code, status;
 
-    args_begin(&args, cli, argc, argv, ":s:h", options);
-    if (args_next(&args) != ARGS_END) {
-        return args_leave(&args);
+    args_begin(&args, cli, argc, argv, ":s:h", NULL);
+    if (args_next(&args) == ARGS_STOP) {
+        return LEAVE_USAGE;
     }
     if ((code = args_operands(&args, 1, 1)) != LEAVE_OK ||
         (code = args_id(cli, argv[optind], &id)) != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {

@@ -126,6 +126,12 @@ void json_uint(struct json *json, const char *name, uint64_t value)
     fprintf(json->out, "%" PRIu64, value);
 }
 
+void json_ratio(struct json *json, const char *name, double value)
+{
+    begin_value(json, name);
+    fprintf(json->out, "%.4f", value);
+}
+
 void json_text(struct json *json, const char *name, const char *text)
 {
     begin_value(json, name);

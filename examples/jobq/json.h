@@ -25,6 +25,7 @@ void json_null(struct json *json, const char *name);
 void json_bool(struct json *json, const char *name, int value);
 void json_int(struct json *json, const char *name, int64_t value);
 void json_uint(struct json *json, const char *name, uint64_t value);
+void json_ratio(struct json *json, const char *name, double value); /* with four decimals */
 void json_text(struct json *json, const char *name, const char *text); /* invalid UTF-8 becomes U+FFFD */
 void json_name(struct json *json, const char *name,
                const char *text); /* as json_text, "" and NULL are null */

@@ -65,6 +65,30 @@ static void put_counts(struct json *json, const struct jobq_queue_stats *q)
     json_bool(json, "at_least", q->at_least);
 }
 
+static void put_durations(struct json *json, const char *name, const struct jobq_durations *d)
+{
+    json_object(json, name);
+    json_uint(json, "count", d->count);
+    json_int(json, "average_ms", d->count ? d->total_ms / (int64_t)d->count : 0);
+    json_int(json, "p50_ms", jobq_durations_quantile(d, 500));
+    json_int(json, "p95_ms", jobq_durations_quantile(d, 950));
+    json_int(json, "p99_ms", jobq_durations_quantile(d, 990));
+    json_end(json);
+}
+
+static void put_recent(struct json *json, const char *name, const struct jobq_recent *r)
+{
+    double seconds = r->window_ms > 0 ? (double)r->window_ms / 1000 : 1;
+
+    json_object(json, name);
+    json_int(json, "window_ms", r->window_ms);
+    json_uint(json, "completed", r->completed);
+    json_uint(json, "failed", r->failed);
+    json_ratio(json, "completed_per_s", (double)r->completed / seconds);
+    json_ratio(json, "failed_per_s", (double)r->failed / seconds);
+    json_end(json);
+}
+
 static void put_queue(struct json *json, const struct jobq_queue_stats *q)
 {
     json_object(json, NULL);
@@ -72,6 +96,11 @@ static void put_queue(struct json *json, const struct jobq_queue_stats *q)
     put_counts(json, q);
     json_instant(json, "oldest_ready_at", q->oldest_ready_at_ms);
     json_bool(json, "paused", q->paused);
+    put_durations(json, "waited", &q->waited);
+    put_durations(json, "ran", &q->ran);
+    put_recent(json, "last_minute", &q->last_minute);
+    put_recent(json, "last_quarter", &q->last_quarter);
+    json_instant(json, "last_finished_at", q->last_finished_at_ms);
     json_end(json);
 }
 

@@ -762,7 +762,8 @@ struct jobq_health {
 
 /* Look at one queue, or all (queue NULL), and say what is out of the ordinary. Reads the statistics and at most 1,000
  * running jobs; nothing is changed.
- *   thresholds  NULL for the defaults.
+ *   thresholds  lent; NULL for the defaults.
+ *   out         owned by the caller: jobq_health_free. NULL on failure.
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
 JOBQ_API int jobq_health(struct jobq *q, const char *queue, const struct jobq_thresholds *thresholds,
                          struct jobq_health **out);

@@ -445,6 +445,42 @@ class Stats(tool.Case):
         self.assertEqual(self.json('stats')['total']['enqueued_total'], 6)
         self.assertEqual(self.json('stats', 'nothing')['queues'], [])
 
+    def test_health(self):
+        """health: quiet; then what is out of the ordinary with what to do; critical is 1"""
+        job = self.enqueue('q', '--delay', '1h')
+        self.assertEqual(self.json('health')['status'], 'healthy')
+        self.assertEqual(self.jobq('health').text, '')
+        self.enqueue()
+        said = self.json('health', code=REFUSED)
+        self.assertEqual((said['status'], said['pending'], said['total']), ('critical', 2, 2))
+        self.assertEqual([i['issue'] for i in said['issues']], ['no_worker'])
+        self.jobq('pause', 'q')
+        said = self.json('health', 'q', '--pending-above', '1')
+        self.assertEqual([i['issue'] for i in said['issues']], ['pending', 'paused'])
+        self.assertEqual(said['status'], 'warning')
+        self.jobq('cancel', job)
+        self.jobq('health', '--errors-above', '101', code=USAGE)
+        self.jobq('health', 'q', 'r', code=USAGE)
+
+    def test_metrics(self):
+        """metrics: OpenMetrics text: each sample belongs to the family before it, and the end is marked"""
+        self.enqueue('a "b"\\c')
+        self.jobq('ack', *self.claim('a "b"\\c'))
+        lines = self.jobq('metrics').text.splitlines()
+        self.assertEqual(lines[-1], '# EOF')
+        family, samples = None, {}
+        for line in lines[:-1]:
+            if line.startswith('# TYPE '):
+                family = line.split()[2]
+            elif not line.startswith('#'):
+                self.assertRegex(line, r'^%s(_total|_bucket|_count|_sum)?(\{.*\})? -?[0-9.]+$' % family)
+                samples[line.rsplit(' ', 1)[0]] = line.rsplit(' ', 1)[1]
+        queue = 'queue="a \\"b\\"\\\\c"'
+        self.assertEqual(samples['jobq_jobs{%s,state="completed"}' % queue], '1')
+        self.assertEqual(samples['jobq_completed_total{%s}' % queue], '1')
+        self.assertEqual(samples['jobq_run_seconds_bucket{%s,le="+Inf"}' % queue],
+                         samples['jobq_run_seconds_count{%s}' % queue])
+
     def claim(self, queue='q', *words):
         job, self._token = super().claim(queue, *words)
         return job, self._token
