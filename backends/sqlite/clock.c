@@ -138,6 +138,7 @@ int sq_clock_read(struct jobq_store *s, int64_t *now)
 static int lift(struct jobq_store *s, int64_t by)
 {
     s->clock.anchor += by;
+    s->next_epoch = 0; /* leases end elsewhere now */
     return sq_run(s, SQL_CLOCK_LIFT, VALUES(number(by))) || sq_run(s, SQL_CLOCK_LIFT_LEASES, VALUES(number(by)));
 }
 

@@ -74,10 +74,24 @@ static int do_unit(struct turn *t, struct jobq_exchange *x)
 
 enum result { RESULT_DONE, RESULT_UNIT, RESULT_WANT, RESULT_UNKNOWN };
 
+/* New rows can only bring the next instant nearer; it is looked for anew when anything else has happened. */
+static int find_next_due(struct turn *t, struct jobq_exchange *x)
+{
+    struct jobq_store *s = t->s;
+    bool known = t->only_puts && s->next_epoch == s->epoch && s->next_due > t->now;
+    if (known)
+        s->next_due = t->put_due < s->next_due ? t->put_due : s->next_due;
+    else if (sq_next_due(s, t->now, &s->next_due) != 0)
+        return -1;
+    s->next_epoch = s->epoch;
+    x->next_due_ms = s->next_due;
+    return 0;
+}
+
 static enum result commit(struct turn *t, struct jobq_exchange *x)
 {
     bool unknown;
-    if (sq_queue_write(t) != 0 || sq_next_due(t->s, t->now, &x->next_due_ms) != 0 ||
+    if (sq_queue_write(t) != 0 || find_next_due(t, x) != 0 ||
         (x->want && sq_wake_seen(t->s) != 0)) {
         sq_tx_rollback(t->s);
         return RESULT_UNIT;
@@ -92,6 +106,8 @@ static void begin_turn(struct turn *t)
     t->s->turns++;
     t->now = 0;
     t->wake = false;
+    t->put_due = INT64_MAX;
+    t->only_puts = false;
     t->touched = NULL;
     t->guilty_change = t->guilty_put = -1;
 }
@@ -99,6 +115,7 @@ static void begin_turn(struct turn *t)
 static enum result transact(struct turn *t, struct jobq_exchange *x, bool with_want)
 {
     begin_turn(t);
+    t->only_puts = !x->beat_count && !x->change_count && !x->worker && !(with_want && x->want);
     if (sq_tx_begin_write(t->s) != 0)
         return RESULT_UNIT;
     if (sq_clock_write(t->s, &t->now) != 0 || do_unit(t, x) != 0) {

@@ -37,11 +37,29 @@ int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
     return jobq_key_holds(hold, found ? out->row.row.state : out->ended, 0, until, t->now);
 }
 
-int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)
+static int write_key(struct turn *t, enum sql which, const struct jobq_id *job, const struct jobq_put_key *key,
+                     int64_t window_until_ms)
 {
-    return sq_run(t->s, SQL_KEY_PUT,
+    return sq_run(t->s, which,
                   VALUES(blob(key->scope, sizeof key->scope), id_value(job), number(key->hold),
                          number(window_until_ms), blob(key->payload_digest, sizeof key->payload_digest)));
+}
+
+int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)
+{
+    if (write_key(t, SQL_KEY_NEW, job, key, window_until_ms) != 0)
+        return -1;
+    return sqlite3_changes(t->s->db) > 0;
+}
+
+int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)
+{
+    return write_key(t, SQL_KEY_PUT, job, key, window_until_ms);
+}
+
+int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scope[32])
+{
+    return sq_run(t->s, SQL_KEY_DROP, VALUES(blob(scope, 32), id_value(job)));
 }
 
 /* The rule and the window on the key's row are those of the job that holds it, so the row need not be read. */

@@ -52,8 +52,8 @@ static int parents_missing(struct turn *t, const struct jobq_put *put)
     return 0;
 }
 
-/* 1 full, 0 not, -1. *limited: the queue has a limit. */
-static int is_full(struct turn *t, const struct jobq_put *put, bool *limited)
+/* 1 full, 0 not, -1. */
+static int is_full(struct turn *t, const struct jobq_put *put)
 {
     int64_t id;
     int found = sq_queue_find(t->s, put->queue, &id);
@@ -62,10 +62,9 @@ static int is_full(struct turn *t, const struct jobq_put *put, bool *limited)
     const struct queue *queue = sq_queue_loaded(t, id);
     if (!queue)
         return -1;
-    *limited = queue->now.depth >= 0;
     int64_t rows = sq_queue_rows(queue, COUNT_BLOCKED) + sq_queue_rows(queue, COUNT_DUE) +
                    sq_queue_rows(queue, COUNT_LATER);
-    return *limited && rows >= queue->now.depth;
+    return queue->now.depth >= 0 && rows >= queue->now.depth;
 }
 
 /* ---- a key that is held ------------------------------------------------------------------------------------------ */
@@ -93,6 +92,7 @@ static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *
 {
     int state = key->present ? key->row.row.state : JOBQ_ROW_GONE, result = 0;
     bool waits = state == JOBQ_ROW_WAITING || state == JOBQ_ROW_BLOCKED;
+    t->only_puts = false;
     put->verdict = JOBQ_DUPLICATE;
     put->same_payload = memcmp(key->digest, put->unique->payload_digest, sizeof key->digest) == 0;
     if (waits && put->unique->conflict == JOBQ_CONFLICT_REPLACE) {
@@ -169,6 +169,12 @@ static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
     return 0;
 }
 
+static void note_due(struct turn *t, int64_t at)
+{
+    if (at > t->now && at < t->put_due)
+        t->put_due = at;
+}
+
 static int store_row(struct turn *t, struct jobq_put *put)
 {
     struct job job;
@@ -179,16 +185,19 @@ static int store_row(struct turn *t, struct jobq_put *put)
     if (sq_queue_make(t->s, put->queue, &job.queue) != 0 || sq_kind_make(t->s, put->kind, &job.kind) != 0 ||
         insert(t, put, &job) != 0)
         return -1;
-    if (sqlite3_changes(t->s->db) == 0)
+    if (sqlite3_changes(t->s->db) == 0) {
+        if (put->unique && sq_key_give_up(t, &put->id, put->unique->scope) != 0)
+            return -1;
         return answer_already(t, put) < 0 ? -1 : 0;
+    }
     if (job.flags & FLAG_BULK_PAYLOAD &&
         sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
-        return -1;
-    if (put->unique && sq_key_take(t, &put->id, put->unique, job.window_until_ms) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;
     answer_row(t, put, &job.row);
+    note_due(t, job.row.expires_at_ms);
+    note_due(t, job.row.state == JOBQ_ROW_WAITING ? job.row.run_at_ms : 0);
     return count_put(t, job.queue, &job.row);
 }
 
@@ -198,29 +207,57 @@ static int refuse_as(struct jobq_put *put, int verdict)
     return 0;
 }
 
-/* A put without parents, key and limit has one question only, whether its id is new, and the insert answers that. */
+/* The key is taken before the row is put: that its row is new is nearly always the answer, and then nothing else need be
+ * asked. 1 refused or answered, 0 it is ours, -1. */
+static int take_key(struct turn *t, struct jobq_put *put)
+{
+    struct key_holder holder;
+    int64_t until = jobq_add_ms(t->now, put->unique->window_ms);
+    int taken = sq_key_try(t, &put->id, put->unique, until);
+    if (taken != 0)
+        return taken < 0 ? -1 : 0;
+    int done = answer_already(t, put);
+    if (done == 0)
+        done = sq_key_held(t, put->unique->scope, &holder);
+    if (done != 0)
+        return done < 0 || put->verdict == JOBQ_ALREADY ? done : meet_holder(t, put, &holder) != 0 ? -1 : 1;
+    return sq_key_take(t, &put->id, put->unique, until);
+}
+
+/* What comes before the row: parents, and what makes a full queue refuse. 1 answered, 0 go on, -1. */
+static int ask_first(struct turn *t, struct jobq_put *put, bool full)
+{
+    struct key_holder holder;
+    int done = answer_already(t, put);
+    if (done != 0)
+        return done;
+    int missing = parents_missing(t, put);
+    if (missing != 0)
+        return missing < 0 ? -1 : (refuse_as(put, JOBQ_NO_PARENT), 1);
+    if (!full)
+        return 0;
+    int held = put->unique ? sq_key_held(t, put->unique->scope, &holder) : 0;
+    if (held != 0)
+        return held < 0 || meet_holder(t, put, &holder) != 0 ? -1 : 1;
+    refuse_as(put, JOBQ_FULL);
+    return 1;
+}
+
+/* A put without parents into a queue that is not full has one question only, whether its id and key are new, and the
+ * inserts answer that. */
 int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
 {
-    struct key_holder key;
-    bool limited = false;
-    put->state = put->shown = put->same_payload = 0;
+    put->verdict = put->state = put->shown = put->same_payload = 0;
     put->holder = (struct jobq_id){ 0 };
     put->retry_ms = 0;
     if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK)
         return refuse_as(put, JOBQ_SKIPPED);
-    int full = is_full(t, put, &limited);
-    if (full < 0)
-        return -1;
-    if (limited || put->parent_count || put->unique) {
-        int already = answer_already(t, put);
-        if (already != 0)
-            return already < 0 ? -1 : 0;
-    }
-    int missing = parents_missing(t, put);
-    if (missing != 0)
-        return missing < 0 ? -1 : refuse_as(put, JOBQ_NO_PARENT);
-    int held = put->unique ? sq_key_held(t, put->unique->scope, &key) : 0;
-    if (held != 0)
-        return held < 0 ? -1 : meet_holder(t, put, &key);
-    return full ? refuse_as(put, JOBQ_FULL) : store_row(t, put);
+    int full = is_full(t, put), done = full < 0 ? -1 : 0;
+    if (done == 0 && (full || put->parent_count))
+        done = ask_first(t, put, full);
+    if (done == 0 && put->unique)
+        done = take_key(t, put);
+    if (done != 0)
+        return done < 0 ? -1 : 0;
+    return store_row(t, put);
 }

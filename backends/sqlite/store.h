@@ -122,6 +122,8 @@ struct jobq_store {
     uint64_t epoch;        /* rises when what was read may have been changed by others, or was rolled back */
     uint32_t data_version; /* after the newest transaction that wrote */
     struct jobq_receipt *receipt;
+    int64_t next_due; /* as computed last */
+    uint64_t next_epoch;
     struct fault fault;
     /* wake.c */
     int wake_fd;
@@ -137,6 +139,8 @@ struct turn {
     struct jobq_arena *arena;
     int64_t now;
     bool wake; /* something waits that did not before */
+    int64_t put_due;  /* the first instant that what was put waits for; INT64_MAX: none */
+    bool only_puts;   /* nothing but new rows so far */
     struct queue *touched;
     int32_t guilty_change, guilty_put;
 };
@@ -354,6 +358,9 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 /* asked: enum jobq_read_flags; job is filled, too, unless NULL. 1 found, 0 not, -1. */
 int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
                 struct job *job);
+/* The row that a statement with all columns of a view stands on, with its payload. */
+int sq_view_here(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, struct jobq_row *out,
+                 struct job *job);
 int sq_view_one(struct jobq_store *s, struct jobq_arena *arena, int64_t n, const struct jobq_row **out);
 
 /* ---- the parts of an exchange ----------------------------------------------------------------------------------------------------------- */
@@ -380,6 +387,9 @@ struct key_holder {
     struct job row;
 };
 int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out); /* 1 held, 0 free, -1 */
+/* 1 taken: the key had no row; 0 it has one, held or not; -1. */
+int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
+int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scope[32]);
 int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
 int sq_key_settle(struct turn *t, const struct job *job, int state); /* the row comes to this state */
 int sq_keys_fade(struct turn *t);

@@ -86,6 +86,17 @@ static int read_errors(struct jobq_store *s, struct jobq_arena *arena, int64_t n
     return more < 0 ? -1 : 0;
 }
 
+int sq_view_here(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, struct jobq_row *out,
+                 struct job *job)
+{
+    if (sq_job_read(s, row, job) != 0)
+        return -1;
+    *out = job->row;
+    if (copy_row(s, arena, row, out) != 0)
+        return -1;
+    return job->flags & FLAG_BULK ? read_bulks(s, arena, job->n, job->flags, JOBQ_READ_PAYLOAD, out) : 0;
+}
+
 int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
                 struct job *job)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking rows out. First the numbers of the rows are read from an index, then each row is read and changed by its number:
- * a statement that would do both at once builds a table of its own for it, which costs more than the claim. */
+/* Taking rows out. First they are read in the order of an index, then each is changed by its number: a statement that
+ * would do both at once builds a table of its own for it, which costs more than the claim. */
 #include "store.h"
 
 #include <stdlib.h>
@@ -20,6 +20,14 @@ struct candidate {
     int64_t n, place, run_at, rank_add;
     int32_t flags;
     int64_t queue;
+};
+
+/* What a claim has to know besides the row that is handed out. */
+struct taken {
+    int64_t n, queue;
+    int32_t flags;
+    bool calm;      /* neither alarm nor progress */
+    bool frees_key; /* perhaps */
 };
 
 struct candidates {
@@ -203,21 +211,16 @@ static int64_t list_wanted(const struct jobq_want *want, int64_t queue)
     return list_of(queue, want->mode == JOBQ_WANT_ALONE ? LIST_ALONE : LIST_DUE);
 }
 
-static int collect_due(struct jobq_store *s, const struct wanted *wanted, int64_t from, size_t most,
-                       struct candidates *list)
+/* 1 there is one, 0, -1. */
+static int list_has(struct jobq_store *s, const struct wanted *wanted, int64_t list)
 {
-    sqlite3_stmt *row = sq_start(s, SQL_DUE_LIST, VALUES(number(from)));
-    int more = 0;
-    while (list->count < most && (more = sq_step(s, row)) > 0) {
-        struct candidate item = { .n = sqlite3_column_int64(row, 0) };
-        if (kind_wanted(wanted, sqlite3_column_int64(row, 1)) && add(s, list, &item) != 0)
-            more = -1;
-        if (more < 0)
-            break;
-    }
-    if (row)
+    sqlite3_stmt *row = sq_start(s, SQL_DUE_LIST, VALUES(number(list)));
+    int more;
+    while ((more = sq_step(s, row)) > 0 && !kind_wanted(wanted, sqlite3_column_int64(row, 0)))
+        ;
+    if (more > 0)
         sqlite3_reset(row);
-    return more < 0 ? -1 : 0;
+    return more;
 }
 
 /* ---- claiming ---------------------------------------------------------------------------------------------------------- */
@@ -240,13 +243,13 @@ static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
     r->progress = (struct jobq_bytes){ 0 };
 }
 
-static int claim(struct catch *c, struct jobq_row *r, const struct job *job, bool alone)
+static int claim(struct catch *c, struct jobq_row *r, const struct taken *taken, bool alone)
 {
     struct jobq_store *s = c->t->s;
-    struct queue *queue = sq_queue_of(c->t, job->queue);
-    int32_t flags = job->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
-    bool calm = !r->progress.data && !sq_row_alarm(job);
-    if (!queue || draw_token(c) != 0)
+    struct queue *queue = sq_queue_of(c->t, taken->queue);
+    int32_t flags = taken->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
+    struct job job;
+    if (!queue)
         return -1;
     queue->diff[COUNT_DUE]--;
     queue->diff[COUNT_RUNNING]++;
@@ -254,66 +257,104 @@ static int claim(struct catch *c, struct jobq_row *r, const struct job *job, boo
     if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &r->worker) != 0)
         return sq_fault_memory(s);
     if (sq_run(s, SQL_JOB_CLAIM,
-               VALUES(number(job->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
+               VALUES(number(taken->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
                       number(r->started_at_ms), instant(r->stop_at_ms), number(r->lease_until_ms), number(r->attempt),
                       number(flags_with(flags | (alone ? FLAG_RAN_ALONE : 0), JOBQ_OUTCOME_NONE, r->reason)))) != 0)
         return -1;
-    if (!calm && sq_run(s, SQL_JOB_CALM, VALUES(number(job->n))) != 0)
+    if (!taken->calm && sq_run(s, SQL_JOB_CALM, VALUES(number(taken->n))) != 0)
         return -1;
-    give(c, JOBQ_OVERDUE_NONE);
-    return job->has_key && job->key.hold != JOBQ_HOLD_LIVE ? sq_key_settle(c->t, job, JOBQ_ROW_RUNNING) : 0;
+    if (!taken->frees_key)
+        return 0;
+    return sq_job_load(s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
 }
 
-static int take_row(struct catch *c, int64_t n, bool only)
+static bool has_expired(const struct catch *c, const struct jobq_row *r)
+{
+    return r->expires_at_ms && r->expires_at_ms <= c->t->now;
+}
+
+/* A row claimed by itself by a process that holds no other ran alone. */
+static int claim_taken(struct catch *c, const struct taken *taken)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < c->count; i++)
+        fresh += !has_expired(c, &c->rows[i]);
+    if (c->count && draw_token(c) != 0)
+        return -1;
+    for (size_t i = 0; i < c->count; i++) {
+        struct jobq_row *r = &c->rows[i];
+        if (has_expired(c, r))
+            r->overdue = JOBQ_OVERDUE_EXPIRED;
+        else if (claim(c, r, &taken[i], fresh == 1 && !c->want->others) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- reading what is to be claimed ------------------------------------------------------------------------------------- */
+
+static int grow(struct catch *c, struct taken **taken, size_t *room)
+{
+    if (c->count < *room)
+        return 0;
+    size_t wanted = *room ? 2 * *room : 64;
+    struct jobq_row *rows = jobq_arena_alloc(c->t->arena, wanted * sizeof *rows);
+    struct taken *more = realloc(*taken, wanted * sizeof *more);
+    if (more)
+        *taken = more;
+    if (!rows || !more)
+        return sq_fault_memory(c->t->s);
+    if (c->count)
+        memcpy(rows, c->rows, c->count * sizeof *rows);
+    c->rows = rows;
+    *room = wanted;
+    return 0;
+}
+
+static int take_row(struct catch *c, sqlite3_stmt *row, struct taken **taken, size_t *room)
 {
     struct job job;
+    if (grow(c, taken, room) != 0)
+        return -1;
     struct jobq_row *r = &c->rows[c->count];
-    int found = sq_view_row(c->t->s, c->t->arena, n, JOBQ_READ_PAYLOAD, r, &job);
-    if (found <= 0)
+    if (sq_view_here(c->t->s, c->t->arena, row, r, &job) != 0)
         return -1;
     if (!has_room(c, r->payload_bytes))
         return 0;
-    if (!r->expires_at_ms || r->expires_at_ms > c->t->now)
-        return claim(c, r, &job, only && !c->want->others);
-    give(c, JOBQ_OVERDUE_EXPIRED);
-    return draw_token(c);
+    (*taken)[c->count] = (struct taken){ .n = job.n, .queue = job.queue, .flags = job.flags,
+                                         .calm = !r->progress.data && !sq_row_alarm(&job),
+                                         .frees_key = job.has_key && job.key.hold != JOBQ_HOLD_LIVE };
+    give(c, JOBQ_OVERDUE_NONE);
+    return 0;
 }
 
-/* A row claimed by itself by a process that holds no other ran alone: known late when others were given unclaimed. */
-static int note_company(struct catch *c, const struct candidates *list)
+static int take_from(struct catch *c, const struct wanted *wanted, int64_t list, size_t most, struct taken **taken,
+                     size_t *room)
 {
-    size_t claimed = 0, only = 0;
-    for (size_t i = 0; i < c->count; i++)
-        if (c->rows[i].state == JOBQ_ROW_RUNNING) {
-            claimed++;
-            only = i;
-        }
-    if (claimed != 1 || c->want->others || c->rows[only].ran_alone)
+    struct jobq_store *s = c->t->s;
+    sqlite3_stmt *row = sq_start(s, SQL_DUE_ROWS,
+                                 VALUES(number(list), wanted->kind_count == 1 ? number(wanted->kinds[0]) : nothing()));
+    int more = 0, result = 0;
+    while (!c->full && c->count < most && result == 0 && (more = sq_step(s, row)) > 0)
+        if (kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)))
+            result = take_row(c, row, taken, room);
+    if (row)
+        sqlite3_reset(row);
+    return more < 0 ? -1 : result;
+}
+
+static int take_queues(struct catch *c, const struct wanted *wanted, struct taken **taken)
+{
+    size_t most = c->want->mode == JOBQ_WANT_ALONE ? at_most(c->want->limit, 1) : c->want->limit, room = 0;
+    if (!wanted->any_kind && !wanted->kind_count)
         return 0;
-    c->rows[only].ran_alone = 1;
-    return sq_run(c->t->s, SQL_JOB_RAN_ALONE, VALUES(number(list->items[only].n), number(FLAG_RAN_ALONE)));
-}
-
-static int take_candidates(struct catch *c, const struct candidates *list)
-{
-    if (make_rows(c, list->count) != 0)
-        return -1;
-    for (size_t i = 0; i < list->count && !c->full; i++)
-        if (take_row(c, list->items[i].n, list->count == 1) != 0)
-            return -1;
-    return note_company(c, list);
-}
-
-static int collect_queues(struct catch *c, const struct wanted *wanted, struct candidates *list)
-{
-    size_t most = c->want->mode == JOBQ_WANT_ALONE ? at_most(c->want->limit, 1) : c->want->limit;
-    for (size_t i = 0; i < wanted->queue_count && list->count < most; i++) {
+    for (size_t i = 0; i < wanted->queue_count && c->count < most && !c->full; i++) {
         const struct queue *queue = sq_queue_loaded(c->t, wanted->queues[i]);
         if (!queue)
             return -1;
         if (queue->now.paused || sq_queue_rows(queue, COUNT_DUE) <= 0)
             continue;
-        if (collect_due(c->t->s, wanted, list_wanted(c->want, queue->id), most, list) != 0)
+        if (take_from(c, wanted, list_wanted(c->want, queue->id), most, taken, &room) != 0)
             return -1;
     }
     return 0;
@@ -322,15 +363,15 @@ static int collect_queues(struct catch *c, const struct wanted *wanted, struct c
 static int take_due(struct catch *c)
 {
     struct wanted wanted;
-    struct candidates list = { 0 };
+    struct taken *taken = NULL;
     int result = find_wanted(c->t->s, c->want, &wanted);
     if (result == 0)
         result = set_due_bits(c, wanted.queues, wanted.queue_count);
     if (result == 0)
-        result = collect_queues(c, &wanted, &list);
+        result = take_queues(c, &wanted, &taken);
     if (result == 0)
-        result = take_candidates(c, &list);
-    free(list.items);
+        result = claim_taken(c, taken);
+    free(taken);
     free(wanted.queues);
     return result;
 }
@@ -474,7 +515,6 @@ static int queue_has(struct jobq_store *s, const struct jobq_want *want, const s
                      int64_t now)
 {
     struct queue_settings settings;
-    struct candidates list = { 0 };
     int64_t later;
     if (sq_queue_settings(s, queue, &settings) != 0)
         return -1;
@@ -485,9 +525,7 @@ static int queue_has(struct jobq_store *s, const struct jobq_want *want, const s
         return found;
     if (settings.paused || settings.count[COUNT_DUE] <= 0)
         return 0;
-    int result = collect_due(s, wanted, list_wanted(want, queue), 1, &list);
-    free(list.items);
-    return result != 0 ? -1 : list.count > 0;
+    return list_has(s, wanted, list_wanted(want, queue));
 }
 
 /* Is there anything to take? Asked by a plain read, so that who finds nothing never asks for the write lock. */
