@@ -107,7 +107,7 @@ int jobq_sweep(struct jobq *q, size_t max, size_t *out_count)
 {
     size_t judged = 0, before;
     bool more = true;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "jobq_sweep");
 
     if (rc == JOBQ_OK)
         rc = check_range("max", (int64_t)max, 1, EXCHANGE_ITEMS);
@@ -285,7 +285,7 @@ static bool third_is_over(int64_t *last_ms, int64_t lease_ms)
 int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jobq_jobs **out)
 {
     struct jobq_claim_options o;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "jobq_claim");
 
     *out = NULL;
     if (rc == JOBQ_OK && !given)

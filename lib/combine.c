@@ -157,7 +157,7 @@ static void batch_take(struct jobq *q, struct batch *b)
 
     while (q->first) {
         struct call *call = q->first;
-        if (b->calls && (items + call_items(call) > EXCHANGE_ITEMS || bytes + call->bytes > EXCHANGE_BYTES ||
+        if (b->calls && (q->attached || items + call_items(call) > EXCHANGE_ITEMS || bytes + call->bytes > EXCHANGE_BYTES ||
                          (call->worker && b->x.worker) || !want_fits(b, call)))
             break;
         q->first = call->next;
@@ -269,7 +269,7 @@ static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_aren
         q->backend->exchange(q->store, x, arena, error);
         if (x->unit != JOBQ_UNKNOWN && !(x->unit == JOBQ_OK && x->want_unit == JOBQ_UNKNOWN))
             return;
-        if (monotonic_ms() + wait > give_up)
+        if (q->attached || monotonic_ms() + wait > give_up)
             return;
         pause_ms(wait);
         wait = wait < 500 ? wait * 2 : 500;
@@ -314,7 +314,7 @@ static int batch_send(struct jobq *q, struct batch *b)
             return jobq_error_set(&b->error, x->unit = JOBQ_FAILED, NULL, "no random bytes from the system");
     }
     policy_trim(count_ended(x), &x->trim);
-    x->number = ++q->number;
+    x->number = q->attached ? 0 : ++q->number; /* that transaction decides: there is nothing to repeat */
     send_known(q, x, b->arena, &b->error);
     if (b->want_owner && (x->unit == JOBQ_UNKNOWN || x->want_unit == JOBQ_UNKNOWN)) {
         q->lost_claim = true;
@@ -389,9 +389,9 @@ static void run_separately(struct jobq *q, struct call *call, struct jobq_arena 
         }
 }
 
-static bool worth_splitting(const struct batch *b)
+static bool worth_splitting(const struct jobq *q, const struct batch *b)
 {
-    return b->x.unit == JOBQ_FAILED &&
+    return !q->attached && b->x.unit == JOBQ_FAILED &&
            (b->x.failure == JOBQ_FAILURE_FULL || b->x.failure == JOBQ_FAILURE_REFUSED);
 }
 
@@ -443,9 +443,9 @@ static void batch_run(struct jobq *q, struct batch *b)
         b->x.unit = jobq_error_set(&b->error, JOBQ_FAILED, NULL, "out of memory for an exchange");
     else
         batch_send(q, b);
-    if (worth_splitting(b) && b->calls > 1)
+    if (worth_splitting(q, b) && b->calls > 1)
         batch_split(q, b);
-    else if (worth_splitting(b) && b->first->separable)
+    else if (worth_splitting(q, b) && b->first->separable)
         run_separately(q, b->first, b->arena);
     else
         batch_answer(b);

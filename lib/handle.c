@@ -95,6 +95,33 @@ static void name_worker(struct jobq *q)
     snprintf(q->worker_name, sizeof q->worker_name, "%s:%ld", host, (long)q->pid);
 }
 
+/* A handle without a store yet. */
+static int make_handle(struct jobq **out, const struct jobq_backend *backend, const struct jobq_options *options)
+{
+    struct jobq *q = calloc(1, sizeof *q);
+
+    if (!q)
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
+    q->backend = backend;
+    q->pid = getpid();
+    name_worker(q);
+    int rc = take_options(options, &q->options);
+    if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)
+        rc = fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
+    if (rc != JOBQ_OK) {
+        free(q);
+        return rc;
+    }
+    *out = q;
+    return JOBQ_OK;
+}
+
+static void start_handle(struct jobq *q)
+{
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->idle, NULL);
+}
+
 int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char *uri,
               const struct jobq_options *options)
 {
@@ -104,25 +131,41 @@ int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char 
     *out = NULL;
     if (rc == JOBQ_OK && !uri)
         rc = fail_with(JOBQ_INVALID, "uri", "uri: is NULL");
+    if (rc == JOBQ_OK)
+        rc = make_handle(&q, backend, options);
     if (rc != JOBQ_OK)
         return rc;
-    q = calloc(1, sizeof *q);
-    if (!q)
-        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
-    q->backend = backend;
-    q->pid = getpid();
-    name_worker(q);
-    rc = take_options(options, &q->options);
-    if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)
-        rc = fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
-    if (rc == JOBQ_OK)
-        rc = open_store(q, uri);
+    rc = open_store(q, uri);
     if (rc != JOBQ_OK) {
         free(q);
         return rc;
     }
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->idle, NULL);
+    start_handle(q);
+    *out = q;
+    return JOBQ_OK;
+}
+
+int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, struct jobq_store *store,
+                      const struct jobq_options *options)
+{
+    struct jobq *q;
+    int rc = check_backend(backend);
+
+    *out = NULL;
+    if (rc == JOBQ_OK && !(backend->capabilities & JOBQ_CAP_ATTACH))
+        rc = fail_with(JOBQ_UNSUPPORTED, NULL, "the %s store cannot work in a transaction of the program", backend->name);
+    if (rc == JOBQ_OK)
+        rc = make_handle(&q, backend, options);
+    if (rc != JOBQ_OK)
+        return rc;
+    rc = check_range("flags", q->options.flags, 0, 0);
+    if (rc != JOBQ_OK) {
+        free(q);
+        return rc;
+    }
+    q->store = store;
+    q->attached = true;
+    start_handle(q);
     *out = q;
     return JOBQ_OK;
 }
@@ -147,6 +190,16 @@ int handle_check(const struct jobq *q)
         return fail_with(JOBQ_FORKED, NULL, "the handle was opened by process %ld, this is %ld: open one of your own",
                          (long)q->pid, (long)getpid());
     return JOBQ_OK;
+}
+
+int handle_check_own(const struct jobq *q, const char *what)
+{
+    int rc = handle_check(q);
+
+    if (rc == JOBQ_OK && q->attached)
+        return fail_with(JOBQ_UNSUPPORTED, NULL,
+                         "%s needs a handle of jobq_open: this one works inside transactions of the program", what);
+    return rc;
 }
 
 bool handle_has(const struct jobq *q, uint32_t capability)

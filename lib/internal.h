@@ -222,6 +222,7 @@ struct jobq {
     const struct jobq_backend *backend;
     struct jobq_store *store;
     pid_t pid;
+    bool attached; /* inside transactions of the program: see jobq_attach_store */
     struct jobq_options options; /* defaults filled in */
     char worker_name[256];       /* "host:pid" */
     pthread_mutex_t lock;        /* guards what follows */
@@ -250,6 +251,7 @@ void handle_poke_add(struct jobq *q, struct poke *poke);
 void handle_poke_remove(struct jobq *q, struct poke *poke);
 
 int handle_check(const struct jobq *q); /* JOBQ_OK or JOBQ_FORKED; before any lock is touched */
+int handle_check_own(const struct jobq *q, const char *what); /* the same, and JOBQ_UNSUPPORTED when attached */
 /* Use the store alone (read, stats, configure): waits for the exchange under way. */
 void handle_enter(struct jobq *q);
 void handle_leave(struct jobq *q);

@@ -157,7 +157,7 @@ int jobq_wait(struct jobq *q, const struct jobq_id *id, int64_t timeout_ms, stru
     struct jobq_jobs *seen = NULL;
     struct waiter w;
     int64_t pause = 2, start = monotonic_ms(), left = 0;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "jobq_wait");
 
     if (out)
         *out = NULL;
@@ -194,7 +194,7 @@ int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **out)
 {
     struct jobq_bytes name = bytes_of(queue);
     struct stats_owner *owner;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "jobq_stats");
 
     *out = NULL;
     if (rc == JOBQ_OK)
@@ -232,7 +232,7 @@ void jobq_stats_free(struct jobq_stats *stats)
 
 static int configure(struct jobq *q, const struct jobq_settings *settings)
 {
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "a setting");
 
     if (rc != JOBQ_OK)
         return rc;

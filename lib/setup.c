@@ -172,7 +172,7 @@ int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jo
 {
     struct jobq_worker_options o;
     struct jobq_worker *w;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "a worker");
 
     *out = NULL;
     if (rc == JOBQ_OK)
