@@ -75,6 +75,7 @@ bool job_policy_read(struct jobq_bytes bytes, struct job_policy *p);            
 /* ---- validate.c: every check of input; JOBQ_OK or JOBQ_INVALID with field and limit recorded ---------------------- */
 
 int check_name(const char *field, const char *name);       /* required */
+size_t utf8_step(const uint8_t *s); /* length of the sequence at s (a NUL comes somewhere); 0: there is none */
 int check_name_or_null(const char *field, const char *name);
 int check_range(const char *field, int64_t value, int64_t low, int64_t high);
 int check_size(const char *field, size_t size, size_t high);

@@ -484,6 +484,34 @@ static int memory_schedules(struct jobq_store *store, struct jobq_schedule_query
     return result == 0 ? JOBQ_OK : no_memory(err);
 }
 
+static int memory_dump(struct jobq_store *store, struct jobq_dump *dump, struct jobq_arena *arena,
+                       struct jobq_error *err)
+{
+    pthread_mutex_lock(&store->m->lock);
+    int result = mem_dump(store->m, dump, arena, now_of(store->m));
+    pthread_mutex_unlock(&store->m->lock);
+    return result == 0 ? JOBQ_OK : no_memory(err);
+}
+
+static int memory_load(struct jobq_store *store, struct jobq_item *items, size_t count, struct jobq_error *err)
+{
+    if (store->inspect)
+        return jobq_error_set(err, JOBQ_FAILED, NULL, "memory: opened to inspect: nothing can be written");
+    pthread_mutex_lock(&store->m->lock);
+    struct mem_unit u = { .m = store->m, .now = now_of(store->m) };
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = mem_load(&u, &items[i]);
+    if (result == 0)
+        mem_unit_commit(&u);
+    else
+        mem_unit_rollback(&u);
+    if (u.wake)
+        wake_others(store);
+    pthread_mutex_unlock(&store->m->lock);
+    return result == 0 ? JOBQ_OK : no_memory(err);
+}
+
 const struct jobq_backend *jobq_memory(void)
 {
     static const struct jobq_backend table = {
@@ -493,7 +521,8 @@ const struct jobq_backend *jobq_memory(void)
             | JOBQ_CAP_KEY_MODES
             | JOBQ_CAP_SCHEDULES
             | JOBQ_CAP_WAKE
-            | JOBQ_CAP_FIGURES,
+            | JOBQ_CAP_FIGURES
+            | JOBQ_CAP_COPY,
         .open = memory_open,
         .close = memory_close,
         .exchange = memory_exchange,
@@ -504,6 +533,8 @@ const struct jobq_backend *jobq_memory(void)
         .wake_drain = memory_wake_drain,
         .wake = memory_wake,
         .schedules = memory_schedules,
+        .dump = memory_dump,
+        .load = memory_load,
     };
     return &table;
 }

@@ -293,6 +293,18 @@ int mem_ticks_due(struct mem_unit *u, struct jobq_want *want);
 int mem_read_schedules(const struct mem *m, struct jobq_schedule_query *query, struct jobq_arena *arena);
 int mem_configure_schedule(struct mem_unit *u, const struct jobq_settings *settings); /* a status; -1: no memory */
 
+/* ---- memory_copy.c and what it needs of the others ------------------------------------------------------------------------ */
+
+int mem_dump(struct mem *m, struct jobq_dump *dump, struct jobq_arena *arena, int64_t now);
+int mem_load(struct mem_unit *u, struct jobq_item *item);
+struct mem_key *mem_key_after(const struct mem *m, const uint8_t *scope); /* NULL: the first */
+int mem_key_load(struct mem_unit *u, const struct jobq_item_key *key);     /* what is there and not held goes */
+int mem_edges_dump(const struct mem *m, struct jobq_arena *arena, const struct jobq_id *child,
+                   const struct jobq_item_edge **out, size_t *out_count);
+uint32_t mem_edges_open(const struct mem *m, const struct jobq_id *parent);
+int mem_edges_load(struct mem_unit *u, const struct jobq_id *child, const struct jobq_item_edge *edges, size_t count);
+int mem_schedule_load(struct mem_unit *u, const struct jobq_schedule_row *row); /* a status; -1: no memory */
+
 /* ---- memory_view.c, memory_read.c: what goes out ---------------------------------------------------------------------------- */
 
 int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, uint32_t flags,

@@ -231,6 +231,44 @@ size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struc
     return count;
 }
 
+/* ---- as they are ------------------------------------------------------------------------------------------------ */
+
+int mem_edges_dump(const struct mem *m, struct jobq_arena *arena, const struct jobq_id *child,
+                   const struct jobq_item_edge **out, size_t *out_count)
+{
+    size_t count = mem_edges_parents(m, child, NULL, 0);
+    struct jobq_item_edge *edges = jobq_arena_alloc(arena, count * sizeof *edges);
+    if (!edges)
+        return -1;
+    *out = edges;
+    *out_count = count;
+    for (const struct mem_edge *edge = first_of_child(m, child); edge; edge = next_of_child(m, edge))
+        *edges++ = (struct jobq_item_edge){ .parent = edge->parent, .rule = edge->rule, .open = edge->c.open };
+    return 0;
+}
+
+uint32_t mem_edges_open(const struct mem *m, const struct jobq_id *parent)
+{
+    uint32_t count = 0;
+    for (const struct mem_edge *edge = first_open(m, parent); edge; edge = next_open(m, edge))
+        count++;
+    return count;
+}
+
+int mem_edges_load(struct mem_unit *u, const struct jobq_id *child, const struct jobq_item_edge *edges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct mem_edge *edge = mem_alloc(u, sizeof *edge);
+        if (!edge)
+            return -1;
+        *edge = (struct mem_edge){ .object.type = &edge_type, .parent = edges[i].parent, .child = *child,
+                                   .rule = edges[i].rule, .c.open = edges[i].open != 0 };
+        if (mem_add(u, edge) != 0 || (edge->c.open && count_open(u, &edge->parent, true) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 void mem_edges_init(struct mem *m)
 {
     m->by_parent.order = order_by_parent;

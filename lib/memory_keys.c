@@ -112,6 +112,29 @@ int mem_keys_fade(struct mem_unit *u)
     return 0;
 }
 
+struct mem_key *mem_key_after(const struct mem *m, const uint8_t *scope)
+{
+    struct mem_key probe = { 0 };
+    if (scope)
+        memcpy(probe.c.key.scope, scope, sizeof probe.c.key.scope);
+    struct mem_node *node = scope ? mem_tree_after(&m->keys, &probe.by_scope) : mem_tree_first(&m->keys);
+    return mem_of(node, struct mem_key, by_scope);
+}
+
+int mem_key_load(struct mem_unit *u, const struct jobq_item_key *in)
+{
+    struct mem_key *key = find_key(u->m, in->key.scope);
+    if (key && mem_drop(u, key) != 0)
+        return -1;
+    key = mem_alloc(u, sizeof *key);
+    if (!key)
+        return -1;
+    key->object.type = &key_type;
+    key->c = (struct mem_key_cells){ .key = in->key, .job = in->job, .window_until_ms = in->window_until_ms,
+                                     .ended = in->ended };
+    return mem_add(u, key);
+}
+
 void mem_keys_init(struct mem *m)
 {
     m->keys.order = order_scope;

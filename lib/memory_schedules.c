@@ -213,6 +213,23 @@ int mem_configure_schedule(struct mem_unit *u, const struct jobq_settings *setti
     return set(u, s, settings);
 }
 
+int mem_schedule_load(struct mem_unit *u, const struct jobq_schedule_row *row)
+{
+    struct mem_schedule *s = find(u->m, row->name);
+    if (s)
+        return JOBQ_ALREADY;
+    s = create(u, row->name);
+    if (!s || mem_edit(u, s) != 0 || mem_set_bytes(u, &s->c.bytes, row->bytes) != 0)
+        return -1;
+    s->c.version = row->version;
+    s->c.fired_ms = row->fired_ms;
+    s->c.next_ms = row->next_ms;
+    s->c.paused = row->paused != 0;
+    mem_done(u, s);
+    u->wake = true;
+    return JOBQ_OK;
+}
+
 /* ---- begin and end of a store ------------------------------------------------------------------------------------ */
 
 void mem_schedules_init(struct mem *m)

@@ -36,7 +36,7 @@ int read_struct(const char *what, const void *in, size_t in_size, size_t least, 
 }
 
 /* Length of the UTF-8 sequence at s, 0 if there is none (overlong forms and surrogates are none). */
-static size_t utf8_step(const uint8_t *s)
+size_t utf8_step(const uint8_t *s)
 {
     if (s[0] < 0x80)
         return 1;

@@ -133,6 +133,8 @@ int run_pause(struct cli *cli, int argc, char **argv);
 int run_resume(struct cli *cli, int argc, char **argv);
 int run_sweep(struct cli *cli, int argc, char **argv);
 int run_dead(struct cli *cli, int argc, char **argv);
+int run_export(struct cli *cli, int argc, char **argv);
+int run_import(struct cli *cli, int argc, char **argv);
 int run_doctor(struct cli *cli, int argc, char **argv);
 int run_version(struct cli *cli, int argc, char **argv);
 int run_help(struct cli *cli, int argc, char **argv);

@@ -543,6 +543,83 @@ struct jobq_settings {
     int64_t next_ms, fired_ms;
 };
 
+/* ---- items: everything that a store holds, as it is ------------------------------------------------------------ */
+
+/*
+ * For copies from store to store, capability JOBQ_CAP_COPY. What moves by itself is not part of one: workers' records,
+ * receipts, counters of rates, the test offset of the clock. A helper turns an item into a line of text and back; a
+ * store of plain files may keep its rows so.
+ */
+enum jobq_item_kind {
+    JOBQ_ITEM_SETTINGS = 1, /* of a queue or a group; a queue's totals */
+    JOBQ_ITEM_SCHEDULE = 2,
+    JOBQ_ITEM_ROW = 3,
+    JOBQ_ITEM_KEY = 4,
+    JOBQ_ITEM_WORKER = 5 /* text only: dump does not give it, load does not take it */
+};
+
+/* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are. */
+struct jobq_item_settings {
+    struct jobq_settings settings; /* what is QUEUE or GROUP */
+    uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total;
+};
+
+struct jobq_item_edge {
+    struct jobq_id parent;
+    int32_t rule; /* enum jobq_parent_rule */
+    int32_t open; /* 0: kept closed for BLOCK_AGAIN */
+};
+
+/* Times are instants of the store's clock and are taken over as they are, token and lease too. */
+struct jobq_item_row {
+    struct jobq_row row; /* without parents and children; payload, result, errors are there */
+    const struct jobq_item_edge *edges;
+    size_t edge_count;
+    struct jobq_put_key key; /* as it was put, if has_key: what TAKE_KEY acquires */
+    int64_t window_until_ms;
+    uint8_t has_key, has_digest, digest_used;
+    uint8_t digest[32]; /* of the callback */
+    int32_t swept;      /* enum jobq_overdue, as first found */
+};
+
+/* A key that is held, whether the row of its job is still there or not. */
+struct jobq_item_key {
+    struct jobq_put_key key;
+    struct jobq_id job;
+    int64_t window_until_ms;
+    int32_t ended; /* enum jobq_row_state that its job ended in; 0: it has not */
+};
+
+struct jobq_item_worker {
+    struct jobq_worker_record record;
+    int64_t seen_at_ms;
+};
+
+struct jobq_item {
+    int32_t kind;    /* enum jobq_item_kind */
+    int32_t verdict; /* load: JOBQ_OK, ALREADY */
+    union {
+        struct jobq_item_settings settings;
+        struct jobq_schedule_row schedule;
+        struct jobq_item_row row;
+        struct jobq_item_key key;
+        struct jobq_item_worker worker;
+    } as;
+};
+
+/* A page of one kind: settings by what, name, group; schedules by name; rows by id; keys by scope. */
+struct jobq_dump {
+    size_t size;
+    int32_t kind;
+    struct jobq_bytes after; /* `last` of the page before; absent: from the first */
+    size_t limit;
+    size_t bytes; /* of payload, data and result given: stop before the row that would pass it, give at least one */
+    /* answer */
+    const struct jobq_item *items; /* none: the end */
+    size_t item_count;
+    struct jobq_bytes last; /* the store's own */
+};
+
 /* ---- the table --------------------------------------------------------------------------------------------- */
 
 /* A store declares what it has; the core refuses the rest with JOBQ_UNSUPPORTED. Changes, puts, keys (RETURN, REJECT),
@@ -557,7 +634,8 @@ enum jobq_capability {
     JOBQ_CAP_EVENTS = 32,
     JOBQ_CAP_WAKE = 64,
     JOBQ_CAP_ATTACH = 128,
-    JOBQ_CAP_FIGURES = 256 /* durations and rates in the statistics */
+    JOBQ_CAP_FIGURES = 256, /* durations and rates in the statistics */
+    JOBQ_CAP_COPY = 512     /* dump and load */
 };
 
 struct jobq_store_options {
@@ -623,6 +701,16 @@ struct jobq_backend {
     /* Capability SCHEDULES. Read schedules. Returns JOBQ_OK or FAILED. */
     int (*schedules)(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,
                      struct jobq_error *err);
+
+    /* Capability COPY. Give a page of what the namespace holds. Returns JOBQ_OK or FAILED. */
+    int (*dump)(struct jobq_store *store, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);
+
+    /* Capability COPY. Take items as they are, all of them or none; `verdict` of each is OK, or ALREADY when its id,
+     * scope (of a key that is held) or name is there: that one is left as it is. Totals are not counted, limits not
+     * looked at. A row takes its place in the order of arrival anew; it takes no key, for that is an item of its own. An
+     * edge may come before its parent. Fences rise above those of the rows. Returns JOBQ_OK, FAILED or UNKNOWN: then
+     * load them again. */
+    int (*load)(struct jobq_store *store, struct jobq_item *items, size_t count, struct jobq_error *err);
 };
 
 /* ---- helpers of libjobq for stores ---------------------------------------------------------------------------- */
@@ -683,6 +771,15 @@ struct jobq_uri {
 };
 /* Errors: JOBQ_INVALID (field "uri" or "namespace"), JOBQ_NOMEM. Threads: any. Since 0.1. */
 JOBQ_API int jobq_uri_parse(struct jobq_arena *arena, const char *uri, struct jobq_uri *out, struct jobq_error *err);
+
+/* An item as one line of JSON, its end of line included. Members that are zero or absent are left out, bytes that are not
+ * text are in base64. All memory from the arena. Errors: JOBQ_NOMEM. Threads: any. Since 0.1. */
+JOBQ_API int jobq_item_write(struct jobq_arena *arena, const struct jobq_item *item, struct jobq_bytes *out);
+
+/* The item of such a line, with or without its end. All memory from the arena. Errors: JOBQ_INVALID (field: the member at
+ * fault), JOBQ_NOMEM. Threads: any. Since 0.1. */
+JOBQ_API int jobq_item_read(struct jobq_arena *arena, struct jobq_bytes line, struct jobq_item *out,
+                            struct jobq_error *err);
 
 /* What a store whose answers cannot get lost on their way may keep to answer a repeated request: verdicts of the newest
  * request and the ids it claimed. It remembers one client, the newest; keep one per handle. The rows of a repeat are the

@@ -574,6 +574,37 @@ JOBQ_API void jobq_wake(struct jobq *q);
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
 JOBQ_API int jobq_clock_advance(struct jobq *q, int64_t ms);
 
+/* ---- copies from store to store ------------------------------------------------------------------------- */
+
+/* Takes a part of a copy, which is text in lines. Returns 0; anything else ends the export. */
+typedef int (*jobq_write)(void *user, const void *data, size_t bytes);
+
+/* Gives more of a copy: at most `room` bytes into buffer. Returns how many; 0 at its end; -1 when it cannot be read. */
+typedef int64_t (*jobq_read)(void *user, void *buffer, size_t room);
+
+struct jobq_copied {
+    size_t size;
+    uint64_t settings, schedules, jobs, keys; /* that the copy has; import: as far as it came */
+    uint64_t already; /* import: of these, what was there before and was left as it is */
+};
+
+/* Write everything that the namespace holds: jobs in every state with history, result, token and lease, dependencies,
+ * keys, callback digests, settings, totals, schedules. Each job is taken as it is at one moment, the whole is not: for a
+ * true copy stop what enqueues and what works. Bounded memory.
+ *   write, user  called in the calling thread, lines in order; must not use the handle.
+ *   out          may be NULL.
+ * Threads: any. Errors: JOBQ_FAILED (also: write said so), JOBQ_UNSUPPORTED (the store), JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_export(struct jobq *q, jobq_write write, void *user, struct jobq_copied *out);
+
+/* Take such a copy over, ids and all. What is there already (the id, the key, the queue) is left as it is, so a copy
+ * that was cut short is taken again from its beginning and comes to the same end. Jobs that were running are so here,
+ * under their token, until the lease is past. Bounded memory.
+ *   read, user  called in the calling thread; must not use the handle.
+ *   out         may be NULL; tells how far it came.
+ * Threads: any. Errors: JOBQ_INVALID (the line and the field; what stood before it was taken), JOBQ_UNSUPPORTED (the
+ * store lacks something that the copy needs), JOBQ_FAILED, JOBQ_UNKNOWN, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_import(struct jobq *q, jobq_read read, void *user, struct jobq_copied *out);
+
 /* ---- statistics --------------------------------------------------------------------------------------- */
 
 /* Durations, counted in buckets: bucket i holds those shorter than jobq_duration_bound(i) and not shorter than the

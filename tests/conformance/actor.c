@@ -174,6 +174,24 @@ struct jobq_schedule_query schedules(struct jobq_schedule_query query)
     return query;
 }
 
+int load(struct jobq_item *items, size_t count)
+{
+    int status;
+    do
+        status = store_table()->load(me->store, items, count, &me->err);
+    while (was_injected(me, status));
+    return status;
+}
+
+void dump(struct actor *who, struct jobq_dump *page)
+{
+    int status;
+    do
+        status = store_table()->dump(who->store, page, who->arena, &who->err);
+    while (was_injected(who, status));
+    is(status, JOBQ_OK);
+}
+
 int64_t now_of_store(void)
 {
     return stats_of(bytes(NULL, 0)).now_ms;

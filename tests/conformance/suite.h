@@ -61,6 +61,7 @@ struct topic {
     X(refused)     \
     X(handles)     \
     X(bounds)      \
+    X(copy)        \
     X(transitions)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
@@ -105,6 +106,8 @@ int go_status(struct actor *who, struct jobq_exchange *x);
 /* Move the clock of the store. */
 void tick(int64_t ms);
 int configure(const struct jobq_settings *settings);
+int load(struct jobq_item *items, size_t count);
+void dump(struct actor *who, struct jobq_dump *page);
 struct jobq_schedule_query schedules(struct jobq_schedule_query query); /* answered */
 struct jobq_stats stats_of(struct jobq_bytes queue); /* absent: all */
 struct jobq_queue_stats queue_stats(const char *queue); /* zero when there is none */

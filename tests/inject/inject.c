@@ -168,6 +168,17 @@ static int inject_schedules(struct jobq_store *store, struct jobq_schedule_query
     return next_call("schedules", NULL) ? injected(err) : plan->inner->schedules(store->inner, query, arena, err);
 }
 
+static int inject_dump(struct jobq_store *store, struct jobq_dump *dump, struct jobq_arena *arena,
+                       struct jobq_error *err)
+{
+    return next_call("dump", NULL) ? injected(err) : plan->inner->dump(store->inner, dump, arena, err);
+}
+
+static int inject_load(struct jobq_store *store, struct jobq_item *items, size_t count, struct jobq_error *err)
+{
+    return next_call("load", NULL) ? injected(err) : plan->inner->load(store->inner, items, count, err);
+}
+
 static int inject_wake_fd(struct jobq_store *store)
 {
     return plan->inner->wake_fd ? plan->inner->wake_fd(store->inner) : -1;
@@ -198,6 +209,8 @@ const struct jobq_backend *inject_backend(void)
         .wake_fd = inject_wake_fd,
         .wake_drain = inject_wake_drain,
         .wake = inject_wake,
+        .dump = inject_dump,
+        .load = inject_load,
         .schedules = inject_schedules,
     };
     /* Written by the first caller only: later ones may be threads. */

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything that is stored, as it is: pages of it out, items of it in. */
+#include "memory.h"
+
+#include <string.h>
+
+/* ---- out --------------------------------------------------------------------------------------------- */
+
+/* A page as it grows. */
+struct page {
+    struct mem *m;
+    struct jobq_dump *dump;
+    struct jobq_arena *arena;
+    struct jobq_item *items;
+    size_t count, bytes;
+    int64_t now;
+};
+
+static int copy(struct page *p, struct jobq_bytes from, struct jobq_bytes *to)
+{
+    return jobq_arena_bytes(p->arena, from.data, from.size, to);
+}
+
+/* The next place on the page; what was there last is where the next page goes on. */
+static struct jobq_item *next_item(struct page *p, const void *at, size_t at_bytes)
+{
+    struct jobq_item *item = &p->items[p->count];
+    if (copy(p, (struct jobq_bytes){at, at_bytes}, &p->dump->last) != 0)
+        return NULL;
+    memset(item, 0, sizeof *item);
+    item->kind = p->dump->kind;
+    p->count++;
+    return item;
+}
+
+static int give_queue(struct page *p, const struct mem_queue *queue)
+{
+    const struct mem_queue_cells *c = &queue->c;
+    struct jobq_item *item = next_item(p, queue->name.data, queue->name.size);
+    if (!item)
+        return -1;
+    struct jobq_settings *s = &item->as.settings.settings;
+    *s = (struct jobq_settings){.size = sizeof *s, .what = JOBQ_CONFIGURE_QUEUE, .paused = c->paused};
+    s->set = c->paused ? JOBQ_SETTING_PAUSED : 0;
+    if (c->depth >= 0) {
+        s->set |= JOBQ_SETTING_DEPTH;
+        s->depth = c->depth;
+    }
+    if (c->has_keep) {
+        s->set |= JOBQ_SETTING_KEEP;
+        memcpy(s->keep_count, c->keep_count, sizeof s->keep_count);
+        memcpy(s->keep_ms, c->keep_ms, sizeof s->keep_ms);
+    }
+    item->as.settings.enqueued_total = c->enqueued;
+    item->as.settings.completed_total = c->completed;
+    item->as.settings.dead_total = c->dead;
+    item->as.settings.cancelled_total = c->cancelled;
+    item->as.settings.failed_total = c->failed;
+    return copy(p, queue->name, &s->name);
+}
+
+static int give_queues(struct page *p)
+{
+    for (const struct mem_queue *q = mem_queue_after(p->m, NULL); q; q = mem_queue_after(p->m, q)) {
+        if (!q->c.known || (p->dump->after.data && mem_bytes_order(q->name, p->dump->after) <= 0))
+            continue;
+        if (p->count == p->dump->limit)
+            return 0;
+        if (give_queue(p, q) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int give_schedules(struct page *p)
+{
+    struct jobq_schedule_query query = {
+        .size = sizeof query, .after = p->dump->after, .limit = p->dump->limit};
+    if (mem_read_schedules(p->m, &query, p->arena) != 0)
+        return -1;
+    for (size_t i = 0; i < query.row_count; i++) {
+        struct jobq_item *item = next_item(p, query.rows[i].name.data, query.rows[i].name.size);
+        if (!item)
+            return -1;
+        item->as.schedule = query.rows[i];
+    }
+    return 0;
+}
+
+static int give_row(struct page *p, const struct mem_row *row)
+{
+    const struct mem_row_cells *c = &row->c;
+    struct jobq_item *item = next_item(p, &c->row.id, sizeof c->row.id);
+    if (!item || mem_view(p->m, p->arena, row, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS,
+                          &item->as.row.row) != 0)
+        return -1;
+    struct jobq_item_row *out = &item->as.row;
+    out->key = c->key;
+    out->window_until_ms = c->window_until_ms;
+    out->has_key = c->has_key;
+    out->has_digest = c->has_digest;
+    out->digest_used = c->digest_used;
+    memcpy(out->digest, c->digest, sizeof out->digest);
+    out->swept = c->swept;
+    return mem_edges_dump(p->m, p->arena, &c->row.id, &out->edges, &out->edge_count);
+}
+
+static size_t bytes_of(const struct jobq_row *r)
+{
+    return r->payload.size + r->data.size + r->result.size;
+}
+
+static int give_rows(struct page *p)
+{
+    struct jobq_id id = {0};
+    if (p->dump->after.data)
+        memcpy(&id, p->dump->after.data, sizeof id);
+    for (const struct mem_row *row = mem_row_after(p->m, &id); row;
+         row = mem_row_after(p->m, &row->c.row.id)) {
+        p->bytes += bytes_of(&row->c.row);
+        if (p->count == p->dump->limit || (p->count && p->dump->bytes && p->bytes > p->dump->bytes))
+            return 0;
+        if (give_row(p, row) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int give_keys(struct page *p)
+{
+    uint8_t scope[32] = {0};
+    if (p->dump->after.data)
+        memcpy(scope, p->dump->after.data, sizeof scope);
+    for (const struct mem_key *key = mem_key_after(p->m, p->dump->after.data ? scope : NULL); key;
+         key = mem_key_after(p->m, key->c.key.scope)) {
+        if (!mem_key_held(p->m, key->c.key.scope, p->now))
+            continue;
+        if (p->count == p->dump->limit)
+            return 0;
+        struct jobq_item *item = next_item(p, key->c.key.scope, sizeof key->c.key.scope);
+        if (!item)
+            return -1;
+        item->as.key = (struct jobq_item_key){.key = key->c.key,
+                                              .job = key->c.job,
+                                              .window_until_ms = key->c.window_until_ms,
+                                              .ended = key->c.ended};
+    }
+    return 0;
+}
+
+int mem_dump(struct mem *m, struct jobq_dump *dump, struct jobq_arena *arena, int64_t now)
+{
+    struct page p = {.m = m, .dump = dump, .arena = arena, .now = now};
+    p.items = jobq_arena_alloc(arena, dump->limit * sizeof *p.items);
+    int result = p.items ? 0 : -1;
+    dump->last = (struct jobq_bytes){0};
+    if (result == 0 && dump->kind == JOBQ_ITEM_SETTINGS)
+        result = give_queues(&p);
+    else if (result == 0 && dump->kind == JOBQ_ITEM_SCHEDULE)
+        result = give_schedules(&p);
+    else if (result == 0 && dump->kind == JOBQ_ITEM_ROW)
+        result = give_rows(&p);
+    else if (result == 0 && dump->kind == JOBQ_ITEM_KEY)
+        result = give_keys(&p);
+    dump->items = p.items;
+    dump->item_count = p.count;
+    return result;
+}
+
+/* ---- in ---------------------------------------------------------------------------------------------- */
+
+static int take_settings(struct mem_unit *u, struct jobq_item *item)
+{
+    const struct jobq_item_settings *in = &item->as.settings;
+    const struct jobq_settings *s = &in->settings;
+    struct mem_queue *queue = mem_queue_get(u, s->name);
+    if (!queue)
+        return -1;
+    if (queue->c.known) {
+        item->verdict = JOBQ_ALREADY;
+        return 0;
+    }
+    if (mem_edit(u, queue) != 0)
+        return -1;
+    struct mem_queue_cells *c = &queue->c;
+    *c = (struct mem_queue_cells){.enqueued = in->enqueued_total,
+                                  .completed = in->completed_total,
+                                  .dead = in->dead_total,
+                                  .cancelled = in->cancelled_total,
+                                  .failed = in->failed_total,
+                                  .known = true,
+                                  .paused = s->paused != 0,
+                                  .depth = -1};
+    if (s->set & JOBQ_SETTING_DEPTH)
+        c->depth = s->depth;
+    if (s->set & JOBQ_SETTING_KEEP) {
+        c->has_keep = true;
+        memcpy(c->keep_count, s->keep_count, sizeof c->keep_count);
+        memcpy(c->keep_ms, s->keep_ms, sizeof c->keep_ms);
+    }
+    mem_done(u, queue);
+    return 0;
+}
+
+static int take_errors(struct mem_unit *u, const struct jobq_row *from, struct jobq_row *r)
+{
+    struct jobq_row_error *errors =
+        from->error_count ? mem_alloc(u, from->error_count * sizeof *errors) : NULL;
+    if (from->error_count && !errors)
+        return -1;
+    for (size_t i = 0; i < from->error_count; i++) {
+        errors[i] = from->errors[i];
+        if (mem_copy_bytes(u, errors[i].worker, &errors[i].worker) != 0 ||
+            mem_copy_bytes(u, errors[i].text, &errors[i].text) != 0)
+            return -1;
+    }
+    r->errors = errors;
+    return 0;
+}
+
+static int take_bytes(struct mem_unit *u, struct jobq_row *r)
+{
+    struct jobq_bytes *cells[] = {&r->kind, &r->group,  &r->worker,   &r->payload, &r->policy,
+                                  &r->key,  &r->result, &r->progress, &r->data,    &r->trace};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        if (mem_copy_bytes(u, *cells[i], cells[i]) != 0)
+            return -1;
+    return 0;
+}
+
+static int take_row(struct mem_unit *u, struct jobq_item *item)
+{
+    const struct jobq_item_row *in = &item->as.row;
+    if (mem_find(u->m, &in->row.id)) {
+        item->verdict = JOBQ_ALREADY;
+        return 0;
+    }
+    struct mem_row *row = mem_alloc(u, sizeof *row);
+    if (!row || !(row->queue = mem_queue_get(u, in->row.queue)) || mem_edit(u, row->queue) != 0)
+        return -1;
+    row->queue->c.known = true;
+    mem_done(u, row->queue);
+    row->object.type = &mem_row_type;
+    row->c = (struct mem_row_cells){.row = in->row,
+                                    .arrival = u->m->arrivals++,
+                                    .has_key = in->has_key != 0,
+                                    .key = in->key,
+                                    .window_until_ms = in->window_until_ms,
+                                    .has_digest = in->has_digest != 0,
+                                    .digest_used = in->digest_used != 0,
+                                    .swept = in->swept};
+    memcpy(row->c.digest, in->digest, sizeof row->c.digest);
+    row->c.row.queue = row->queue->name;
+    row->c.row.parents = NULL;
+    row->c.open_children = mem_edges_open(u->m, &in->row.id);
+    if (u->m->fence < in->row.fence)
+        u->m->fence = in->row.fence;
+    u->wake = true;
+    if (take_bytes(u, &row->c.row) != 0 || take_errors(u, &in->row, &row->c.row) != 0 || mem_add(u, row) != 0)
+        return -1;
+    return mem_edges_load(u, &in->row.id, in->edges, in->edge_count);
+}
+
+static int take_schedule(struct mem_unit *u, struct jobq_item *item)
+{
+    int status = mem_schedule_load(u, &item->as.schedule);
+    item->verdict = status;
+    return status < 0 ? -1 : 0;
+}
+
+static int take_key(struct mem_unit *u, struct jobq_item *item)
+{
+    const struct jobq_item_key *in = &item->as.key;
+    if (mem_key_held(u->m, in->key.scope, u->now)) {
+        item->verdict = JOBQ_ALREADY;
+        return 0;
+    }
+    return mem_key_load(u, in);
+}
+
+int mem_load(struct mem_unit *u, struct jobq_item *item)
+{
+    item->verdict = JOBQ_OK;
+    switch (item->kind) {
+    case JOBQ_ITEM_SETTINGS:
+        return take_settings(u, item);
+    case JOBQ_ITEM_SCHEDULE:
+        return take_schedule(u, item);
+    case JOBQ_ITEM_ROW:
+        return take_row(u, item);
+    default:
+        return take_key(u, item);
+    }
+}
