@@ -554,8 +554,6 @@ class Help(tool.Case):
             'events',
             'tail',
             'serve',
-            'export',
-            'import',
             'log',
             'drain',
             'outbox',
