@@ -145,9 +145,10 @@ int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char 
     return JOBQ_OK;
 }
 
-int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, struct jobq_store *store,
+int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, jobq_attach_fn attach, void *user,
                       const struct jobq_options *options)
 {
+    struct jobq_error *error;
     struct jobq *q;
     int rc = check_backend(backend);
 
@@ -158,13 +159,16 @@ int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, str
         rc = make_handle(&q, backend, options);
     if (rc != JOBQ_OK)
         return rc;
+    q->attached = true;
     rc = check_range("flags", q->options.flags, 0, 0);
+    if (rc == JOBQ_OK) {
+        error = last_error();
+        rc = attach(&q->store, user, q->options.io_timeout_ms, error);
+    }
     if (rc != JOBQ_OK) {
         free(q);
         return rc;
     }
-    q->store = store;
-    q->attached = true;
     start_handle(q);
     *out = q;
     return JOBQ_OK;

@@ -800,8 +800,9 @@ JOBQ_API void jobq_receipt_free(struct jobq_receipt *receipt);
 
 /*
  * A handle whose calls are parts of a transaction that the program has open on a connection of its own: for functions like
- * jobq_sqlite_attach, of stores that declare JOBQ_CAP_ATTACH. `store` is an object that the store's own attach made on that
- * connection; jobq_close hands it to backend->close, which leaves the connection as it is.
+ * jobq_sqlite_attach, of stores that declare JOBQ_CAP_ATTACH. `attach` makes the store object on that connection, as open
+ * would: on failure nothing is left and err is filled. jobq_close hands the object to backend->close, which leaves the
+ * connection as it is.
  *
  * Of the table only exchange, read, wake and close are called. An exchange has beats, changes, puts and trim, one caller's
  * only, and number 0: no receipt, nothing is repeated or taken apart, and a want, settings and statistics are refused by
@@ -812,9 +813,10 @@ JOBQ_API void jobq_receipt_free(struct jobq_receipt *receipt);
  *     what the program did beside it must not outlive an outcome that does not count;
  *   - wakes nobody before the commit, which it does not see: the program calls jobq_wake after it.
  *
- * options as for jobq_open; flags 0. On failure the store object is still the caller's. Threads: the connection's, one call
- * at a time. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (no JOBQ_CAP_ATTACH), JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
-JOBQ_API int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, struct jobq_store *store,
+ * options as for jobq_open; flags 0. Threads: the connection's, one call at a time. Errors: JOBQ_INVALID,
+ * JOBQ_UNSUPPORTED (no JOBQ_CAP_ATTACH), JOBQ_NOMEM, JOBQ_FAILED, those of `attach`. Since 0.1. */
+typedef int (*jobq_attach_fn)(struct jobq_store **out, void *user, int64_t io_timeout_ms, struct jobq_error *err);
+JOBQ_API int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, jobq_attach_fn attach, void *user,
                                const struct jobq_options *options);
 
 #ifdef __cplusplus
