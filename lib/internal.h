@@ -270,6 +270,9 @@ int query_of_filter(struct jobq *q, const struct jobq_filter *filter, struct job
 /* As jobq_list, without payload, result and errors. */
 int list_bare(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out);
 
+/* Store settings, checked by the caller. */
+int configure(struct jobq *q, const struct jobq_settings *settings);
+
 /* Read rows into an arena of the caller; a NULL arena is JOBQ_NOMEM. */
 int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena);
 

@@ -54,6 +54,7 @@ static void destroy(struct mem *m)
     mem_rows_free(m);
     mem_workers_free(m);
     mem_schedules_free(m);
+    mem_events_free(m);
     pthread_mutex_destroy(&m->lock);
     free(m->name);
     free(m->name_space);
@@ -512,6 +513,15 @@ static int memory_load(struct jobq_store *store, struct jobq_item *items, size_t
     return result == 0 ? JOBQ_OK : no_memory(err);
 }
 
+static int memory_events(struct jobq_store *store, struct jobq_event_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    pthread_mutex_lock(&store->m->lock);
+    int result = mem_read_events(store->m, query, arena);
+    pthread_mutex_unlock(&store->m->lock);
+    return result == 0 ? JOBQ_OK : no_memory(err);
+}
+
 const struct jobq_backend *jobq_memory(void)
 {
     static const struct jobq_backend table = {
@@ -520,6 +530,7 @@ const struct jobq_backend *jobq_memory(void)
         .capabilities = JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
             | JOBQ_CAP_SCHEDULES
+            | JOBQ_CAP_EVENTS
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES
             | JOBQ_CAP_COPY,
@@ -535,6 +546,7 @@ const struct jobq_backend *jobq_memory(void)
         .schedules = memory_schedules,
         .dump = memory_dump,
         .load = memory_load,
+        .events = memory_events,
     };
     return &table;
 }

@@ -167,6 +167,14 @@ struct mem_schedule {
     struct mem_schedule_cells c;
 };
 
+struct mem_event;
+
+/* The newest `keep` events, oldest first. */
+struct mem_events {
+    struct mem_event *first, *last;
+    int64_t cursor, count, keep;
+};
+
 struct mem {
     pthread_mutex_t lock;
     char *name, *name_space; /* name NULL: private */
@@ -177,6 +185,7 @@ struct mem {
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
     struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks;
+    struct mem_events events;
 };
 
 /* A handle. */
@@ -202,6 +211,7 @@ struct mem_unit {
     bool wake; /* something waits that did not before */
     struct mem_undo *undo;
     struct mem_piece *fresh, *dropped;
+    struct mem_event *events, *last_event; /* to be numbered when the unit is kept */
     struct mem_figure *figures; /* to be counted when the unit is kept */
     size_t figure_count, figure_room;
 };
@@ -260,6 +270,16 @@ int mem_edges_close(struct mem_unit *u, const struct jobq_id *child, bool keep);
 int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent, bool *more); /* at most 64 that need no decision */
 size_t mem_edges_undecided(const struct mem *m, const struct mem_row *parent, struct jobq_edge *out, size_t room);
 size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struct jobq_edge *out, size_t room);
+
+/* ---- memory_events.c ------------------------------------------------------------------------------------------------- */
+
+/* The row has come to this state (GONE: it is about to go). */
+int mem_event(struct mem_unit *u, const struct mem_row *row, int state);
+void mem_events_keep(struct mem_unit *u);
+void mem_events_forget(struct mem_unit *u);
+void mem_events_limit(struct mem *m, int64_t keep);
+void mem_events_free(struct mem *m);
+int mem_read_events(const struct mem *m, struct jobq_event_query *query, struct jobq_arena *arena);
 
 /* ---- memory_figures.c ------------------------------------------------------------------------------------------------ */
 

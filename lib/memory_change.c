@@ -67,7 +67,7 @@ static int give_back(struct mem_unit *u, struct mem_row *row)
     r->outcome = JOBQ_OUTCOME_RELEASE;
     r->releases += r->releases < INT32_MAX;
     mem_done(u, row);
-    return 0;
+    return mem_event(u, row, JOBQ_ROW_WAITING);
 }
 
 static int extend(struct mem_unit *u, struct mem_row *row, int64_t lease_ms)
@@ -328,7 +328,7 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     int before = r->state, reason;
     uint32_t pending = 0;
     if (change->state == JOBQ_ROW_GONE)
-        return mem_row_remove(u, row);
+        return mem_event(u, row, JOBQ_ROW_GONE) != 0 ? -1 : mem_row_remove(u, row);
     if (change->set & JOBQ_BLOCK_AGAIN && mem_edges_reopen(u, row, &pending) != 0)
         return -1;
     if (settle_before(u, row) != 0 || mem_edit(u, row) != 0)
@@ -349,7 +349,7 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)
         return -1;
     if (count_end(u, row->queue, before == state ? JOBQ_ROW_KEEP : state, change->outcome == JOBQ_OUTCOME_FAIL) != 0 ||
-        count_attempt(u, row, change->outcome) != 0)
+        count_attempt(u, row, change->outcome) != 0 || (state != before && mem_event(u, row, state) != 0))
         return -1;
     return settle_after(u, row, before);
 }

@@ -183,13 +183,14 @@ static int let_go(struct mem_unit *u, const struct jobq_id *id)
     if (mem_edit(u, child) != 0)
         return -1;
     struct jobq_row *r = &child->c.row;
+    int before = r->state;
     r->pending -= r->pending > 0;
     if (r->pending == 0 && !r->held && r->state == JOBQ_ROW_BLOCKED) {
         r->run_at_ms = r->run_at_ms > u->now ? r->run_at_ms : u->now;
         mem_wait(u, child);
     }
     mem_done(u, child);
-    return 0;
+    return before != r->state ? mem_event(u, child, r->state) : 0;
 }
 
 int mem_edges_resolve(struct mem_unit *u, struct mem_row *parent, bool *more)

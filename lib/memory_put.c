@@ -156,7 +156,8 @@ static int store_row(struct mem_unit *u, struct jobq_put *put)
     } else {
         mem_wait(u, row);
     }
-    if (mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0)
+    if (mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0 ||
+        mem_event(u, row, r->state) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;

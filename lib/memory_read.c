@@ -400,6 +400,9 @@ int mem_configure(struct mem_unit *u, const struct jobq_settings *settings)
         return configure_worker(u, settings);
     case JOBQ_CONFIGURE_SCHEDULE:
         return mem_configure_schedule(u, settings);
+    case JOBQ_CONFIGURE_EVENTS:
+        mem_events_limit(u->m, settings->events);
+        return JOBQ_OK;
     default:
         return JOBQ_UNSUPPORTED;
     }

@@ -75,6 +75,7 @@ static void forget_notes(struct mem_unit *u)
     u->undo = NULL;
     u->fresh = u->dropped = NULL;
     mem_figures_forget(u);
+    mem_events_forget(u);
     for (struct mem_queue *q = mem_queue_after(u->m, NULL); q; q = mem_queue_after(u->m, q))
         q->ended_now = 0;
 }
@@ -82,6 +83,7 @@ static void forget_notes(struct mem_unit *u)
 void mem_unit_commit(struct mem_unit *u)
 {
     mem_figures_keep(u);
+    mem_events_keep(u);
     for (struct mem_piece *piece = u->dropped, *next; piece; piece = next) {
         next = piece->dropped;
         free(piece);

@@ -137,7 +137,8 @@ static int claim(struct catch *c, struct mem_row *row)
     r->lease_until_ms = claimed_until(r, now, c->want->lease_ms);
     row->c.swept = JOBQ_OVERDUE_NONE;
     mem_done(c->u, row);
-    if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0 || mem_figure(c->u, row->queue, MEM_WAITED, now - since) != 0)
+    if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0 || mem_figure(c->u, row->queue, MEM_WAITED, now - since) != 0 ||
+        mem_event(c->u, row, JOBQ_ROW_RUNNING) != 0)
         return -1;
     return give(c, row, JOBQ_OVERDUE_NONE);
 }

@@ -230,7 +230,7 @@ void jobq_stats_free(struct jobq_stats *stats)
 
 /* ---- settings --------------------------------------------------------------------------------------------------------------- */
 
-static int configure(struct jobq *q, const struct jobq_settings *settings)
+int configure(struct jobq *q, const struct jobq_settings *settings)
 {
     int rc = handle_check_own(q, "a setting");
 

@@ -119,6 +119,7 @@ int run_work(struct cli *cli, int argc, char **argv);
 int run_show(struct cli *cli, int argc, char **argv);
 int run_health(struct cli *cli, int argc, char **argv);
 int run_metrics(struct cli *cli, int argc, char **argv);
+int run_events(struct cli *cli, int argc, char **argv);
 int run_explain(struct cli *cli, int argc, char **argv);
 int run_list(struct cli *cli, int argc, char **argv);
 int run_wait(struct cli *cli, int argc, char **argv);

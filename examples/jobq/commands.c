@@ -158,6 +158,16 @@ const struct command commands[] = {
                 "  --running-above MS       how long one has been running (600000)\n",
      .run = run_health,
      .need = STORE_EXISTING},
+    {.name = "events",
+     .alias = "tail",
+     .operands = "",
+     .summary = "what happened, in order, one line each",
+     .details = "  --keep N               from now on keep the newest N, 0 for none (0); prints nothing\n"
+                "  --after CURSOR         only those after it\n"
+                "  -n, --limit N          at most so many\n"
+                "  -f, --follow           go on until interrupted\n",
+     .run = run_events,
+     .need = STORE_EXISTING},
     {.name = "metrics",
      .operands = "",
      .summary = "the statistics as OpenMetrics text",

@@ -505,6 +505,36 @@ struct jobq_schedule_query {
     int64_t now_ms; /* the clock that schedules go by */
 };
 
+/* ---- events ----------------------------------------------------------------------------------------------- */
+
+/*
+ * What happened: every entry of a row into another state, written in the step that makes it so, while events are kept
+ * (JOBQ_CONFIGURE_EVENTS; capability EVENTS). A put that is stored, a claim, a change or a beat that alters the state, a
+ * child that is let go; a change to GONE as state GONE. Not: retention, a sweep, what alters no state. In the order of
+ * the steps; within one in the order of its items, a row before those that it lets go. Cursors are 1, 2, 3 ... without a
+ * gap, also over a restart and while events are not kept (then none is used up). More than are to be kept are removed,
+ * the oldest first, with the exchange that made them too many or soon after.
+ */
+struct jobq_event_row {
+    int64_t cursor, at_ms;
+    struct jobq_id id;
+    struct jobq_bytes queue, kind;
+    struct jobq_bytes worker; /* RUNNING: who claimed it; else absent */
+    int32_t state, reason;    /* as entered */
+    int64_t attempt, run_at_ms;
+};
+
+struct jobq_event_query {
+    size_t size;
+    int64_t after; /* cursors greater than this one */
+    size_t limit;
+    /* answer: ascending */
+    const struct jobq_event_row *rows;
+    size_t row_count;
+    int64_t oldest; /* the smallest cursor that is kept; newest + 1 when there is none */
+    int64_t newest; /* the last one given; 0: none yet */
+};
+
 /* ---- configure -------------------------------------------------------------------------------------------- */
 
 enum jobq_configure_what {
@@ -512,7 +542,8 @@ enum jobq_configure_what {
     JOBQ_CONFIGURE_CLOCK = 2,  /* add clock_ms to the stored test offset */
     JOBQ_CONFIGURE_WORKER = 3, /* ask the worker `name` to stop */
     JOBQ_CONFIGURE_GROUP = 4,
-    JOBQ_CONFIGURE_SCHEDULE = 5
+    JOBQ_CONFIGURE_SCHEDULE = 5,
+    JOBQ_CONFIGURE_EVENTS = 6 /* keep the newest `events` events; 0: none, the default */
 };
 /* Only members whose bit is in `set` are stored. A value of -1 takes a limit away. */
 enum jobq_settings_set {
@@ -541,6 +572,7 @@ struct jobq_settings {
     struct jobq_bytes schedule; /* the core's bytes of a schedule; absent: remove */
     int64_t version;            /* SCHEDULE: the one that it must have now; 0: there must be no such row */
     int64_t next_ms, fired_ms;
+    int64_t events;
 };
 
 /* ---- items: everything that a store holds, as it is ------------------------------------------------------------ */
@@ -697,6 +729,10 @@ struct jobq_backend {
 
     /* Optional. Tell others that something may be due though the store did not see it. */
     void (*wake)(struct jobq_store *store);
+
+    /* Capability EVENTS. Read events. Returns JOBQ_OK or FAILED. */
+    int (*events)(struct jobq_store *store, struct jobq_event_query *query, struct jobq_arena *arena,
+                  struct jobq_error *err);
 
     /* Capability SCHEDULES. Read schedules. Returns JOBQ_OK or FAILED. */
     int (*schedules)(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,

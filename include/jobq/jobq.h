@@ -740,6 +740,48 @@ JOBQ_API int jobq_explain(struct jobq *q, const struct jobq_id *id, struct jobq_
 /* "not_due" for JOBQ_WHY_NOT_DUE and so on, as in JSON. Static text. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API const char *jobq_why_name(int why);
 
+/* ---- events ---------------------------------------------------------------------------------------------- */
+
+/* A job came to another state. */
+struct jobq_event {
+    int64_t cursor; /* 1, 2, 3 ... without a gap */
+    int64_t at_ms;
+    struct jobq_id id;
+    const char *queue, *kind;
+    const char *worker; /* running: who claimed it; else "" */
+    int32_t state;      /* enum jobq_state; 0: it was removed */
+    int32_t reason;     /* enum jobq_reason */
+    int32_t attempt;
+    int32_t reserved;
+};
+
+/* Owned by the caller: jobq_events_free. */
+struct jobq_events {
+    size_t size;
+    size_t count;
+    const struct jobq_event *events; /* by cursor */
+    uint64_t lost;  /* how many between `after` and the first are no longer kept */
+    int64_t next;   /* what to pass as `after` to go on */
+    int64_t newest; /* the newest cursor of the store */
+};
+
+/* Keep the newest `count` events (0 to 100,000,000), for everybody who uses the store; 0, the default, keeps none. They
+ * cost a write for every change of state.
+ *   count  how many, a number of events.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_events_keep(struct jobq *q, int64_t count);
+
+/* Read what happened after a cursor, in order. Nothing is left out: what is no longer kept is counted in `lost`. What
+ * retention removes is not told.
+ *   after  a cursor, a number without a unit; 0: from the oldest that is kept.
+ *   limit  default 1,000, at most 10,000.
+ *   out    owned by the caller: jobq_events_free. NULL on failure.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_events(struct jobq *q, int64_t after, size_t limit, struct jobq_events **out);
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_events_free(struct jobq_events *events);
+
 /* ---- health ---------------------------------------------------------------------------------------------- */
 
 enum jobq_severity { JOBQ_SEVERITY_NONE = 0, JOBQ_SEVERITY_WARNING = 1, JOBQ_SEVERITY_CRITICAL = 2 };

@@ -54,6 +54,7 @@ struct topic {
     X(read)        \
     X(stats)       \
     X(figures)     \
+    X(events)      \
     X(receipt)     \
     X(configure)   \
     X(schedule)    \

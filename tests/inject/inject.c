@@ -179,6 +179,12 @@ static int inject_load(struct jobq_store *store, struct jobq_item *items, size_t
     return next_call("load", NULL) ? injected(err) : plan->inner->load(store->inner, items, count, err);
 }
 
+static int inject_events(struct jobq_store *store, struct jobq_event_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    return next_call("events", NULL) ? injected(err) : plan->inner->events(store->inner, query, arena, err);
+}
+
 static int inject_wake_fd(struct jobq_store *store)
 {
     return plan->inner->wake_fd ? plan->inner->wake_fd(store->inner) : -1;
@@ -212,6 +218,7 @@ const struct jobq_backend *inject_backend(void)
         .dump = inject_dump,
         .load = inject_load,
         .schedules = inject_schedules,
+        .events = inject_events,
     };
     /* Written by the first caller only: later ones may be threads. */
     uint32_t capabilities = plan->inner->capabilities;

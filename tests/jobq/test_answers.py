@@ -552,7 +552,6 @@ class Help(tool.Case):
             'cron',
             'top',
             'events',
-            'tail',
             'serve',
             'log',
             'drain',

@@ -22,7 +22,7 @@ DECLARATION = re.compile(r'^JOBQ_API\s+([^;()]*?)\b(jobq_\w+)\s*\(((?:[^;()]|\([
                          r'(?:\s*__attribute__\s*\(\([^;]*?\)\))?\s*;', re.M)
 COMMENT = re.compile(r'/\*((?:(?!\*/).)*)\*/\s*\Z', re.S)
 OWNERSHIP = re.compile(r'\b(own|owned|owns|lent|lends|static text|free|frees|freed|memory|arena|lives?)\b', re.I)
-UNITS = re.compile(r'\b(ms|milliseconds?|instants?|fence|clock|bytes?)\b', re.I)
+UNITS = re.compile(r'\b(ms|milliseconds?|instants?|fence|clock|bytes?|cursor|number of)\b', re.I)
 TIME_NAME = re.compile(r'(_ms|^ms)$')
 SIZE_NAME = re.compile(r'(bytes|count|max|limit|size|items)$')
 SYSTEM = re.compile(r'^(libc\.|libc\.musl|libpthread\.|ld-|ld\.|linux-vdso)')
