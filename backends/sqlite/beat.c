@@ -73,7 +73,7 @@ static int give_back(struct turn *t, struct job *job)
     sq_job_wait(t, job);
     job->row.outcome = JOBQ_OUTCOME_RELEASE;
     job->row.releases += job->row.releases < INT32_MAX;
-    return sq_job_save(t, job);
+    return sq_job_save(t, job) != 0 ? -1 : sq_event(t, &job->row, job->queue, job->kind, JOBQ_ROW_WAITING);
 }
 
 static int extend(struct turn *t, struct job *job, int64_t lease_ms)

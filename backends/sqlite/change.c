@@ -215,7 +215,7 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
 {
     int before = job->row.state, reason;
     if (change->state == JOBQ_ROW_GONE)
-        return sq_job_remove(t, job);
+        return sq_event(t, &job->row, job->queue, job->kind, JOBQ_ROW_GONE) != 0 ? -1 : sq_job_remove(t, job);
     if (change->set & JOBQ_BLOCK_AGAIN) {
         job->row.pending = 0;
         if (sq_edges_reopen(t, &job->row.id, &job->row.pending) != 0)
@@ -235,7 +235,9 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
     if (change->set & JOBQ_TAKE_KEY && job->has_key &&
         sq_key_take(t, &job->row.id, &job->key, job->window_until_ms) != 0)
         return -1;
-    if (count_end(t, job, sq_is_ended(state) && before != state, change->outcome == JOBQ_OUTCOME_FAIL) != 0)
+    if (count_end(t, job, sq_is_ended(state) && before != state, change->outcome == JOBQ_OUTCOME_FAIL) != 0 ||
+        sq_figures_ended(t, job->queue, change->outcome, job->row.started_at_ms) != 0 ||
+        (before != state && sq_event(t, &job->row, job->queue, job->kind, state) != 0))
         return -1;
     return settle_after(t, job, before);
 }
@@ -272,6 +274,7 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
     job->flags = flags & FLAGS_OWN;
     job->row.outcome = flags >> FLAGS_OUTCOME_SHIFT & 15;
     sq_token_read(row, 4, &job->row.token);
+    job->row.started_at_ms = sqlite3_column_int64(row, 6);
     bool sound = sq_unpack(sq_column_bytes(row, 5), job);
     sqlite3_reset(row);
     if (!sound)
@@ -283,7 +286,7 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
 static int make_plain_end(struct turn *t, struct jobq_change *change)
 {
     struct job job;
-    int stale, plain = may_be_plain(change) ? read_guard(t, &change->id, &job) : 0;
+    int stale, plain = may_be_plain(change) && !t->s->clock.events ? read_guard(t, &change->id, &job) : 0;
     if (plain <= 0 || jobq_change_guard(change, &job.row, NULL, 0, &stale) != JOBQ_OK)
         return plain < 0 ? -1 : 0;
     bool result = change->set & JOBQ_SET_RESULT;
@@ -291,7 +294,8 @@ static int make_plain_end(struct turn *t, struct jobq_change *change)
     change->stale = JOBQ_STALE_NONE;
     job.counted = COUNT_RUNNING;
     job.row.state = JOBQ_ROW_COMPLETED;
-    if (sq_job_recount(t, &job) != 0 || count_end(t, &job, true, false) != 0)
+    if (sq_job_recount(t, &job) != 0 || count_end(t, &job, true, false) != 0 ||
+        sq_figures_ended(t, job.queue, change->outcome, job.row.started_at_ms) != 0)
         return -1;
     int32_t flags = flags_with(job.flags, change->outcome ? change->outcome : job.row.outcome, change->reason);
     const struct value values[] = { number(job.n), number(list_of(job.queue, JOBQ_ROW_COMPLETED)), number(t->now),

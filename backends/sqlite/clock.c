@@ -99,6 +99,8 @@ static int read_meta(struct jobq_store *s)
     c->high = sqlite3_column_int64(row, 2);
     c->shift = sqlite3_column_int64(row, 3);
     c->fence = sqlite3_column_int64(row, 4);
+    c->events = sqlite3_column_int64(row, 5);
+    c->event = sqlite3_column_int64(row, 6);
     c->epoch = s->epoch;
     sqlite3_reset(row);
     return 0;

@@ -42,6 +42,8 @@ static int set(struct turn *t, const struct jobq_settings *settings, int *status
     case JOBQ_CONFIGURE_CLOCK:
         t->wake = true;
         return sq_run(t->s, SQL_CLOCK_SHIFT, VALUES(number(settings->clock_ms)));
+    case JOBQ_CONFIGURE_EVENTS:
+        return sq_events_limit(t, settings->events);
     default:
         return stop_worker(t, settings, status);
     }
@@ -52,7 +54,8 @@ static bool is_known(const struct jobq_settings *settings)
     const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
     if (settings->what == JOBQ_CONFIGURE_QUEUE)
         return !(settings->set & ~known);
-    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
+    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
+           settings->what == JOBQ_CONFIGURE_EVENTS;
 }
 
 int sq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err)

@@ -191,12 +191,15 @@ static int let_go(struct turn *t, const struct jobq_id *id)
     if (found <= 0)
         return found;
     struct jobq_row *r = &child.row;
+    int before = r->state;
     r->pending -= r->pending > 0;
     if (r->pending == 0 && !r->held && r->state == JOBQ_ROW_BLOCKED) {
         r->run_at_ms = r->run_at_ms > t->now ? r->run_at_ms : t->now;
         sq_job_wait(t, &child);
     }
-    return sq_job_save(t, &child);
+    if (sq_job_save(t, &child) != 0)
+        return -1;
+    return before != r->state ? sq_event(t, r, child.queue, child.kind, r->state) : 0;
 }
 
 int sq_edges_resolve(struct turn *t, struct job *parent, bool *more)

@@ -91,7 +91,7 @@ static int find_next_due(struct turn *t, struct jobq_exchange *x)
 static enum result commit(struct turn *t, struct jobq_exchange *x)
 {
     bool unknown;
-    if (sq_queue_write(t) != 0 || find_next_due(t, x) != 0 ||
+    if (sq_queue_write(t) != 0 || sq_events_write(t) != 0 || find_next_due(t, x) != 0 ||
         (x->want && sq_wake_seen(t->s) != 0)) {
         sq_tx_rollback(t->s);
         return RESULT_UNIT;
@@ -105,7 +105,7 @@ static void begin_turn(struct turn *t)
 {
     t->s->turns++;
     t->now = 0;
-    t->wake = false;
+    t->wake = t->happened = false;
     t->put_due = INT64_MAX;
     t->only_puts = false;
     t->touched = NULL;

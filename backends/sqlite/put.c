@@ -198,7 +198,9 @@ static int store_row(struct turn *t, struct jobq_put *put)
     answer_row(t, put, &job.row);
     note_due(t, job.row.expires_at_ms);
     note_due(t, job.row.state == JOBQ_ROW_WAITING ? job.row.run_at_ms : 0);
-    return count_put(t, job.queue, &job.row);
+    if (count_put(t, job.queue, &job.row) != 0)
+        return -1;
+    return sq_event(t, &job.row, job.queue, job.kind, job.row.state);
 }
 
 static int refuse_as(struct jobq_put *put, int verdict)

@@ -12,6 +12,7 @@ struct queue *sq_queue_of(struct turn *t, int64_t id)
         return queue;
     queue->turn = t->s->turns;
     queue->ended = 0;
+    queue->figured = false;
     memset(queue->diff, 0, sizeof queue->diff);
     queue->next_touched = t->touched;
     t->touched = queue;
@@ -28,6 +29,7 @@ static int read_counts(struct jobq_store *s, int64_t id, struct queue_settings *
         return -1;
     for (int i = 0; i < COUNT_OF_COUNTS; i++)
         out->count[i] = sqlite3_column_int64(row, i);
+    sq_figures_unpack(sq_column_bytes(row, COUNT_OF_COUNTS), &out->figures);
     sqlite3_reset(row);
     return 0;
 }
@@ -79,20 +81,25 @@ static bool differs(const struct queue *queue)
     return memcmp(queue->diff, none, sizeof none) != 0;
 }
 
+static int write_one(struct turn *t, struct queue *queue)
+{
+    struct value values[2 + COUNT_OF_COUNTS] = { number(queue->id) };
+    struct figures_blob figures;
+    for (int i = 0; i < COUNT_OF_COUNTS; i++) {
+        queue->now.count[i] += queue->diff[i];
+        values[i + 1] = number(queue->now.count[i]);
+    }
+    memset(queue->diff, 0, sizeof queue->diff);
+    values[COUNT_OF_COUNTS + 1] = queue->figured ? sq_figures_pack(&queue->now.figures, t->now, &figures) : nothing();
+    return sq_run(t->s, SQL_TALLY_SET, values, 2 + COUNT_OF_COUNTS);
+}
+
 int sq_queue_write(struct turn *t)
 {
     for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
-        if (!differs(queue))
+        if (!differs(queue) && !queue->figured)
             continue;
-        if (!sq_queue_loaded(t, queue->id))
-            return -1;
-        struct value values[1 + COUNT_OF_COUNTS] = { number(queue->id) };
-        for (int i = 0; i < COUNT_OF_COUNTS; i++) {
-            queue->now.count[i] += queue->diff[i];
-            values[i + 1] = number(queue->now.count[i]);
-        }
-        memset(queue->diff, 0, sizeof queue->diff);
-        if (sq_run(t->s, SQL_TALLY_SET, values, 1 + COUNT_OF_COUNTS) != 0)
+        if (!sq_queue_loaded(t, queue->id) || write_one(t, queue) != 0)
             return -1;
     }
     return 0;

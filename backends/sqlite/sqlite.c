@@ -227,12 +227,25 @@ static int sqlite_configure(struct jobq_store *s, const struct jobq_settings *se
     return status;
 }
 
+static int sqlite_events(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int status = sq_events_read(s, query, arena, err);
+    leave(s);
+    return status;
+}
+
 const struct jobq_backend *jobq_sqlite(void)
 {
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "sqlite",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES
+            | JOBQ_CAP_KEY_MODES
+            | JOBQ_CAP_WAKE
+            | JOBQ_CAP_FIGURES
+            | JOBQ_CAP_EVENTS,
         .open = sqlite_open,
         .close = sqlite_close,
         .exchange = sqlite_exchange,
@@ -242,6 +255,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .wake_fd = sq_wake_fd_of,
         .wake_drain = sq_wake_drain_of,
         .wake = sq_wake_others,
+        .events = sqlite_events,
     };
     return &table;
 }

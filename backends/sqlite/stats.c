@@ -78,6 +78,7 @@ static int fill_queue(const struct tally *t, int64_t id, const char *name, struc
     out->present[JOBQ_COMPLETED] = (uint64_t)own.count[COUNT_COMPLETED];
     out->present[JOBQ_DEAD] = (uint64_t)own.count[COUNT_DEAD];
     out->present[JOBQ_CANCELLED] = (uint64_t)own.count[COUNT_CANCELLED];
+    sq_figures_view(&own.figures, t->now, out);
     return split_by_time(t, id, &own, out);
 }
 

@@ -37,6 +37,7 @@ struct store_clock {
     bool same_boot;
     int64_t anchor, high, shift;
     int64_t fence; /* the newest */
+    int64_t events, event; /* how many are kept; cursor of the newest */
 };
 
 /* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
@@ -67,8 +68,21 @@ enum queue_count {
     COUNT_OF_COUNTS
 };
 
+/* What the jobs of a queue took. Slots are of ten seconds; one is begun anew when its number has changed. */
+#define FIGURE_SLOTS 91
+struct figure_slot {
+    int64_t number;
+    uint64_t completed, failed;
+};
+struct figures {
+    struct jobq_durations waited, ran;
+    struct figure_slot slots[FIGURE_SLOTS];
+    int64_t last_ms;
+};
+
 struct queue_settings {
     int64_t count[COUNT_OF_COUNTS];
+    struct figures figures;
     bool paused;
     int64_t depth; /* -1: no limit */
     bool keeps;    /* the keep values below go before the defaults */
@@ -81,6 +95,7 @@ struct queue {
     uint64_t epoch;      /* `now` is true as long as this is the store's */
     int64_t diff[COUNT_OF_COUNTS];
     uint32_t ended;      /* states that this unit ended rows in */
+    bool figured;        /* now.figures changed in this exchange */
     struct queue *next_touched;
     struct queue_settings now;
 };
@@ -141,6 +156,7 @@ struct turn {
     bool wake; /* something waits that did not before */
     int64_t put_due;  /* the first instant that what was put waits for; INT64_MAX: none */
     bool only_puts;   /* nothing but new rows so far */
+    bool happened;    /* an event was written */
     struct queue *touched;
     int32_t guilty_change, guilty_put;
 };
@@ -268,6 +284,25 @@ struct queue *sq_queue_loaded(struct turn *t, int64_t id);
 int64_t sq_queue_rows(const struct queue *queue, enum queue_count which); /* of a loaded one, this exchange included */
 int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *out);
 int sq_queue_write(struct turn *t); /* the differences into the store */
+
+/* ---- figures.c, events.c ---------------------------------------------------------------------------------------------------- */
+
+struct figures_blob {
+    uint8_t bytes[6144]; /* every bucket and slot filled with the largest numbers */
+    size_t size;
+};
+struct value sq_figures_pack(const struct figures *figures, int64_t now, struct figures_blob *out);
+void sq_figures_unpack(struct jobq_bytes from, struct figures *out);
+int sq_figures_waited(struct turn *t, int64_t queue, int64_t since_ms);
+int sq_figures_ended(struct turn *t, int64_t queue, int outcome, int64_t started_ms);
+void sq_figures_view(const struct figures *figures, int64_t now, struct jobq_queue_stats *out);
+
+/* The row came to this state (GONE: it is about to go); RUNNING: its worker is told. */
+int sq_event(struct turn *t, const struct jobq_row *row, int64_t queue, int64_t kind, int state);
+int sq_events_write(struct turn *t); /* at the end of the exchange */
+int sq_events_limit(struct turn *t, int64_t keep);
+int sq_events_read(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena,
+                   struct jobq_error *err);
 
 /* ---- row.c: stored rows ------------------------------------------------------------------------------------------------------------- */
 

@@ -243,6 +243,16 @@ static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
     r->progress = (struct jobq_bytes){ 0 };
 }
 
+static int note_claim(struct catch *c, const struct jobq_row *r, int64_t queue)
+{
+    int64_t since = r->run_at_ms > r->created_at_ms ? r->run_at_ms : r->created_at_ms, kind = 0;
+    if (sq_figures_waited(c->t, queue, since) != 0)
+        return -1;
+    if (!c->t->s->clock.events)
+        return 0;
+    return sq_kind_find(c->t->s, r->kind, &kind) < 0 ? -1 : sq_event(c->t, r, queue, kind, JOBQ_ROW_RUNNING);
+}
+
 static int claim(struct catch *c, struct jobq_row *r, const struct taken *taken, bool alone)
 {
     struct jobq_store *s = c->t->s;
@@ -262,6 +272,8 @@ static int claim(struct catch *c, struct jobq_row *r, const struct taken *taken,
                       number(flags_with(flags | (alone ? FLAG_RAN_ALONE : 0), JOBQ_OUTCOME_NONE, r->reason)))) != 0)
         return -1;
     if (!taken->calm && sq_run(s, SQL_JOB_CALM, VALUES(number(taken->n))) != 0)
+        return -1;
+    if (note_claim(c, r, taken->queue) != 0)
         return -1;
     if (!taken->frees_key)
         return 0;

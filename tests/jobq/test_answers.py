@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Shapes of the answers, exit codes, and bytes that go through unchanged."""
 import datetime
+import json
 import os
 import re
 import subprocess
@@ -445,6 +446,23 @@ class Stats(tool.Case):
         self.assertEqual(self.json('stats')['total']['enqueued_total'], 6)
         self.assertEqual(self.json('stats', 'nothing')['queues'], [])
 
+    def test_durations(self):
+        """stats: how long jobs waited and ran, and what ended lately, each window with its length"""
+        self.enqueue()
+        self.advance(20 * 60000)
+        job, token = self.claim()
+        self.advance(7 * 60000)
+        self.jobq('ack', job, token)
+        q = self.json('stats', 'q')['queues'][0]
+        self.assertEqual((q['waited']['count'], q['ran']['count']), (1, 1))
+        self.assertTrue(20 * 60000 <= q['waited']['average_ms'] < 21 * 60000, q['waited'])
+        self.assertTrue(7 * 60000 <= q['ran']['average_ms'] < 8 * 60000, q['ran'])
+        self.assertTrue(262144 <= q['ran']['p99_ms'] < 524288, q['ran'])
+        self.assertEqual((q['last_minute']['completed'], q['last_minute']['failed']), (1, 0))
+        self.assertTrue(60000 <= q['last_minute']['window_ms'] < 70000)
+        self.assertTrue(900000 <= q['last_quarter']['window_ms'] < 910000)
+        self.assertEqual(q['last_finished_at'], self.show(job)['finished_at'])
+
     def test_health(self):
         """health: quiet; then what is out of the ordinary with what to do; critical is 1"""
         job = self.enqueue('q', '--delay', '1h')
@@ -461,6 +479,30 @@ class Stats(tool.Case):
         self.jobq('cancel', job)
         self.jobq('health', '--errors-above', '101', code=USAGE)
         self.jobq('health', 'q', 'r', code=USAGE)
+
+    def test_events(self):
+        """events: nothing until they are kept; then each change of state, in order, one line each"""
+        self.jobq('ack', *self.claim_new())
+        self.assertEqual(self.jobq('events').text, '')
+        self.jobq('events', '--keep', '100')
+        job, token = self.claim_new()
+        self.jobq('fail', job, token, '--permanent')
+        lines = [json.loads(line) for line in self.jobq('--json', 'events').text.splitlines()]
+        self.assertEqual([e['cursor'] for e in lines], [1, 2, 3])
+        self.assertEqual([e['state'] for e in lines], ['ready', 'running', 'dead'])
+        self.assertEqual({e['id'] for e in lines}, {job})
+        self.assertEqual((lines[1]['attempt'], lines[2]['reason']), (1, 'PERMANENT'))
+        self.assertTrue(lines[1]['worker'])
+        self.assertEqual(len(self.jobq('tail', '--after', '1', '-n', '1').text.splitlines()), 1)
+        self.jobq('events', '--keep', '1')
+        answer = self.jobq('events')
+        self.assertEqual((answer.text.split('\t')[0], '2 older events' in answer.err), ('3', True))
+        self.jobq('drop', job)
+        self.assertEqual(self.json('events', '--after', '3')['state'], 'removed')
+
+    def claim_new(self):
+        self.enqueue()
+        return self.claim()
 
     def test_metrics(self):
         """metrics: OpenMetrics text: each sample belongs to the family before it, and the end is marked"""
@@ -546,12 +588,10 @@ class Help(tool.Case):
         for alias in ('ls', 'retry', 'dlq'):
             self.assertIn('also called: ' + alias, self.run_at(None, 'help', alias).text)
         for later in (
-            'explain',
             'limit',
             'schedule',
             'cron',
             'top',
-            'events',
             'serve',
             'log',
             'drain',

@@ -3,7 +3,7 @@
 -- has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
 -- "[name]" is the table or index "<namespace>_name".
 
--- One row: who this store is and how its clock runs. The version of the schema is here and not in user_version, which may
+-- One row: who this store is, how its clock runs, how many events are kept and the cursor of the newest. The version of the schema is here and not in user_version, which may
 -- belong to the program whose file this is.
 CREATE TABLE [meta] (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -12,7 +12,9 @@ CREATE TABLE [meta] (
     boot TEXT NOT NULL,
     anchor INTEGER NOT NULL,
     high INTEGER NOT NULL,
-    shift INTEGER NOT NULL
+    shift INTEGER NOT NULL,
+    events INTEGER NOT NULL DEFAULT 0,
+    event INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Queues by number, and their settings.
@@ -46,7 +48,8 @@ CREATE TABLE [tally] (
     completed_total INTEGER NOT NULL DEFAULT 0,
     dead_total INTEGER NOT NULL DEFAULT 0,
     cancelled_total INTEGER NOT NULL DEFAULT 0,
-    failed_total INTEGER NOT NULL DEFAULT 0
+    failed_total INTEGER NOT NULL DEFAULT 0,
+    figures BLOB
 ) STRICT;
 INSERT INTO [tally](queue) VALUES (0);
 
@@ -125,6 +128,20 @@ CREATE TABLE [edge] (
     PRIMARY KEY (child, parent)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX [edge_open] ON [edge](parent, hard, child) WHERE open = 1;
+
+-- What happened, in order, while events are kept.
+CREATE TABLE [event] (
+    cursor INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    job BLOB NOT NULL,
+    queue INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    worker BLOB,
+    state INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    run_at INTEGER NOT NULL
+) STRICT;
 
 -- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
 -- its job is over.

@@ -1,3 +1,4 @@
 -- SPDX-License-Identifier: MIT
--- -> boot, anchor, high, shift, newest fence
-SELECT m.boot, m.anchor, m.high, m.shift, t.fence FROM [meta] AS m, [tally] AS t WHERE m.one = 1 AND t.queue = 0
+-- -> boot, anchor, high, shift, newest fence, how many events are kept, cursor of the newest
+SELECT m.boot, m.anchor, m.high, m.shift, t.fence, m.events, m.event
+FROM [meta] AS m, [tally] AS t WHERE m.one = 1 AND t.queue = 0

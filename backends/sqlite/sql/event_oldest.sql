@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- -> the oldest cursor that is kept
+SELECT min(cursor) FROM [event]
