@@ -87,10 +87,12 @@ static void read_outcome(struct turn *t, struct jobq_ctx *job, const struct jobq
     case JOBQ_FAILED:
         if (change->stale == JOBQ_FAILURE_REFUSED)
             refuse(t->w, job);
+        else
+            t->trouble = true;
         t->failed_item = true;
         return;
     case JOBQ_UNKNOWN:
-        t->failed_item = true;
+        t->trouble = t->failed_item = true;
         return;
     default:
         job_lost(t->w, job);
@@ -108,7 +110,7 @@ static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_c
         return;
     case JOBQ_FAILED:
     case JOBQ_UNKNOWN:
-        t->failed_item = true;
+        t->trouble = t->failed_item = true;
         return;
     default:
         job_lost(t->w, job);
@@ -338,6 +340,18 @@ void turn_not_sent(struct turn *t)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static void want_failed(struct turn *t, int64_t now)
+{
+    worker_trouble(t->w, TROUBLE_WANT, t->call->error.text);
+    t->w->want_retry_at_ms = jobq_add_ms(now, worker_back_off(t->w));
+}
+
+/* Nothing but a want: what is handed in and held is not held up by it. */
+static bool is_want_alone(const struct call *call)
+{
+    return call->want && !call->beat_count && !call->change_count && !call->worker;
+}
+
 static void unit_failed(struct jobq_worker *w, int64_t now)
 {
     w->beats_alone = w->phase != PHASE_LATE && w->held > 0;
@@ -353,18 +367,26 @@ void turn_answer(struct turn *t)
     struct jobq_worker *w = t->w;
     struct call *call = t->call;
     int64_t now = worker_now(w);
+    bool failed = call->unit != JOBQ_OK;
 
+    if (failed && is_want_alone(call)) {
+        want_failed(t, now);
+        return;
+    }
     /* FAILED as a whole may mean that it was never sent; then the items have no verdicts. */
-    if (call->unit == JOBQ_FAILED) {
+    if (call->unit == JOBQ_FAILED)
         turn_not_sent(t);
+    else
+        read_unit(t);
+    failed |= call->beats_failed;
+    if (failed || t->trouble)
+        worker_trouble(w, TROUBLE_UNIT, call->error.text);
+    if (failed || t->failed_item) {
         unit_failed(w, now);
         return;
     }
-    read_unit(t);
-    if (call->unit != JOBQ_OK || t->failed_item) {
-        unit_failed(w, now);
-        return;
-    }
+    if (!w->beats_alone)
+        worker_mended(w, TROUBLE_UNIT);
     w->beats_alone = false;
     w->retry_at_ms = 0;
     if (call->worker) {
@@ -375,10 +397,12 @@ void turn_answer(struct turn *t)
     if (!w->started_at_ms)
         w->started_at_ms = call->now_ms;
     if (call->want && call->want_unit != JOBQ_OK && call->want_unit != JOBQ_SKIPPED) {
-        w->want_retry_at_ms = jobq_add_ms(now, worker_back_off(w));
+        want_failed(t, now);
         return;
     }
     w->troubles = 0;
-    if (call->want && call->want_unit == JOBQ_OK)
+    if (call->want && call->want_unit == JOBQ_OK) {
+        worker_mended(w, TROUBLE_WANT);
         read_want(t, now);
+    }
 }

@@ -327,8 +327,8 @@ static int batch_send(struct jobq *q, struct batch *b)
 
 static void batch_run(struct jobq *q, struct batch *b);
 
-/* A part of a call as a call of its own, on the stack of the leader. */
-static void run_part(struct jobq *q, struct call *whole, struct call *part, struct jobq_arena *arena)
+/* A part of a call as a call of its own, on the stack of the leader. Returns what became of it. */
+static int run_part(struct jobq *q, struct call *whole, struct call *part, struct jobq_arena *arena)
 {
     struct batch b = { .first = part, .calls = 1, .beats = part->beat_count, .changes = part->change_count,
                        .puts = part->put_count, .arena = arena };
@@ -353,10 +353,11 @@ static void run_part(struct jobq *q, struct call *whole, struct call *part, stru
     if (b.x.unit != JOBQ_OK)
         for (size_t i = 0; i < part->put_count; i++)
             part->puts[i].verdict = b.x.unit;
+    return b.x.unit;
 }
 
 /* Change i and the puts that hang on it. Puts of one change stand together (the core writes them so). */
-static void run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_arena *arena)
+static int run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_arena *arena)
 {
     struct call part = { .changes = &whole->changes[i], .change_count = 1 };
     size_t first = 0;
@@ -366,27 +367,38 @@ static void run_change(struct jobq *q, struct call *whole, size_t i, struct jobq
     while (first + part.put_count < whole->put_count && whole->puts[first + part.put_count].only_if == (int32_t)i)
         whole->puts[first + part.put_count++].only_if = 0;
     part.puts = part.put_count ? &whole->puts[first] : NULL;
-    run_part(q, whole, &part, arena);
+    int unit = run_part(q, whole, &part, arena);
     for (size_t k = 0; k < part.put_count; k++)
         part.puts[k].only_if = (int32_t)i;
+    return unit;
 }
 
-/* Heartbeats alone, then each change with its puts, then each other put. The want waits for the next turn. */
+/* Heartbeats alone, then each change with its puts, then each other put. The want waits for the next turn; where nothing
+ * else failed it is what failed. */
 static void run_separately(struct jobq *q, struct call *call, struct jobq_arena *arena)
 {
+    bool failed = false;
+
     call->unit = JOBQ_OK;
-    call->want_unit = JOBQ_SKIPPED;
     if (call->beat_count || call->worker) {
         struct call part = { .beats = call->beats, .beat_count = call->beat_count, .worker = call->worker };
-        run_part(q, call, &part, arena);
+        failed = call->beats_failed = run_part(q, call, &part, arena) != JOBQ_OK;
     }
     for (size_t i = 0; i < call->change_count; i++)
-        run_change(q, call, i, arena);
+        failed |= run_change(q, call, i, arena) != JOBQ_OK;
     for (size_t i = 0; i < call->put_count; i++)
         if (call->puts[i].only_if < 0) {
             struct call part = { .puts = &call->puts[i], .put_count = 1 };
-            run_part(q, call, &part, arena);
+            failed |= run_part(q, call, &part, arena) != JOBQ_OK;
         }
+    call->want_unit = failed ? JOBQ_SKIPPED : JOBQ_FAILED;
+}
+
+/* A want alone, or heartbeats alone, are as small as they get: their failure is the call's. */
+static bool is_separable(const struct call *call)
+{
+    return call->separable &&
+           (call->change_count || call->put_count || (call->want && (call->beat_count || call->worker)));
 }
 
 static bool worth_splitting(const struct jobq *q, const struct batch *b)
@@ -445,7 +457,7 @@ static void batch_run(struct jobq *q, struct batch *b)
         batch_send(q, b);
     if (worth_splitting(q, b) && b->calls > 1)
         batch_split(q, b);
-    else if (worth_splitting(q, b) && b->first->separable)
+    else if (worth_splitting(q, b) && is_separable(b->first))
         run_separately(q, b->first, b->arena);
     else
         batch_answer(b);

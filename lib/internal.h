@@ -198,6 +198,7 @@ struct call {
     /* answer; rows live in `answer` until call_unref */
     int unit, want_unit;
     int64_t now_ms, next_due_ms;
+    bool beats_failed; /* with `separable`: the heartbeats and the worker's record, sent apart */
     bool poked; /* the exchange made work, so everybody who wants to hear of it was poked, once */
     struct jobq_error error; /* when unit is not OK */
     struct jobq_arena *answer;

@@ -26,6 +26,7 @@ struct turn {
     bool progress;         /* some progress is to be sent */
     bool leaving;
     bool failed_item;
+    bool trouble; /* an item failed by the store, not by itself */
     struct jobq_want want;
     struct jobq_worker_record record;
     int64_t sent_ms;

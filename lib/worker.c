@@ -22,6 +22,8 @@ static void begin_work(struct jobq_worker *w)
     w->alone_asked_once = false;
     w->retry_at_ms = w->want_retry_at_ms = 0;
     w->troubles = 0;
+    w->trouble = TROUBLE_NONE;
+    w->holder_count = 0;
     w->last_mode = 0;
     w->beats_alone = false;
     w->record_new = true;
@@ -212,31 +214,6 @@ static int64_t turn_due_at(const struct jobq_worker *w, int64_t now)
 
 /* ---- draining ----------------------------------------------------------------------------------------- */
 
-static bool is_mine(const struct jobq_worker *w, const char *queue)
-{
-    for (size_t i = 0; i < w->queue_count; i++)
-        if (strcmp(w->queues[i], queue) == 0)
-            return true;
-    return false;
-}
-
-static bool nothing_left(struct jobq_worker *w)
-{
-    struct jobq_stats *stats;
-    uint64_t left = 0;
-
-    pthread_mutex_lock(&w->pool.lock);
-    w->counts.exchanges++;
-    pthread_mutex_unlock(&w->pool.lock);
-    if (jobq_stats(w->q, NULL, &stats) != JOBQ_OK)
-        return false;
-    for (size_t i = 0; i < stats->queue_count; i++)
-        if (is_mine(w, stats->queues[i].queue))
-            left += stats->queues[i].present[JOBQ_READY] + stats->queues[i].present[JOBQ_RUNNING];
-    jobq_stats_free(stats);
-    return left == 0;
-}
-
 /* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker
  * cannot take. */
 static void look_for_the_end(struct jobq_worker *w)
@@ -250,7 +227,7 @@ static void look_for_the_end(struct jobq_worker *w)
         w->sweep_at_ms = earlier(w->sweep_at_ms, now);
         return;
     }
-    if (nothing_left(w)) {
+    if (worker_nothing_left(w)) {
         begin_stop(w, now);
         return;
     }

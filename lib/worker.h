@@ -11,6 +11,8 @@
  *   ctx.c     what a handler sees
  *   wake.c    the one descriptor that a loop waits for
  *   order.c   which queue comes first
+ *   drain.c   when a draining worker has come to its end
+ *   notice.c  what is told to people
  *
  * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything
  * that is not in `struct pool`. The pool's lock guards the pool, `counts` and the progress of the jobs. A job
@@ -30,6 +32,7 @@
 #define SWEEP_ROWS 100
 #define RETRY_MOST_MS 5000
 #define DRAIN_LOOK_MS 1000 /* how often a draining worker looks whether others are done */
+#define HOLDERS_SAID 32    /* of so many holders a draining worker says that it waits for them */
 #define NEVER INT64_MAX
 
 /* ---- wake.c ------------------------------------------------------------------------------------------- */
@@ -159,6 +162,9 @@ enum phase {
     PHASE_ENDED
 };
 
+/* What fails: a want, or all that is to be handed in. Heartbeats alone prove neither to work. */
+enum trouble { TROUBLE_NONE, TROUBLE_UNIT, TROUBLE_WANT };
+
 struct jobq_worker {
     struct jobq *q;
     struct waker waker;
@@ -183,6 +189,8 @@ struct jobq_worker {
     size_t thread_count, capacity;
     int64_t lease_ms, grace_ms, poll_ms;
     uint32_t flags;
+    jobq_notice_fn notice; /* NULL: nobody listens */
+    void *notice_user;
     struct pool pool;
     struct jobq_worker_counts counts; /* under the pool's lock */
 
@@ -210,6 +218,9 @@ struct jobq_worker {
     int64_t started_at_ms;    /* the store's clock at the first answer */
     uint32_t pokes_seen;
     int troubles; /* failed turns in a row */
+    enum trouble trouble; /* what people were told of */
+    uint32_t holders[HOLDERS_SAID]; /* of whose leases they were told, as marks of their names */
+    size_t holder_count;
     int last_mode;
     bool beats_alone; /* the turn before failed: heartbeats travel alone */
     bool record_new;  /* the worker's record was never written */
@@ -222,6 +233,19 @@ void worker_free(struct jobq_worker *w);     /* all of its memory and descriptor
 int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */
 const struct handler_entry *worker_handler(const struct jobq_worker *w, struct jobq_bytes kind);
+
+/* ---- drain.c ------------------------------------------------------------------------------------------ */
+
+/* Wants found nothing: is that the end? Others may still run jobs of these queues. Says what it waits for
+ * or leaves. */
+bool worker_nothing_left(struct jobq_worker *w);
+
+/* ---- notice.c ----------------------------------------------------------------------------------------- */
+
+void worker_say(struct jobq_worker *w, int notice, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void worker_trouble(struct jobq_worker *w, enum trouble trouble, const char *why);
+void worker_mended(struct jobq_worker *w, enum trouble done); /* what was done without failing */
 
 /* ---- hold.c ------------------------------------------------------------------------------------------- */
 

@@ -185,6 +185,13 @@ static void answer(struct cli *cli, struct jobq_worker *worker)
     json_end(&json);
 }
 
+static void on_notice(int notice, const char *text, void *user)
+{
+    (void)notice;
+    (void)user;
+    fprintf(stderr, "jobq work: %s\n", text);
+}
+
 static int run_worker(struct work *work)
 {
     struct jobq_worker *worker = NULL;
@@ -192,6 +199,9 @@ static int run_worker(struct work *work)
 
     if (status >= 0) {
         status = register_kinds(work, worker);
+    }
+    if (status >= 0) {
+        status = jobq_worker_notify(worker, on_notice, NULL);
     }
     if (status >= 0) {
         atomic_store(&signalled.worker, worker);

@@ -864,7 +864,8 @@ enum jobq_outcome {
 typedef int (*jobq_handler)(struct jobq_ctx *ctx, void *user);
 
 enum jobq_worker_flags {
-    JOBQ_WORKER_DRAIN = 1,    /* end when nothing is ready, running or overdue in its queues */
+    JOBQ_WORKER_DRAIN = 1,    /* end when nothing is ready, running or overdue in its queues; what is ready and cannot be
+                                 run (its queue is paused, its kind has no handler) is left, and told as a notice */
     JOBQ_WORKER_ACK_EARLY = 2, /* at most once: complete before the handler starts */
     JOBQ_WORKER_NO_BATCH = 4   /* hold no job that does not run (`batch` is 0): for long jobs, which another worker
                                   could start at once and which a crash here should not count against */
@@ -899,6 +900,22 @@ JOBQ_API void jobq_worker_destroy(struct jobq_worker *w);
  *   user  lent to each call.
  * Threads: one. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
 JOBQ_API int jobq_worker_handle(struct jobq_worker *w, const char *kind, jobq_handler handler, void *user);
+
+/* What a worker has to tell the person who started it. Values never change; new ones are added. */
+enum jobq_notice {
+    JOBQ_NOTICE_TROUBLE = 1, /* the store fails or is full: what is in hand is kept and tried again. Once until mended */
+    JOBQ_NOTICE_MENDED = 2,  /* and now it works again */
+    JOBQ_NOTICE_LEASES = 3,  /* draining: it waits for jobs that somebody else holds. Once for each holder */
+    JOBQ_NOTICE_LEFT = 4     /* draining: it ends, and leaves jobs that it cannot run */
+};
+
+/* Gets a notice; text is one line, lent for the call. Runs in the thread of jobq_worker_run or jobq_worker_dispatch. */
+typedef void (*jobq_notice_fn)(int notice, const char *text, void *user);
+
+/* Have notices told to fn; NULL for nobody. Before the worker runs.
+ *   user  lent to each call.
+ * Threads: one. Errors: JOBQ_INVALID, JOBQ_STATE (it runs). Since 0.1. */
+JOBQ_API int jobq_worker_notify(struct jobq_worker *w, jobq_notice_fn fn, void *user);
 
 /* Claim and run jobs until jobq_worker_stop (or, with JOBQ_WORKER_DRAIN, until nothing is left). The calling thread
  * does the exchanges; handlers run in `threads` others, and it returns when the last of them has. An unreachable

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """jobq work: any program is a worker. What it says by its end, and what becomes of what goes wrong."""
 import os
+import resource
 import signal
 import subprocess
 
@@ -339,6 +340,50 @@ class Work(tool.Case):
             ('completed', 2, 1, 1, 'again\n'),
         )
         self.assertEqual(shown['errors'][0]['kind'], 'LOST')
+
+    def test_drain_waits_for_a_lease(self):
+        """kill -9 of a worker: whoever drains says once whose lease it waits for, and does the job then"""
+        worker, job, _ = self.stoppable('[ $JOBQ_ATTEMPT = 2 ] || exec sleep 600', '--worker', 'the-dead')
+        worker.kill()
+        self.ended(worker)
+        drain = self.start('work', 'q', '--drain', '--', self.path('stoppable'))
+        said = drain.stderr.readline().decode()
+        self.assertRegex(said, r'^jobq work: waiting for the lease of 1 job held by the-dead until 20.*Z\n$')
+        self.advance(30001)
+        self.assertEqual(drain.communicate(timeout=tool.DEADLINE_S)[1], b'')
+        self.assertEqual((drain.returncode, self.show(job)['state']), (OK, 'completed'))
+
+    def test_drain_leaves_what_it_cannot_do(self):
+        """a paused queue and a kind that nobody asked for: it ends, and says what is left where"""
+        self.enqueue('q', 'x')
+        self.enqueue('q', 'y', '--kind', 'other')
+        done = self.drain('--kind', 'q', '--', 'cat')
+        self.assertEqual(
+            done.err, 'jobq work: queue q: 1 ready job is left of kind other, for which there is no handler here\n'
+        )
+        self.assertEqual(self.counts(), {'completed': 1, 'ready': 1})
+        self.jobq('pause', 'q')
+        self.assertEqual(self.drain('--', 'cat').err, 'jobq work: queue q is paused: 1 ready job is left\n')
+        self.assertEqual(self.counts(), {'completed': 1, 'ready': 1})
+
+    def test_full_store(self):
+        """no room in the store: said once, and with room again everything goes on"""
+
+        def stay():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        worker = self.start('work', 'q', '--', 'cat', preexec_fn=stay)
+        self.until_worker()
+        _, hard = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1, hard))  # stands for a full disk
+        job = self.enqueue('q', 'x')
+        self.assertRegex(worker.stderr.readline(), b'^jobq work: the store fails: .*tried again\n$')
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        self.assertEqual(worker.stderr.readline(), b'jobq work: the store works again\n')
+        self.until(lambda: self.show(job)['state'] == 'completed', 'the job is done')
+        worker.send_signal(signal.SIGTERM)
+        self.assertEqual(worker.communicate(timeout=tool.DEADLINE_S)[1], b'')
+        self.assertEqual(worker.returncode, OK)
 
     def test_lost_lease(self):
         """a worker that lost its lease ends the program and stores nothing (rule 2)"""

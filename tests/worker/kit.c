@@ -220,6 +220,25 @@ int count_handler(struct jobq_ctx *ctx, void *user)
     return JOBQ_DONE;
 }
 
+/* ---- notices ------------------------------------------------------------------------------------------ */
+
+struct kit_heard kit_heard;
+
+void kit_listen(int notice, const char *text, void *user)
+{
+    (void)user;
+    ck_assert_int_lt(kit_heard.count, 16);
+    kit_heard.kinds[kit_heard.count] = notice;
+    snprintf(kit_heard.texts[kit_heard.count++], sizeof kit_heard.texts[0], "%s", text);
+}
+
+void kit_expect_heard(int at, int kind, const char *part)
+{
+    ck_assert_int_lt(at, kit_heard.count);
+    ck_assert_int_eq(kit_heard.kinds[at], kind);
+    ck_assert_msg(strstr(kit_heard.texts[at], part) != NULL, "%s", kit_heard.texts[at]);
+}
+
 /* ---- the process -------------------------------------------------------------------------------------- */
 
 static size_t entries(const char *path)

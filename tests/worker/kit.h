@@ -69,6 +69,14 @@ void gate_wait_started(struct gate *gate, int count);
 void gate_open(struct gate *gate, int count, int outcome);
 int count_handler(struct jobq_ctx *ctx, void *user); /* counts itself and is done */
 
+/* A listener for jobq_worker_notify, and what it heard in this test. */
+extern struct kit_heard {
+    int count, kinds[16];
+    char texts[16][512];
+} kit_heard;
+void kit_listen(int notice, const char *text, void *user);
+void kit_expect_heard(int at, int kind, const char *part);
+
 size_t kit_threads(void);     /* of this process */
 size_t kit_descriptors(void);
 

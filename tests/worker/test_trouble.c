@@ -1,139 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A store that fails, that does not answer, that refuses, that is slow. Nothing is lost and nothing
  * happens twice. */
-#include "kit.h"
+#include "door.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-/* The store behind a door that the test holds. */
-static struct {
-    const struct jobq_backend *inner;
-    struct kit *kit;
-    int calls;
-    int fail;          /* fail this many exchanges, before they do anything */
-    int unknown;       /* do it, but lose the answer of this many */
-    int fault_at;      /* the number of the exchange that has the fault (from 1); 0: none */
-    int fault;         /* JOBQ_FAILED, or JOBQ_UNKNOWN */
-    int fault_length;  /* how many in a row */
-    int fired;
-    size_t refuse_result;  /* refuse an exchange with a result of this size */
-    size_t refuse_payload; /* or a put with such a payload */
-    size_t refuse_error;
-    int64_t slow_ms; /* each exchange takes this long */
-    int want_fails;
-    int event; /* a wake-up of the test's own */
-    int alarm; /* what wake_drain says */
-    struct {
-        size_t beats, changes, want, puts;
-    } last[64]; /* what the exchanges carried, the newest at calls % 64 */
-} door;
-
-static bool is_refused(const struct jobq_exchange *x)
-{
-    for (size_t i = 0; i < x->change_count; i++)
-        if ((door.refuse_result && x->changes[i].result.size == door.refuse_result) ||
-            (door.refuse_error && x->changes[i].error.size == door.refuse_error))
-            return true;
-    for (size_t i = 0; i < x->put_count; i++)
-        if (door.refuse_payload && x->puts[i].payload.size == door.refuse_payload)
-            return true;
-    return false;
-}
-
-static int failed(struct jobq_exchange *x, int class, struct jobq_error *err)
-{
-    door.fired++;
-    x->unit = JOBQ_FAILED;
-    x->want_unit = JOBQ_SKIPPED;
-    x->failure = class;
-    return jobq_error_set(err, JOBQ_FAILED, NULL, "the door is shut");
-}
-
-static void note(const struct jobq_exchange *x)
-{
-    size_t at = (size_t)door.calls % 64;
-
-    door.last[at].beats = x->beat_count;
-    door.last[at].changes = x->change_count;
-    door.last[at].puts = x->put_count;
-    door.last[at].want = x->want ? (size_t)x->want->mode : 0;
-}
-
-static int fault_of_this_call(void)
-{
-    if (door.fault_at && door.calls >= door.fault_at && door.calls < door.fault_at + door.fault_length)
-        return door.fault;
-    if (door.fail > 0) {
-        door.fail--;
-        return JOBQ_FAILED;
-    }
-    if (door.unknown > 0) {
-        door.unknown--;
-        return JOBQ_UNKNOWN;
-    }
-    return JOBQ_OK;
-}
-
-static int door_exchange(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
-                         struct jobq_error *err)
-{
-    door.calls++;
-    note(x);
-    int fault = fault_of_this_call();
-    if (fault == JOBQ_FAILED)
-        return failed(x, JOBQ_FAILURE_TRANSIENT, err);
-    if (is_refused(x))
-        return failed(x, JOBQ_FAILURE_REFUSED, err);
-    if (door.slow_ms)
-        atomic_fetch_add(&door.kit->clock, door.slow_ms);
-    struct jobq_want *want = x->want;
-    if (want && door.want_fails > 0)
-        x->want = NULL;
-    int rc = door.inner->exchange(store, x, arena, err);
-    x->want = want;
-    if (want && door.want_fails > 0) {
-        door.want_fails--;
-        x->want_unit = JOBQ_FAILED;
-    }
-    if (fault == JOBQ_UNKNOWN) {
-        door.fired++;
-        return x->unit = x->want_unit = jobq_error_set(err, JOBQ_UNKNOWN, NULL, "no answer");
-    }
-    return rc;
-}
-
-static struct jobq_backend backend;
-
-static const struct jobq_backend *door_open(struct kit *k)
-{
-    memset(&door, 0, sizeof door);
-    door.inner = kit_backend();
-    door.kit = k;
-    backend = *door.inner;
-    backend.exchange = door_exchange;
-    return &backend;
-}
-
-static void open_behind_door(struct kit *k)
-{
-    kit_open_with(k, door_open(k));
-}
-
-/* Turns and deadlines until the worker has done with `count` jobs. */
-static void live_until_completed(struct kit *k, uint64_t count)
-{
-    for (int i = 0; KIT_COUNT(k->w, completed) < count; i++) {
-        ck_assert_int_lt(i, 500);
-        ck_assert_int_eq(jobq_worker_dispatch(k->w), JOBQ_OK);
-        kit_until_ended(k);
-        int64_t next = jobq_worker_next_ms(k->w);
-        if (next > 0 && next <= RETRY_MOST_MS)
-            kit_tick(k, next);
-    }
-}
 
 /* ---- failing and healing ------------------------------------------------------------------------------ */
 
@@ -395,70 +268,6 @@ START_TEST(a_stale_ack_brings_no_follow_ups) /* rules 1, 2; S2 */
 }
 END_TEST
 
-/* ---- refused ------------------------------------------------------------------------------------------ */
-
-static int result_handler(struct jobq_ctx *ctx, void *user)
-{
-    static const char bytes[2000];
-    bool bad = strcmp(jobq_ctx_job(ctx)->kind, "bad") == 0;
-
-    (void)user;
-    ck_assert_int_eq(jobq_ctx_result(ctx, bytes, bad ? 1234 : 10), JOBQ_OK);
-    return JOBQ_DONE;
-}
-
-START_TEST(a_result_that_cannot_be_stored) /* rule 15; contract "Units" */
-{
-    struct kit k;
-    struct jobq_id good[3], bad;
-
-    open_behind_door(&k);
-    kit_worker(&k, 1, 10, 0);
-    jobq_worker_handle(k.w, NULL, result_handler, &k);
-    for (int i = 0; i < 3; i++)
-        good[i] = kit_put(&k, "work", "good");
-    bad = kit_put(&k, "work", "bad");
-    door.refuse_result = 1234;
-    live_until_completed(&k, 3);
-    while (KIT_COUNT(k.w, failed) == 0) {
-        kit_tick(&k, jobq_worker_next_ms(k.w));
-        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
-    }
-    for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(kit_job(&k, &good[i])->state, JOBQ_COMPLETED);
-    const struct jobq_job *job = kit_job(&k, &bad);
-    ck_assert_int_eq(job->state, JOBQ_DEAD);
-    ck_assert_int_eq(job->reason, JOBQ_REASON_PERMANENT);
-    ck_assert_int_eq(job->failures_log[0].kind, JOBQ_ERROR_RESULT);
-    ck_assert_uint_eq(job->failures_log[0].text.size, strlen("result could not be stored"));
-    ck_assert_mem_eq(job->failures_log[0].text.data, "result could not be stored", 26);
-    kit_close(&k);
-}
-END_TEST
-
-START_TEST(a_job_about_which_nothing_can_be_stored) /* it is left to its lease, the others go on */
-{
-    struct kit k;
-
-    open_behind_door(&k);
-    kit_worker(&k, 1, 10, 0);
-    jobq_worker_handle(k.w, NULL, result_handler, &k);
-    kit_put(&k, "work", "good");
-    kit_put(&k, "work", "bad");
-    door.refuse_result = 1234;
-    door.refuse_error = strlen("result could not be stored");
-    live_until_completed(&k, 1);
-    while (KIT_COUNT(k.w, lost) == 0) {
-        kit_tick(&k, jobq_worker_next_ms(k.w));
-        ck_assert_int_eq(jobq_worker_dispatch(k.w), JOBQ_OK);
-    }
-    ck_assert_uint_eq(k.w->held, 0);
-    kit_put(&k, "work", "good");
-    live_until_completed(&k, 2);
-    kit_close(&k);
-}
-END_TEST
-
 /* ---- slow --------------------------------------------------------------------------------------------- */
 
 START_TEST(who_waited_long_beats_and_does_not_sweep) /* contract "Wants" */
@@ -528,11 +337,11 @@ START_TEST(false_alarms_make_no_exchange)
     struct kit k;
     int calls;
 
-    (void)door_open(&k);
-    backend.wake_fd = door_wake_fd;
-    backend.wake_drain = door_wake_drain;
+    struct jobq_backend *backend = door_open(&k);
+    backend->wake_fd = door_wake_fd;
+    backend->wake_drain = door_wake_drain;
     door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    kit_open_with(&k, &backend);
+    kit_open_with(&k, backend);
     door.kit = &k;
     kit_worker(&k, 1, 1, 0);
     jobq_worker_handle(k.w, NULL, count_handler, &k);
@@ -557,11 +366,11 @@ START_TEST(two_workers_hear_one_alarm)
     struct jobq_worker *other;
     uint64_t one = 1;
 
-    (void)door_open(&k);
-    backend.wake_fd = door_wake_fd;
-    backend.wake_drain = door_wake_drain;
+    struct jobq_backend *backend = door_open(&k);
+    backend->wake_fd = door_wake_fd;
+    backend->wake_drain = door_wake_drain;
     door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    kit_open_with(&k, &backend);
+    kit_open_with(&k, backend);
     door.kit = &k;
     door.alarm = 1;
     kit_worker(&k, 1, 1, 0);
@@ -587,9 +396,9 @@ START_TEST(without_a_wake_up_it_asks)
 {
     struct kit k;
 
-    (void)door_open(&k);
-    backend.wake_fd = NULL;
-    kit_open_with(&k, &backend);
+    struct jobq_backend *backend = door_open(&k);
+    backend->wake_fd = NULL;
+    kit_open_with(&k, backend);
     door.kit = &k;
     kit_worker(&k, 1, 1, 0);
     jobq_worker_handle(k.w, NULL, count_handler, &k);
@@ -632,7 +441,6 @@ END_TEST
 KIT_MAIN("trouble", outcomes_outlive_a_failing_store, heartbeats_travel_alone_after_a_failure,
          a_failing_want_does_not_hold_up_acks, every_exchange_may_fail, every_answer_may_be_lost_and_repeated,
          an_outcome_is_repeated_until_it_is_known, early_acks_survive_lost_answers,
-         a_stale_ack_brings_no_follow_ups, a_result_that_cannot_be_stored,
-         a_job_about_which_nothing_can_be_stored, who_waited_long_beats_and_does_not_sweep,
+         a_stale_ack_brings_no_follow_ups, who_waited_long_beats_and_does_not_sweep,
          false_alarms_make_no_exchange, two_workers_hear_one_alarm, without_a_wake_up_it_asks,
          the_end_comes_also_without_a_store)
