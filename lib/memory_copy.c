@@ -48,8 +48,10 @@ static int give_queue(struct page *p, const struct mem_queue *queue)
     }
     if (c->has_keep) {
         s->set |= JOBQ_SETTING_KEEP;
-        memcpy(s->keep_count, c->keep_count, sizeof s->keep_count);
-        memcpy(s->keep_ms, c->keep_ms, sizeof s->keep_ms);
+        for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++) {
+            s->keep_count[state] = c->keep_count[state];
+            s->keep_ms[state] = c->keep_ms[state];
+        }
     }
     item->as.settings.enqueued_total = c->enqueued;
     item->as.settings.completed_total = c->completed;
@@ -87,6 +89,14 @@ static int give_schedules(struct page *p)
     return 0;
 }
 
+/* Without what was said to the put alone. */
+static void copy_key(const struct jobq_put_key *from, struct jobq_put_key *to)
+{
+    *to = *from;
+    to->conflict = 0;
+    to->window_ms = 0;
+}
+
 static int give_row(struct page *p, const struct mem_row *row)
 {
     const struct mem_row_cells *c = &row->c;
@@ -95,7 +105,7 @@ static int give_row(struct page *p, const struct mem_row *row)
                           &item->as.row.row) != 0)
         return -1;
     struct jobq_item_row *out = &item->as.row;
-    out->key = c->key;
+    copy_key(&c->key, &out->key);
     out->window_until_ms = c->window_until_ms;
     out->has_key = c->has_key;
     out->has_digest = c->has_digest;
@@ -140,10 +150,10 @@ static int give_keys(struct page *p)
         struct jobq_item *item = next_item(p, key->c.key.scope, sizeof key->c.key.scope);
         if (!item)
             return -1;
-        item->as.key = (struct jobq_item_key){.key = key->c.key,
-                                              .job = key->c.job,
+        item->as.key = (struct jobq_item_key){.job = key->c.job,
                                               .window_until_ms = key->c.window_until_ms,
                                               .ended = key->c.ended};
+        copy_key(&key->c.key, &item->as.key.key);
     }
     return 0;
 }

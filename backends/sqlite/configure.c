@@ -2,7 +2,7 @@
 /* Settings. */
 #include "store.h"
 
-static int set_queue(struct turn *t, const struct jobq_settings *settings)
+int sq_configure_queue(struct turn *t, const struct jobq_settings *settings)
 {
     struct jobq_store *s = t->s;
     int64_t id;
@@ -38,7 +38,7 @@ static int set(struct turn *t, const struct jobq_settings *settings, int *status
 {
     switch (settings->what) {
     case JOBQ_CONFIGURE_QUEUE:
-        return set_queue(t, settings);
+        return sq_configure_queue(t, settings);
     case JOBQ_CONFIGURE_CLOCK:
         t->wake = true;
         return sq_run(t->s, SQL_CLOCK_SHIFT, VALUES(number(settings->clock_ms)));

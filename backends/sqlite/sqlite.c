@@ -236,6 +236,22 @@ static int sqlite_events(struct jobq_store *s, struct jobq_event_query *query, s
     return status;
 }
 
+static int sqlite_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int status = sq_dump(s, dump, arena, err);
+    leave(s);
+    return status;
+}
+
+static int sqlite_load(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int status = sq_load(s, items, count, err);
+    leave(s);
+    return status;
+}
+
 const struct jobq_backend *jobq_sqlite(void)
 {
     static const struct jobq_backend table = {
@@ -245,7 +261,8 @@ const struct jobq_backend *jobq_sqlite(void)
             | JOBQ_CAP_KEY_MODES
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES
-            | JOBQ_CAP_EVENTS,
+            | JOBQ_CAP_EVENTS
+            | JOBQ_CAP_COPY,
         .open = sqlite_open,
         .close = sqlite_close,
         .exchange = sqlite_exchange,
@@ -256,6 +273,8 @@ const struct jobq_backend *jobq_sqlite(void)
         .wake_drain = sq_wake_drain_of,
         .wake = sq_wake_others,
         .events = sqlite_events,
+        .dump = sqlite_dump,
+        .load = sqlite_load,
     };
     return &table;
 }

@@ -442,6 +442,12 @@ int sq_edges_parents(struct jobq_store *s, struct jobq_arena *arena, struct jobq
 int sq_read_rows(struct jobq_store *s, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
 int sq_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
                struct jobq_error *err);
+int sq_configure_queue(struct turn *t, const struct jobq_settings *settings);
 int sq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
+
+/* ---- copy.c -------------------------------------------------------------------------------------------------- */
+
+int sq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);
+int sq_load(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err);
 
 #endif

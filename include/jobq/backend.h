@@ -579,7 +579,7 @@ struct jobq_settings {
 
 /*
  * For copies from store to store, capability JOBQ_CAP_COPY. What moves by itself is not part of one: workers' records,
- * receipts, counters of rates, the test offset of the clock. A helper turns an item into a line of text and back; a
+ * receipts, events, figures, counters of rates, the test offset of the clock. A helper turns an item into a line of text and back; a
  * store of plain files may keep its rows so.
  */
 enum jobq_item_kind {
@@ -590,7 +590,8 @@ enum jobq_item_kind {
     JOBQ_ITEM_WORKER = 5 /* text only: dump does not give it, load does not take it */
 };
 
-/* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are. */
+/* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are; keep values of
+ * states that end, the others 0. */
 struct jobq_item_settings {
     struct jobq_settings settings; /* what is QUEUE or GROUP */
     uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total;
@@ -602,7 +603,8 @@ struct jobq_item_edge {
     int32_t open; /* 0: kept closed for BLOCK_AGAIN */
 };
 
-/* Times are instants of the store's clock and are taken over as they are, token and lease too. */
+/* Times are instants of the store's clock and are taken over as they are, token and lease too. The fence is the one in the
+ * token. Of a key as it was put: scope, payload digest and hold; the rest is 0. */
 struct jobq_item_row {
     struct jobq_row row; /* without parents and children; payload, result, errors are there */
     const struct jobq_item_edge *edges;

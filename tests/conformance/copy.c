@@ -132,6 +132,7 @@ static void every_member(void)
     r->finished_at_ms = 6;
     r->fence = 9;
     r->token.bytes[3] = 8;
+    r->token.bytes[15] = 9; /* its fence */
     r->errors = errors;
     r->error_count = 2;
     load_ok(item);
