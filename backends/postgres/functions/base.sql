@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- Small things. Whatever runs below the functions that a client calls finds their settings: a search path without
+-- anybody's objects, and plans by index.
+
+-- a + b, saturating at the ends.
+CREATE OR REPLACE FUNCTION @.add(a bigint, b bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN b > 0 AND a > 9223372036854775807 - b THEN 9223372036854775807
+                WHEN b < 0 AND a < (-9223372036854775807 - 1) - b THEN -9223372036854775807 - 1
+                ELSE a + b END
+$$;
+
+-- The store's clock: the server's, and what tests added to it.
+CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT @.add(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, m.shift) FROM @.meta AS m
+$$;
+
+-- The instant that {base, offset} means for a row whose own value is `own`: enum jobq_time_base.
+CREATE OR REPLACE FUNCTION @.instant(base bigint, at bigint, own bigint, now bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE base WHEN 1 THEN @.add(now, at) WHEN 2 THEN @.add(greatest(own, now), at) WHEN 3 THEN at
+                     WHEN 4 THEN @.add(own, at) ELSE own END
+$$;
+
+-- The place that a row is counted in, as in [tally].
+CREATE OR REPLACE FUNCTION @.place_of(state integer, shelf integer) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
+    SELECT (CASE state WHEN 1 THEN 1 WHEN 2 THEN CASE WHEN shelf = 3 THEN 3 ELSE 2 END ELSE state + 1 END)::smallint
+$$;
+
+-- Does a key with this rule hold while its job is in this state (enum jobq_row_state)?
+CREATE OR REPLACE FUNCTION @.holds(hold integer, state integer, until bigint, now bigint) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE hold WHEN 1 THEN state IN (1, 2)
+                     WHEN 2 THEN state IN (1, 2, 3, 5)
+                     WHEN 3 THEN state IN (1, 2, 3) OR state IN (4, 5) AND now < until
+                     WHEN 4 THEN true
+                     ELSE state IN (1, 2, 3) END
+$$;
+
+-- When a row that nobody holds needs a look.
+CREATE OR REPLACE FUNCTION @.alarm(j @.job) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN j.state = 3 THEN coalesce(j.lease_until, 0)
+                WHEN j.state >= 4 THEN CASE WHEN j.children > 0 THEN j.finished_at END
+                WHEN j.state = 1 AND j.reason = 2 THEN least(j.expires_at, j.callback_until)
+                ELSE j.expires_at END
+$$;
+
+-- What happened, quadruples {queue, was, came, rows}, is added to the tally.
+CREATE OR REPLACE FUNCTION @.count(events bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(events) = 4 THEN
+        INSERT INTO @.tally VALUES (events[1], events[2], events[3], events[4]);
+    ELSIF cardinality(events) > 4 THEN
+        INSERT INTO @.tally
+        SELECT events[4 * i + 1], events[4 * i + 2], events[4 * i + 3], sum(events[4 * i + 4])
+        FROM generate_series(0, cardinality(events) / 4 - 1) AS i GROUP BY 1, 2, 3;
+    END IF;
+END $$;
+
+-- The tally is added to the counts, by whoever is not in the way of another who does it.
+CREATE OR REPLACE FUNCTION @.fold() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(@LOCK + 1) THEN
+        RETURN;
+    END IF;
+    WITH taken AS MATERIALIZED (
+        SELECT t.ctid AS at FROM @.tally AS t LIMIT 2000
+    ), gone AS (
+        DELETE FROM @.tally AS t USING taken WHERE t.ctid = taken.at RETURNING t.queue, t.was, t.came, t.rows
+    ), moved AS (
+        SELECT g.queue,
+            sum(CASE WHEN came = 1 THEN rows ELSE 0 END - CASE WHEN was = 1 THEN rows ELSE 0 END) AS blocked,
+            sum(CASE WHEN came = 2 THEN rows ELSE 0 END - CASE WHEN was = 2 THEN rows ELSE 0 END) AS due,
+            sum(CASE WHEN came = 3 THEN rows ELSE 0 END - CASE WHEN was = 3 THEN rows ELSE 0 END) AS later,
+            sum(CASE WHEN came = 4 THEN rows ELSE 0 END - CASE WHEN was = 4 THEN rows ELSE 0 END) AS running,
+            sum(CASE WHEN came = 5 THEN rows ELSE 0 END - CASE WHEN was = 5 THEN rows ELSE 0 END) AS completed,
+            sum(CASE WHEN came = 6 THEN rows ELSE 0 END - CASE WHEN was = 6 THEN rows ELSE 0 END) AS dead,
+            sum(CASE WHEN came = 7 THEN rows ELSE 0 END - CASE WHEN was = 7 THEN rows ELSE 0 END) AS cancelled,
+            sum(rows) FILTER (WHERE was = 0) AS enqueued, sum(rows) FILTER (WHERE came = 5) AS completed_total,
+            sum(rows) FILTER (WHERE came = 6) AS dead_total, sum(rows) FILTER (WHERE came = 7) AS cancelled_total,
+            sum(rows) FILTER (WHERE came = 9) AS failed
+        FROM gone AS g GROUP BY g.queue
+    )
+    UPDATE @.queue AS q SET blocked = q.blocked + m.blocked, due = q.due + m.due, later = q.later + m.later,
+        running = q.running + m.running, completed = q.completed + m.completed, dead = q.dead + m.dead,
+        cancelled = q.cancelled + m.cancelled, enqueued_total = q.enqueued_total + coalesce(m.enqueued, 0),
+        completed_total = q.completed_total + coalesce(m.completed_total, 0),
+        dead_total = q.dead_total + coalesce(m.dead_total, 0),
+        cancelled_total = q.cancelled_total + coalesce(m.cancelled_total, 0),
+        failed_total = q.failed_total + coalesce(m.failed, 0)
+    FROM moved AS m WHERE q.id = m.queue;
+    -- Clients that said nothing for long are gone; by the server's own clock, whatever tests do to ours.
+    DELETE FROM @.receipt AS r WHERE r.at < clock_timestamp() - interval '30 minutes';
+END $$;
+
+-- How many rows of a queue are in a place, folded or not.
+CREATE OR REPLACE FUNCTION @.present(p_queue integer, p_place integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE v_rows bigint;
+BEGIN
+    SELECT CASE p_place WHEN 1 THEN q.blocked WHEN 2 THEN q.due WHEN 3 THEN q.later WHEN 4 THEN q.running
+                        WHEN 5 THEN q.completed WHEN 6 THEN q.dead ELSE q.cancelled END
+        + coalesce((SELECT sum(CASE WHEN t.came = p_place THEN t.rows ELSE -t.rows END) FROM @.tally AS t
+                    WHERE t.queue = p_queue AND (t.came = p_place) <> (t.was = p_place)), 0)
+    INTO v_rows FROM @.queue AS q WHERE q.id = p_queue;
+    RETURN v_rows;
+END $$;
+
+-- A row as it is given out. what: enum jobq_read_flags.
+CREATE OR REPLACE FUNCTION @.show(j @.job, what integer, overdue integer) RETURNS @.view LANGUAGE plpgsql AS $$
+DECLARE v @.view;
+BEGIN
+    v := ROW(j.id, j.token, (SELECT q.name FROM @.queue AS q WHERE q.id = j.queue), j.kind, j.tenant, j.worker,
+        CASE WHEN what & 1 <> 0 THEN j.payload END, j.policy, j.key, CASE WHEN what & 2 <> 0 THEN j.result END,
+        j.progress, CASE WHEN what & 1 <> 0 THEN j.data END, j.trace, j.payload_bytes, j.state, j.reason, j.outcome,
+        j.priority, j.rank_add, j.attempt, j.failures, j.crashes, j.snoozes, j.releases, j.redrives, j.edits, j.flags,
+        j.shelf, j.pending, j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
+        j.expires_at, j.callback_until, j.timeout, j.callback IS NOT NULL AND j.flags & 32 = 0, overdue,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view;
+    IF what & 4 <> 0 AND j.errors > 0 THEN
+        SELECT array_agg(e.attempt ORDER BY e.seq), array_agg(e.kind ORDER BY e.seq), array_agg(e.at ORDER BY e.seq),
+               array_agg(e.worker ORDER BY e.seq), array_agg(e.text ORDER BY e.seq)
+        INTO v.error_attempts, v.error_kinds, v.error_ats, v.error_workers, v.error_texts
+        FROM @.error AS e WHERE e.job = j.id;
+    END IF;
+    IF what & 8 <> 0 AND j.flags & 64 <> 0 THEN
+        SELECT array_agg(e.parent ORDER BY e.parent), array_agg(e.rule ORDER BY e.parent),
+               array_agg(coalesce(p.state, 7)::integer ORDER BY e.parent)
+        INTO v.edge_ids, v.edge_rules, v.edge_states
+        FROM @.edge AS e LEFT JOIN @.job AS p ON p.id = e.parent WHERE e.child = j.id;
+    END IF;
+    RETURN v;
+END $$;

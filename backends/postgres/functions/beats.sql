@@ -1,0 +1,44 @@
+-- SPDX-License-Identifier: MIT
+-- Heartbeats. p_from, p_to: the tokens meant, both ends included; p_nums: {flags, lease} of each.
+CREATE OR REPLACE FUNCTION @.beats(p_now bigint, p_from uuid[], p_to uuid[], p_nums bigint[],
+    OUT o_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
+DECLARE v_held bigint; v_marks @.view[];
+BEGIN
+    o_held := '{}';
+    o_woke := false;
+    FOR i IN 1 .. cardinality(p_from) LOOP
+        PERFORM 1 FROM @.job AS j WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] ORDER BY j.id FOR UPDATE;
+        IF p_nums[2 * i - 1] & 1 <> 0 THEN
+            WITH back AS (
+                UPDATE @.job AS j SET state = 2, reason = 0, outcome = 3, lease_until = NULL, stop_at = NULL,
+                    releases = CASE WHEN j.releases < 2147483647 THEN j.releases + 1 ELSE j.releases END,
+                    shelf = CASE WHEN j.run_at > p_now THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END,
+                    place = CASE WHEN j.run_at > p_now THEN j.run_at ELSE @.add(j.run_at, j.rank_add) END,
+                    clock = j.expires_at
+                WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] AND j.outcome = 0
+                RETURNING j.queue, j.shelf
+            ), counted AS (
+                INSERT INTO @.tally SELECT b.queue, 4, @.place_of(2, b.shelf), count(*) FROM back AS b GROUP BY 1, 3
+            )
+            SELECT count(*) INTO v_held FROM back;
+            o_woke := o_woke OR v_held > 0;
+        ELSE
+            SELECT count(*), array_agg(@.show(j, 0, 0) ORDER BY j.token, j.n)
+                FILTER (WHERE j.flags & 16 <> 0 OR j.stop_at <= p_now)
+            INTO v_held, v_marks
+            FROM @.job AS j WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] AND j.outcome = 0;
+            UPDATE @.job AS j SET lease_until = x.until, clock = x.until
+            FROM (SELECT k.id, greatest(k.lease_until, least(@.add(p_now, p_nums[2 * i]), k.stop_at)) AS until
+                  FROM @.job AS k WHERE k.state = 3 AND k.token BETWEEN p_from[i] AND p_to[i] AND k.outcome = 0
+                      AND (k.stop_at IS NULL OR k.stop_at > p_now)) AS x
+            WHERE j.id = x.id AND j.lease_until <> x.until;
+            IF v_marks IS NOT NULL THEN
+                v_marks := ARRAY(SELECT @.show(j, 0, 0) FROM unnest(v_marks) WITH ORDINALITY AS m
+                                 JOIN @.job AS j ON j.id = m.id ORDER BY m.ordinality);
+                o_marks := o_marks || v_marks;
+                o_mark_at := o_mark_at || array_fill(i, ARRAY[cardinality(v_marks)]);
+            END IF;
+        END IF;
+        o_held := o_held || v_held;
+    END LOOP;
+END $$;

@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: MIT
+-- New rows. p_nums has 15 numbers for each: queue (number in p_queues, from 1), priority, rank_add, run_at base and offset,
+-- expires_at base and offset, timeout, held, hold, conflict, window, only_if (0: none), and where its parents are: the first
+-- of them in p_parents and how many.
+
+-- Queues by name to queues by number; those that are not there are made.
+CREATE OR REPLACE FUNCTION @.queues_of(p_names bytea[]) RETURNS integer[] LANGUAGE plpgsql AS $$
+DECLARE v_ids integer[];
+BEGIN
+    IF cardinality(p_names) = 1 THEN
+        v_ids := ARRAY[(SELECT q.id FROM @.queue AS q WHERE q.name = p_names[1])];
+    ELSE
+        v_ids := ARRAY(SELECT q.id FROM unnest(p_names) WITH ORDINALITY AS u(name, i)
+                       LEFT JOIN @.queue AS q ON q.name = u.name ORDER BY u.i);
+    END IF;
+    IF array_position(v_ids, NULL) IS NULL THEN
+        RETURN v_ids;
+    END IF;
+    INSERT INTO @.queue (name) SELECT DISTINCT u.name FROM unnest(p_names) AS u(name)
+    WHERE NOT EXISTS (SELECT 1 FROM @.queue AS q WHERE q.name = u.name) ORDER BY u.name ON CONFLICT (name) DO NOTHING;
+    RETURN ARRAY(SELECT q.id FROM unnest(p_names) WITH ORDINALITY AS u(name, i)
+                 LEFT JOIN @.queue AS q ON q.name = u.name ORDER BY u.i);
+END $$;
+
+-- The key is held: the verdict, and what the conflict rule asks for.
+CREATE OR REPLACE FUNCTION @.put_meets(p_now bigint, p_key @.key, p_conflict integer, p_digest bytea, p_payload bytea,
+    p_run_at bigint, OUT o_verdict integer, OUT o_state integer, OUT o_run_at bigint, OUT o_same boolean,
+    OUT o_woke boolean) LANGUAGE plpgsql AS $$
+DECLARE j @.job; v_was integer; v_shelf integer;
+BEGIN
+    SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job FOR UPDATE;
+    o_verdict := 2;
+    o_same := p_key.digest = p_digest;
+    o_woke := false;
+    o_state := coalesce(j.state, p_key.ended);
+    o_run_at := coalesce(j.run_at, 0);
+    IF j.state IS NULL OR j.state > 2 OR p_conflict NOT IN (2, 3) THEN
+        RETURN;
+    END IF;
+    IF p_conflict = 2 THEN
+        o_verdict := 3;
+        UPDATE @.job AS k SET payload = p_payload, payload_bytes = coalesce(octet_length(p_payload), 0),
+            edits = least(k.edits + 1, 4294967295), key_digest = p_digest WHERE k.id = j.id;
+        UPDATE @.key AS k SET digest = p_digest WHERE k.scope = p_key.scope;
+        RETURN;
+    END IF;
+    o_verdict := 4;
+    o_run_at := p_run_at;
+    v_was := @.place_of(j.state, j.shelf);
+    v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN p_run_at > p_now THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END;
+    UPDATE @.job AS k SET run_at = p_run_at, edits = least(k.edits + 1, 4294967295), shelf = v_shelf,
+        place = CASE WHEN v_shelf = 3 THEN p_run_at WHEN v_shelf IS NOT NULL THEN @.add(p_run_at, k.rank_add) END
+    WHERE k.id = j.id;
+    o_woke := j.state = 2;
+    IF @.place_of(j.state, v_shelf) <> v_was THEN
+        INSERT INTO @.tally VALUES (j.queue, v_was, @.place_of(j.state, v_shelf), 1);
+    END IF;
+END $$;
+
+-- p_keyed: how many have a key. p_plain: none has parents or hangs on a change, and no two have the same id or key; those are put together.
+-- Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at, same payload} of each.
+CREATE OR REPLACE FUNCTION @.puts(p_now bigint, p_plain boolean, p_keyed integer, p_queues bytea[], p_ids uuid[],
+    p_nums bigint[], p_kinds bytea[], p_tenants bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
+    p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_parents uuid[], p_rules integer[], p_verdicts integer[],
+    p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    v_items integer := cardinality(p_ids);
+    v_queues integer[] := @.queues_of(p_queues);
+    v_depths bigint[]; v_rows bigint[];
+    v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
+    v_events bigint[] := '{}';
+    v_pending integer; v_shelf integer; v_state integer; v_woken bigint;
+    v_key @.key;
+    v_met record;
+    r record;
+BEGIN
+    o_woke := false;
+    IF p_keyed > 0 THEN
+        PERFORM @.keys_fade(p_now);
+    END IF;
+    SELECT array_agg(q.depth ORDER BY u.i) INTO v_depths
+    FROM unnest(v_queues) WITH ORDINALITY AS u(id, i) JOIN @.queue AS q ON q.id = u.id
+    HAVING bool_or(q.depth IS NOT NULL);
+    IF v_depths IS NULL AND p_plain THEN
+        IF p_keyed > 0 THEN
+            WITH taken AS (
+                INSERT INTO @.key AS k (scope, job, hold, until, digest)
+                SELECT x.scope, x.id, p_nums[15 * x.i - 5], @.add(p_now, p_nums[15 * x.i - 3]), x.digest
+                FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
+                WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.id = x.id)
+                ORDER BY x.scope
+                ON CONFLICT (scope) DO NOTHING RETURNING k.job
+            )
+            SELECT array_agg(t.job), count(*) = p_keyed INTO v_keyed, v_all FROM taken AS t;
+        END IF;
+        WITH fresh AS (
+            SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
+                CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
+                nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0) AS expires_at,
+                nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
+                p_nums[b + 12] AS until
+            FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
+                WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
+            CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
+            WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
+        ), put AS (
+            INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
+                created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant, policy,
+                key, trace, payload)
+            SELECT f.id, CASE WHEN f.held <> 0 THEN 1 ELSE 2 END, v_queues[f.queue], f.kind,
+                CASE WHEN f.held <> 0 THEN 1 ELSE 0 END,
+                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE 1 END,
+                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at ELSE @.add(f.run_at, f.rank_add) END,
+                f.expires_at, CASE WHEN f.held <> 0 THEN 3 ELSE 0 END, f.run_at, f.rank_add, f.priority, p_now,
+                f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
+                CASE WHEN f.scope IS NOT NULL THEN @.add(p_now, f.until) END, coalesce(octet_length(f.payload), 0),
+                f.tenant, f.policy, f.key, f.trace, f.payload
+            FROM fresh AS f
+            ON CONFLICT (id) DO NOTHING RETURNING j.id, j.queue, j.state, j.shelf
+        ), counted AS (
+            INSERT INTO @.tally SELECT p.queue, 0, @.place_of(p.state, p.shelf), count(*) FROM put AS p GROUP BY 1, 3
+        )
+        SELECT array_agg(p.id), count(p.shelf) INTO v_put, v_woken FROM put AS p;
+        o_woke := v_woken > 0;
+        IF cardinality(v_put) = v_items THEN
+            RETURN;
+        END IF;
+    END IF;
+
+    o_nums := array_fill(0::bigint, ARRAY[4 * v_items]);
+    o_holders := array_fill(NULL::uuid, ARRAY[v_items]);
+    IF v_depths IS NOT NULL THEN
+        PERFORM 1 FROM @.queue AS q WHERE q.id = ANY (v_queues) AND q.depth IS NOT NULL ORDER BY q.id FOR UPDATE;
+        SELECT array_agg(q.depth ORDER BY u.i),
+               array_agg(CASE WHEN q.depth IS NOT NULL THEN @.present(q.id, 1) + @.present(q.id, 2) + @.present(q.id, 3) END
+                         ORDER BY u.i)
+        INTO v_depths, v_rows FROM unnest(v_queues) WITH ORDINALITY AS u(id, i) JOIN @.queue AS q ON q.id = u.id;
+    END IF;
+    FOR r IN
+        SELECT x.*, p_nums[b + 1]::integer AS queue, p_nums[b + 2]::integer AS priority, p_nums[b + 3] AS rank_add,
+            CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
+            nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0) AS expires_at,
+            nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10]::integer AS hold,
+            p_nums[b + 11]::integer AS conflict, p_nums[b + 12] AS until, p_nums[b + 13]::integer AS only_if,
+            p_nums[b + 14]::integer AS parent, p_nums[b + 15]::integer AS parents
+        FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
+            WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
+        CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
+        ORDER BY x.i
+    LOOP
+        DECLARE
+            j @.job;
+            v_at integer := 4 * r.i - 3;
+        BEGIN
+            IF r.id = ANY (v_put) THEN
+                v_state := CASE WHEN r.held <> 0 THEN 1 ELSE 2 END;
+                o_nums[v_at + 1] := v_state;
+                o_nums[v_at + 2] := r.run_at;
+                o_nums[v_at + 3] := 1;
+                o_holders[r.i] := r.id;
+                CONTINUE;
+            END IF;
+            IF r.only_if > 0 AND NOT p_all_made AND p_verdicts[r.only_if] <> 0 THEN
+                o_nums[v_at] := -21;
+                CONTINUE;
+            END IF;
+            SELECT * INTO j FROM @.job AS k WHERE k.id = r.id;
+            IF FOUND THEN
+                o_nums[v_at] := 1;
+                o_nums[v_at + 1] := j.state;
+                o_nums[v_at + 2] := j.run_at;
+                o_nums[v_at + 3] := CASE WHEN j.payload IS NOT DISTINCT FROM r.payload THEN 1 ELSE 0 END;
+                o_holders[r.i] := j.id;
+                CONTINUE;
+            END IF;
+            IF r.parents > 0 AND EXISTS (
+                SELECT 1 FROM unnest(p_parents[r.parent : r.parent + r.parents - 1]) AS u(id)
+                WHERE NOT EXISTS (SELECT 1 FROM @.job AS k WHERE k.id = u.id)) THEN
+                o_nums[v_at] := -9;
+                CONTINUE;
+            END IF;
+            IF r.scope IS NOT NULL THEN
+                v_key := @.key_held(r.scope, p_now);
+                IF v_key.job IS NOT NULL THEN
+                    SELECT * INTO v_met FROM @.put_meets(p_now, v_key, r.conflict, r.digest, r.payload, r.run_at);
+                    o_nums[v_at] := v_met.o_verdict;
+                    o_nums[v_at + 1] := v_met.o_state;
+                    o_nums[v_at + 2] := v_met.o_run_at;
+                    o_nums[v_at + 3] := CASE WHEN v_met.o_same THEN 1 ELSE 0 END;
+                    o_holders[r.i] := v_key.job;
+                    o_woke := o_woke OR v_met.o_woke;
+                    CONTINUE;
+                END IF;
+            END IF;
+            IF v_depths[r.queue] IS NOT NULL AND v_rows[r.queue] >= v_depths[r.queue] THEN
+                o_nums[v_at] := -7;
+                CONTINUE;
+            END IF;
+
+            IF r.scope IS NOT NULL THEN
+                INSERT INTO @.key (scope, job, hold, until, digest)
+                VALUES (r.scope, r.id, r.hold, @.add(p_now, r.until), r.digest) ON CONFLICT (scope) DO NOTHING;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'the key was taken meanwhile' USING ERRCODE = 'serialization_failure';
+                END IF;
+            END IF;
+            v_pending := 0;
+            IF r.parents > 0 THEN
+                -- The rows first, then the edges: both in the order of ids.
+                PERFORM 1 FROM @.job AS k WHERE k.id = ANY (p_parents[r.parent : r.parent + r.parents - 1])
+                ORDER BY k.id FOR UPDATE;
+                v_pending := @.edges_put(r.id, p_parents[r.parent : r.parent + r.parents - 1],
+                                         p_rules[r.parent : r.parent + r.parents - 1]);
+            END IF;
+            v_state := CASE WHEN r.held <> 0 OR v_pending > 0 THEN 1 ELSE 2 END;
+            v_shelf := CASE WHEN v_state = 1 THEN NULL WHEN r.run_at > p_now THEN 3 ELSE 1 END;
+            INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
+                pending, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant,
+                policy, key, trace, payload)
+            VALUES (r.id, v_state, v_queues[r.queue], r.kind,
+                CASE WHEN r.held <> 0 THEN 1 ELSE 0 END | CASE WHEN r.parents > 0 THEN 64 ELSE 0 END, v_shelf,
+                CASE WHEN v_shelf = 3 THEN r.run_at WHEN v_shelf = 1 THEN @.add(r.run_at, r.rank_add) END, r.expires_at,
+                CASE WHEN r.held <> 0 THEN 3 WHEN v_pending > 0 THEN 1 ELSE 0 END, r.run_at, r.rank_add, r.priority,
+                v_pending, p_now, r.expires_at, r.timeout, r.scope, r.digest, CASE WHEN r.scope IS NOT NULL THEN r.hold END,
+                CASE WHEN r.scope IS NOT NULL THEN @.add(p_now, r.until) END, coalesce(octet_length(r.payload), 0),
+                r.tenant, r.policy, r.key, r.trace, r.payload);
+            IF v_rows IS NOT NULL THEN
+                v_rows[r.queue] := v_rows[r.queue] + 1;
+            END IF;
+            o_woke := o_woke OR v_state = 2;
+            v_events := v_events || ARRAY[v_queues[r.queue]::bigint, 0, @.place_of(v_state, v_shelf), 1];
+            o_nums[v_at + 1] := v_state;
+            o_nums[v_at + 2] := r.run_at;
+            o_nums[v_at + 3] := 1;
+            o_holders[r.i] := r.id;
+        END;
+    END LOOP;
+    PERFORM @.count(v_events);
+END $$;

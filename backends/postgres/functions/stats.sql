@@ -1,0 +1,129 @@
+-- SPDX-License-Identifier: MIT
+-- What is counted. The bounds keep a look at a large backlog short: beyond them `at_least` says so.
+CREATE OR REPLACE FUNCTION @.stats_queues(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, paused boolean,
+    blocked bigint, due bigint, later bigint, running bigint, completed bigint, dead bigint, cancelled bigint,
+    enqueued_total bigint, completed_total bigint, dead_total bigint, cancelled_total bigint, failed_total bigint,
+    come bigint, stuck bigint, oldest bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH t AS (
+        SELECT queue,
+            sum(CASE WHEN came = 1 THEN rows ELSE 0 END - CASE WHEN was = 1 THEN rows ELSE 0 END) AS blocked,
+            sum(CASE WHEN came = 2 THEN rows ELSE 0 END - CASE WHEN was = 2 THEN rows ELSE 0 END) AS due,
+            sum(CASE WHEN came = 3 THEN rows ELSE 0 END - CASE WHEN was = 3 THEN rows ELSE 0 END) AS later,
+            sum(CASE WHEN came = 4 THEN rows ELSE 0 END - CASE WHEN was = 4 THEN rows ELSE 0 END) AS running,
+            sum(CASE WHEN came = 5 THEN rows ELSE 0 END - CASE WHEN was = 5 THEN rows ELSE 0 END) AS completed,
+            sum(CASE WHEN came = 6 THEN rows ELSE 0 END - CASE WHEN was = 6 THEN rows ELSE 0 END) AS dead,
+            sum(CASE WHEN came = 7 THEN rows ELSE 0 END - CASE WHEN was = 7 THEN rows ELSE 0 END) AS cancelled,
+            sum(CASE WHEN was = 0 THEN rows ELSE 0 END) AS enqueued,
+            sum(CASE WHEN came = 5 THEN rows ELSE 0 END) AS completed_total,
+            sum(CASE WHEN came = 6 THEN rows ELSE 0 END) AS dead_total,
+            sum(CASE WHEN came = 7 THEN rows ELSE 0 END) AS cancelled_total,
+            sum(CASE WHEN came = 9 THEN rows ELSE 0 END) AS failed
+        FROM @.tally GROUP BY queue
+    )
+    SELECT q.name, q.paused, (q.blocked + coalesce(t.blocked, 0))::bigint, (q.due + coalesce(t.due, 0))::bigint,
+        (q.later + coalesce(t.later, 0))::bigint, (q.running + coalesce(t.running, 0))::bigint,
+        (q.completed + coalesce(t.completed, 0))::bigint, (q.dead + coalesce(t.dead, 0))::bigint,
+        (q.cancelled + coalesce(t.cancelled, 0))::bigint, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
+        (q.completed_total + coalesce(t.completed_total, 0))::bigint, (q.dead_total + coalesce(t.dead_total, 0))::bigint,
+        (q.cancelled_total + coalesce(t.cancelled_total, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint,
+        (SELECT count(*) FROM (SELECT 1 FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
+                               LIMIT 10001) AS x),
+        (SELECT count(*) FROM @.job AS j WHERE j.clock <= p_now AND j.state = 3 AND j.queue = q.id),
+        (SELECT min(x.run_at) FROM (
+            (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 1 ORDER BY j.place, j.n LIMIT 10000)
+            UNION ALL
+            (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 2 ORDER BY j.place, j.n LIMIT 10000)
+            UNION ALL
+            (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
+             ORDER BY j.place, j.n LIMIT 1)) AS x)
+    FROM @.queue AS q LEFT JOIN t ON t.queue = q.id
+    WHERE (p_queue IS NULL OR q.name = p_queue) AND (q.known OR q.enqueued_total + coalesce(t.enqueued, 0) > 0)
+    ORDER BY q.name;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.stats_kinds(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, kind bytea, ready bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT q.name, k.kind, least(count(*), 10000) FROM @.queue AS q CROSS JOIN LATERAL (
+        (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 1 ORDER BY j.place, j.n LIMIT 100000)
+        UNION ALL
+        (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 2 ORDER BY j.place, j.n LIMIT 100000)
+        UNION ALL
+        (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
+         ORDER BY j.place, j.n LIMIT 100000)) AS k
+    WHERE p_queue IS NULL OR q.name = p_queue GROUP BY q.name, k.kind ORDER BY q.name, k.kind;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.stats_workers(p_now bigint) RETURNS SETOF @.worker LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM @.worker AS w WHERE (p_now - w.seen_at) / 10 < w.lease ORDER BY w.name, w.nonce
+$$;
+
+-- Settings of a queue; what is NULL stays as it is. A depth below 0 takes the limit away.
+CREATE OR REPLACE FUNCTION @.set_queue(p_name bytea, p_paused boolean, p_depth bigint, p_keep_count bigint[],
+    p_keep_ms bigint[]) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO @.queue (name, known) VALUES (p_name, true) ON CONFLICT (name) DO UPDATE SET known = true;
+    UPDATE @.queue AS q SET paused = coalesce(p_paused, q.paused),
+        depth = CASE WHEN p_depth IS NULL THEN q.depth WHEN p_depth >= 0 THEN p_depth END,
+        keep_count = coalesce(p_keep_count, q.keep_count), keep_ms = coalesce(p_keep_ms, q.keep_ms)
+    WHERE q.name = p_name;
+    IF p_paused = false THEN
+        PERFORM @.wake();
+    END IF;
+    RETURN 1;
+END $$;
+
+-- Tests move the clock.
+CREATE OR REPLACE FUNCTION @.set_clock(p_ms bigint) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE @.meta AS m SET shift = @.add(m.shift, p_ms);
+    PERFORM @.wake();
+    RETURN 1;
+END $$;
+
+-- Ask workers of this name to stop; how many are there?
+CREATE OR REPLACE FUNCTION @.set_stop(p_name bytea) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE v_now bigint := @.clock(); v_asked integer;
+BEGIN
+    UPDATE @.worker AS w SET stop_asked = true WHERE w.name = p_name AND (v_now - w.seen_at) / 10 < w.lease;
+    GET DIAGNOSTICS v_asked = ROW_COUNT;
+    PERFORM @.wake();
+    RETURN v_asked;
+END $$;
+
+-- Other stores of this database: schemas with tables like ours that this role may read, and how many workers live there.
+CREATE OR REPLACE FUNCTION @.stats_namespaces() RETURNS TABLE (name bytea, workers bigint) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE r record;
+BEGIN
+    FOR r IN
+        SELECT n.nspname FROM pg_namespace AS n JOIN pg_class AS m ON m.relnamespace = n.oid AND m.relname = 'meta'
+        JOIN pg_class AS w ON w.relnamespace = n.oid AND w.relname = 'worker'
+        JOIN pg_class AS t ON t.relnamespace = n.oid AND t.relname = 'tally'
+        WHERE n.nspname <> '@NAME' AND m.relkind = 'r' AND w.relkind = 'r' ORDER BY n.nspname
+    LOOP
+        name := convert_to(r.nspname::text, 'UTF8');
+        workers := 0;
+        IF has_schema_privilege(r.nspname, 'USAGE') THEN
+            BEGIN
+                EXECUTE format('SELECT count(*) FROM %I.worker AS w, %I.meta AS m WHERE
+                    (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + m.shift - w.seen_at) / 10 < w.lease',
+                    r.nspname, r.nspname) INTO workers;
+            EXCEPTION WHEN OTHERS THEN
+                workers := 0; -- not ours to read, or not what it should be
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;

@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and keep_ms by
+-- state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to children keep their
+-- place in the count. One at a time: two that count the same rows would each take what is over.
+CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_left bigint := p_nums[1];
+    v_gone bigint; v_over bigint; v_errors uuid[]; v_children uuid[]; v_rows tid[];
+    r record;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
+        RETURN;
+    END IF;
+    FOR r IN
+        SELECT q.id, x.state, coalesce(q.keep_count[x.state + 1], p_nums[x.state + 2]) AS keep,
+               coalesce(q.keep_ms[x.state + 1], p_nums[x.state + 10]) AS keep_ms
+        FROM (SELECT DISTINCT p_ended[2 * i - 1] AS queue, p_ended[2 * i] AS state
+              FROM generate_series(1, cardinality(p_ended) / 2) AS i) AS x
+        JOIN @.queue AS q ON q.id = x.queue ORDER BY q.name, x.state
+    LOOP
+        EXIT WHEN v_left <= 0;
+        v_over := CASE WHEN r.keep < 0 THEN 0 ELSE @.present(r.id, r.state + 1) - r.keep END;
+        FOR v_step IN 1 .. 2 LOOP
+            CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND r.keep_ms <= 0;
+            IF v_step = 1 THEN
+                v_rows := ARRAY(
+                    SELECT j.ctid FROM (
+                        SELECT x.at FROM (
+                            SELECT k.ctid AS at, k.children FROM @.job AS k
+                            WHERE k.queue = r.id AND k.state = r.state AND k.finished_at IS NOT NULL
+                            ORDER BY k.finished_at, k.id LIMIT v_over) AS x
+                        WHERE x.children = 0 LIMIT v_left) AS y
+                    JOIN @.job AS j ON j.ctid = y.at FOR UPDATE OF j SKIP LOCKED);
+            ELSE
+                v_rows := ARRAY(
+                    SELECT k.ctid FROM @.job AS k
+                    WHERE k.queue = r.id AND k.state = r.state AND k.finished_at IS NOT NULL
+                        AND @.add(k.finished_at, r.keep_ms) < p_now AND k.finished_at < p_now AND k.children = 0
+                    ORDER BY k.finished_at, k.id LIMIT v_left FOR UPDATE SKIP LOCKED);
+            END IF;
+            CONTINUE WHEN cardinality(v_rows) = 0;
+            WITH gone AS (
+                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags
+            )
+            SELECT count(*), array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0)
+            INTO v_gone, v_errors, v_children FROM gone AS g;
+            DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
+            DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
+            INSERT INTO @.tally VALUES (r.id, r.state + 1, 0, v_gone);
+            v_left := v_left - v_gone;
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- A worker's own record; those that were not heard of for ten leases go. p_nums: pid, started_at, lease, capacity, running,
+-- leaving; p_bytes: name, nonce, host, queues, kinds.
+CREATE OR REPLACE FUNCTION @.worker_note(p_now bigint, p_nums bigint[], p_bytes bytea[]) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE v_stop boolean := false;
+BEGIN
+    DELETE FROM @.worker AS w WHERE (p_now - w.seen_at) / 10 >= w.lease;
+    IF p_nums[6] <> 0 THEN
+        DELETE FROM @.worker AS w WHERE w.name = p_bytes[1] AND w.nonce = p_bytes[2];
+        RETURN false;
+    END IF;
+    INSERT INTO @.worker AS w (name, nonce, host, queues, kinds, pid, started_at, seen_at, lease, capacity, running)
+    VALUES (p_bytes[1], p_bytes[2], p_bytes[3], p_bytes[4], p_bytes[5], p_nums[1], p_nums[2], p_now, p_nums[3], p_nums[4],
+            p_nums[5])
+    ON CONFLICT (name, nonce) DO UPDATE SET host = excluded.host, queues = excluded.queues, kinds = excluded.kinds,
+        pid = excluded.pid, started_at = excluded.started_at, seen_at = excluded.seen_at, lease = excluded.lease,
+        capacity = excluded.capacity, running = excluded.running
+    RETURNING w.stop_asked INTO v_stop;
+    RETURN v_stop;
+END $$;

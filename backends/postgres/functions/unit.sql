@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- When the next thing happens by time alone.
+CREATE OR REPLACE FUNCTION @.next_due(p_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN coalesce(least(
+        (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1),
+        (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1)),
+        9223372036854775807);
+END $$;
+
+-- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
+-- other commit that does.
+CREATE OR REPLACE FUNCTION @.wake() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_try_advisory_lock(@LOCK + 3) THEN
+        PERFORM pg_advisory_unlock(@LOCK + 3);
+    ELSE
+        PERFORM pg_notify('@CHANNEL', '');
+    END IF;
+END $$;
+
+-- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's transaction
+-- makes it atomic. p_flags: 1 tell who waits, 2 within a program's own transaction, 4 fold the tally, 8 changes are plain,
+-- 16 puts are plain, 32 nobody asks when the next thing happens. p_drop: the client's receipt that may go.
+CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
+    p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
+    p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],
+    p_progress bytea[], p_data bytea[], p_new_payloads bytea[], p_errors bytea[],
+    p_keyed integer, p_queues bytea[], p_put_ids uuid[], p_put_nums bigint[], p_kinds bytea[], p_tenants bytea[],
+    p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_traces bytea[], p_scopes bytea[], p_digests bytea[],
+    p_parents uuid[], p_rules integer[],
+    p_trim bigint[], p_worker_nums bigint[], p_worker_bytes bytea[],
+    OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_same boolean,
+    OUT o_beat_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[],
+    OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
+    OUT o_rows @.view[], OUT o_row_at integer[],
+    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    v_woke boolean := false;
+    v_beats record; v_changes record; v_puts record;
+    v_ended integer[];
+    v_receipt @.receipt;
+BEGIN
+    o_now := @.clock();
+    o_then := o_now;
+    o_repeat := false;
+    o_same := true;
+    IF p_number > 0 THEN
+        SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number AND r.part = 0
+        ORDER BY r.number DESC LIMIT 1;
+        IF v_receipt.number > p_number THEN
+            RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
+        ELSIF v_receipt.number = p_number THEN
+            -- Nothing is done; what was answered is answered again, with the rows as they are now.
+            o_repeat := true;
+            o_same := v_receipt.items = p_items;
+            o_beat_held := v_receipt.beat_held;
+            o_marks := v_receipt.marks;
+            o_mark_at := v_receipt.mark_at;
+            o_verdicts := v_receipt.verdicts;
+            o_stales := v_receipt.stales;
+            o_holders := v_receipt.holders;
+            o_leases := v_receipt.leases;
+            o_puts := v_receipt.puts;
+            o_put_holders := v_receipt.put_holders;
+            o_stop_asked := v_receipt.stop_asked;
+            o_then := v_receipt.answered;
+            IF o_same THEN
+                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i) INTO o_rows, o_row_at
+                FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
+                WHERE coalesce(o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
+            END IF;
+            o_next_due := @.next_due(o_now);
+            RETURN;
+        END IF;
+    END IF;
+    IF p_beat_from IS NOT NULL THEN
+        SELECT * INTO v_beats FROM @.beats(o_now, p_beat_from, p_beat_to, p_beat_nums);
+        o_beat_held := v_beats.o_held;
+        o_marks := v_beats.o_marks;
+        o_mark_at := v_beats.o_mark_at;
+        v_woke := v_beats.o_woke;
+    END IF;
+    IF p_change_ids IS NOT NULL THEN
+        SELECT * INTO v_changes FROM @.changes(o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
+            p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors);
+        o_verdicts := v_changes.o_verdicts;
+        o_stales := v_changes.o_stales;
+        o_holders := v_changes.o_holders;
+        o_leases := v_changes.o_leases;
+        o_rows := v_changes.o_rows;
+        o_row_at := v_changes.o_row_at;
+        v_woke := v_woke OR v_changes.o_woke;
+        v_ended := v_changes.o_ended;
+        IF p_flags & 2 <> 0 AND o_verdicts && ARRAY[-4, -20] THEN
+            RAISE EXCEPTION 'a job is no longer held by this program: the transaction cannot be committed'
+                USING ERRCODE = 'JQ001';
+        END IF;
+    END IF;
+    IF p_put_ids IS NOT NULL THEN
+        SELECT * INTO v_puts FROM @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
+            p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_parents, p_rules, o_verdicts,
+            o_verdicts IS NULL);
+        o_puts := v_puts.o_nums;
+        o_put_holders := v_puts.o_holders;
+        v_woke := v_woke OR v_puts.o_woke;
+    END IF;
+    IF p_trim IS NOT NULL AND v_ended IS NOT NULL THEN
+        PERFORM @.trim(o_now, v_ended, p_trim);
+    END IF;
+    IF p_worker_nums IS NOT NULL THEN
+        o_stop_asked := @.worker_note(o_now, p_worker_nums, p_worker_bytes);
+    END IF;
+    IF p_number > 0 THEN
+        INSERT INTO @.receipt (client, number, part, items, answered, beat_held, marks, mark_at, verdicts, stales, holders, leases,
+            puts, put_holders, stop_asked)
+        VALUES (p_client, p_number, 0, p_items, o_now, o_beat_held, o_marks, o_mark_at, o_verdicts, o_stales, o_holders, o_leases,
+            o_puts, o_put_holders, o_stop_asked);
+        IF p_drop > 0 THEN
+            DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
+        END IF;
+    END IF;
+    IF p_flags & 4 <> 0 THEN
+        PERFORM @.fold();
+    END IF;
+    IF v_woke AND p_flags & 1 <> 0 THEN
+        PERFORM @.wake();
+    END IF;
+    IF p_flags & 32 = 0 THEN
+        o_next_due := @.next_due(o_now);
+    END IF;
+END $$;

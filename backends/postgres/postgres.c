@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The Postgres store: its table, open and close. What an exchange does stands in functions/unit.sql and functions/want.sql;
+ * exchange.c sends both in one round trip. */
+#include "store.h"
+
+#include <jobq/postgres.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SQL_TEXTS
+#include "statements.h"
+
+/* ---- names in texts ------------------------------------------------------------------------------------------- */
+
+enum word { WORD_DOT, WORD_SCHEMA, WORD_NAME, WORD_CHANNEL, WORD_LOCK, WORD_VERSION, WORD_COUNT };
+
+static void put_word(const struct jobq_store *s, enum word word, FILE *out)
+{
+    const char *name = s->address.name_space;
+    switch (word) {
+    case WORD_DOT:
+        fprintf(out, "\"%s\".", name);
+        break;
+    case WORD_SCHEMA:
+        fprintf(out, "\"%s\"", name);
+        break;
+    case WORD_NAME:
+        fputs(name, out);
+        break;
+    case WORD_CHANNEL:
+        fprintf(out, "jobq:%s", name);
+        break;
+    case WORD_LOCK:
+        fprintf(out, "%" PRId64, s->lock_key);
+        break;
+    default:
+        fprintf(out, "%d", SCHEMA_VERSION);
+        break;
+    }
+}
+
+static enum word word_at(const char *text, size_t *length)
+{
+    static const char *const words[] = { "@.", "@SCHEMA", "@NAME", "@CHANNEL", "@LOCK", "@VERSION" };
+    for (int i = 0; i < WORD_COUNT; i++) {
+        *length = strlen(words[i]);
+        if (strncmp(text, words[i], *length) == 0)
+            return (enum word)i;
+    }
+    return WORD_COUNT;
+}
+
+static void fill_in(const struct jobq_store *s, const char *text, FILE *out)
+{
+    while (*text) {
+        size_t length;
+        enum word word = word_at(text, &length);
+        if (word == WORD_COUNT) {
+            putc(*text++, out);
+        } else {
+            put_word(s, word, out);
+            text += length;
+        }
+    }
+}
+
+char *pq_text(const struct jobq_store *s, const char *before, const char *text, const char *after)
+{
+    char *filled = NULL;
+    size_t size;
+    FILE *out = open_memstream(&filled, &size);
+    if (!out)
+        return NULL;
+    fill_in(s, before, out);
+    fill_in(s, text, out);
+    fill_in(s, after, out);
+    if (fclose(out) == 0)
+        return filled;
+    free(filled);
+    return NULL;
+}
+
+static int fill_statements(struct jobq_store *s)
+{
+    for (int i = 0; i < SQL_COUNT; i++)
+        if (!(s->sql[i] = pq_text(s, "", sql_texts[i], "")))
+            return -1;
+    return 0;
+}
+
+/* ---- connecting ------------------------------------------------------------------------------------------------- */
+
+void pq_store_begin(struct jobq_store *s)
+{
+    s->link.deadline_us = pq_now_us() + s->io_timeout_ms * 1000;
+}
+
+/* A pooler invents the number that it tells us; the server knows its own. */
+static int ask_who_answers(struct jobq_store *s, struct fault *fault)
+{
+    PGresult *result = pq_link_query(&s->link, "SELECT pg_catalog.pg_backend_pid()", fault);
+    if (!result)
+        return -1;
+    int pid = PQntuples(result) ? atoi(PQgetvalue(result, 0, 0)) : 0;
+    PQclear(result);
+    s->pooled = pid != PQbackendPID(s->link.conn);
+    atomic_store(&s->backend_pid, s->pooled ? 0 : pid);
+    return 0;
+}
+
+int pq_store_connect(struct jobq_store *s, struct fault *fault)
+{
+    if (pq_link_usable(&s->link))
+        return 0;
+    if (pq_link_connect(&s->link, &s->address, fault) != 0)
+        return -1;
+    if (ask_who_answers(s, fault) == 0)
+        return 0;
+    if (fault->kind == FAULT_LOST)
+        fault->kind = FAULT_UNSENT;
+    pq_link_close(&s->link);
+    return -1;
+}
+
+/* ---- open and close ------------------------------------------------------------------------------------------------ */
+
+/* Locks of this kind are shared by all programs of a database: the number is drawn from the name, and is ours by being long. */
+static int64_t lock_key_of(const char *name_space)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    const char *const parts[] = { "libjobq lock of namespace ", name_space };
+    for (int i = 0; i < 2; i++)
+        for (const char *c = parts[i]; *c; c++)
+            hash = (hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
+    return (int64_t)(hash >> 2 << 3);
+}
+
+static int connect_store(struct jobq_store *s, uint32_t flags, struct jobq_error *err)
+{
+    struct fault fault = { 0 };
+    pq_store_begin(s);
+    s->lock_key = lock_key_of(s->address.name_space);
+    if (fill_statements(s) != 0)
+        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+    if (pq_store_connect(s, &fault) != 0)
+        return pq_fault_report(s, &fault, err, fault.kind == FAULT_MEMORY ? JOBQ_NOMEM : JOBQ_UNREACHABLE);
+    return pq_schema_bring_up(s, flags, err);
+}
+
+static void free_store(struct jobq_store *s)
+{
+    for (int i = 0; i < SQL_COUNT; i++)
+        free(s->sql[i]);
+    pq_address_free(&s->address);
+    pthread_mutex_destroy(&s->listen_lock);
+    free(s);
+}
+
+static int postgres_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
+{
+    struct jobq_store *s = calloc(1, sizeof *s);
+    *out = NULL;
+    if (!s || pthread_mutex_init(&s->listen_lock, NULL) != 0) {
+        free(s);
+        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+    }
+    s->pid = getpid();
+    s->inspect = options->flags & JOBQ_OPEN_INSPECT;
+    s->io_timeout_ms = options->io_timeout_ms > 0 ? options->io_timeout_ms : 30000;
+    int status = PQisthreadsafe() ? pq_address_parse(&s->address, options->uri, err)
+                                  : jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "postgres: this libpq is not for threads");
+    if (status == JOBQ_OK)
+        status = connect_store(s, options->flags, err);
+    if (status == JOBQ_OK) {
+        *out = s;
+        return JOBQ_OK;
+    }
+    pq_link_close(&s->link);
+    free_store(s);
+    return status;
+}
+
+static void postgres_close(struct jobq_store *s)
+{
+    if (!s)
+        return;
+    bool forked = s->pid != getpid();
+    pq_wake_close(s, forked);
+    if (forked)
+        pq_link_forget(&s->link);
+    else
+        pq_link_close(&s->link);
+    free_store(s);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------ */
+
+const struct jobq_backend *jobq_postgres(void)
+{
+    static const struct jobq_backend table = {
+        .size = sizeof table,
+        .name = "postgres",
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE,
+        .open = postgres_open,
+        .close = postgres_close,
+        .exchange = pq_exchange_run,
+        .read = pq_read_rows,
+        .stats = pq_stats_fill,
+        .configure = pq_configure_store,
+        .wake_fd = pq_wake_fd_of,
+        .wake_drain = pq_wake_drain_of,
+        .wake = pq_wake_others,
+    };
+    return &table;
+}

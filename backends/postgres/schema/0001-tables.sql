@@ -1,0 +1,205 @@
+-- SPDX-License-Identifier: MIT
+-- Step 1 of the schema: tables and types. Steps are only ever added: a store that was made by an older library is brought
+-- up by the ones it has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
+-- "@." is the namespace, a schema of the database. The functions are not part of a step: they are made anew with each
+-- version.
+
+-- One row: who this store is, and by how much tests moved its clock.
+CREATE TABLE @.meta (
+    one integer PRIMARY KEY CHECK (one = 1),
+    version integer NOT NULL,
+    store_id uuid NOT NULL,
+    shift bigint NOT NULL DEFAULT 0,
+    shape text NOT NULL
+);
+
+-- The newest fence. CACHE 1: the next claim, whoever makes it, draws a larger one.
+CREATE SEQUENCE @.fence CACHE 1 MAXVALUE 9007199254740991;
+
+-- Queues by number and their settings. The counts are what was folded of [tally]; nobody waits for anybody here.
+CREATE TABLE @.queue (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name bytea NOT NULL UNIQUE,
+    known boolean NOT NULL DEFAULT false,
+    paused boolean NOT NULL DEFAULT false,
+    depth bigint,
+    keep_count bigint[],
+    keep_ms bigint[],
+    blocked bigint NOT NULL DEFAULT 0,
+    due bigint NOT NULL DEFAULT 0,
+    later bigint NOT NULL DEFAULT 0,
+    running bigint NOT NULL DEFAULT 0,
+    completed bigint NOT NULL DEFAULT 0,
+    dead bigint NOT NULL DEFAULT 0,
+    cancelled bigint NOT NULL DEFAULT 0,
+    enqueued_total bigint NOT NULL DEFAULT 0,
+    completed_total bigint NOT NULL DEFAULT 0,
+    dead_total bigint NOT NULL DEFAULT 0,
+    cancelled_total bigint NOT NULL DEFAULT 0,
+    failed_total bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- What happened to rows since the counts were folded: `rows` of them went from place `was` to place `came`.
+-- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled; 9 to 9: a failed attempt.
+CREATE TABLE @.tally (
+    queue integer NOT NULL,
+    was smallint NOT NULL,
+    came smallint NOT NULL,
+    rows bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- Jobs. n rises with arrival. Instants are milliseconds by the server's clock, NULL for none.
+--   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet; ordered by rank, rank, run_at
+--   clock         when the row needs a look of the sweeper: running rows the end of the lease; others the deadline of a
+--                 callback, the expiry, or when they ended with children that wait for a decision
+--   flags         1 held, 2 alone, 4 ran alone, 8 resumed, 16 cancel asked, 32 callback used, 64 was put with parents,
+--                 128 swept for its lease, 256 swept for its timeout
+--   errors        number of the newest row in [error]; children: open edges to children
+CREATE TABLE @.job (
+    id uuid NOT NULL,
+    n bigint GENERATED ALWAYS AS IDENTITY,
+    place bigint,
+    clock bigint,
+    attempt bigint NOT NULL DEFAULT 0,
+    edits bigint NOT NULL DEFAULT 0,
+    payload_bytes bigint NOT NULL,
+    run_at bigint NOT NULL,
+    rank_add bigint NOT NULL,
+    created_at bigint NOT NULL,
+    started_at bigint,
+    finished_at bigint,
+    lease_until bigint,
+    stop_at bigint,
+    expires_at bigint,
+    callback_until bigint,
+    timeout bigint,
+    key_until bigint,
+    token uuid,
+    queue integer NOT NULL,
+    flags integer NOT NULL DEFAULT 0,
+    priority integer NOT NULL,
+    pending integer NOT NULL DEFAULT 0,
+    children integer NOT NULL DEFAULT 0,
+    errors integer NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
+    crashes integer NOT NULL DEFAULT 0,
+    snoozes integer NOT NULL DEFAULT 0,
+    releases integer NOT NULL DEFAULT 0,
+    redrives integer NOT NULL DEFAULT 0,
+    state smallint NOT NULL,
+    shelf smallint,
+    outcome smallint NOT NULL DEFAULT 0,
+    reason smallint NOT NULL DEFAULT 0,
+    key_hold smallint,
+    kind bytea NOT NULL,
+    worker bytea,
+    tenant bytea,
+    policy bytea,
+    key bytea,
+    trace bytea,
+    callback bytea,
+    key_scope bytea,
+    key_digest bytea,
+    progress bytea,
+    payload bytea,
+    result bytea,
+    data bytea,
+    PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_cost_delay = 0);
+-- A claim reads the front of (queue, shelf).
+CREATE INDEX job_shelf ON @.job (queue, shelf, place, n) WHERE shelf IS NOT NULL;
+-- A heartbeat finds its rows.
+CREATE INDEX job_held ON @.job (token) WHERE state = 3;
+CREATE INDEX job_clock ON @.job (clock, n) WHERE clock IS NOT NULL;
+CREATE INDEX job_later ON @.job (run_at) WHERE shelf = 3;
+CREATE INDEX job_ended ON @.job (queue, state, finished_at, id) WHERE finished_at IS NOT NULL;
+
+-- The newest errors of a job; seq counts from 1.
+CREATE TABLE @.error (
+    job uuid NOT NULL,
+    seq integer NOT NULL,
+    attempt integer NOT NULL,
+    kind integer NOT NULL,
+    at bigint NOT NULL,
+    worker bytea,
+    text bytea,
+    PRIMARY KEY (job, seq)
+);
+
+-- Who waits for whom. hard: the rule asks for a decision when the parent does not complete.
+CREATE TABLE @.edge (
+    child uuid NOT NULL,
+    parent uuid NOT NULL,
+    rule integer NOT NULL,
+    hard boolean NOT NULL,
+    open boolean NOT NULL,
+    PRIMARY KEY (child, parent)
+);
+CREATE INDEX edge_open ON @.edge (parent, hard, child) WHERE open;
+
+-- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
+-- its job is over.
+CREATE TABLE @.key (
+    scope bytea PRIMARY KEY,
+    job uuid NOT NULL,
+    hold smallint NOT NULL,
+    until bigint NOT NULL,
+    digest bytea NOT NULL,
+    ended smallint NOT NULL DEFAULT 0,
+    fades bigint
+);
+CREATE INDEX key_fades ON @.key (fades) WHERE fades IS NOT NULL;
+
+CREATE TABLE @.worker (
+    name bytea NOT NULL,
+    nonce bytea NOT NULL,
+    host bytea,
+    queues bytea,
+    kinds bytea,
+    pid bigint NOT NULL,
+    started_at bigint NOT NULL,
+    seen_at bigint NOT NULL,
+    lease bigint NOT NULL,
+    capacity integer NOT NULL,
+    running integer NOT NULL,
+    stop_asked boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (name, nonce)
+) WITH (fillfactor = 50);
+
+-- A row as it is given out; postgres/view.c reads it in this order.
+CREATE TYPE @.view AS (
+    id uuid, token uuid, queue bytea, kind bytea, tenant bytea, worker bytea, payload bytea, policy bytea, key bytea,
+    result bytea, progress bytea, data bytea, trace bytea, payload_bytes bigint, state smallint, reason smallint,
+    outcome smallint, priority integer, rank_add bigint, attempt bigint, failures integer, crashes integer,
+    snoozes integer, releases integer, redrives integer, edits bigint, flags integer, shelf smallint, pending integer,
+    created_at bigint, run_at bigint, started_at bigint, finished_at bigint, lease_until bigint, stop_at bigint,
+    expires_at bigint, callback_until bigint, timeout bigint, has_callback boolean, overdue integer,
+    edge_ids uuid[], edge_rules integer[], edge_states integer[],
+    error_attempts integer[], error_kinds integer[], error_ats bigint[], error_workers bytea[], error_texts bytea[]
+);
+
+-- The newest request of each client: what it was answered. part 0 is the unit, 1 the want. A row is inserted for the new
+-- request and the older one deleted: one row changed for ever would grow a chain of versions behind an open snapshot.
+CREATE TABLE @.receipt (
+    client uuid NOT NULL,
+    number bigint NOT NULL,
+    part smallint NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    items integer[] NOT NULL,
+    answered bigint,
+    beat_held bigint[],
+    marks @.view[],
+    mark_at integer[],
+    verdicts integer[],
+    stales integer[],
+    holders uuid[],
+    leases bigint[],
+    puts bigint[],
+    put_holders uuid[],
+    stop_asked boolean,
+    ids uuid[],
+    token uuid,
+    more boolean,
+    PRIMARY KEY (client, number, part)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- $1 ms
+SELECT @.set_clock($1)

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- Tell who waits.
+SELECT @.wake()

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the Postgres store know of each other.
+ *
+ * Functions that return int give 0, or -1 after a fault was filled, unless their comment says otherwise. */
+#ifndef JOBQ_POSTGRES_STORE_H
+#define JOBQ_POSTGRES_STORE_H
+
+#include <jobq/backend.h>
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define SCHEMA_VERSION 1
+#define NAME_SPACE_ROOM 64
+
+/* ---- faults -------------------------------------------------------------------------------------------------- */
+
+enum fault_kind {
+    FAULT_NONE,
+    FAULT_REPORTED, /* the server said so: certainly no effect */
+    FAULT_UNSENT,   /* it was not sent: certainly no effect */
+    FAULT_LOST,     /* the connection ended or the time was over before the answer */
+    FAULT_MEMORY    /* no memory here */
+};
+
+struct fault {
+    enum fault_kind kind;
+    char state[6]; /* SQLSTATE, empty for none */
+    char text[240];
+};
+
+/* ---- pack.c: parameters in binary form -------------------------------------------------------------------------- */
+
+enum element { ELEMENT_BOOL = 16, ELEMENT_BYTES = 17, ELEMENT_INT8 = 20, ELEMENT_INT4 = 23, ELEMENT_ID = 2950 };
+
+#define PARAMS_MAX 40
+struct params {
+    char *data;
+    size_t size, room;
+    bool broken; /* no memory */
+    int count;
+    size_t start[PARAMS_MAX];
+    int length[PARAMS_MAX]; /* -1: NULL */
+    size_t array;           /* where the open array's header is */
+    int32_t elements;
+    bool nulls;
+};
+
+void pack_free(struct params *p);
+void pack_null(struct params *p);
+void pack_bool(struct params *p, bool value);
+void pack_int4(struct params *p, int32_t value);
+void pack_int8(struct params *p, int64_t value);
+void pack_bytes(struct params *p, struct jobq_bytes value); /* absent: NULL */
+void pack_id(struct params *p, const void *id);             /* 16 bytes; NULL: NULL */
+/* An array: begin, elements, end. */
+void pack_begin(struct params *p, enum element type);
+void pack_add_int8(struct params *p, int64_t value);
+void pack_add_int4(struct params *p, int32_t value);
+void pack_add_bytes(struct params *p, struct jobq_bytes value);
+void pack_add_id(struct params *p, const void *id);
+void pack_end(struct params *p);
+
+/* ---- view.c: answers in binary form -------------------------------------------------------------------------------- */
+
+struct cell {
+    const char *data;
+    int size; /* -1: NULL */
+};
+
+struct cell cell_of(const PGresult *result, int row, int column);
+int64_t cell_int(struct cell cell); /* 2, 4 or 8 bytes; NULL: 0 */
+bool cell_bool(struct cell cell);
+struct jobq_bytes cell_bytes(struct cell cell);
+void cell_copy(struct cell cell, void *out, size_t size); /* zeros when it has another size */
+
+/* The elements of an array, taken one after another. */
+struct elements {
+    const char *at, *end;
+    int32_t left;
+};
+struct elements cell_elements(struct cell cell);
+bool elements_next(struct elements *e, struct cell *out);
+
+/* Rows out of an array of views; all memory from the arena. Returns 0, or -1 without memory or for bytes that are no row. */
+int view_rows(struct jobq_arena *arena, struct cell array, struct jobq_row **rows, size_t *count);
+
+struct address;
+
+/* ---- link.c: one connection, with a deadline on everything ------------------------------------------------------------ */
+
+struct pq_link {
+    PGconn *conn;
+    int64_t deadline_us; /* of the operation under way */
+};
+
+int64_t pq_now_us(void);
+/* Connect. The text of a fault never holds the password. */
+int pq_link_connect(struct pq_link *link, const struct address *address, struct fault *fault);
+void pq_link_close(struct pq_link *link);
+void pq_link_forget(struct pq_link *link); /* in a forked child: free memory, leave the server alone */
+/* The connection is there and in step, and nothing came that says otherwise? */
+bool pq_link_usable(struct pq_link *link);
+/* One statement, or several without parameters, outside a pipeline. NULL after a fault. */
+PGresult *pq_link_query(struct pq_link *link, const char *text, struct fault *fault);
+void pq_fault_set(struct fault *fault, enum fault_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void pq_fault_result(struct fault *fault, const PGresult *result);
+
+/* A transaction on its way: statements with their parameters, and what came back. */
+#define CALLS_MAX 4
+struct call {
+    const char *text;
+    struct params *params;
+    PGresult *result; /* to clear */
+};
+struct transaction {
+    bool reads;     /* one snapshot for all, nothing is written */
+    int64_t ms;     /* statement and lock timeout */
+    struct call calls[CALLS_MAX];
+    int count;
+    struct fault fault; /* kind NONE: committed */
+};
+/* Send all and read all answers: one round trip. Each is a transaction of its own; one that fails makes the later ones fail.
+ * Returns 0 when every one was committed. */
+int pq_link_run(struct pq_link *link, struct transaction *transactions, int count);
+void pq_transaction_clear(struct transaction *t);
+
+/* ---- address.c: the URI --------------------------------------------------------------------------------------------------- */
+
+struct address {
+    const char **keywords, **values; /* for libpq, NULL at the end */
+    size_t count;
+    char name_space[NAME_SPACE_ROOM];
+    char shown[256]; /* without password */
+    bool notify, listen;
+    void *memory; /* PQconninfoOption, lent to the above */
+};
+int pq_address_parse(struct address *out, const char *uri, struct jobq_error *err);
+void pq_address_free(struct address *address);
+/* Overwrite every occurrence of the password. */
+void pq_address_hide(const struct address *address, char *text);
+
+/* ---- the store ----------------------------------------------------------------------------------------------------------------- */
+
+#include "statements.h"
+
+struct jobq_store {
+    struct pq_link link;
+    struct address address;
+    pid_t pid;
+    bool inspect;
+    bool pooled; /* what we talk to is not the server itself: sessions may change hands */
+    int version; /* of the schema found; differs from SCHEMA_VERSION only when inspecting */
+    int64_t io_timeout_ms;
+    uint8_t store_id[16];
+    int64_t lock_key; /* the advisory locks of this namespace begin here */
+    char *sql[SQL_COUNT]; /* with names filled in */
+    uint64_t exchanges;
+    uint64_t last_receipt; /* number of the newest request that left one */
+    uint8_t last_client[16];
+    _Atomic int backend_pid;
+    struct listener *listener;
+    pthread_mutex_t listen_lock; /* of the listener: wake_fd and wake_drain against close */
+};
+
+int pq_store_connect(struct jobq_store *s, struct fault *fault); /* if need be */
+void pq_store_begin(struct jobq_store *s);                       /* an operation: its deadline starts */
+int pq_fault_class(const struct fault *fault);                   /* enum jobq_failure_class */
+int pq_fault_report(const struct jobq_store *s, const struct fault *fault, struct jobq_error *err, int status);
+bool pq_fault_again(const struct fault *fault); /* certain, and passes: deadlock, serialization */
+void pq_pause(int turn);                        /* with jitter */
+/* The three in a row with "@." and the like filled in; to free. */
+char *pq_text(const struct jobq_store *s, const char *before, const char *text, const char *after);
+
+/* schema.c */
+int pq_schema_bring_up(struct jobq_store *s, uint32_t flags, struct jobq_error *err);
+
+/* The operations. */
+int pq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err);
+int pq_read_rows(struct jobq_store *s, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
+int pq_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
+                  struct jobq_error *err);
+int pq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
+
+/* unit.c: the parameters of the two calls, and their answers */
+void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int32_t flags, struct params *p);
+int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
+int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+void pq_want_clear(struct jobq_want *want);
+
+/* wake.c */
+int pq_wake_fd_of(struct jobq_store *s);
+int pq_wake_drain_of(struct jobq_store *s);
+void pq_wake_others(struct jobq_store *s);
+void pq_wake_close(struct jobq_store *s, bool forked);
+
+#endif
