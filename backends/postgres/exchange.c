@@ -222,7 +222,7 @@ int pq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->now_ms = 0;
-    x->next_due_ms = INT64_MAX;
+    x->next_due_ms = x->next_tick_ms = INT64_MAX;
     pq_store_begin(s);
     if (check(s, x, err) != 0)
         return x->unit;

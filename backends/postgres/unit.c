@@ -569,6 +569,9 @@ void pq_want_clear(struct jobq_want *want)
     want->row_count = 0;
     want->more = 0;
     want->next_cursor = (struct jobq_bytes){ 0 };
+    want->schedules = NULL;
+    want->schedule_count = 0;
+    want->schedule_now_ms = 0;
 }
 
 int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)

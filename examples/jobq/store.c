@@ -9,6 +9,9 @@
 #ifdef HAVE_SQLITE
 #include <jobq/sqlite.h>
 #endif
+#ifdef HAVE_POSTGRES
+#include <jobq/postgres.h>
+#endif
 
 #include "args.h"
 #include "cli.h"
@@ -22,7 +25,12 @@ static const struct {
 #else
     {"sqlite", NULL},
 #endif
-    {"memory", jobq_memory}, {"redis", NULL}, {"redis+unix", NULL}, {"postgres", NULL}, {"postgresql", NULL},
+#ifdef HAVE_POSTGRES
+    {"postgres", jobq_postgres}, {"postgresql", jobq_postgres},
+#else
+    {"postgres", NULL}, {"postgresql", NULL},
+#endif
+    {"memory", jobq_memory}, {"redis", NULL}, {"redis+unix", NULL},
 };
 
 enum { STORE_COUNT = sizeof stores / sizeof *stores };

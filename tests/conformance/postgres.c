@@ -54,14 +54,17 @@ static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 
 int main(int argc, char **argv)
 {
+    struct jobq_backend backend = *jobq_postgres();
     const struct jobq_conformance_fixture fixture = {
-        .size = sizeof fixture, .name = "postgres", .backend = jobq_postgres(), .fresh = fresh,
+        .size = sizeof fixture, .name = "postgres", .backend = &backend, .fresh = fresh,
     };
     char text[128];
     if (!getenv("JOBQ_TEST_POSTGRES")) {
         printf("Bail out! JOBQ_TEST_POSTGRES is not set: the address of a private Postgres; tests/all.sh starts one\n");
         return 1;
     }
+    if (getenv("JOBQ_TEST_POSTGRES_VIA")) /* the worker polls there */
+        backend.capabilities &= ~(uint32_t)JOBQ_CAP_WAKE;
     snprintf(database, sizeof database, "conformance_%ld", (long)getpid());
     snprintf(text, sizeof text, "CREATE DATABASE %s", database);
     if (run("postgres", text) != 0)

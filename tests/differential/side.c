@@ -3,20 +3,28 @@
 #include "diff.h"
 
 #include <jobq/memory.h>
+#ifdef WITH_SQLITE
 #include <jobq/sqlite.h>
+#endif
+#ifdef WITH_POSTGRES
+#include "side_postgres.h"
+#endif
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static int make_uri(struct side *side)
+static int fresh_memory(struct side *side)
 {
     static unsigned number;
-    if (strcmp(side->name, "memory") == 0) {
-        side->backend = jobq_memory();
-        snprintf(side->uri, sizeof side->uri, "memory:differential-%u", number++);
-        return 0;
-    }
+    side->backend = jobq_memory();
+    snprintf(side->uri, sizeof side->uri, "memory:differential-%u", number++);
+    return 0;
+}
+
+#ifdef WITH_SQLITE
+static int fresh_sqlite(struct side *side)
+{
     const char *base = getenv("TMPDIR");
     if (!base)
         base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
@@ -28,27 +36,7 @@ static int make_uri(struct side *side)
     return 0;
 }
 
-int side_open(struct side *side, const char *name)
-{
-    *side = (struct side){ .name = name };
-    struct jobq_error err = { 0 };
-    if (make_uri(side) != 0)
-        return -1;
-    const struct jobq_store_options options = { .size = sizeof options, .uri = side->uri, .io_timeout_ms = 60000 };
-    for (int i = 0; i < CLIENTS; i++)
-        if (side->backend->open(&side->stores[i], &options, &err) != JOBQ_OK) {
-            fprintf(stderr, "%s: %s\n", side->name, err.text);
-            return -1;
-        }
-    side_new_arena(side);
-    struct jobq_exchange x = { .size = sizeof x };
-    if (side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK)
-        return -1;
-    side->base = x.now_ms;
-    return 0;
-}
-
-static void remove_folder(const struct side *side)
+static void drop_sqlite(const struct side *side)
 {
     static const char *const names[] = { "store.db", "store.db-wal", "store.db-shm", "store.db-journal" };
     char file[300];
@@ -58,15 +46,88 @@ static void remove_folder(const struct side *side)
     }
     rmdir(side->folder);
 }
+#endif
+
+/* How a store comes and goes. kept: its handles stay open from one sequence to the next, because opening one costs more
+ * than a sequence; fresh empties what they are of. */
+static const struct maker {
+    const char *name;
+    int (*fresh)(struct side *side);
+    void (*drop)(const struct side *side);
+    bool kept;
+} makers[] = {
+    { .name = "memory", .fresh = fresh_memory },
+#ifdef WITH_SQLITE
+    { .name = "sqlite", .fresh = fresh_sqlite, .drop = drop_sqlite },
+#endif
+#ifdef WITH_POSTGRES
+    { .name = "postgres", .fresh = side_fresh_postgres, .kept = true },
+#endif
+};
+
+static const struct maker *maker_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+        if (strcmp(makers[i].name, name) == 0)
+            return &makers[i];
+    fprintf(stderr, "this program was built without a store named %s\n", name);
+    exit(2);
+}
+
+static struct jobq_store *kept[CLIENTS];
+
+static int open_client(struct side *side, int client, bool keep)
+{
+    struct jobq_error err = { 0 };
+    const struct jobq_store_options options = { .size = sizeof options, .uri = side->uri, .io_timeout_ms = 60000 };
+    side->stores[client] = keep ? kept[client] : NULL;
+    if (side->stores[client])
+        return 0;
+    if (side->backend->open(&side->stores[client], &options, &err) != JOBQ_OK) {
+        fprintf(stderr, "%s: %s\n", side->name, err.text);
+        return -1;
+    }
+    if (keep)
+        kept[client] = side->stores[client];
+    return 0;
+}
+
+int side_open(struct side *side, const char *name)
+{
+    *side = (struct side){ .name = name };
+    struct jobq_error err = { 0 };
+    const struct maker *maker = maker_of(name);
+    if (maker->fresh(side) != 0)
+        return -1;
+    for (int i = 0; i < CLIENTS; i++)
+        if (open_client(side, i, maker->kept) != 0)
+            return -1;
+    side_new_arena(side);
+    struct jobq_exchange x = { .size = sizeof x };
+    if (side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK)
+        return -1;
+    side->base = x.now_ms;
+    return 0;
+}
 
 void side_close(struct side *side)
 {
+    const struct maker *maker = maker_of(side->name);
     for (int i = 0; i < CLIENTS; i++)
-        if (side->stores[i])
+        if (side->stores[i] && !maker->kept)
             side->backend->close(side->stores[i]);
     jobq_arena_destroy(side->arena);
-    if (side->folder[0])
-        remove_folder(side);
+    if (maker->drop)
+        maker->drop(side);
+}
+
+void side_done(const struct jobq_backend *backend)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        if (kept[i])
+            backend->close(kept[i]);
+        kept[i] = NULL;
+    }
 }
 
 void side_new_arena(struct side *side)

@@ -5,6 +5,9 @@
 #ifdef WITH_SQLITE
 #include <jobq/sqlite.h>
 #endif
+#ifdef WITH_POSTGRES
+#include <jobq/postgres.h>
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +57,9 @@ static const struct test_store stores[] = {
     { .name = "memory", .backend = jobq_memory, .fresh = fresh_memory },
 #ifdef WITH_SQLITE
     { .name = "sqlite", .backend = jobq_sqlite, .fresh = fresh_sqlite, .drop = drop_sqlite },
+#endif
+#ifdef WITH_POSTGRES
+    { .name = "postgres", .backend = jobq_postgres, .server = "JOBQ_TEST_POSTGRES" },
 #endif
 };
 

@@ -10,9 +10,14 @@ CREATE OR REPLACE FUNCTION @.add(a bigint, b bigint) RETURNS bigint LANGUAGE sql
 $$;
 
 -- The store's clock: the server's, and what tests added to it.
-CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT @.add(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, m.shift) FROM @.meta AS m
-$$;
+CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+    v_shift bigint := (SELECT m.shift FROM @.meta AS m WHERE m.one = 1);
+BEGIN
+    RETURN CASE WHEN v_shift > 0 AND v_now > 9223372036854775807 - v_shift THEN 9223372036854775807
+                ELSE v_now + v_shift END;
+END $$;
 
 -- The instant that {base, offset} means for a row whose own value is `own`: enum jobq_time_base.
 CREATE OR REPLACE FUNCTION @.instant(base bigint, at bigint, own bigint, now bigint) RETURNS bigint
