@@ -107,7 +107,7 @@ struct side {
 
 int side_open(struct side *side, const char *name); /* "memory", "sqlite" ...; 0 or -1 */
 void side_close(struct side *side);
-void side_done(const struct jobq_backend *backend); /* close what was kept open */
+void side_done(void); /* close what was kept open */
 void side_new_arena(struct side *side);
 struct jobq_id job_id(int job);
 struct jobq_bytes name_value(int index);  /* names of queues, kinds, groups, workers */

@@ -384,6 +384,7 @@ int main(int argc, char **argv)
         report(&sequence);
     printf("%sok 1 - %ld sequences, %ld steps: the same answers, rows and statistics\n", differ ? "not " : "", done,
            steps);
+    side_done();
     int thin = print_coverage(done);
     printf("%sok 2 - every transition was met with every verdict that it can have\n", thin ? "not " : "");
     return differ || thin ? 1 : 0;

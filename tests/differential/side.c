@@ -75,6 +75,7 @@ static const struct maker *maker_of(const char *name)
 }
 
 static struct jobq_store *kept[CLIENTS];
+static const struct jobq_backend *keeper;
 
 static int open_client(struct side *side, int client, bool keep)
 {
@@ -87,8 +88,10 @@ static int open_client(struct side *side, int client, bool keep)
         fprintf(stderr, "%s: %s\n", side->name, err.text);
         return -1;
     }
-    if (keep)
+    if (keep) {
         kept[client] = side->stores[client];
+        keeper = side->backend;
+    }
     return 0;
 }
 
@@ -121,11 +124,11 @@ void side_close(struct side *side)
         maker->drop(side);
 }
 
-void side_done(const struct jobq_backend *backend)
+void side_done(void)
 {
     for (int i = 0; i < CLIENTS; i++) {
         if (kept[i])
-            backend->close(kept[i]);
+            keeper->close(kept[i]);
         kept[i] = NULL;
     }
 }
