@@ -11,11 +11,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Instants of a sequence are base + k * UNIT + step * GRID + what really passed, which is less than GRID: so two stores
- * agree about what is due, and a time divided by GRID is the same on both. The shortest duration is GRID / 4: a store
- * that is stopped for less than that between an exchange and the look at its rows shows the same. */
-#define UNIT ((int64_t)100000000)
-#define GRID ((int64_t)20000)
+/* No store's clock stands still, and a server's cannot be made to. But nothing in a sequence depends on less than
+ * minutes. Instants are base + k * UNIT / 4 + step * GRID + what really passed since the base was taken, and the moved part
+ * rises by at least GRID with each step: so what is compared with what lies GRID apart or more, or GRID / 4 (the
+ * shortest duration) within a step, and an instant divided by GRID is the same on both stores. Only a store that stands
+ * still for GRID / 4, five minutes, in the middle of a sequence of milliseconds could show another; none is excused. */
+#define GRID ((int64_t)20 * 60 * 1000)
+#define UNIT (1000 * GRID)
 
 #define JOBS 40
 #define WANTS 64
