@@ -2,6 +2,8 @@
 /* What the answer of a turn means for the worker and its jobs. */
 #include "turn.h"
 
+#include "schedule.h"
+
 /* ---- beats and changes -------------------------------------------------------------------------------- */
 
 static void read_beats(struct turn *t)
@@ -280,6 +282,48 @@ static void after_sweep(struct turn *t, int64_t now, bool empty)
     w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
 }
 
+/* ---- schedules ------------------------------------------------------------------------------------------ */
+
+/* Many workers hear of the same tick: some come a little later, and find it done. */
+static void wait_for_tick(struct jobq_worker *w, int64_t now, int64_t wait_ms)
+{
+    uint32_t spread = (uint32_t)(w->lease_ms / 300 + 1);
+
+    w->tick_at_ms = NEVER;
+    if (wait_ms != INT64_MAX)
+        w->tick_at_ms = jobq_add_ms(now, wait_ms > 0 ? jobq_add_ms(wait_ms, random_dice() % spread) : 0);
+    if (w->tick_at_ms < w->tick_hold_ms)
+        w->tick_at_ms = w->tick_hold_ms;
+}
+
+static void hear_of_ticks(struct turn *t, int64_t now)
+{
+    int64_t at = t->call->next_tick_ms;
+
+    wait_for_tick(t->w, now, at == INT64_MAX ? at : at > t->call->now_ms ? at - t->call->now_ms : 0);
+}
+
+/* The jobs of schedules go in exchanges of their own, so that a template that the store refuses hurts nobody else. */
+static void fire_ticks(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+    struct ticks ticks = { .rows = t->want.schedules, .count = t->want.schedule_count,
+                           .now_ms = t->want.schedule_now_ms, .store_now_ms = t->call->now_ms };
+    int rc;
+
+    if (t->want.schedule_count == 0)
+        return;
+    rc = ticks_fire(w->q, &ticks);
+    if (rc != JOBQ_OK)
+        w->tick_hold_ms = jobq_add_ms(worker_now(w), TICK_RETRY_MS);
+    wait_for_tick(w, worker_now(w), rc == JOBQ_OK ? ticks.wait_ms : 0);
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.fired += ticks.fired;
+    pthread_mutex_unlock(&w->pool.lock);
+}
+
+/* ---- all of a want -------------------------------------------------------------------------------------- */
+
 static void read_want(struct turn *t, int64_t now)
 {
     struct jobq_worker *w = t->w;
@@ -303,6 +347,7 @@ static void read_want(struct turn *t, int64_t now)
         after_alone(t, now, empty);
     else
         after_sweep(t, now, empty);
+    fire_ticks(t);
 }
 
 /* ---- trouble ------------------------------------------------------------------------------------------ */
@@ -389,6 +434,7 @@ void turn_answer(struct turn *t)
         worker_mended(w, TROUBLE_UNIT);
     w->beats_alone = false;
     w->retry_at_ms = 0;
+    hear_of_ticks(t, now);
     if (call->worker) {
         w->record_new = false;
         if (t->record.stop_asked)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Claim for people with a loop of their own, and the sweep that goes with it. */
-#include "internal.h"
+#include "schedule.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +79,19 @@ static int judge_send(struct jobq *q, const struct jobq_row *rows, size_t count,
 
 /* ---- sweep ------------------------------------------------------------------------------------------------------------------ */
 
-/* Take overdue rows and judge them. *more: there may be others. */
-static int sweep_step(struct jobq *q, size_t limit, int64_t lease_ms, size_t *judged, bool *more)
+/* Put the jobs of schedules that are due. */
+static int fire_due(struct jobq *q, const struct jobq_want *want, int64_t store_now_ms, size_t *fired)
+{
+    struct ticks ticks = { .rows = want->schedules, .count = want->schedule_count,
+                           .now_ms = want->schedule_now_ms, .store_now_ms = store_now_ms };
+    int rc = want->schedule_count ? ticks_fire(q, &ticks) : JOBQ_OK;
+
+    *fired += ticks.fired;
+    return rc;
+}
+
+/* Take overdue rows and judge them, and fire what is due. *more: there may be others. */
+static int sweep_step(struct jobq *q, size_t limit, int64_t lease_ms, size_t *judged, size_t *fired, bool *more)
 {
     struct jobq_want want = { .mode = JOBQ_WANT_OVERDUE, .limit = limit, .bytes = EXCHANGE_BYTES,
                               .lease_ms = lease_ms, .worker = bytes_of(q->worker_name) };
@@ -96,16 +107,18 @@ static int sweep_step(struct jobq *q, size_t limit, int64_t lease_ms, size_t *ju
     if (rc == JOBQ_OK && call->want_unit != JOBQ_OK)
         rc = fail_copy(&(struct jobq_error){ .status = call->want_unit, .text = "the sweep failed" });
     if (rc == JOBQ_OK) {
-        *more = want.row_count == limit || want.more;
+        *more = want.row_count == limit || want.more || want.schedule_count == JOBQ_SCHEDULES_AT_ONCE;
         rc = judge_send(q, want.rows, want.row_count, judged);
     }
+    if (rc == JOBQ_OK)
+        rc = fire_due(q, &want, call->now_ms, fired);
     call_unref(call);
     return rc;
 }
 
 int jobq_sweep(struct jobq *q, size_t max, size_t *out_count)
 {
-    size_t judged = 0, before;
+    size_t judged = 0, fired = 0, before;
     bool more = true;
     int rc = handle_check_own(q, "jobq_sweep");
 
@@ -115,9 +128,9 @@ int jobq_sweep(struct jobq *q, size_t max, size_t *out_count)
         return rc;
     do {
         size_t left = max - judged;
-        before = judged;
-        rc = sweep_step(q, left < 64 ? left : 64, LEASE_DEFAULT_MS, &judged, &more);
-    } while (rc == JOBQ_OK && more && judged < max && judged > before);
+        before = judged + fired;
+        rc = sweep_step(q, left < 64 ? left : 64, LEASE_DEFAULT_MS, &judged, &fired, &more);
+    } while (rc == JOBQ_OK && more && judged < max && judged + fired > before);
     __atomic_store_n(&q->swept_at_ms, monotonic_ms(), __ATOMIC_RELAXED);
     if (out_count)
         *out_count = judged;
@@ -282,6 +295,13 @@ static bool third_is_over(int64_t *last_ms, int64_t lease_ms)
     return true;
 }
 
+/* Is a schedule due, as far as this handle has heard? */
+static bool tick_is_due(const struct jobq *q)
+{
+    return monotonic_ms() >= __atomic_load_n(&q->tick_at_ms, __ATOMIC_RELAXED) &&
+           handle_has(q, JOBQ_CAP_SCHEDULES);
+}
+
 int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jobq_jobs **out)
 {
     struct jobq_claim_options o;
@@ -297,7 +317,7 @@ int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jo
     if (rc != JOBQ_OK)
         return rc;
     int64_t lease = o.lease_ms ? o.lease_ms : LEASE_DEFAULT_MS;
-    if (!(o.flags & JOBQ_NO_SWEEP) && third_is_over(&q->swept_at_ms, lease))
+    if (!(o.flags & JOBQ_NO_SWEEP) && (third_is_over(&q->swept_at_ms, lease) || tick_is_due(q)))
         rc = jobq_sweep(q, 64, NULL);
     /* Ordinary wants pass by a row that must run alone. Looked for by time, it starts however full the queue is. */
     if (rc == JOBQ_OK && third_is_over(&q->alone_at_ms, lease))

@@ -143,6 +143,9 @@ static void want_deal(struct batch *b)
         mine->row_count = left < mine->limit ? left : mine->limit;
         mine->more = b->want.more;
         mine->next_cursor = b->want.next_cursor;
+        mine->schedules = b->want.schedules;
+        mine->schedule_count = b->want.schedule_count;
+        mine->schedule_now_ms = b->want.schedule_now_ms;
         given += mine->row_count;
     }
 }
@@ -300,6 +303,20 @@ static size_t count_ended(const struct jobq_exchange *x)
     return ended;
 }
 
+/* When the next schedule is due, as the newest exchange says. */
+static void note_tick(struct jobq *q, struct jobq_exchange *x)
+{
+    int64_t at = INT64_MAX;
+
+    if (!handle_has(q, JOBQ_CAP_SCHEDULES))
+        x->next_tick_ms = INT64_MAX;
+    if (x->unit != JOBQ_OK)
+        return;
+    if (x->next_tick_ms != INT64_MAX)
+        at = jobq_add_ms(monotonic_ms(), x->next_tick_ms > x->now_ms ? x->next_tick_ms - x->now_ms : 0);
+    __atomic_store_n(&q->tick_at_ms, at, __ATOMIC_RELAXED);
+}
+
 static int batch_send(struct jobq *q, struct batch *b)
 {
     struct jobq_exchange *x = &b->x;
@@ -316,6 +333,7 @@ static int batch_send(struct jobq *q, struct batch *b)
     policy_trim(count_ended(x), &x->trim);
     x->number = q->attached ? 0 : ++q->number; /* that transaction decides: there is nothing to repeat */
     send_known(q, x, b->arena, &b->error);
+    note_tick(q, x);
     if (b->want_owner && (x->unit == JOBQ_UNKNOWN || x->want_unit == JOBQ_UNKNOWN)) {
         q->lost_claim = true;
         memcpy(q->lost_mint, b->want.mint, sizeof q->lost_mint);
@@ -340,6 +358,7 @@ static int run_part(struct jobq *q, struct call *whole, struct call *part, struc
     if (b.x.now_ms)
         whole->now_ms = b.x.now_ms;
     whole->next_due_ms = b.x.next_due_ms;
+    whole->next_tick_ms = b.x.next_tick_ms;
     if (b.x.unit != JOBQ_OK && whole->unit != JOBQ_UNKNOWN) {
         whole->error = b.error;
         if (b.x.unit == JOBQ_UNKNOWN)
@@ -428,6 +447,7 @@ static void batch_answer(struct batch *b)
         call->want_unit = b->x.want_unit;
         call->now_ms = b->x.now_ms;
         call->next_due_ms = b->x.next_due_ms;
+        call->next_tick_ms = b->x.next_tick_ms;
         call->error = b->error;
         if (b->x.unit != JOBQ_OK)
             call_fail_items(call, b->x.unit);

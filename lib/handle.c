@@ -104,6 +104,7 @@ static int make_handle(struct jobq **out, const struct jobq_backend *backend, co
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
     q->backend = backend;
     q->pid = getpid();
+    q->tick_at_ms = INT64_MAX;
     name_worker(q);
     int rc = take_options(options, &q->options);
     if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)

@@ -198,6 +198,7 @@ struct call {
     /* answer; rows live in `answer` until call_unref */
     int unit, want_unit;
     int64_t now_ms, next_due_ms;
+    int64_t next_tick_ms; /* INT64_MAX where the store has no schedules */
     bool beats_failed; /* with `separable`: the heartbeats and the worker's record, sent apart */
     bool poked; /* the exchange made work, so everybody who wants to hear of it was poked, once */
     struct jobq_error error; /* when unit is not OK */
@@ -239,6 +240,7 @@ struct jobq {
     uint8_t lost_mint[8];
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
     int64_t alone_at_ms; /* and of its last look for a row that must run alone */
+    int64_t tick_at_ms;  /* monotonic time of the next tick of a schedule that is known of; 0: look */
     struct poke *pokes;  /* who wants to be woken when a put of this handle made something due */
 };
 

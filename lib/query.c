@@ -239,6 +239,8 @@ int configure(struct jobq *q, const struct jobq_settings *settings)
     handle_enter(q);
     rc = q->backend->configure(q->store, settings, last_error());
     handle_leave(q);
+    if (settings->what == JOBQ_CONFIGURE_CLOCK)
+        __atomic_store_n(&q->tick_at_ms, 0, __ATOMIC_RELAXED);
     jobq_wake(q); /* what was held back may run now */
     return rc;
 }

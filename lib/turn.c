@@ -291,7 +291,7 @@ static int choose_mode(struct turn *t)
     if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)
         return 0;
     /* However much there is to sweep, every other want is for jobs. */
-    if (now >= w->sweep_at_ms && t->judged == w->judge.count && !(due && w->last_mode == JOBQ_WANT_OVERDUE))
+    if ((now >= w->sweep_at_ms || now >= w->tick_at_ms) && t->judged == w->judge.count && !(due && w->last_mode == JOBQ_WANT_OVERDUE))
         return JOBQ_WANT_OVERDUE;
     if (!w->alone && w->held == t->handing && (now >= w->alone_at_ms || in_window(w, now)))
         return JOBQ_WANT_ALONE;

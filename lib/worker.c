@@ -19,6 +19,8 @@ static void begin_work(struct jobq_worker *w)
     w->ask_at_ms = 0;
     w->alone_at_ms = w->beat_at_ms = w->progress_at_ms = NEVER;
     w->alone_asked_ms = w->sweep_at_ms = now;
+    w->tick_at_ms = NEVER;
+    w->tick_hold_ms = 0;
     w->alone_asked_once = false;
     w->retry_at_ms = w->want_retry_at_ms = 0;
     w->troubles = 0;
@@ -178,7 +180,7 @@ static int64_t later(int64_t a, int64_t b)
 
 static int64_t want_due_at(const struct jobq_worker *w, int64_t now)
 {
-    int64_t at = w->judge.count ? NEVER : w->sweep_at_ms;
+    int64_t at = w->judge.count ? NEVER : earlier(w->sweep_at_ms, w->tick_at_ms);
 
     if (w->alone || worker_free_slots(w, 0) == 0)
         return later(at, w->want_retry_at_ms);

@@ -212,6 +212,8 @@ struct jobq_worker {
     int64_t alone_at_ms; /* when to ask for one that runs alone; NEVER: not now */
     int64_t alone_asked_ms;
     bool alone_asked_once;
+    int64_t tick_at_ms; /* when the next schedule is due, as far as this worker has heard: sweep then */
+    int64_t tick_hold_ms; /* but not before this: the store did not take the last one */
     int64_t sweep_at_ms, beat_at_ms, progress_at_ms, progress_sent_ms, grace_until_ms;
     int64_t retry_at_ms;      /* after a failure no exchange before this */
     int64_t want_retry_at_ms; /* after a failed want no want before this */

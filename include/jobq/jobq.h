@@ -558,8 +558,8 @@ JOBQ_API int jobq_pause(struct jobq *q, const char *queue);
 /* Allow claims again. Threads: any. Errors: as jobq_pause. Since 0.1. */
 JOBQ_API int jobq_resume(struct jobq *q, const char *queue);
 
-/* Judge at most `max` overdue jobs (lost leases, timeouts, callback deadlines, expiries, open dependencies) now.
- * Workers and jobq_claim do this by themselves.
+/* Judge at most `max` overdue jobs (lost leases, timeouts, callback deadlines, expiries, open dependencies)
+ * now, and put the jobs of schedules that are due. Workers and jobq_claim do this by themselves.
  *   max   1 to 1,000.
  *   out_count  how many were judged; may be NULL.
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
@@ -604,6 +604,121 @@ JOBQ_API int jobq_export(struct jobq *q, jobq_write write, void *user, struct jo
  * Threads: any. Errors: JOBQ_INVALID (the line and the field; what stood before it was taken), JOBQ_UNSUPPORTED (the
  * store lacks something that the copy needs), JOBQ_FAILED, JOBQ_UNKNOWN, JOBQ_NOMEM. Since 0.1. */
 JOBQ_API int jobq_import(struct jobq *q, jobq_read read, void *user, struct jobq_copied *out);
+
+/* ---- schedules ------------------------------------------------------------------------------------------ */
+
+/* What becomes of nominal times that nobody fired in time, because no process used the store then. */
+enum jobq_missed {
+    JOBQ_MISSED_ONE = 0,  /* one job for all of them, with the newest of them; none if one came in time meanwhile */
+    JOBQ_MISSED_SKIP = 1, /* none */
+    JOBQ_MISSED_ALL = 2   /* a job for each of the newest 100 */
+};
+
+/* What becomes of a local time that the clock jumps over, in spring. */
+enum jobq_gap {
+    JOBQ_GAP_DEFAULT = 0, /* RUN; SKIP when the minute or the hour of the expression begins with '*' */
+    JOBQ_GAP_RUN = 1,     /* it runs at the first instant behind the gap */
+    JOBQ_GAP_SKIP = 2     /* it does not run */
+};
+
+/* What becomes of a local time that the clock shows twice, in autumn. */
+enum jobq_fold {
+    JOBQ_FOLD_DEFAULT = 0, /* FIRST; BOTH when the minute or the hour of the expression begins with '*' */
+    JOBQ_FOLD_FIRST = 1,   /* it runs the first time */
+    JOBQ_FOLD_BOTH = 2     /* it runs both times */
+};
+
+/* When, and which job. doc/schedules.md says what an expression may hold. */
+struct jobq_schedule {
+    size_t size;
+    const char *name;   /* 1 to 255 bytes */
+    const char *cron;   /* 5 or 6 fields, @daily and the like, or "@every 90s"; NULL with every_ms */
+    const char *zone;   /* of the time zone database, such as "Europe/Berlin"; NULL: UTC. Not with an interval */
+    int64_t every_ms;   /* an interval, 1,000 to 2^53; 0 with cron */
+    int64_t anchor_ms;  /* interval: an instant that it is counted from; 0: the one when it was added */
+    int32_t missed;     /* enum jobq_missed */
+    int32_t gap;        /* enum jobq_gap */
+    int32_t fold;       /* enum jobq_fold */
+    int32_t reserved;   /* 0 */
+    int64_t late_ms;    /* a nominal time is missed when so much has passed since; default 60,000; 1 to 2^53 */
+    const struct jobq_spec *spec; /* the job. Without id, delay_ms, run_at_ms and parents. run_at_ms becomes the nominal
+                                     time; a key lets a run that still goes on leave the next one out */
+};
+
+/* Store a schedule, so that every process that claims, works or sweeps fires it, whatever queues it serves: each nominal
+ * time once. The same definition again changes nothing; another one under the same name takes its place and keeps it
+ * paused if it was, and if its times differ it begins now.
+ *   schedule  lent.
+ * Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: JOBQ_INVALID (field "cron" also for an expression that never
+ * comes), JOBQ_UNSUPPORTED (no schedules in this store; field "zone": no time zone database), JOBQ_NOMEM, JOBQ_FAILED,
+ * JOBQ_UNKNOWN (repeat the call). Since 0.1. */
+JOBQ_API int jobq_schedule_add(struct jobq *q, const struct jobq_schedule *schedule);
+
+/* As jobq_schedule_add, for one that is there. Threads: any. Errors: as jobq_schedule_add; JOBQ_NOT_FOUND. Since 0.1. */
+JOBQ_API int jobq_schedule_edit(struct jobq *q, const struct jobq_schedule *schedule);
+
+/* Remove a schedule; its jobs stay. Threads: any. Errors: JOBQ_INVALID, JOBQ_NOT_FOUND, JOBQ_UNSUPPORTED, JOBQ_FAILED,
+ * JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_schedule_remove(struct jobq *q, const char *name);
+
+/* Let it rest. Nominal times that pass meanwhile are not missed. Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors:
+ * as jobq_schedule_remove. Since 0.1. */
+JOBQ_API int jobq_schedule_pause(struct jobq *q, const char *name);
+
+/* Go on, from now. Threads: any. Returns JOBQ_OK or JOBQ_ALREADY. Errors: as jobq_schedule_remove. Since 0.1. */
+JOBQ_API int jobq_schedule_resume(struct jobq *q, const char *name);
+
+/* Put its job now, besides and whatever its times are, also when it is paused.
+ *   out  as in jobq_enqueue.
+ * Threads: any. Returns and errors: as jobq_enqueue; JOBQ_NOT_FOUND. Since 0.1. */
+JOBQ_API int jobq_schedule_run(struct jobq *q, const char *name, struct jobq_enqueued *out);
+
+struct jobq_schedule_info {
+    size_t size;
+    const char *name;
+    const struct jobq_schedule *schedule; /* NULL: this libjobq cannot read it, and does not fire it */
+    int64_t version;                      /* 1, raised by each new definition */
+    int64_t fired_at_ms;                  /* every nominal time up to here is dealt with */
+    int64_t next_at_ms;                   /* the next nominal time, past when it was not fired yet; 0: unknown */
+    int32_t paused;
+    int32_t reserved;
+};
+
+struct jobq_schedules {
+    size_t size;
+    size_t count;
+    const struct jobq_schedule_info *schedules; /* count structs of schedules[0].size bytes each */
+    int64_t now_ms; /* the clock that schedules go by */
+};
+
+/* Read one schedule.
+ *   out  owned by the caller: jobq_schedules_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_NOT_FOUND, JOBQ_UNSUPPORTED, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_schedule_get(struct jobq *q, const char *name, struct jobq_schedules **out);
+
+/* Read schedules by name, ascending. A page may be shorter than its limit; only an empty one is the end.
+ *   after  names greater than this one; NULL: from the first.
+ *   limit  default 100, at most 1,000.
+ *   out    owned by the caller: jobq_schedules_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_schedule_list(struct jobq *q, const char *after, size_t limit, struct jobq_schedules **out);
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_schedules_free(struct jobq_schedules *schedules);
+
+/* The next nominal times of a stored schedule, as if it were not paused.
+ *   after_ms   later than this; 0: than now.
+ *   out_ms     room for `count` instants, 1 to 1,000.
+ *   out_count  how many there are; fewer than `count` only when there are no more.
+ * Threads: any. Errors: as jobq_schedule_get; JOBQ_UNSUPPORTED (its definition cannot be read here). Since 0.1. */
+JOBQ_API int jobq_schedule_next(struct jobq *q, const char *name, int64_t after_ms, int64_t *out_ms, size_t count,
+                                size_t *out_count);
+
+/* The same for a definition that is in no store; name and spec may be missing. Does not block but to read the zone.
+ *   after_ms  also the anchor of an interval that names none.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (field "zone"), JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_schedule_preview(const struct jobq_schedule *schedule, int64_t after_ms, int64_t *out_ms,
+                                   size_t count, size_t *out_count);
 
 /* ---- statistics --------------------------------------------------------------------------------------- */
 
@@ -949,6 +1064,7 @@ struct jobq_worker_counts {
     size_t size;
     uint64_t exchanges;  /* calls to the store */
     uint64_t claimed, completed, failed, released, snoozed, parked, lost, swept;
+    uint64_t fired; /* jobs put by schedules */
 };
 
 /* What the worker has done so far. Threads: any. Errors: none. Since 0.1. */
