@@ -15,7 +15,7 @@
 
 static int begin(const struct jobq *q, struct jobq_copied *out)
 {
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "a copy");
 
     if (rc == JOBQ_OK && out && (rc = check_struct("jobq_copied", out->size, sizeof *out)) == JOBQ_OK)
         *out = (struct jobq_copied){.size = out->size};

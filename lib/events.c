@@ -20,7 +20,7 @@ static int need_events(const struct jobq *q)
 int jobq_events_keep(struct jobq *q, int64_t count)
 {
     struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_EVENTS, .events = count };
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "a setting");
 
     if (rc == JOBQ_OK)
         rc = check_range("count", count, 0, INT64_C(100000000));
@@ -76,7 +76,7 @@ int jobq_events(struct jobq *q, int64_t after, size_t limit, struct jobq_events 
 {
     struct jobq_event_query query = { .size = sizeof query, .after = after, .limit = limit ? limit : 1000 };
     struct jobq_arena *arena;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "jobq_events");
 
     *out = NULL;
     if (rc == JOBQ_OK)

@@ -27,12 +27,16 @@ void sq_checkpoint_watch(struct jobq_store *s)
     sqlite3_wal_hook(s->db, note_frames, s);
 }
 
-static void checkpoint(struct jobq_store *s)
+void sq_checkpoint_make(struct jobq_store *s)
 {
     int frames = -1, done = -1;
     if (!s->keeper && sq_file_connect(s, &s->keeper, NULL) != JOBQ_OK)
         return;
-    if (sq_tx_begin_write(s) != 0)
+    sq_gate_begin(s);
+    sq_gate_yield(s);
+    int held = sq_run(s, SQL_BEGIN_WRITE, NULL, 0);
+    sq_gate_end(s);
+    if (held != 0)
         return;
     sqlite3_wal_checkpoint_v2(s->keeper, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
     sq_run(s, SQL_ROLLBACK, NULL, 0);
@@ -45,14 +49,14 @@ void sq_checkpoint_if_due(struct jobq_store *s)
 {
     struct fault fault = s->fault;
     if (s->wal_frames >= s->wal_limit)
-        checkpoint(s);
+        sq_checkpoint_make(s);
     s->fault = fault;
 }
 
 void sq_checkpoint_close(struct jobq_store *s)
 {
     if (s->wal_frames >= FRAMES_AT_ONCE / 2)
-        checkpoint(s);
+        sq_checkpoint_make(s);
     sqlite3_close(s->keeper);
     s->keeper = NULL;
 }

@@ -166,14 +166,6 @@ int sq_clock_write(struct jobq_store *s, int64_t *now)
     return sq_run(s, SQL_CLOCK_HIGH, VALUES(number(here)));
 }
 
-int sq_clock_same_boot(struct jobq_store *s, bool *same)
-{
-    if (read_meta(s) != 0)
-        return -1;
-    *same = s->clock.same_boot;
-    return 0;
-}
-
 int sq_clock_first_opener(struct jobq_store *s)
 {
     struct store_clock *c = &s->clock;
@@ -188,6 +180,21 @@ int sq_clock_first_opener(struct jobq_store *s)
     if (sq_run(s, SQL_CLOCK_BOOT, VALUES(boot, number(anchor), number(here))) != 0)
         return -1;
     return sq_run(s, SQL_CLOCK_OLD_LEASES, VALUES(number(jobq_add_ms(here, c->shift))));
+}
+
+int sq_clock_start(struct jobq_store *s)
+{
+    bool unknown;
+    if (read_meta(s) != 0)
+        return -1;
+    if (s->clock.same_boot || s->inspect)
+        return 0;
+    if (sq_tx_begin_write(s) != 0)
+        return -1;
+    if (sq_clock_first_opener(s) == 0)
+        return sq_tx_commit(s, &unknown);
+    sq_tx_rollback(s);
+    return -1;
 }
 
 int sq_clock_fence_floor(struct jobq_store *s)

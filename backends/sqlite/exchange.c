@@ -169,6 +169,8 @@ static int answer_empty(struct turn *t, struct jobq_exchange *x)
 static void settle(struct turn *t, struct jobq_exchange *x)
 {
     x->unit = JOBQ_OK;
+    if (t->s->attached)
+        return;
     if (x->want_unit != JOBQ_OK)
         sq_want_clear(x->want);
     t->s->receipt = jobq_receipt_keep(t->s->receipt, x);
@@ -275,6 +277,15 @@ static bool repeat(struct turn *t, struct jobq_exchange *x, struct jobq_error *e
     return true;
 }
 
+/* Did an outcome of this exchange not count? Then what the program did beside it must not either. */
+static bool must_not_commit(const struct jobq_exchange *x)
+{
+    for (size_t i = 0; i < x->change_count; i++)
+        if (x->changes[i].by == JOBQ_BY_TOKEN && (x->unit != JOBQ_OK || x->changes[i].verdict == JOBQ_STALE))
+            return true;
+    return false;
+}
+
 int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err)
 {
     struct turn t = { .s = s, .arena = arena };
@@ -282,7 +293,9 @@ int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     x->guilty_change = x->guilty_put = -1;
     x->now_ms = 0;
     x->next_due_ms = INT64_MAX;
-    if (check(s, x, err) != 0 || repeat(&t, x, err))
-        return x->unit;
-    return run(&t, x, err);
+    if (check(s, x, err) == 0 && !repeat(&t, x, err))
+        run(&t, x, err);
+    if (s->attached && must_not_commit(x))
+        sq_attach_bar(s);
+    return x->unit;
 }

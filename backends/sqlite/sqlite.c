@@ -65,29 +65,12 @@ static int use_real_name(struct jobq_store *s)
     return 0;
 }
 
-static int start_clock(struct jobq_store *s)
-{
-    bool unknown;
-    if (s->inspect)
-        return 0;
-    if (sq_tx_begin_write(s) != 0)
-        return -1;
-    if (sq_clock_first_opener(s) == 0)
-        return sq_tx_commit(s, &unknown);
-    sq_tx_rollback(s);
-    return -1;
-}
-
-/* The write lock is asked for only by the first opener after the machine was started. */
 static int prepare_use(struct jobq_store *s)
 {
-    bool same;
     if (sq_prepare_all(s) != 0)
         return -1;
     sq_gate_begin(s);
-    if (sq_clock_same_boot(s, &same) != 0 || (!same && start_clock(s) != 0))
-        return -1;
-    if (sq_clock_fence_floor(s) != 0)
+    if (sq_clock_start(s) != 0 || sq_clock_fence_floor(s) != 0)
         return -1;
     sq_gate_open(s);
     sq_wake_open(s);
@@ -111,7 +94,7 @@ static int connect_store(struct jobq_store *s, uint32_t flags, struct jobq_error
     return status;
 }
 
-static void free_store(struct jobq_store *s)
+void sq_store_free(struct jobq_store *s)
 {
     pthread_mutex_destroy(&s->lock);
     sq_names_clear(&s->queues);
@@ -132,26 +115,39 @@ static void disconnect(struct jobq_store *s)
     sq_gate_close(s);
 }
 
+int sq_store_create(struct jobq_store **out, int64_t io_timeout_ms, struct jobq_error *err)
+{
+    struct jobq_store *s = sqlite3_threadsafe() ? calloc(1, sizeof *s) : NULL;
+    if (!sqlite3_threadsafe())
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "sqlite: this build of SQLite is not for threads");
+    if (!s || pthread_mutex_init(&s->lock, NULL) != 0) {
+        free(s);
+        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+    }
+    s->pid = getpid();
+    s->io_timeout_ms = io_timeout_ms > 0 ? io_timeout_ms : 30000;
+    s->wake_fd = s->gate.wal_fd = -1;
+    s->epoch = 1;
+    sq_clock_init(&s->clock, NULL);
+    *out = s;
+    return JOBQ_OK;
+}
+
 int sq_open_with(struct jobq_store **out, const struct jobq_store_options *options, const struct clock_source *source,
                  struct jobq_error *err)
 {
     struct jobq_arena *arena = jobq_arena_create();
-    struct jobq_store *s = calloc(1, sizeof *s);
+    struct jobq_store *s;
     *out = NULL;
-    if (!arena || !s || pthread_mutex_init(&s->lock, NULL) != 0) {
-        free(s);
+    int made = arena ? sq_store_create(&s, options->io_timeout_ms, err)
+                     : jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+    if (made != JOBQ_OK) {
         jobq_arena_destroy(arena);
-        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+        return made;
     }
-    s->pid = getpid();
     s->inspect = options->flags & JOBQ_OPEN_INSPECT;
-    s->io_timeout_ms = options->io_timeout_ms > 0 ? options->io_timeout_ms : 30000;
-    s->wake_fd = s->gate.wal_fd = -1;
-    s->epoch = 1;
     sq_clock_init(&s->clock, source);
-    int status = sqlite3_threadsafe() ? read_uri(s, options->uri, arena, err)
-                                      : jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
-                                                       "sqlite: this build of SQLite is not for threads");
+    int status = read_uri(s, options->uri, arena, err);
     if (status == JOBQ_OK)
         status = connect_store(s, options->flags, err);
     jobq_arena_destroy(arena);
@@ -160,7 +156,7 @@ int sq_open_with(struct jobq_store **out, const struct jobq_store_options *optio
         return JOBQ_OK;
     }
     disconnect(s);
-    free_store(s);
+    sq_store_free(s);
     return status;
 }
 
@@ -177,11 +173,13 @@ static void sqlite_close(struct jobq_store *s)
 {
     if (!s)
         return;
-    if (s->pid == getpid())
+    if (s->pid == getpid() && s->attached)
+        sq_detach(s);
+    else if (s->pid == getpid())
         disconnect(s);
     else
         sq_leave_descriptors(s);
-    free_store(s);
+    sq_store_free(s);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
@@ -252,6 +250,16 @@ static int sqlite_load(struct jobq_store *s, struct jobq_item *items, size_t cou
     return status;
 }
 
+static void sqlite_wake(struct jobq_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->attached)
+        sq_attach_wake(s);
+    else
+        sq_wake_others(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 const struct jobq_backend *jobq_sqlite(void)
 {
     static const struct jobq_backend table = {
@@ -262,7 +270,8 @@ const struct jobq_backend *jobq_sqlite(void)
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES
             | JOBQ_CAP_EVENTS
-            | JOBQ_CAP_COPY,
+            | JOBQ_CAP_COPY
+            | JOBQ_CAP_ATTACH,
         .open = sqlite_open,
         .close = sqlite_close,
         .exchange = sqlite_exchange,
@@ -271,7 +280,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .configure = sqlite_configure,
         .wake_fd = sq_wake_fd_of,
         .wake_drain = sq_wake_drain_of,
-        .wake = sq_wake_others,
+        .wake = sqlite_wake,
         .events = sqlite_events,
         .dump = sqlite_dump,
         .load = sqlite_load,

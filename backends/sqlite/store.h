@@ -146,6 +146,11 @@ struct jobq_store {
     int64_t seen_version;
     /* checkpoint.c */
     int wal_frames, wal_limit;
+    /* attach.c: db is the program's */
+    bool attached;
+    bool barred;      /* SQL_BAR is unfinished */
+    bool checkpoints; /* its automatic ones are switched off: ours to make */
+    int64_t checked_us;
 };
 
 /* One exchange under way. */
@@ -221,8 +226,18 @@ int sq_tx_begin_write(struct jobq_store *s);
 void sq_tx_rollback(struct jobq_store *s);
 int sq_tx_commit(struct jobq_store *s, bool *unknown); /* -1 and *unknown: it may have happened */
 
+/* ---- attach.c: the same inside a transaction of the program ------------------------------------------------------------------- */
+
+int sq_attach_begin(struct jobq_store *s);
+void sq_attach_undo(struct jobq_store *s);
+void sq_attach_bar(struct jobq_store *s); /* from here on it cannot be committed */
+void sq_attach_wake(struct jobq_store *s);
+void sq_detach(struct jobq_store *s);
+
 /* ---- sqlite.c, file.c, schema.c ------------------------------------------------------------------------------------------------ */
 
+int sq_store_create(struct jobq_store **out, int64_t io_timeout_ms, struct jobq_error *err); /* JOBQ_OK or a status */
+void sq_store_free(struct jobq_store *s);
 int sq_open_with(struct jobq_store **out, const struct jobq_store_options *options,
                      const struct clock_source *source, struct jobq_error *err);
 /* JOBQ_OK, or a status with err filled. */
@@ -235,7 +250,7 @@ int sq_open_status(const struct jobq_store *s, struct jobq_error *err); /* the s
 
 void sq_clock_init(struct store_clock *clock, const struct clock_source *source);
 int sq_clock_boot(struct jobq_store *s); /* learn the boot id */
-int sq_clock_same_boot(struct jobq_store *s, bool *same);
+int sq_clock_start(struct jobq_store *s); /* asks for the write lock only if we are the first opener since the boot */
 int sq_clock_first_opener(struct jobq_store *s); /* under the write lock: a new boot gets its anchor, old leases are past */
 int sq_clock_fence_floor(struct jobq_store *s);
 int sq_clock_read(struct jobq_store *s, int64_t *now);
@@ -253,6 +268,7 @@ void sq_gate_open(struct jobq_store *s);
 void sq_gate_close(struct jobq_store *s);
 void sq_checkpoint_watch(struct jobq_store *s);
 void sq_checkpoint_if_due(struct jobq_store *s);
+void sq_checkpoint_make(struct jobq_store *s);
 void sq_checkpoint_close(struct jobq_store *s);
 int64_t sq_checkpoint_wal_bytes(const struct jobq_store *s);
 void sq_wake_open(struct jobq_store *s);

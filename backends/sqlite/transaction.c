@@ -12,6 +12,8 @@ static uint32_t data_version(struct jobq_store *s)
 
 int sq_tx_begin_read(struct jobq_store *s)
 {
+    if (s->attached)
+        return sq_attach_begin(s);
     sq_gate_begin(s);
     s->epoch++;
     return sq_run(s, SQL_BEGIN, NULL, 0); /* it is the first read in it that may have to wait, for a recovery */
@@ -19,6 +21,8 @@ int sq_tx_begin_read(struct jobq_store *s)
 
 int sq_tx_begin_write(struct jobq_store *s)
 {
+    if (s->attached)
+        return sq_attach_begin(s);
     sq_gate_begin(s);
     sq_gate_yield(s);
     int result = sq_run(s, SQL_BEGIN_WRITE, NULL, 0);
@@ -30,7 +34,9 @@ int sq_tx_begin_write(struct jobq_store *s)
 void sq_tx_rollback(struct jobq_store *s)
 {
     struct fault fault = s->fault; /* what went wrong first is what people want to know */
-    if (!sqlite3_get_autocommit(s->db))
+    if (s->attached)
+        sq_attach_undo(s);
+    else if (!sqlite3_get_autocommit(s->db))
         sq_run(s, SQL_ROLLBACK, NULL, 0);
     s->fault = fault;
     s->epoch++;
@@ -52,11 +58,11 @@ static bool may_count(int code)
 int sq_tx_commit(struct jobq_store *s, bool *unknown)
 {
     *unknown = false;
-    if (sq_run(s, SQL_COMMIT, NULL, 0) == 0) {
+    if (sq_run(s, s->attached ? SQL_SAVEPOINT_RELEASE : SQL_COMMIT, NULL, 0) == 0) {
         s->data_version = data_version(s);
         return 0;
     }
-    *unknown = may_count(s->fault.code);
+    *unknown = !s->attached && may_count(s->fault.code);
     sq_tx_rollback(s);
     return -1;
 }

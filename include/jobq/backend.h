@@ -836,6 +836,9 @@ JOBQ_API int jobq_receipt_answer(const struct jobq_receipt *receipt, struct jobq
 /* Free; NULL is fine. Threads: the store's. Errors: none. Since 0.1. */
 JOBQ_API void jobq_receipt_free(struct jobq_receipt *receipt);
 
+/* Makes the store object of an attached handle. */
+typedef int (*jobq_attach_fn)(struct jobq_store **out, void *user, int64_t io_timeout_ms, struct jobq_error *err);
+
 /*
  * A handle whose calls are parts of a transaction that the program has open on a connection of its own: for functions like
  * jobq_sqlite_attach, of stores that declare JOBQ_CAP_ATTACH. `attach` makes the store object on that connection, as open
@@ -853,7 +856,6 @@ JOBQ_API void jobq_receipt_free(struct jobq_receipt *receipt);
  *
  * options as for jobq_open; flags 0. Threads: the connection's, one call at a time. Errors: JOBQ_INVALID,
  * JOBQ_UNSUPPORTED (no JOBQ_CAP_ATTACH), JOBQ_NOMEM, JOBQ_FAILED, those of `attach`. Since 0.1. */
-typedef int (*jobq_attach_fn)(struct jobq_store **out, void *user, int64_t io_timeout_ms, struct jobq_error *err);
 JOBQ_API int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, jobq_attach_fn attach, void *user,
                                const struct jobq_options *options);
 

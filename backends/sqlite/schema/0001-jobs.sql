@@ -3,7 +3,8 @@
 -- has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
 -- "[name]" is the table or index "<namespace>_name".
 
--- One row: who this store is, how its clock runs, how many events are kept and the cursor of the newest. The version of the schema is here and not in user_version, which may
+-- One row: who this store is, how its clock runs, how many events are kept and the cursor of the newest. bar is 1 only
+-- inside a transaction that must not be committed. The version of the schema is here and not in user_version, which may
 -- belong to the program whose file this is.
 CREATE TABLE [meta] (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -14,7 +15,8 @@ CREATE TABLE [meta] (
     high INTEGER NOT NULL,
     shift INTEGER NOT NULL,
     events INTEGER NOT NULL DEFAULT 0,
-    event INTEGER NOT NULL DEFAULT 0
+    event INTEGER NOT NULL DEFAULT 0,
+    bar INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Queues by number, and their settings.

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- It happened, if the program commits.
+RELEASE [unit]
