@@ -28,6 +28,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* A function may have the name of a struct, as stat() has; g++ -Wshadow says that it hides a constructor. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 #ifndef JOBQ_API
@@ -1114,6 +1117,7 @@ JOBQ_API int jobq_ctx_then(struct jobq_ctx *ctx, const struct jobq_spec *spec, s
 JOBQ_API int jobq_ctx_callback(struct jobq_ctx *ctx, struct jobq_callback *out);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 #endif

@@ -13,9 +13,8 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'packaging'))
 from kit import Tap, WARNINGS, run  # noqa: E402
 
-STRICT = ['-Wwrite-strings', '-Wformat=2', '-Wconversion', '-Wundef']
-# g++ alone says of a function that has the name of a struct, as stat() has, that it shadows.
-C_ONLY = ['-Wshadow', '-Wstrict-prototypes', '-Wmissing-prototypes', '-Wc++-compat']
+STRICT = ['-Wwrite-strings', '-Wformat=2', '-Wconversion', '-Wundef', '-Wshadow']
+C_ONLY = ['-Wstrict-prototypes', '-Wmissing-prototypes', '-Wc++-compat']
 # A program that looks only at the C standard must be able to include them: no POSIX macro is given.
 LANGUAGES = (('C11', ['cc', '-std=c11', '-x', 'c'] + C_ONLY), ('C++17', ['c++', '-std=c++17', '-x', 'c++']))
 

@@ -397,6 +397,30 @@ static void start_the_first_thread(void)
         sched_yield();
 }
 
+/* No hidden thread in the core, no descriptor that stays. */
+START_TEST(a_handle_leaves_nothing_behind)
+{
+    const char *const queues[] = { "work" };
+    const struct jobq_claim_options o = { .size = sizeof o, .queues = queues, .queue_count = 1, .limit = 1 };
+    size_t threads = kit_threads(), fds = kit_descriptors();
+
+    for (int i = 0; i < 3; i++) {
+        struct kit k;
+        struct jobq_jobs *jobs = NULL;
+        kit_open(&k);
+        kit_put(&k, "work", "noop");
+        ck_assert_int_eq(jobq_claim(k.q, &o, &jobs), JOBQ_OK);
+        ck_assert_uint_eq(jobs->count, 1);
+        ck_assert_int_eq(jobq_ack(k.q, &jobs->jobs[0].id, &jobs->jobs[0].token, NULL, 0), JOBQ_OK);
+        jobq_jobs_free(jobs);
+        ck_assert_uint_eq(kit_threads(), threads);
+        kit_close(&k);
+        ck_assert_uint_eq(kit_descriptors(), fds);
+    }
+    ck_assert_uint_eq(kit_threads(), threads);
+}
+END_TEST
+
 START_TEST(nothing_is_left_behind) /* threads and descriptors */
 {
     struct kit k;
@@ -503,5 +527,6 @@ KIT_MAIN("loop", a_batch_is_one_exchange, idle_means_no_exchange, enqueue_on_the
          progress_is_shown_and_rides_along, an_unknown_kind_is_not_claimed,
          the_handler_of_its_kind_or_of_the_rest, strict_order, weights_share_the_turns,
          no_batch_holds_what_it_runs, two_workers_on_one_handle, drain_ends_when_nothing_is_left,
-         drain_waits_for_what_others_run, nothing_is_left_behind, a_forked_child_is_refused,
+         drain_waits_for_what_others_run, a_handle_leaves_nothing_behind,
+         nothing_is_left_behind, a_forked_child_is_refused,
          bad_options_name_the_field)
