@@ -147,8 +147,9 @@ bool pq_link_usable(struct pq_link *link)
     if (!link->conn || PQstatus(link->conn) != CONNECTION_OK)
         return false;
     struct pollfd p = { .fd = PQsocket(link->conn), .events = POLLIN };
-    if (poll(&p, 1, 0) > 0 && !PQconsumeInput(link->conn))
-        return false;
+    while (poll(&p, 1, 0) > 0) /* a last word, and behind it the end */
+        if (!PQconsumeInput(link->conn) || PQisBusy(link->conn))
+            return false;
     for (PGnotify *n; (n = PQnotifies(link->conn)) != NULL;)
         PQfreemem(n);
     return PQstatus(link->conn) == CONNECTION_OK && !PQisBusy(link->conn);
@@ -228,7 +229,10 @@ PGresult *pq_link_query(struct pq_link *link, const char *text, struct fault *fa
 
 /* ---- transactions in one round trip ---------------------------------------------------------------------------------- */
 
-#define SETTINGS "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $1, true)"
+/* Of this transaction only: behind a pooler the session is somebody else's next. */
+#define SETTINGS                                                                                                  \
+    "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $1, true),"  \
+    " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 
 static int send_call(PGconn *conn, const struct call *call)
 {

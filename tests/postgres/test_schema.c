@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening: many at once, hostile surroundings, roles with few rights, what is not ours. Lifecycle rule 16; S16. */
+#include "kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+START_TEST(eight_processes_make_one_store)
+{
+    pid_t children[8];
+    for (int i = 0; i < 8; i++) {
+        children[i] = fork();
+        ck_assert_int_ge(children[i], 0);
+        if (children[i] == 0) {
+            struct jobq_store *s = NULL;
+            int status = store_try(&s, uri_with(""), 0, 20000, &last);
+            if (status != JOBQ_OK)
+                fprintf(stderr, "%s\n", last.text);
+            else if (put_job(s, 100 + (uint32_t)i) != JOBQ_OK)
+                status = 1;
+            store_close(s);
+            _exit(status == JOBQ_OK ? 0 : 1);
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        int status = 1;
+        ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
+        ck_assert_int_eq(status, 0);
+    }
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 8);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.meta"), 1);
+}
+END_TEST
+
+/* The worst that a role's settings can be, and objects that shadow what the store uses. */
+START_TEST(hostile_settings)
+{
+    sql("DROP SCHEMA IF EXISTS evil_@ CASCADE; CREATE SCHEMA evil_@; GRANT USAGE ON SCHEMA evil_@ TO PUBLIC;"
+        "CREATE TABLE evil_@.job (id int); CREATE TABLE evil_@.queue (id int); CREATE TABLE evil_@.meta (id int);"
+        "CREATE FUNCTION evil_@.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS $$ SELECT (1/0)::text $$;"
+        "CREATE FUNCTION evil_@.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '1999-01-01'::timestamptz $$;"
+        "CREATE FUNCTION evil_@.wrong(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE FUNCTION evil_@.wrong(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE FUNCTION evil_@.wrong(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE FUNCTION evil_@.wrong(name, name) RETURNS boolean LANGUAGE sql AS 'SELECT false';"
+        "CREATE OPERATOR evil_@.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil_@.wrong);"
+        "CREATE OPERATOR evil_@.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = evil_@.wrong);"
+        "CREATE OPERATOR evil_@.= (LEFTARG = name, RIGHTARG = name, FUNCTION = evil_@.wrong);"
+        "CREATE OPERATOR evil_@.> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil_@.wrong);"
+        "CREATE OPERATOR evil_@.< (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil_@.wrong);");
+    sql("DROP ROLE IF EXISTS hostile_@; CREATE ROLE hostile_@ LOGIN; GRANT CREATE ON DATABASE postgres TO hostile_@");
+    static const char *const settings[] = {
+        "default_transaction_isolation = 'serializable'", "default_transaction_read_only = on",
+        "default_transaction_deferrable = on", "timezone = 'Asia/Kathmandu'", "datestyle = 'SQL, DMY'",
+        "intervalstyle = 'iso_8601'", "standard_conforming_strings = off", "backslash_quote = off",
+        "bytea_output = 'escape'", "client_encoding = 'LATIN1'", "statement_timeout = '2s'", "lock_timeout = '1ms'",
+        "enable_indexscan = off", "enable_nestloop = off", "jit_above_cost = 0", "plan_cache_mode = force_custom_plan",
+        "extra_float_digits = -15", "array_nulls = off", "transform_null_equals = on", "quote_all_identifiers = on",
+        "row_security = off", "check_function_bodies = off",
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        sql("ALTER ROLE hostile_@ SET %s", settings[i]);
+    sql("ALTER ROLE hostile_@ SET search_path = evil_@, pg_catalog");
+    char role[80];
+    snprintf(role, sizeof role, "hostile_%s", name_space());
+    struct jobq_store *s = store_open(uri_as(role, ""));
+    whole_life(s, 1);
+    store_close(s);
+    s = store_open(uri_as(role, ""));
+    whole_life(s, 50);
+    store_close(s);
+    sql("DROP SCHEMA @ CASCADE; DROP SCHEMA evil_@ CASCADE; DROP OWNED BY hostile_@; DROP ROLE hostile_@");
+}
+END_TEST
+
+START_TEST(a_role_that_may_not_create)
+{
+    char role[80];
+    struct jobq_store *s = NULL;
+    snprintf(role, sizeof role, "plain_%s", name_space());
+    sql("DROP ROLE IF EXISTS plain_@; CREATE ROLE plain_@ LOGIN");
+    ck_assert_int_eq(store_try(&s, uri_as(role, ""), 0, 20000, &last), JOBQ_UNREACHABLE);
+    ck_assert_ptr_null(s);
+    ck_assert_msg(strstr(last.text, "permission denied") != NULL, "%s", last.text);
+    store_close(store_open(uri_with("")));
+    sql("GRANT USAGE ON SCHEMA @ TO plain_@; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA @ TO plain_@;"
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA @ TO plain_@");
+    s = store_open(uri_as(role, ""));
+    whole_life(s, 1);
+    store_close(s);
+    sql("DROP OWNED BY plain_@; DROP ROLE plain_@");
+}
+END_TEST
+
+static void open_is(uint32_t flags, int status)
+{
+    struct jobq_store *s = NULL;
+    ck_assert_msg(store_try(&s, uri_with(""), flags, 20000, &last) == status, "%s", last.text);
+    ck_assert((s != NULL) == (status == JOBQ_OK));
+    if (s)
+        store_close(s);
+    else
+        ck_assert(last.status == status && last.text[0]);
+}
+
+START_TEST(somebody_elses_tables)
+{
+    sql("CREATE SCHEMA @; CREATE TABLE @.job (mine text)");
+    open_is(0, JOBQ_FOREIGN);
+    open_is(JOBQ_OPEN_INSPECT, JOBQ_FOREIGN);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM pg_class WHERE relnamespace = '@'::regnamespace AND relkind = 'r'"), 1);
+}
+END_TEST
+
+/* A schema that is there and has other things in it is used. */
+START_TEST(a_schema_with_other_things)
+{
+    sql("CREATE SCHEMA @; CREATE TABLE @.mine (id int)");
+    open_is(0, JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.mine"), 0);
+}
+END_TEST
+
+START_TEST(a_table_that_was_changed)
+{
+    open_is(0, JOBQ_OK);
+    sql("ALTER TABLE @.job ADD COLUMN extra int");
+    open_is(0, JOBQ_FOREIGN);
+    sql("ALTER TABLE @.job DROP COLUMN extra");
+    open_is(0, JOBQ_OK);
+    sql("ALTER TABLE @.job ALTER COLUMN priority TYPE bigint");
+    open_is(0, JOBQ_FOREIGN);
+}
+END_TEST
+
+START_TEST(a_newer_store)
+{
+    open_is(0, JOBQ_OK);
+    sql("UPDATE @.meta SET version = 99");
+    open_is(0, JOBQ_NEWER);
+    open_is(JOBQ_OPEN_INSPECT, JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 99);
+    sql("UPDATE @.meta SET version = 1");
+    open_is(0, JOBQ_OK);
+    sql("DELETE FROM @.meta");
+    open_is(0, JOBQ_CORRUPT);
+}
+END_TEST
+
+START_TEST(nothing_is_made_when_asked_not_to)
+{
+    open_is(JOBQ_OPEN_NO_CREATE, JOBQ_UNREACHABLE);
+    open_is(JOBQ_OPEN_INSPECT, JOBQ_UNREACHABLE);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM pg_namespace WHERE nspname = '@'"), 0);
+}
+END_TEST
+
+/* Contract "Fence": not below the clock after a wipe or a restore. */
+START_TEST(fences_are_lifted)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    sql("SELECT setval('@.fence', 5)");
+    store_close(s);
+    s = store_open(uri_with(""));
+    ck_assert_int_gt(sql_value("SELECT last_value FROM @.fence"), INT64_C(1500000000000000));
+    store_close(s);
+}
+END_TEST
+
+/* S: a claim touches the rows it takes, not the table, also when its plan was made while the table was empty. */
+START_TEST(the_plan_of_a_claim)
+{
+    const struct jobq_row *rows;
+    struct jobq_put *puts = calloc(1000, sizeof *puts);
+    struct jobq_store *s = store_open(uri_with(""));
+    ck_assert_ptr_nonnull(puts);
+    for (int i = 0; i < 8; i++)
+        ck_assert_uint_eq(claim_jobs(s, 10, &rows), 0);
+    for (uint32_t page = 0; page < 20; page++) {
+        for (uint32_t i = 0; i < 1000; i++)
+            puts[i] = put_of(1 + page * 1000 + i);
+        struct jobq_exchange x = { .puts = puts, .put_count = 1000 };
+        ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    }
+    free(puts);
+    store_close(s);
+    s = store_open(uri_with(""));
+    int64_t scanned = sql_value("SELECT seq_tup_read FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+    for (int i = 0; i < 10; i++) {
+        ck_assert_uint_eq(claim_jobs(s, 10, &rows), 10);
+        ck_assert_int_eq(ack_job(s, &rows[0]), JOBQ_OK);
+    }
+    store_close(s); /* what a session counted is told when it ends */
+    int64_t fetched = -1;
+    for (int i = 0; i < 100 && fetched <= 0; i++) {
+        usleep(50000);
+        fetched = sql_value("SELECT n_tup_upd FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+    }
+    ck_assert_int_le(fetched, 120);
+    int64_t after = sql_value("SELECT seq_tup_read FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+    ck_assert_int_eq(after, scanned);
+    ck_assert_int_le(sql_value("SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'"),
+                     20 * 1000);
+}
+END_TEST
+
+KIT_MAIN("postgres schema", eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
+         somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
+         nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim)
