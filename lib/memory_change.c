@@ -9,29 +9,9 @@ static bool is_ended(int state)
     return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
 }
 
-/* The end of a lease asked for now; never behind stop_at, never earlier than it was. */
-static int64_t lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms)
-{
-    int64_t end = jobq_add_ms(now, lease_ms);
-    if (r->stop_at_ms && r->stop_at_ms < end)
-        end = r->stop_at_ms;
-    return end > r->lease_until_ms ? end : r->lease_until_ms;
-}
-
-static void leave_running(struct jobq_row *r)
-{
-    r->lease_until_ms = 0;
-    r->stop_at_ms = 0;
-}
-
 void mem_wait(struct mem_unit *u, struct mem_row *row)
 {
-    struct jobq_row *r = &row->c.row;
-    if (r->state == JOBQ_ROW_RUNNING)
-        leave_running(r);
-    r->state = JOBQ_ROW_WAITING;
-    r->reason = JOBQ_REASON_NONE;
-    r->due = r->run_at_ms <= u->now;
+    jobq_row_wait(&row->c.row, u->now);
     u->wake = true;
 }
 
@@ -74,7 +54,7 @@ static int extend(struct mem_unit *u, struct mem_row *row, int64_t lease_ms)
 {
     if (mem_edit(u, row) != 0)
         return -1;
-    row->c.row.lease_until_ms = lease_end(&row->c.row, u->now, lease_ms);
+    jobq_row_extend(&row->c.row, lease_ms, u->now);
     mem_done(u, row);
     return 0;
 }
@@ -161,122 +141,36 @@ static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_
     return 0;
 }
 
-static int set_bytes(struct mem_unit *u, struct jobq_row *r, const struct jobq_change *change)
+/* The row becomes `next`, whose bytes are lent from the change. */
+static int take_over(struct mem_unit *u, struct jobq_row *r, struct jobq_row *next)
 {
-    uint32_t set = change->set;
-    if (set & JOBQ_SET_RESULT && mem_set_bytes(u, &r->result, change->result) != 0)
-        return -1;
-    if (set & JOBQ_SET_PROGRESS && mem_set_bytes(u, &r->progress, change->progress) != 0)
-        return -1;
-    if (set & JOBQ_SET_CALLBACK && mem_set_bytes(u, &r->data, (struct jobq_bytes){ 0 }) != 0)
-        return -1;
-    if (set & JOBQ_SET_DATA && mem_set_bytes(u, &r->data, change->data) != 0)
-        return -1;
-    if (set & JOBQ_SET_PAYLOAD) {
-        if (mem_set_bytes(u, &r->payload, change->payload) != 0)
+    struct {
+        struct jobq_bytes *own, *lent;
+    } cells[] = { { &r->result, &next->result }, { &r->progress, &next->progress }, { &r->data, &next->data },
+                  { &r->payload, &next->payload } };
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        if (cells[i].own->data != cells[i].lent->data && mem_set_bytes(u, cells[i].own, *cells[i].lent) != 0)
             return -1;
-        r->payload_bytes = r->payload.size;
+        *cells[i].lent = *cells[i].own;
     }
+    *r = *next;
     return 0;
 }
 
 static void set_callback(struct mem_row *row, const struct jobq_change *change)
 {
     static const uint8_t none[32];
-    row->c.has_digest = memcmp(change->digest, none, sizeof none) != 0;
-    row->c.digest_used = false;
-    memcpy(row->c.digest, change->digest, sizeof row->c.digest);
-    row->c.row.resumed = 0;
-}
-
-static void set_counters(struct jobq_row *r, const struct jobq_change *change)
-{
-    r->failures = change->failures;
-    r->crashes = change->crashes;
-    r->snoozes = change->snoozes;
-    r->releases = change->releases;
-    r->redrives = change->redrives;
-}
-
-static void set_numbers(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
-{
-    struct jobq_row *r = &row->c.row;
-    uint32_t set = change->set;
-    if (set & JOBQ_SET_COUNTERS)
-        set_counters(r, change);
-    if (set & JOBQ_SET_RUN_AT) {
-        r->run_at_ms = jobq_time_of(&change->run_at, r->run_at_ms, u->now);
-        r->due = r->state == JOBQ_ROW_WAITING && r->run_at_ms <= u->now;
-        u->wake |= r->state == JOBQ_ROW_WAITING;
+    if (change->set & JOBQ_SET_CALLBACK) {
+        row->c.has_digest = memcmp(change->digest, none, sizeof none) != 0;
+        row->c.digest_used = false;
+        memcpy(row->c.digest, change->digest, sizeof row->c.digest);
     }
-    if (set & JOBQ_SET_CALLBACK)
-        set_callback(row, change);
-    if (set & JOBQ_SET_DATA)
+    if (change->set & JOBQ_SET_DATA)
         row->c.digest_used = true;
-    if (set & JOBQ_SET_DEADLINE)
-        r->callback_until_ms = jobq_time_of(&change->callback_until, r->callback_until_ms, u->now);
-    if (set & JOBQ_SET_CANCEL_ASKED)
-        r->cancel_asked = 1;
-    if (set & JOBQ_CLEAR_CANCEL)
-        r->cancel_asked = 0;
-    if (set & JOBQ_SET_ALONE)
-        r->alone = change->alone != 0;
-    if (set & JOBQ_SET_RESUMED)
-        r->resumed = 1;
-    if (set & JOBQ_SET_LEASE)
-        r->lease_until_ms = lease_end(r, u->now, change->lease_ms);
-    r->has_callback = row->c.has_digest && !row->c.digest_used;
+    row->c.row.has_callback = row->c.has_digest && !row->c.digest_used;
 }
 
 /* ---- changes: states --------------------------------------------------------------------------------------------- */
-
-/* What the change asks for, seen with the row's hold and parents. */
-static int target_state(struct jobq_row *r, const struct jobq_change *change, int *reason)
-{
-    int state = change->state == JOBQ_ROW_KEEP ? r->state : change->state;
-    *reason = change->state == JOBQ_ROW_KEEP ? r->reason : change->reason;
-    if (change->set & JOBQ_LIFT_HOLD) {
-        r->held = 0;
-        if (r->state == JOBQ_ROW_BLOCKED && r->pending == 0)
-            state = JOBQ_ROW_WAITING;
-        else if (state == JOBQ_ROW_BLOCKED)
-            *reason = JOBQ_REASON_PARENTS;
-    }
-    if (change->set & JOBQ_BLOCK_AGAIN && r->pending) {
-        state = JOBQ_ROW_BLOCKED;
-        *reason = JOBQ_REASON_PARENTS;
-    }
-    return state;
-}
-
-static int leave_ended(struct mem_unit *u, struct jobq_row *r)
-{
-    r->finished_at_ms = 0;
-    r->expires_at_ms = 0;
-    return mem_set_bytes(u, &r->result, (struct jobq_bytes){ 0 });
-}
-
-static int set_state(struct mem_unit *u, struct mem_row *row, int state, int reason)
-{
-    struct jobq_row *r = &row->c.row;
-    int from = r->state;
-    r->reason = state == JOBQ_ROW_WAITING ? JOBQ_REASON_NONE : reason;
-    if (from == state)
-        return 0;
-    if (from == JOBQ_ROW_RUNNING)
-        leave_running(r);
-    if (is_ended(from) && leave_ended(u, r) != 0)
-        return -1;
-    r->state = state;
-    r->due = 0;
-    if (is_ended(state)) {
-        r->finished_at_ms = u->now;
-        r->pending = 0;
-    }
-    if (state == JOBQ_ROW_WAITING)
-        mem_wait(u, row);
-    return 0;
-}
 
 static int count_end(struct mem_unit *u, struct mem_queue *queue, int state, bool failed)
 {
@@ -325,7 +219,7 @@ static int settle_after(struct mem_unit *u, struct mem_row *row, int before)
 static int make_change(struct mem_unit *u, const struct jobq_change *change, struct mem_row *row)
 {
     struct jobq_row *r = &row->c.row;
-    int before = r->state, reason;
+    int before = r->state;
     uint32_t pending = 0;
     if (change->state == JOBQ_ROW_GONE)
         return mem_event(u, row, JOBQ_ROW_GONE) != 0 ? -1 : mem_row_remove(u, row);
@@ -335,16 +229,15 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
         return -1;
     if (change->set & JOBQ_BLOCK_AGAIN)
         r->pending = pending;
-    if (change->by != JOBQ_BY_TOKEN)
-        r->edits += r->edits < UINT32_MAX;
-    if (change->outcome != JOBQ_OUTCOME_NONE)
-        r->outcome = change->outcome;
     if (change->set & JOBQ_ADD_ERROR && add_error(u, row, change) != 0)
         return -1;
-    int state = target_state(r, change, &reason);
-    if (set_state(u, row, state, reason) != 0 || set_bytes(u, r, change) != 0)
+    struct jobq_row next = *r;
+    jobq_row_change(&next, change, u->now);
+    int state = next.state;
+    u->wake |= state == JOBQ_ROW_WAITING && (before != state || change->set & JOBQ_SET_RUN_AT);
+    if (take_over(u, r, &next) != 0)
         return -1;
-    set_numbers(u, row, change);
+    set_callback(row, change);
     mem_done(u, row);
     if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)
         return -1;

@@ -100,29 +100,23 @@ static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key 
 
 /* ---- a new row ------------------------------------------------------------------------------------------------ */
 
-static int copy_bytes(struct mem_unit *u, const struct jobq_put *put, struct jobq_row *r)
+/* What was lent becomes the row's own. */
+static int own_bytes(struct mem_unit *u, struct jobq_row *r)
 {
-    if (mem_copy_bytes(u, put->kind, &r->kind) != 0 || mem_copy_bytes(u, put->group, &r->group) != 0 ||
-        mem_copy_bytes(u, put->payload, &r->payload) != 0 || mem_copy_bytes(u, put->policy, &r->policy) != 0 ||
-        mem_copy_bytes(u, put->key, &r->key) != 0 || mem_copy_bytes(u, put->trace, &r->trace) != 0)
-        return -1;
-    r->payload_bytes = r->payload.size;
+    struct jobq_bytes *cells[] = { &r->kind, &r->group, &r->payload, &r->policy, &r->key, &r->trace };
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        if (mem_copy_bytes(u, *cells[i], cells[i]) != 0)
+            return -1;
     return 0;
 }
 
-static void fill_row(struct mem_unit *u, const struct jobq_put *put, struct mem_row *row)
+static void fill_row(struct mem_unit *u, const struct jobq_put *put, uint32_t pending, struct mem_row *row)
 {
-    struct jobq_row *r = &row->c.row;
-    r->id = put->id;
-    r->queue = row->queue->name;
-    r->priority = put->priority;
-    r->rank_add_ms = put->rank_add_ms;
-    r->held = put->held != 0;
-    r->created_at_ms = u->now;
-    r->run_at_ms = first_run_at(u, put);
-    r->expires_at_ms = jobq_time_of(&put->expires_at, 0, u->now);
-    r->timeout_ms = put->timeout_ms;
+    row->object.type = &mem_row_type;
+    jobq_row_put(&row->c.row, put, pending, u->now);
+    row->c.row.queue = row->queue->name;
     row->c.arrival = u->m->arrivals++;
+    u->wake |= row->c.row.state == JOBQ_ROW_WAITING;
     if (!put->unique)
         return;
     row->c.has_key = true;
@@ -143,19 +137,14 @@ static int count_put(struct mem_unit *u, struct mem_queue *queue)
 static int store_row(struct mem_unit *u, struct jobq_put *put)
 {
     struct mem_row *row = mem_alloc(u, sizeof *row);
-    if (!row || !(row->queue = mem_queue_get(u, put->queue)) || copy_bytes(u, put, &row->c.row) != 0)
+    uint32_t pending = 0;
+    if (!row || !(row->queue = mem_queue_get(u, put->queue)) ||
+        mem_edges_put(u, &put->id, put->parents, put->parent_count, &pending) != 0)
         return -1;
     struct jobq_row *r = &row->c.row;
-    row->object.type = &mem_row_type;
-    fill_row(u, put, row);
-    if (mem_edges_put(u, &put->id, put->parents, put->parent_count, &r->pending) != 0)
+    fill_row(u, put, pending, row);
+    if (own_bytes(u, r) != 0)
         return -1;
-    if (r->held || r->pending) {
-        r->state = JOBQ_ROW_BLOCKED;
-        r->reason = r->held ? JOBQ_REASON_HOLD : JOBQ_REASON_PARENTS;
-    } else {
-        mem_wait(u, row);
-    }
     if (mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0 ||
         mem_event(u, row, r->state) != 0)
         return -1;

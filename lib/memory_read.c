@@ -9,26 +9,6 @@
 
 /* ---- read ------------------------------------------------------------------------------------------------ */
 
-static bool is_ended(int state)
-{
-    return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
-}
-
-static bool same_or_any(struct jobq_bytes wanted, struct jobq_bytes is)
-{
-    return !wanted.data || (is.data && mem_bytes_order(wanted, is) == 0);
-}
-
-static bool matches(const struct jobq_query *query, const struct jobq_row *r, int64_t now)
-{
-    uint32_t shown = 1u << jobq_shown_state(r->state, r->run_at_ms, now);
-    int64_t since = is_ended(r->state) ? r->finished_at_ms : r->created_at_ms;
-    return same_or_any(query->queue, r->queue) && same_or_any(query->kind, r->kind) &&
-           same_or_any(query->group, r->group) && (!query->states || query->states & shown) &&
-           (!query->reason || query->reason == r->reason) &&
-           (query->older_ms <= 0 || since <= jobq_add_ms(now, -query->older_ms));
-}
-
 static size_t bytes_given(const struct jobq_row *r, uint32_t flags)
 {
     return (flags & JOBQ_READ_PAYLOAD ? r->payload_bytes : 0) + (flags & JOBQ_READ_RESULT ? r->result.size : 0);
@@ -72,7 +52,7 @@ int mem_read(struct mem *m, struct jobq_query *query, struct jobq_arena *arena, 
     struct jobq_id cursor = query->after;
     const struct mem_row *row;
     while (count < most && (row = next_asked(m, query, &at, &cursor)) != NULL) {
-        if (!query->id_count && !matches(query, &row->c.row, now))
+        if (!query->id_count && !jobq_query_matches(query, &row->c.row, now))
             continue;
         bytes += bytes_given(&row->c.row, query->flags);
         if (count && query->bytes && bytes > query->bytes)

@@ -79,22 +79,10 @@ static bool is_ended(int state)
     return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
 }
 
-static int64_t or_never(int64_t instant)
-{
-    return instant ? instant : INT64_MAX;
-}
-
 int64_t mem_overdue_at(const struct mem_row *row)
 {
-    const struct jobq_row *r = &row->c.row;
-    if (r->state == JOBQ_ROW_RUNNING)
-        return r->lease_until_ms;
-    if (is_ended(r->state))
-        return row->c.open_children ? r->finished_at_ms : INT64_MAX;
-    int64_t at = or_never(r->expires_at_ms);
-    if (r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK && or_never(r->callback_until_ms) < at)
-        at = r->callback_until_ms;
-    return at;
+    return row->c.open_children && is_ended(row->c.row.state) ? row->c.row.finished_at_ms
+                                                              : jobq_row_overdue_at(&row->c.row);
 }
 
 static struct mem_tree *place_of(const struct mem_row *row)

@@ -110,12 +110,6 @@ static bool kind_wanted(const struct jobq_want *want, const struct jobq_row *r)
     return want->kind_count == 0;
 }
 
-static int64_t claimed_until(const struct jobq_row *r, int64_t now, int64_t lease_ms)
-{
-    int64_t end = jobq_add_ms(now, lease_ms);
-    return r->stop_at_ms && r->stop_at_ms < end ? r->stop_at_ms : end;
-}
-
 static int claim(struct catch *c, struct mem_row *row)
 {
     struct jobq_row *r = &row->c.row;
@@ -124,17 +118,9 @@ static int claim(struct catch *c, struct mem_row *row)
     if (mem_edit(c->u, row) != 0 || mem_set_bytes(c->u, &r->worker, c->want->worker) != 0 ||
         mem_set_bytes(c->u, &r->progress, (struct jobq_bytes){ 0 }) != 0)
         return -1;
-    r->state = JOBQ_ROW_RUNNING;
-    r->due = 0;
-    r->attempt += r->attempt < INT64_MAX;
-    r->token = c->want->token;
-    r->fence = c->u->m->fence;
-    r->outcome = JOBQ_OUTCOME_NONE;
-    r->resumed = 0;
-    r->ran_alone = 0;
-    r->started_at_ms = now;
-    r->stop_at_ms = r->timeout_ms > 0 ? jobq_add_ms(now, r->timeout_ms) : 0;
-    r->lease_until_ms = claimed_until(r, now, c->want->lease_ms);
+    struct jobq_bytes worker = r->worker;
+    jobq_row_claim(r, c->want, c->u->m->fence, now);
+    r->worker = worker;
     row->c.swept = JOBQ_OVERDUE_NONE;
     mem_done(c->u, row);
     if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0 || mem_figure(c->u, row->queue, MEM_WAITED, now - since) != 0 ||
@@ -210,17 +196,8 @@ static int take_due(struct catch *c)
 
 static int reason_of(const struct mem_unit *u, const struct mem_row *row)
 {
-    const struct jobq_row *r = &row->c.row;
-    if (r->state == JOBQ_ROW_RUNNING) {
-        if (row->c.swept)
-            return row->c.swept;
-        return r->stop_at_ms && r->stop_at_ms <= u->now ? JOBQ_OVERDUE_TIMEOUT : JOBQ_OVERDUE_LEASE;
-    }
-    if (JOBQ_ROW_BIT((unsigned)r->state) & JOBQ_ROW_ENDED)
-        return JOBQ_OVERDUE_EDGES;
-    bool late = r->state == JOBQ_ROW_BLOCKED && r->reason == JOBQ_REASON_CALLBACK && r->callback_until_ms &&
-                r->callback_until_ms <= u->now;
-    return late ? JOBQ_OVERDUE_CALLBACK : JOBQ_OVERDUE_EXPIRED;
+    bool running = row->c.row.state == JOBQ_ROW_RUNNING;
+    return running && row->c.swept ? row->c.swept : jobq_row_overdue(&row->c.row, u->now);
 }
 
 static int sweep(struct catch *c, struct mem_row *row, int reason)

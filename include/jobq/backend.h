@@ -792,6 +792,36 @@ JOBQ_API int jobq_shown_state(int row_state, int64_t run_at_ms, int64_t now_ms);
 JOBQ_API int jobq_change_guard(const struct jobq_change *change, const struct jobq_row *row, const uint8_t *digest,
                                int used, int *stale);
 
+/* A row as a value, for stores that keep rows as they are. Bytes are lent from what comes in; a store copies those that
+ * changed. All of them are pure and cannot fail. */
+
+/* The row that a put makes; pending: parents that have not let it go. `now` in ms. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_row_put(struct jobq_row *row, const struct jobq_put *put, uint32_t pending, int64_t now);
+
+/* It enters WAITING: lease gone, due bit stored. `now` in ms. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_row_wait(struct jobq_row *row, int64_t now);
+
+/* A DUE or ALONE want takes it, under want->token. ran_alone is left to the store. `now` in ms. Threads: any. Errors: none.
+ * Since 0.1. */
+JOBQ_API void jobq_row_claim(struct jobq_row *row, const struct jobq_want *want, int64_t fence, int64_t now);
+
+/* lease_until = max(own, min(now + lease_ms, stop_at)). `now` in ms. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_row_extend(struct jobq_row *row, int64_t lease_ms, int64_t now);
+
+/* A change that the guards let through is made, but for what is not of the row: error, key, edges, callback digest. The
+ * store sets has_callback, and `pending` before a BLOCK_AGAIN. `now` in ms. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_row_change(struct jobq_row *row, const struct jobq_change *change, int64_t now);
+
+/* The instant from which an overdue want gives it, open edges apart; INT64_MAX: never. Threads: any. Errors: none.
+ * Since 0.1. */
+JOBQ_API int64_t jobq_row_overdue_at(const struct jobq_row *row);
+
+/* Why, as enum jobq_overdue, once that instant has come. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_row_overdue(const struct jobq_row *row, int64_t now);
+
+/* Is it one that the filter of the query asks for, `after` apart? `now` in ms. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int jobq_query_matches(const struct jobq_query *query, const struct jobq_row *row, int64_t now);
+
 /* Does a key with this rule hold while its job is in row state `state` (`claimed`: it was claimed since it took the
  * key; GONE: use the state it ended in)? Pure. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API int jobq_key_holds(int hold, int state, int claimed, int64_t window_until_ms, int64_t now_ms);
