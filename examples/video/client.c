@@ -112,6 +112,7 @@ static void finish(struct client *client)
     for (size_t i = 0; i < client->count; i++) {
         free(client->submissions[i].name);
         json_decref(client->submissions[i].seen);
+        json_decref(client->submissions[i].told);
     }
     free(client->submissions);
     free(client->authorization);
@@ -223,13 +224,12 @@ static int look(struct client *client, struct submission *submission, int tell)
     snprintf(path, sizeof(path), "/analysis/result/%s", submission->id);
     talk(client, path, NULL, &answer);
     if (answer.status == 200 && answer.json) {
-        json_t *before = submission->seen;
+        json_decref(submission->seen);
         submission->seen = json_incref(answer.json);
         submission->ended = !is_processing(submission->seen);
         take_name(submission);
         if (tell)
-            screen_tell_changes(submission, before);
-        json_decref(before);
+            screen_tell_changes(submission);
         status = 0;
     } else if (answer.status >= 400 && answer.status < 500) {
         status = 1 + program_die(answer.status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED, "%s: %s",

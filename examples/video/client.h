@@ -11,6 +11,7 @@ struct submission {
     char id[33];
     char *name;   /* of the file, or the id */
     json_t *seen; /* the newest answer; NULL: none yet */
+    json_t *told; /* what was last said of each part, in lines; NULL: nothing */
     int ended;
 };
 
@@ -32,8 +33,8 @@ struct screen {
 void screen_init(struct screen *screen, const struct client *client);
 void screen_show(struct screen *screen, const struct client *client);
 
-/* A line for each part of the submission whose state differs from what was seen before (NULL: nothing). */
-void screen_tell_changes(const struct submission *submission, const json_t *before);
+/* A line for each part of the submission of which there is something new to say. */
+void screen_tell_changes(struct submission *submission);
 
 /* ---- table.c: when they are done ------------------------------------------------------------- */
 

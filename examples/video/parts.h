@@ -56,6 +56,9 @@ struct part_info {
 
 extern const struct part_info parts[PART_COUNT];
 
+/* The progress of a part that comes back later because its service is busy. */
+#define PROGRESS_BUSY "{\"busy\":true}"
+
 /* The part of that name, or -1. */
 int part_by_name(const char *name);
 

@@ -41,6 +41,14 @@ static json_t *last_error(const struct jobq_job *job)
     return json_of_text(last->text.data, last->text.size, ERROR_MAX_BYTES);
 }
 
+/* It was not taken, and comes back when the service said. */
+static int is_put_off(const struct jobq_job *job)
+{
+    return (job->state == JOBQ_SCHEDULED || job->state == JOBQ_READY) &&
+           job->progress.size == strlen(PROGRESS_BUSY) &&
+           memcmp(job->progress.data, PROGRESS_BUSY, job->progress.size) == 0;
+}
+
 static json_t *part_of_job(const struct view *view, const struct jobq_job *job)
 {
     json_t *out =
@@ -53,6 +61,8 @@ static json_t *part_of_job(const struct view *view, const struct jobq_job *job)
         json_object_set_new(out, "state", json_string("at the service"));
     else if (job->state == JOBQ_BLOCKED)
         json_object_set_new(out, "state", json_string("waiting"));
+    else if (is_put_off(job))
+        json_object_set_new(out, "state", json_string("service busy"));
     if (job->state == JOBQ_RUNNING)
         json_object_set_new(out, "worker", json_of_text(job->worker, strlen(job->worker), 255));
     if (job->failures > 0)

@@ -70,6 +70,7 @@ static int busy(struct jobq_ctx *ctx, const struct post_answer *answer)
     if (answer->retry_after_s > 0)
         wait_ms = 1000 * (answer->retry_after_s < BUSY_WAIT_MAX_S ? answer->retry_after_s : BUSY_WAIT_MAX_S);
     jobq_ctx_delay(ctx, wait_ms);
+    jobq_ctx_progress(ctx, PROGRESS_BUSY, strlen(PROGRESS_BUSY));
     return JOBQ_SNOOZE;
 }
 
@@ -124,6 +125,7 @@ static int ask(struct jobq_ctx *ctx, const struct station *station)
     char text[600];
     int status;
 
+    jobq_ctx_progress(ctx, "", 0); /* the service may have been busy the last time */
     if (outcome == JOBQ_DONE) {
         /* Stored before it is given away: a callback may be faster than our next line. */
         status = jobq_ctx_callback(ctx, &callback);

@@ -50,9 +50,11 @@ static const char *word_of(const char *state)
     static const struct {
         const char *state, *word;
     } words[] = {
-        {"completed", "done"},  {"running", "running"},        {"ready", "queued"},
-        {"scheduled", "later"}, {"at the service", "service"}, {"waiting", "."},
-        {"dead", "FAILED"},     {"cancelled", "cancel"},       {"removed", "done"},
+        {"completed", "done"},         {"running", "running"},
+        {"ready", "queued"},           {"scheduled", "later"},
+        {"at the service", "service"}, {"waiting", "."},
+        {"service busy", "busy"},      {"dead", "FAILED"},
+        {"cancelled", "cancel"},       {"removed", "done"},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -134,34 +136,55 @@ void screen_show(struct screen *screen, const struct client *client)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static void tell_change(const struct submission *submission, int part, const json_t *now)
+/* A new trouble is told with its reason; what is told after that has only the number of the attempt. */
+static void tell_change(const struct submission *submission, int part, const json_t *now, int is_new_failure)
 {
     json_int_t failures = json_integer_value(json_object_get(now, "failures"));
-    const char *trouble = text_member(now, "last_error", NULL);
+    const char *state = text_member(now, "state", "?"), *trouble = text_member(now, "last_error", NULL);
 
     write_name(submission->name);
-    printf("%-8s %s", parts[part].name, text_member(now, "state", "?"));
+    printf("%-8s %s", parts[part].name, strcmp(state, "service busy") == 0 ? "the service is busy" : state);
     if (json_object_get(now, "run_ms") && parts[part].runs != RUNS_SERVICE)
         printf(", %.1f s", (double)json_integer_value(json_object_get(now, "run_ms")) / 1000.0);
     if (failures > 0)
-        printf(", attempt %d", (int)json_integer_value(json_object_get(now, "attempt")));
-    if (failures > 0 && trouble) {
+        printf(", %d failure%s", (int)failures, failures == 1 ? "" : "s");
+    if (is_new_failure && trouble) {
         printf(": ");
         print_plain(trouble, text_fit(trouble, TROUBLE_COLUMNS, &(size_t){0}));
     }
     printf("\n");
 }
 
-void screen_tell_changes(const struct submission *submission, const json_t *before)
+/* Is it about to ask again? That is no news of a part whose service was busy. */
+static int is_on_its_way(const char *state)
 {
+    return strcmp(state, "ready") == 0 || strcmp(state, "running") == 0 || strcmp(state, "scheduled") == 0;
+}
+
+static void tell_part(struct submission *submission, int part, const json_t *now)
+{
+    const json_t *told = json_object_get(submission->told, parts[part].name);
+    const char *state = text_member(now, "state", ""), *before = text_member(told, "state", "waiting");
+    json_int_t failures = json_integer_value(json_object_get(now, "failures"));
+    int is_new_failure = failures > json_integer_value(json_object_get(told, "failures"));
+
+    if (!is_new_failure && (strcmp(state, before) == 0 || strcmp(state, "waiting") == 0))
+        return;
+    if (!is_new_failure && strcmp(before, "service busy") == 0 && is_on_its_way(state))
+        return;
+    tell_change(submission, part, now, is_new_failure);
+    json_object_set_new(submission->told, parts[part].name,
+                        json_pack("{s:s, s:I}", "state", state, "failures", failures));
+}
+
+void screen_tell_changes(struct submission *submission)
+{
+    if (!submission->told)
+        submission->told = json_object();
     for (size_t i = 0; i < PART_COUNT; i++) {
         const json_t *now = part_seen(submission->seen, order[i]);
-        const json_t *then = part_seen(before, order[i]);
-        int is_same = strcmp(text_member(now, "state", ""), text_member(then, "state", "waiting")) == 0 &&
-                      json_integer_value(json_object_get(now, "attempt")) ==
-                          json_integer_value(json_object_get(then, "attempt"));
-        if (now && !is_same && strcmp(text_member(now, "state", ""), "waiting") != 0)
-            tell_change(submission, order[i], now);
+        if (now)
+            tell_part(submission, order[i], now);
     }
     fflush(stdout);
 }

@@ -410,6 +410,42 @@ class Flow(kit.Case):
         row = self.row(job, "face")
         self.assertEqual((row["failures"], len(self.service.of("face"))), (0, 5))
 
+    def test_what_watch_says_of_a_busy_service(self):
+        """Once that it is busy, once for each failure why; not how often it was asked."""
+        first = self.begin("--lease", "12000", at_once=True, answer=lambda order: (429, {"retry-after": "1"}))
+        path = self.video()
+        self.order(path, "speech", wait=self.gate())
+        job = self.submit()
+        watch = self.start("watch", [kit.VIDEO, "watch", "--server", f"http://127.0.0.1:{self.port}", job])
+
+        def asked(times):
+            def look():
+                self.advance(1000)
+                return len(self.service.of("face")) >= times
+            kit.until("the service to be asked", look)
+        asked(5)
+        kit.until("speech to run", lambda: [line for line in self.control_log() if line[0] == "speech"])
+        first.kill()
+        self.advance(13000)
+        self.worker(services=self.service.url)
+        asked(10)
+        self.assertEqual(self.result(job)["progress"]["face"]["failures"], 0)
+        kit.until("face to be put off", lambda: self.result(job)["progress"]["face"]["state"] == "service busy")
+        self.service.answer = lambda order: (202, {})
+        self.open_gate()
+        kit.until("the end", lambda: self.advance(1000) or self.result(job)["status"] != "processing")
+        self.check_whole(self.result(job))
+        watch.process.wait(60)
+        said = watch.log()
+        for step in ("face", "gesture"):
+            lines = [line for line in said.splitlines() if line.startswith("clip.mp4 ") and f" {step} " in line]
+            busy = [line for line in lines if "the service is busy" in line]
+            self.assertEqual(len(busy), 1, said)
+            self.assertLessEqual(len(lines), 6, said)
+        lost = [line for line in said.splitlines() if "the lease ran out" in line and " speech " in line]
+        self.assertEqual(len(lost), 1, said)
+        self.assertIn("1 failure: ", lost[0])
+
     def test_a_service_that_fails_is_asked_again_under_a_fresh_token(self):
         self.begin()
         self.video()
