@@ -246,15 +246,9 @@ judge_two() {
 build_store() {
     case $STORE in
     redis | postgres)
-        "$JOBQ" version --json | grep -q "\"$STORE\"" || build_again "$STORE" || exit 1
+        "$JOBQ" version --json | grep -q "\"$STORE\"" || rebuild_tree "$BUILD" "-D$STORE=enabled" || exit 1
         ;;
     esac
-}
-
-# build_again PART: with a part that was left out before.
-build_again() {
-    step "$BUILD/configure.log" "configure with $1" meson setup --reconfigure "-D$1=enabled" "$BUILD" "$ROOT" &&
-        step "$BUILD/build.log" build ninja -C "$BUILD"
 }
 
 # --- run ----------------------------------------------------------------------------------------------------
@@ -277,7 +271,7 @@ need_service
 need_media
 install_missing
 if [ ! -x "$VIDEO" ]; then
-    build_again video || exit 1
+    rebuild_tree "$BUILD" -Dvideo=enabled || exit 1
 fi
 MEDIA=$PRIVATE/media
 if [ "$videos" -eq 0 ]; then

@@ -14,7 +14,7 @@
 #   leaving      at_exit, spawn, stop_pid, alive, wait_until
 #   installing   need, need_build, need_tests, need_service, need_media, need_redis, need_postgres,
 #                install_missing, know_packages
-#   building     build_tree
+#   building     build_tree, rebuild_tree
 #   servers      private_dir, start_redis, start_postgres
 #   stores       is_store, need_store, use_store
 
@@ -473,17 +473,48 @@ $_still"
 
 # build_tree DIRECTORY [OPTION...]: builds the tree in DIRECTORY, configured with OPTION... when that was not
 # done yet. Says nothing when there is nothing to do; otherwise one line for each step, and the end of the log
-# when one fails. Returns 1 then.
+# when one fails. Returns 1 then. Of several scripts at once the others wait.
 build_tree() {
     _tree=$1
     shift
     mkdir -p "$_tree" || return 1
+    _alone_in "$_tree" _build "$@"
+}
+
+# rebuild_tree DIRECTORY OPTION...: the same for a tree that is there, with these options changed.
+rebuild_tree() {
+    _tree=$1
+    shift
+    _alone_in "$_tree" _build_changed "$@"
+}
+
+_build() {
     if [ ! -f "$_tree/build.ninja" ]; then
         step "$_tree/configure.log" configure meson setup "$@" "$_tree" "$ROOT" || return 1
     elif ninja -C "$_tree" -n 2>/dev/null | grep -q 'no work to do'; then
         return 0
     fi
     step "$_tree/build.log" build ninja -C "$_tree"
+}
+
+_build_changed() {
+    step "$_tree/configure.log" "configure with $*" meson setup --reconfigure "$@" "$_tree" "$ROOT" &&
+        step "$_tree/build.log" build ninja -C "$_tree"
+}
+
+# _alone_in DIRECTORY COMMAND...: runs COMMAND while no other script does so in DIRECTORY. The lock is the kernel's: it
+# goes with the process, however that ends.
+_alone_in() {
+    exec 9>"$1/in-use" || return 1
+    if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
+        say "  another run builds in $1; waiting for it ..."
+        flock 9
+    fi
+    shift
+    _alone_rc=0
+    "$@" || _alone_rc=$?
+    exec 9>&-
+    return "$_alone_rc"
 }
 
 # --- servers ---------------------------------------------------------------------------------------------
