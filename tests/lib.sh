@@ -246,6 +246,7 @@ need_tests() {
     need cmd:c++ g++
     need cmd:git git
     need cmd:readelf binutils
+    need cmd:spin spin
     need 'pc:check >= 0.10' check
 }
 

@@ -10,7 +10,7 @@ from kit import Tap, read, tree_files
 # By their end, and by their full name. Everything else has to be in NEED_NONE, so that a new kind of file is
 # not overlooked.
 NEED = ('.c', '.h', '.h.in', '.cc', '.cpp', '.py', '.sh', '.sql', '.lua', '.js', '.mjs', '.css', '.html', '.map', '.tbl',
-        '.build', '.options', 'meson_options.txt', 'Makefile', '.yml', '.toml', '.md', '.scd', '.in', '.supp', '.service',
+        '.pml', '.build', '.options', 'meson_options.txt', 'Makefile', '.yml', '.toml', '.md', '.scd', '.in', '.supp', '.service',
         '.ci/run', '.gitignore', '.editorconfig', '.clang-format', '.1', '.3', '.7', '.dot', '.svg')
 NEED_NONE = ('LICENSE', '.gitattributes', '.abi', '.json', '.txt', '.tsv', '.csv', '.bin', '.hex', '.dump', '.png', '.jpg',
              '.wav', '.corpus')
