@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings. */
+#include "store.h"
+
+static bool is_known(const struct jobq_settings *settings)
+{
+    const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
+    if (settings->what == JOBQ_CONFIGURE_QUEUE)
+        return !(settings->set & ~known);
+    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
+}
+
+static void say(struct jobq_store *s, const struct jobq_settings *settings)
+{
+    struct request *q = &s->request;
+    rd_script_begin(s);
+    rd_argument_begin(q);
+    rd_u8(q, (unsigned)settings->what);
+    rd_raw(q, s->handle, sizeof s->handle);
+    rd_u32(q, settings->set);
+    rd_u8(q, settings->paused != 0);
+    rd_i64(q, settings->depth < 0 ? -1 : settings->depth);
+    for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
+        rd_i64(q, settings->keep_count[state]);
+    for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
+        rd_i64(q, settings->keep_ms[state]);
+    rd_i64(q, settings->clock_ms);
+    rd_argument_end(q);
+    rd_argument(q, settings->name.data, settings->name.size);
+}
+
+int rd_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err)
+{
+    redisReply *reply;
+    if (s->inspect)
+        return jobq_error_set(err, JOBQ_FAILED, NULL, "%s: opened to inspect: nothing can be written", s->address.shown);
+    if (!is_known(settings))
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "redis: limits of groups, rates and schedules are not supported");
+    rd_link_begin(&s->link);
+    say(s, settings);
+    if (rd_script_run(s, SCRIPT_CONFIGURE, &reply) != 0)
+        return rd_fault_report(&s->link, err);
+    long long status = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 2;
+    freeReplyObject(reply);
+    if (status == 2)
+        return jobq_error_set(err, JOBQ_FAILED, NULL, "%s: the namespace is gone", s->address.shown);
+    return status == 1 ? JOBQ_NOT_FOUND : JOBQ_OK;
+}

@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- What every script begins with: names, the numbers of <jobq/backend.h>, and 64-bit arithmetic.
+--
+-- Scripts are these files one behind the other. KEYS[1] is "{namespace}:meta"; every other key begins with the same
+-- "{namespace}:", so that a cluster keeps them together. ARGV is made by request.c, answers are read by answer.c.
+
+local call, sub, byte, char, concat = redis.call, string.sub, string.byte, string.char, table.concat
+local pack, cut = struct.pack, struct.unpack
+local band, bor, bnot = bit.band, bit.bor, bit.bnot
+local META = KEYS[1]
+local SPACE = sub(META, 1, -5)
+local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
+local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'
+local KEY, FADE, NEXT, WORKERS = SPACE .. 'key', SPACE .. 'fade', SPACE .. 'next', SPACE .. 'workers'
+
+local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
+local SCHEMA = '1'
+
+-- redis.call takes at most about 8,000 arguments from a table.
+local AT_ONCE = 3000
+
+-- ---- numbers of 64 bits -----------------------------------------------------------------------------------------
+--
+-- A Lua number is exact up to 2^53. Every instant that comes true is; beyond that (a delay of "never") a number is kept
+-- as its eight bytes, big endian, so that it comes back as it was.
+
+local EXACT, ZERO8, NEVER = 9007199254740992, ('\0'):rep(8), '\127' .. ('\255'):rep(7)
+local NO_TOKEN = ('\0'):rep(16)
+
+local function take(s, at)
+    local v = cut('>i8', s, at)
+    if v < EXACT and v > -EXACT then
+        return v
+    end
+    return sub(s, at, at + 7)
+end
+
+local function give(v)
+    if type(v) == 'number' then
+        return pack('>i8', v)
+    end
+    return v
+end
+
+-- As good as a number can be: right in a comparison with an instant that has come, and as a score.
+local function near(v)
+    if type(v) == 'number' then
+        return v
+    end
+    return (cut('>i8', v))
+end
+
+local function less(a, b)
+    local x, y = near(a), near(b)
+    if x ~= y or (type(a) == 'number' and type(b) == 'number') then
+        return x < y
+    end
+    local a_high, a_low = cut('>i4I4', give(a))
+    local b_high, b_low = cut('>i4I4', give(b))
+    return a_high < b_high or (a_high == b_high and a_low < b_low)
+end
+
+-- a + b, saturating at both ends.
+local function add(a, b)
+    if type(a) == 'number' and type(b) == 'number' then
+        local sum = a + b
+        if sum < EXACT and sum > -EXACT then
+            return sum
+        end
+    end
+    local a_high, a_low = cut('>i4I4', give(a))
+    local b_high, b_low = cut('>i4I4', give(b))
+    local high, low = a_high + b_high, a_low + b_low
+    if low >= 4294967296 then
+        high, low = high + 1, low - 4294967296
+    end
+    if high > 2147483647 then
+        return NEVER
+    elseif high < -2147483648 then
+        return '\128' .. sub(ZERO8, 2)
+    end
+    return take(pack('>i4I4', high, low), 1)
+end
+
+-- ---- helpers ------------------------------------------------------------------------------------------------------
+
+-- call(command, key, list[1], list[2], ...) in pieces of an even number.
+local function in_pieces(command, key, list)
+    local count = #list
+    if count <= AT_ONCE then
+        if count > 0 then
+            call(command, key, unpack(list))
+        end
+        return
+    end
+    for from = 1, count, AT_ONCE do
+        call(command, key, unpack(list, from, math.min(from + AT_ONCE - 1, count)))
+    end
+end
+
+local function many(key, fields)
+    local count = #fields
+    if count <= AT_ONCE then
+        return count > 0 and call('HMGET', key, unpack(fields)) or {}
+    end
+    local all = {}
+    for from = 1, count, AT_ONCE do
+        local some = call('HMGET', key, unpack(fields, from, math.min(from + AT_ONCE - 1, count)))
+        for i = 1, #some do
+            all[from + i - 1] = some[i]
+        end
+    end
+    return all
+end
+
+local function is_ended(state)
+    return state >= COMPLETED and state <= CANCELLED
+end
+
+local at_argument = 0
+local function argument()
+    at_argument = at_argument + 1
+    return ARGV[at_argument]
+end
+
+-- The store's clock: the server's, plus the offset that tests move.
+local function read_clock(offset)
+    local time = call('TIME')
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(offset or 0),
+        tonumber(time[1]) * 1000000 + tonumber(time[2])
+end

@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: MIT
+-- Heartbeats. ARGV: token (16), B flags, lease (8).
+
+local lease_end, is_stopped, beat_all, view_ids
+do
+
+local BEAT_RELEASE, BEAT_MINT = 1, 2
+local MOST_INT = 2147483647
+
+-- The end of a lease asked for now; never behind stop_at, never earlier than it was.
+function lease_end(row, lease_ms)
+    local at = add(now, lease_ms)
+    if row.stop_at ~= 0 and less(row.stop_at, at) then
+        at = row.stop_at
+    end
+    return less(row.lease_until, at) and at or row.lease_until
+end
+
+function is_stopped(row)
+    return row.stop_at ~= 0 and near(row.stop_at) <= now
+end
+
+local function give_back(row)
+    count(row.queue, RUNNING, WAITING)
+    wait(row)
+    row.outcome = RELEASED
+    row.releases = math.min(row.releases + 1, MOST_INT)
+end
+
+local function by_token(a, b)
+    if a.fence ~= b.fence then
+        return a.fence < b.fence
+    end
+    return a.order < b.order
+end
+
+local function mark(marks, row)
+    row.fence, row.order = cut('>I8', row.token, 9), cut('>I8', row.arrival)
+    marks[#marks + 1] = row
+end
+
+view_ids = {} -- whose rows a repeat of this request shows again
+
+local function beat_one(s)
+    local token, flags, lease_ms = sub(s, 1, 16), byte(s, 17), take(s, 18)
+    local release, by_mint = band(flags, BEAT_RELEASE) ~= 0, band(flags, BEAT_MINT) ~= 0
+    local entries, held, marks = call('HGET', HELD, sub(token, 1, 8)) or '', 0, {}
+    for at = 1, #entries, 24 do
+        local row = (by_mint or sub(entries, at, at + 7) == sub(token, 9)) and open(sub(entries, at + 8, at + 23))
+        if row and row.state == RUNNING and row.outcome == 0 and sub(row.token, 9) == sub(entries, at, at + 7) then
+            held, row.dirty = held + 1, true
+            if release then
+                give_back(row)
+            else
+                if has(row, F_CANCEL) or is_stopped(row) then
+                    mark(marks, row)
+                end
+                if not is_stopped(row) then
+                    row.lease_until = lease_end(row, lease_ms)
+                end
+            end
+        end
+    end
+    table.sort(marks, by_token)
+    answer[#answer + 1] = pack('>I4I4', held, #marks)
+    for _, row in ipairs(marks) do
+        view_ids[#view_ids + 1] = row.id
+        view(row, 0)
+    end
+end
+
+function beat_all(number)
+    for _ = 1, number do
+        beat_one(argument())
+    end
+end
+
+end

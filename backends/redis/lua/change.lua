@@ -1,0 +1,415 @@
+-- SPDX-License-Identifier: MIT
+-- Changes: what happens to a row that is there. The guards are those of jobq_change_guard of <jobq/backend.h>, which a
+-- script cannot call.
+--
+-- Answer of one: DONE, or B verdict, B stale, B what follows (1 lease end, 2 holder, 4 a view).
+
+local change_all, remove, time_of, not_ok
+do
+
+local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED = 0, 1, 2, 3, 4
+local V_SKIPPED, V_NO_PARENT, V_FULL, V_STALE, V_OUTDATED = 10, 11, 12, 13, 14
+local ANY_EDITS = 4294967295
+local BY_TOKEN, BY_CALLBACK, BY_OPERATOR = 1, 2, 3
+local SET_RUN_AT, SET_COUNTERS, SET_RESULT, SET_PROGRESS, SET_DATA, SET_PAYLOAD = 1, 2, 4, 8, 16, 32
+local SET_CALLBACK, SET_DEADLINE, SET_CANCEL_ASKED, SET_ALONE, SET_LEASE = 64, 128, 256, 512, 1024
+local SET_RESUMED, ADD_ERROR, TAKE_KEY, LIFT_HOLD, CLEAR_CANCEL, BLOCK_AGAIN = 2048, 4096, 8192, 16384, 32768, 65536
+local T_NOW, T_LATER, T_ABS, T_ROW = 1, 2, 3, 4
+local ERRORS_KEPT = 10
+
+local change_index = 0 -- the number of the change at hand
+not_ok = {} -- those whose verdict is not OK
+
+function time_of(base, offset, own)
+    if base == T_NOW then
+        return add(now, offset)
+    elseif base == T_LATER then
+        return add(near(own) > now and own or now, offset)
+    elseif base == T_ABS then
+        return offset
+    elseif base == T_ROW then
+        return add(own, offset)
+    end
+    return own
+end
+
+-- ---- guards ------------------------------------------------------------------------------------------------------------
+
+local function guard_state(c, row)
+    if band(c.allowed, 2 ^ row.state) == 0 then
+        return V_STALE, 5
+    elseif c.edits ~= ANY_EDITS and c.edits ~= row.edits then
+        return V_OUTDATED, 0
+    end
+    return V_OK, 0
+end
+
+local function guard_token(c, row)
+    if row.token ~= c.token then
+        return V_STALE, 2
+    elseif row.outcome ~= 0 and row.outcome == c.outcome then
+        return V_ALREADY, 0
+    elseif row.outcome == VOID then
+        return V_STALE, 3
+    elseif row.outcome ~= 0 or row.state ~= RUNNING then
+        return V_STALE, 4
+    elseif c.edits ~= ANY_EDITS and c.edits ~= row.edits then
+        return V_OUTDATED, 0
+    end
+    return V_OK, 0
+end
+
+local function guard(c, row)
+    if not row then
+        return V_STALE, 1
+    elseif c.by == BY_TOKEN then
+        return guard_token(c, row)
+    elseif c.by == BY_CALLBACK then
+        if not row.digest or row.digest ~= c.digest then
+            return V_STALE, 6
+        elseif has(row, F_USED) then
+            return V_ALREADY, 0
+        end
+        return guard_state(c, row)
+    elseif c.by == BY_OPERATOR then
+        return guard_state(c, row)
+    end
+    return V_STALE, 5
+end
+
+-- What the guards cannot know: edges and the key.
+local function refusal(c, row)
+    if c.state == GONE and has_kids(row) then
+        return V_STALE, 5
+    elseif band(c.set, TAKE_KEY) == 0 or not row.key_at then
+        return V_OK, 0
+    end
+    local _, scope = own_key(row)
+    local k = key_held(scope)
+    if k and k.job ~= row.id then
+        c.holder = k.job
+        return V_DUPLICATE, 0
+    end
+    return V_OK, 0
+end
+
+-- ---- values ------------------------------------------------------------------------------------------------------------
+
+-- B count, then of each: i4 attempt, i4 kind, i8 at, I2 length + 1 and the worker, I4 length + 1 and the text.
+local function add_error(row, c)
+    local s, n = has(row, F_ERRORS) and call('HGET', EXTRA, row.id .. 'E') or '\0', 0
+    n = byte(s)
+    local from = 2
+    if n == ERRORS_KEPT then
+        local worker_bytes = cut('>I2', s, 18)
+        local text_at = 20 + math.max(worker_bytes - 1, 0)
+        from, n = text_at + 4 + math.max(cut('>I4', s, text_at) - 1, 0), n - 1
+    end
+    local worker, text = row.worker, c.error
+    set_extra(row, F_ERRORS, 'E', char(n + 1) .. sub(s, from) ..
+        pack('>i4i4', math.min(near(row.attempt), MOST_INT), c.error_kind) .. now8 ..
+        (worker and pack('>I2', #worker + 1) .. worker or '\0\0') ..
+        (text and pack('>I4', #text + 1) .. text or '\0\0\0\0'))
+end
+
+local function set_bytes(row, c)
+    local asked = c.set
+    if band(asked, SET_RESULT) ~= 0 then
+        set_extra(row, F_RESULT, 'R', c.result)
+    end
+    if band(asked, SET_PROGRESS) ~= 0 then
+        set_extra(row, F_PROGRESS, 'S', c.progress)
+    end
+    if band(asked, SET_CALLBACK) ~= 0 then
+        set_extra(row, F_DATA, 'D', nil)
+    end
+    if band(asked, SET_DATA) ~= 0 then
+        set_extra(row, F_DATA, 'D', c.data)
+    end
+    if band(asked, SET_PAYLOAD) ~= 0 then
+        set_payload(row, c.payload, c.bulk)
+    end
+end
+
+local function set_run_at(row, run_at)
+    row.run_at = run_at
+    row.due = row.state == WAITING and near(run_at) <= now
+    wake = wake or row.state == WAITING
+    set(row, F_LISTED, false)
+end
+
+local function set_callback(row, c)
+    local some = c.digest ~= ZERO8 .. ZERO8 .. ZERO8 .. ZERO8
+    row.digest = some and c.digest or nil
+    set(row, F_DIGEST, some)
+    set(row, F_USED, false)
+    set(row, F_RESUMED, false)
+end
+
+local function set_numbers(row, c)
+    local function asked(bit_of_it)
+        return band(c.set, bit_of_it) ~= 0
+    end
+    if asked(SET_COUNTERS) then
+        row.failures, row.crashes, row.snoozes, row.releases, row.redrives =
+            c.failures, c.crashes, c.snoozes, c.releases, c.redrives
+    end
+    if asked(SET_RUN_AT) then
+        set_run_at(row, time_of(c.run_base, c.run_offset, row.run_at))
+    end
+    if asked(SET_CALLBACK) then
+        set_callback(row, c)
+    end
+    if asked(SET_DATA) then
+        set(row, F_USED, true)
+    end
+    if asked(SET_DEADLINE) then
+        row.callback_until = time_of(c.until_base, c.until_offset, row.callback_until)
+    end
+    if asked(SET_CANCEL_ASKED) then
+        set(row, F_CANCEL, true)
+    end
+    if asked(CLEAR_CANCEL) then
+        set(row, F_CANCEL, false)
+    end
+    if asked(SET_ALONE) then
+        set(row, F_ALONE, c.alone ~= 0)
+        set(row, F_LISTED, false)
+    end
+    if asked(SET_RESUMED) then
+        set(row, F_RESUMED, true)
+    end
+    if asked(SET_LEASE) then
+        row.lease_until = lease_end(row, c.lease_ms)
+    end
+end
+
+-- ---- states ------------------------------------------------------------------------------------------------------------
+
+-- What the change asks for, seen with the row's hold and parents.
+local function target_state(row, c)
+    local keep = c.state == 0
+    local state, reason = keep and row.state or c.state, keep and row.reason or c.reason
+    if band(c.set, LIFT_HOLD) ~= 0 then
+        set(row, F_HELD, false)
+        if row.state == BLOCKED and row.pending == 0 then
+            state = WAITING
+        elseif state == BLOCKED then
+            reason = REASON_PARENTS
+        end
+    end
+    if band(c.set, BLOCK_AGAIN) ~= 0 and row.pending > 0 then
+        state, reason = BLOCKED, REASON_PARENTS
+    end
+    return state, reason
+end
+
+local function set_state(row, state, reason)
+    local from = row.state
+    row.reason = state == WAITING and 0 or reason
+    if from == state then
+        return
+    end
+    if from == RUNNING then
+        row.lease_until, row.stop_at = 0, 0
+    elseif is_ended(from) then
+        row.finished_at, row.expires_at = 0, 0
+        set_extra(row, F_RESULT, 'R', nil)
+    end
+    count(row.queue, from, state)
+    row.state, row.due = state, false
+    set(row, F_LISTED, false)
+    if is_ended(state) then
+        row.finished_at, row.pending = now, 0
+    elseif state == WAITING then
+        wait(row)
+    end
+end
+
+-- What hangs on a row that has left its state: its key; at the end those it waited for and those who wait for it.
+local function settle_after(row, before)
+    if row.state == before then
+        return
+    elseif not is_ended(row.state) then
+        if is_ended(before) then
+            settle_key(row, row.state)
+        end
+        return
+    end
+    settle_key(row, row.state)
+    close_edges(row, row.reason == REASON_DEPENDENCY)
+    if has(row, F_KIDS) then
+        resolve_edges(row)
+    end
+end
+
+-- The row and all that hangs on it. It has no open children.
+function remove(row)
+    close_edges(row, false)
+    settle_key(row, is_ended(row.state) and row.state or GONE)
+    count(row.queue, row.state, nil)
+    leave_place(row)
+    if row.was_at then
+        zrem(CLOCK, row.id)
+    end
+    if row.was_token then
+        hold(held_out, row.was_token, row.id)
+    end
+    call('HDEL', COLD, row.id)
+    call('HDEL', HOT, row.id)
+    local id = row.id
+    call('HDEL', EXTRA, id .. 'P', id .. 'R', id .. 'D', id .. 'S', id .. 'E', id .. 'U')
+    row.gone = true
+    rows[id], colds[id], hots[id] = false, false, false
+end
+
+local function make(c, row)
+    local before = row.state
+    if c.state == GONE then
+        remove(row)
+        return
+    end
+    row.dirty = true
+    if band(c.set, BLOCK_AGAIN) ~= 0 then
+        row.pending = reopen_edges(row)
+    end
+    -- A key whose window ran out while its job had ended must not come back to life with the job.
+    if is_ended(before) then
+        settle_key(row, before)
+    end
+    if c.by ~= BY_TOKEN then
+        row.edits = math.min(row.edits + 1, ANY_EDITS)
+    end
+    if c.outcome ~= 0 then
+        row.outcome = c.outcome
+    end
+    if band(c.set, ADD_ERROR) ~= 0 then
+        add_error(row, c)
+    end
+    local state, reason = target_state(row, c)
+    set_state(row, state, reason)
+    set_bytes(row, c)
+    set_numbers(row, c)
+    if band(c.set, TAKE_KEY) ~= 0 then
+        take_key(row)
+    end
+    count_end(queue_of(row.queue), state, state ~= before and is_ended(state), c.outcome == FAILED)
+    settle_after(row, before)
+end
+
+local function change(c)
+    local row = open(c.id)
+    local verdict, stale = guard(c, row)
+    if verdict == V_OK then
+        verdict, stale = refusal(c, row)
+    end
+    if verdict == V_OK then
+        make(c, row)
+    else
+        not_ok[change_index] = true
+    end
+    local extended = verdict == V_OK and band(c.set, SET_LEASE) ~= 0 and c.state ~= GONE
+    local shown = row and (verdict ~= V_OK or extended)
+    answer[#answer + 1] = char(verdict, stale, (extended and 1 or 0) + (c.holder and 2 or 0) + (shown and 4 or 0)) ..
+        (extended and give(row.lease_until) or '') .. (c.holder or '')
+    if shown then
+        view_ids[#view_ids + 1] = row.id
+        view(row, 0)
+    end
+end
+
+-- ---- what is asked -------------------------------------------------------------------------------------------------------
+
+local function read_change(s)
+    local c, at, run_offset, until_offset, lease, present = {}, nil, nil, nil, nil, nil
+    c.id, c.by, c.token, c.digest, c.allowed, c.edits, c.outcome, c.state, c.reason, c.set, c.run_base, run_offset,
+        c.until_base, until_offset, lease, c.failures, c.crashes, c.snoozes, c.releases, c.redrives, c.alone,
+        c.error_kind, present, at = cut('>c16Bc16c32I4I4BBBI4Bc8Bc8c8i4i4i4i4i4Bi4B', s, 2)
+    c.run_offset, c.until_offset, c.lease_ms = take(run_offset, 1), take(until_offset, 1), take(lease, 1)
+    for i, name in ipairs({ 'result', 'progress', 'data', 'payload', 'error' }) do
+        if band(present, 2 ^ (i - 1)) ~= 0 then
+            c[name] = argument()
+        end
+    end
+    c.bulk = band(present, 32) ~= 0
+    return c
+end
+
+-- By far the most frequent change: a worker completes what it holds. If the row has nothing hanging on it, its new hot
+-- string follows from the old one. Rows of one claim have the same hot string, so this is asked once for all of them.
+local function plain_end(hot, head, token, edits)
+    local flags, has_edits, has_token = cut('>I4I4c16', hot, 4)
+    if byte(hot, 1) ~= RUNNING or byte(hot, 3) ~= 0 or has_token ~= token
+        or (edits ~= ANY_EDITS and edits ~= has_edits)
+        or band(flags, F_KIDS + F_PARENTS + F_KEYED + F_RESULT) ~= 0 then
+        return false
+    end
+    local fresh = head .. sub(hot, 4, 75) .. now8 .. ZERO8 .. ZERO8 .. sub(hot, 100)
+    local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
+    return { hot = fresh, with_result = char(byte(fresh, 1, 3)) ..
+        pack('>I4', bor(flags, F_RESULT)) .. sub(fresh, 8), queue = queue, place = SPACE .. 'ended:4:' .. queue, count = 0 }
+end
+
+local function end_one(id, way, result)
+    if result then
+        call('HSET', EXTRA, id .. 'R', result)
+    end
+    local n = #new_hot
+    new_hot[n + 1], new_hot[n + 2] = id, result and way.with_result or way.hot
+    hots[id], touched[id] = new_hot[n + 2], true
+    way.count = way.count + 1
+    answer[#answer + 1] = DONE
+end
+
+local function end_run(s)
+    local number, token, edits, outcome, reason, with_results = cut('>I2c16I4BBB', s, 2)
+    local ids, results, ways, head = {}, {}, {}, char(COMPLETED, reason, outcome)
+    for i = 1, number do
+        ids[i] = argument()
+        results[i] = with_results ~= 0 and argument() or nil
+    end
+    local found = many(HOT, ids)
+    local fence, gone = sub(token, 9), held_out[sub(token, 1, 8)] or {}
+    held_out[sub(token, 1, 8)] = gone
+    for i = 1, number do
+        local id, hot = ids[i], found[i]
+        local way = hot and not touched[id] and rows[id] == nil and ways[hot]
+        if way == nil then
+            way = plain_end(hot, head, token, edits)
+            ways[hot] = way
+        end
+        change_index = change_index + 1
+        if way then
+            end_one(id, way, results[i])
+            zrem(CLOCK, id)
+            zadd(way.place, now, id)
+            gone[#gone + 1] = fence .. id
+        else
+            change({ id = id, by = BY_TOKEN, token = token, edits = edits, outcome = outcome, state = COMPLETED,
+                reason = reason, set = with_results ~= 0 and SET_RESULT or 0, result = results[i] })
+            gone = held_out[sub(token, 1, 8)] or {} -- written meanwhile, perhaps
+            held_out[sub(token, 1, 8)] = gone
+        end
+    end
+    for _, way in pairs(ways) do
+        if way and way.count > 0 then
+            local q = queue_of(way.queue)
+            q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - way.count, 0), q[COMPLETED] + way.count
+            q[8], q.ended, q.dirty = q[8] + way.count, bor(q.ended, 2 ^ COMPLETED), true
+        end
+    end
+end
+
+function change_all(number)
+    while change_index < number do
+        local s = argument()
+        if byte(s) == 1 then
+            end_run(s)
+        else
+            change_index = change_index + 1
+            change(read_change(s))
+        end
+    end
+end
+
+end

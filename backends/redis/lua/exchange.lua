@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (8).
+--
+-- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
+-- another version), i8 now, i8 next due, I4 length and the verdicts, then of the want: B more (1), it ran alone (2), token, I4 rows and 2 bytes for
+-- each. The other strings are the rows.
+
+local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT = 1, 2, 4, 8
+local RECEIPT_MS = 1800000
+
+local head = argument()
+local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c8', head)
+local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top')
+if not meta[1] or meta[1] ~= SCHEMA then
+    return { char(meta[1] and 4 or 3) }
+end
+now, micros = read_clock(meta[2])
+now8 = give(now)
+last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+
+local function has_part(part)
+    return band(asked, part) ~= 0
+end
+
+-- When the next thing after now happens by time alone.
+local function next_due()
+    local first = call('ZRANGEBYSCORE', CLOCK, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local at = nil
+    if first[2] then
+        at = tonumber(first[2])
+        if at >= EXACT then
+            local row = open(first[1])
+            at = row and overdue_at(row) or NEVER
+        end
+    end
+    local function look(queue)
+        local delayed = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        if delayed[2] then
+            local run_at = tonumber(delayed[2])
+            if run_at >= EXACT then
+                local row = open(sub(delayed[1], 9))
+                run_at = row and row.run_at or NEVER
+            end
+            if not at or less(run_at, at) then
+                at = run_at
+            end
+        end
+    end
+    local queue = call('ZRANGE', NEXT, 0, 0, 'WITHSCORES')
+    if queue[2] then
+        -- A queue whose first row is due already may have a later one that is not.
+        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '-inf', now)) do
+            look(name)
+        end
+        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '(' .. now, '+inf', 'LIMIT', 0, 1)) do
+            look(name)
+        end
+    end
+    return give(at or NEVER)
+end
+
+local function reply(status, verdicts, want_part)
+    views[1] = char(status) .. now8 .. next_due() .. pack('>I4', #verdicts) .. verdicts .. want_part
+    return views
+end
+
+-- ---- the same request again: nothing is done, what was answered is answered again, with the rows as they are now -----------
+
+local RECEIPT = SPACE .. 'receipt:' .. client
+local shape = pack('>I4I4I4', beats, changes, puts)
+
+local function view_held(row, with_token)
+    if row and row.state == RUNNING and row.outcome == 0 and row.token == with_token then
+        view(row, VIEW_PAYLOAD)
+        return char(has(row, F_SWEPT_LEASE) and 1 or has(row, F_SWEPT_TIMEOUT) and 2 or 0, 0)
+    end
+    return ''
+end
+
+local function repeat_answer(receipt)
+    if sub(receipt, 9, 20) ~= shape then
+        return reply(2, '', '\0' .. NO_TOKEN .. '\0\0\0\0')
+    end
+    local length, at = cut('>I4', receipt, 21)
+    local verdicts = sub(receipt, at, at + length - 1)
+    local shown
+    shown, at = cut('>I4', receipt, at + length)
+    for _ = 1, shown do
+        local row = open(sub(receipt, at, at + 15))
+        if row then
+            view(row, 0)
+        else
+            local n = #views
+            views[n + 1], views[n + 2], views[n + 3], views[n + 4] = '\0\0', '', '', ''
+        end
+        at = at + 16
+    end
+    local more, with_token, rows_held = byte(receipt, at), sub(receipt, at + 1, at + 16), {}
+    for from = at + 17, #receipt, 16 do
+        local said = view_held(open(sub(receipt, from, from + 15)), with_token)
+        if said ~= '' then
+            rows_held[#rows_held + 1] = said
+        end
+    end
+    return reply(1, verdicts, char(more) .. with_token .. pack('>I4', #rows_held) .. concat(rows_held))
+end
+
+if has_part(HAS_RECEIPT) then
+    local receipt = call('GET', RECEIPT)
+    if receipt and sub(receipt, 1, 8) == number then
+        return repeat_answer(receipt)
+    end
+end
+
+-- ---- the first write: a server that refuses writes says so here, with nothing done -------------------------------------------
+--
+-- At maxmemory a command that may need memory is refused as long as the script has written nothing. So an exchange with puts
+-- begins with one that may need memory, any other with one that does not: workers can always hand back what they hold.
+
+if puts > 0 then
+    call('HSET', META, 'seq', string.format('%.0f', seq + puts))
+else
+    call('HDEL', META, '-')
+end
+
+-- ---- the unit ---------------------------------------------------------------------------------------------------------------------
+
+local trim_said = has_part(HAS_TRIM) and argument() or nil
+beat_all(beats)
+change_all(changes)
+if puts > 0 then
+    put_all(puts)
+end
+flush()
+if trim_said then
+    trim(trim_said)
+    flush()
+end
+if has_part(HAS_WORKER) then
+    note_worker()
+end
+
+local want_part = '\0' .. NO_TOKEN .. '\0\0\0\0'
+if has_part(HAS_WANT) then
+    take_rows()
+    if token or want.more then
+        want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) .. pack('>I4', #given) .. concat(given)
+    end
+end
+write_queues()
+
+-- ---- what is kept of it, and the answer ---------------------------------------------------------------------------------------------
+
+if token then
+    call('HSET', META, 'fence', string.format('%.0f', fence))
+end
+if puts > 0 then
+    call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top))
+end
+local verdicts = concat(answer)
+if has_part(HAS_RECEIPT) then
+    call('SET', RECEIPT, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #view_ids) ..
+        concat(view_ids) .. sub(want_part, 1, 17) .. concat(claimed), 'PX', RECEIPT_MS)
+end
+if wake then
+    redis.pcall('PUBLISH', SPACE .. 'wake', handle)
+end
+return reply(0, verdicts, want_part)

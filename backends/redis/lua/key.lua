@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+-- Idempotency keys: one string per key that is held, in the hash "key" by scope:
+--   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32)
+-- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
+
+local own_key, write_key, key_held, take_key, settle_key, fade_keys
+do
+
+local HOLD_LIVE, HOLD_WAITING, HOLD_UNRESOLVED, HOLD_WINDOW, HOLD_FOREVER = 0, 1, 2, 3, 4
+local FADE_AT_ONCE = 16
+
+-- jobq_key_holds of <jobq/backend.h>, without `claimed`: a claim settles the key at once.
+local function key_holds(hold, state, window)
+    local live = state == BLOCKED or state == WAITING or state == RUNNING
+    if hold == HOLD_WAITING then
+        return live and state ~= RUNNING
+    elseif hold == HOLD_UNRESOLVED then
+        return live or state == DEAD
+    elseif hold == HOLD_WINDOW then
+        return live or ((state == COMPLETED or state == DEAD) and now < near(window))
+    end
+    return hold == HOLD_FOREVER or live
+end
+
+local function read_key(scope)
+    local s = call('HGET', KEY, scope)
+    if not s then
+        return false
+    end
+    local job, hold_rule, ended = cut('c16BB', s)
+    return { scope = scope, job = job, hold = hold_rule, ended = ended, window = take(s, 19), digest = sub(s, 27, 58) }
+end
+
+function write_key(k)
+    call('HSET', KEY, k.scope, pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest)
+    if k.hold == HOLD_WINDOW and k.ended ~= 0 then
+        call('ZADD', FADE, near(k.window), k.scope)
+    elseif k.hold == HOLD_WINDOW then
+        call('ZREM', FADE, k.scope)
+    end
+end
+
+local function drop_key(k)
+    call('HDEL', KEY, k.scope)
+    if k.hold == HOLD_WINDOW then
+        call('ZREM', FADE, k.scope)
+    end
+end
+
+-- What the row's put said of its key: rule, scope, digest.
+function own_key(row)
+    return cut('Bc32c32', row.cold, row.key_at)
+end
+
+-- The key with its holder's row, if it is held now.
+function key_held(scope)
+    local k = read_key(scope)
+    if not k then
+        return false
+    end
+    local row = open(k.job)
+    if key_holds(k.hold, row and row.state or k.ended, k.window) then
+        return k, row
+    end
+    return false
+end
+
+function take_key(row)
+    if not row.key_at then
+        return
+    end
+    local rule, scope, digest = own_key(row)
+    local old = read_key(scope)
+    if old and old.hold == HOLD_WINDOW and rule ~= HOLD_WINDOW then
+        call('ZREM', FADE, scope)
+    end
+    write_key({ scope = scope, job = row.id, hold = rule, ended = 0, window = row.window, digest = digest })
+end
+
+-- The row comes to this state: does its key still hold?
+function settle_key(row, state)
+    if not row.key_at then
+        return
+    end
+    local _, scope = own_key(row)
+    local k = read_key(scope)
+    if not k or k.job ~= row.id then
+        return
+    end
+    if not key_holds(k.hold, state, k.window) then
+        drop_key(k)
+        return
+    end
+    local ended = state >= COMPLETED and state or 0
+    if ended ~= k.ended then
+        k.ended = ended
+        write_key(k)
+    end
+end
+
+function fade_keys()
+    for _, scope in ipairs(call('ZRANGEBYSCORE', FADE, '-inf', now, 'LIMIT', 0, FADE_AT_ONCE)) do
+        call('HDEL', KEY, scope)
+        call('ZREM', FADE, scope)
+    end
+end
+
+end

@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+-- Opening a namespace. ARGV: B flags (1 make it if it is missing), a fresh store id (16).
+-- Answer: B what was found (0 ours, 1 none, 2 something else), the version, the store id.
+
+local flags, fresh_id = byte(ARGV[1]), ARGV[2]
+
+local kind = call('TYPE', META)
+kind = kind.ok or kind
+if kind == 'none' then
+    -- Rows without the line that says what they are: somebody else's, or half of a store.
+    if call('EXISTS', COLD, HOT, QUEUES, CLOCK) > 0 then
+        return { '\2', '', '' }
+    elseif band(flags, 1) == 0 then
+        return { '\1', '', '' }
+    end
+    call('HSET', META, 'version', SCHEMA, 'id', fresh_id)
+    return { '\0', SCHEMA, fresh_id }
+elseif kind ~= 'hash' then
+    return { '\2', '', '' }
+end
+local found = call('HMGET', META, 'version', 'id')
+if not found[1] or not string.match(found[1], '^%d+$') or not found[2] or #found[2] ~= 16 then
+    return { '\2', '', '' }
+end
+if found[1] == SCHEMA then
+    for key, wanted in pairs({ [COLD] = 'hash', [HOT] = 'hash', [QUEUES] = 'hash', [CLOCK] = 'zset' }) do
+        local is = call('TYPE', key)
+        is = is.ok or is
+        if is ~= 'none' and is ~= wanted then
+            return { '\2', '', '' }
+        end
+    end
+end
+return { '\0', found[1], found[2] }

@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+-- Looking for rows by a filter. There is no order by id in the store (it would cost a third of the memory of a job), so a
+-- listing walks: over the rows that run, over those of a queue that ended, or over all; some at a time, so that no other
+-- client waits long. The client keeps the smallest ids that match.
+--
+-- ARGV: B way (0 all, 1 running, 2 ended), cursor, I4 how many, the filter: I4 states as shown (0 all), i4 reason, i8 older,
+-- B queue given, B kind given, B group given, after (16); queue, kind, group.
+-- Answer: i8 now, the next cursor, the ids that match, one behind the other.
+
+local way, states, reason, older, some_queue, some_kind, some_group, after, number =
+    byte(ARGV[1]), nil, nil, nil, nil, nil, nil, nil, nil
+number, states, reason, older, some_queue, some_kind, some_group, after = cut('>I4I4i4c8BBBc16', ARGV[3])
+local cursor, queue, kind, group = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
+older = take(older, 1)
+now = read_clock(call('HGET', META, 'offset'))
+local after_1, after_2, after_3 = cut('>I6I5I5', after)
+
+-- Strings are compared by the server's locale, numbers are not.
+local function is_after(id)
+    local a, b, c = cut('>I6I5I5', id)
+    if a ~= after_1 then
+        return a > after_1
+    elseif b ~= after_2 then
+        return b > after_2
+    end
+    return c > after_3
+end
+
+local function group_of(row)
+    if band(row.mask, 64) == 0 then
+        return nil
+    end
+    local _, _, _, _, at = cut('>I2I4Bc0Bc0', row.cold, row.rest)
+    if band(row.mask, MASK_RANK) ~= 0 then
+        at = at + 8
+    end
+    if band(row.mask, MASK_TIMEOUT) ~= 0 then
+        at = at + 8
+    end
+    if band(row.mask, MASK_KEY) ~= 0 then
+        at = at + 65
+    end
+    if band(row.mask, 32) ~= 0 then
+        at = at + 4
+    end
+    local length = cut('>I4', row.cold, at)
+    return sub(row.cold, at + 4, at + 3 + length)
+end
+
+local SHOWN_BLOCKED, SHOWN_SCHEDULED, SHOWN_READY, SHOWN_RUNNING = 1, 2, 3, 4 -- enum jobq_state
+local function shown(row)
+    if row.state == WAITING then
+        return near(row.run_at) <= now and SHOWN_READY or SHOWN_SCHEDULED
+    end
+    return row.state == BLOCKED and SHOWN_BLOCKED or row.state + SHOWN_RUNNING - RUNNING
+end
+
+local function matches(row)
+    if (some_queue == 1 and row.queue ~= queue) or (some_kind == 1 and row.kind ~= kind)
+        or (some_group == 1 and group_of(row) ~= group) then
+        return false
+    elseif (states ~= 0 and band(states, 2 ^ shown(row)) == 0) or (reason ~= 0 and row.reason ~= reason) then
+        return false
+    end
+    local since = is_ended(row.state) and row.finished_at or row.created
+    return near(older) <= 0 or near(since) <= now - near(older)
+end
+
+local function page()
+    if way == 1 then
+        local from = tonumber(cursor)
+        local ids = call('ZRANGE', CLOCK, from, from + number - 1)
+        return #ids < number and '0' or tostring(from + number), ids
+    elseif way == 2 then
+        local from, ids, longest = tonumber(cursor), {}, 0
+        for state = COMPLETED, CANCELLED do
+            local some = call('ZRANGE', SPACE .. 'ended:' .. state .. ':' .. queue, from, from + number - 1)
+            longest = math.max(longest, #some)
+            for i = 1, #some do
+                ids[#ids + 1] = some[i]
+            end
+        end
+        return longest < number and '0' or tostring(from + number), ids
+    end
+    local found, ids = call('HSCAN', COLD, cursor, 'COUNT', number), {}
+    for i = 1, #found[2], 2 do
+        if is_after(found[2][i]) then
+            ids[#ids + 1] = found[2][i]
+            colds[found[2][i]] = found[2][i + 1]
+        end
+    end
+    return found[1], ids
+end
+
+local next_cursor, ids = page()
+local hot_of, out = many(HOT, ids), {}
+for i = 1, #ids do
+    hots[ids[i]] = hot_of[i]
+    local row = is_after(ids[i]) and open(ids[i])
+    if row and matches(row) then
+        out[#out + 1] = ids[i]
+    end
+end
+return { give(now), next_cursor, concat(out) }

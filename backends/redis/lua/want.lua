@@ -1,0 +1,496 @@
+-- SPDX-License-Identifier: MIT
+-- Taking rows out. ARGV: B mode, I4 limit, i8 bytes, i8 lease, B others, mint (8), I4 queues, I4 kinds, worker; the queues; the
+-- kinds.
+--
+-- A queue's ready rows stand in lanes, one for each kind, and in each lane in a list (as they came, by far the most) and a
+-- sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set the claim is
+-- one LPOP; otherwise the heads are compared by rank, then arrival.
+
+local take_rows, want, token, fence, last_fence, given, claimed -- `token` once the want has given a row
+do
+
+local DUE, OVERDUE, ALONE = 1, 2, 3
+local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5
+local LOOK, BURIED_MOST = 64, 10000
+
+given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
+local full = false
+local bytes_given = 0
+
+-- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a failover.
+local function draw_token()
+    if not token then
+        fence = math.max(last_fence + 1, math.min(micros, EXACT / 2))
+        token = want.mint .. pack('>I8', fence)
+    end
+end
+
+-- Room for one more row of this size?
+local function has_room(size)
+    if #given >= want.limit then
+        full = true
+    elseif #given > 0 and want.bytes > 0 and size > want.bytes - bytes_given then
+        full, want.more = true, true
+    end
+    return not full
+end
+
+local function note_given(overdue, size, form)
+    given[#given + 1] = char(overdue, form)
+    bytes_given = math.min(bytes_given + size, want.bytes > 0 and want.bytes or EXACT)
+end
+
+local function give_row(row, overdue, children)
+    draw_token()
+    note_given(overdue, row.payload_bytes, 0)
+    view(row, VIEW_PAYLOAD, children)
+end
+
+-- ---- the due bit -----------------------------------------------------------------------------------------------------------
+
+local function by_time(a, b)
+    if a.at ~= b.at then
+        return a.at < b.at
+    end
+    return a.arrival < b.arrival
+end
+
+-- Delayed rows of these queues whose time has come are put among the ready ones, at most 2 x limit + 64, earliest first.
+local function set_due_bits()
+    local most, list = 2 * want.limit + 64, {}
+    for _, queue in ipairs(want.queues) do
+        local come = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most + 1)
+        for i = 1, #come, 2 do
+            list[#list + 1] = { id = sub(come[i], 9), at = tonumber(come[i + 1]), arrival = cut('>I8', come[i]) }
+        end
+    end
+    if #list == 0 then
+        return
+    end
+    table.sort(list, by_time)
+    for i = 1, math.min(#list, most) do
+        local row = open(list[i].id)
+        if row then
+            row.due, row.dirty = true, true
+        end
+    end
+    want.more = #list > most
+    flush()
+end
+
+-- ---- claiming ----------------------------------------------------------------------------------------------------------------
+
+local function claim_row(row)
+    draw_token()
+    local key_rule = row.key_at and own_key(row)
+    count(row.queue, row.state, RUNNING)
+    row.state, row.reason, row.due, row.dirty = RUNNING, 0, false, true
+    row.attempt = add(row.attempt, 1)
+    row.token, row.outcome, row.worker = token, 0, want.worker
+    row.flags = band(row.flags, bnot(F_LISTED + F_RESUMED + F_SWEPT_LEASE + F_SWEPT_TIMEOUT))
+    set(row, F_RAN_ALONE, want.only and #claimed == 0)
+    row.started_at = now
+    row.stop_at = near(row.timeout) > 0 and add(now, row.timeout) or 0
+    row.lease_until = 0
+    row.lease_until = lease_end(row, want.lease_ms)
+    set_extra(row, F_PROGRESS, 'S', nil)
+    if key_rule and key_rule ~= HOLD_LIVE then
+        settle_key(row, RUNNING)
+    end
+    claimed[#claimed + 1] = row.id
+end
+
+local function claim_or_give(row)
+    if row.expires_at ~= 0 and near(row.expires_at) <= now then
+        give_row(row, O_EXPIRED)
+        return false
+    end
+    claim_row(row)
+    give_row(row, 0)
+    return true
+end
+
+-- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout alone.
+local function fresh_hot(queue, timeout)
+    local row = { state = RUNNING, reason = 0, outcome = 0, flags = 0, edits = 0, token = token, attempt = 1, failures = 0,
+        crashes = 0, snoozes = 0, releases = 0, redrives = 0, pending = 0, run_at = 0, started_at = now, finished_at = 0,
+        lease_until = 0, expires_at = 0, callback_until = 0, queue = queue, worker = want.worker }
+    row.stop_at = timeout ~= 0 and near(timeout) > 0 and add(now, timeout) or 0
+    row.lease_until = lease_end(row, want.lease_ms)
+    local hot = pack_hot(row)
+    -- Its run_at is the one it was put with, and not said again.
+    return { hot = sub(hot, 1, 3) .. '\0\0\0\0' .. sub(hot, 8), lease = near(row.lease_until) }
+end
+
+local last_way
+
+local function claim_fresh(id, cold, way, size)
+    local n = #new_hot
+    new_hot[n + 1], new_hot[n + 2] = id, way.hot
+    zadd(CLOCK, way.lease, id)
+    hold(held_in, token, id)
+    claimed[#claimed + 1] = id
+    note_given(0, size, way == last_way and 1 or 2)
+    n = #views
+    views[n + 1], views[n + 2] = id, cold
+    if way ~= last_way then
+        views[n + 3] = way.hot
+        last_way = way
+    end
+end
+
+-- From a list that is the only source. What was taken out and is not claimed goes back to its front.
+local function take_from_list(queue, key)
+    local back, q, ways = {}, queue_of(queue), {}
+    while not full and #given < want.limit do
+        local ids = call('LPOP', key, math.min(want.limit - #given, 1000))
+        if not ids then
+            break
+        end
+        local cold_of, hot_of, keep_from = many(COLD, ids), many(HOT, ids), nil
+        for i = 1, #ids do
+            local id, cold, hot = ids[i], cold_of[i], hot_of[i]
+            local parts = cold and byte(cold, 1)
+            local mask, size, at
+            if parts == 0 then
+                mask, size, at = cut('>I2I4Bc0Bc0', cold, 18)
+            end
+            if parts == 0 and not hot and band(mask, MASK_KEY + MASK_BULK) == 0 and not want.only then
+                if not has_room(size) then
+                    keep_from = i
+                    break
+                end
+                draw_token()
+                local timed = band(mask, MASK_TIMEOUT) ~= 0
+                local timeout = ''
+                if timed then
+                    local _, _, _, _, after = cut('>I2I4Bc0Bc0', cold, 18)
+                    timeout = sub(cold, after, after + 7)
+                end
+                local way = ways[timeout]
+                if not way then
+                    way = fresh_hot(queue, timed and take(timeout, 1) or 0)
+                    ways[timeout] = way
+                end
+                claim_fresh(id, cold, way, size)
+                q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
+            elseif cold then
+                colds[id], hots[id] = cold, hot
+                local row = open(id)
+                if not has_room(row.payload_bytes) then
+                    keep_from = i
+                    break
+                end
+                row.popped = true
+                if not claim_or_give(row) then
+                    back[#back + 1] = id
+                end
+            end
+        end
+        if keep_from then
+            for i = keep_from, #ids do
+                back[#back + 1] = ids[i]
+            end
+        end
+    end
+    for i = #back, 1, -1 do
+        call('LPUSH', key, back[i])
+    end
+end
+
+-- ---- several sources: the smallest rank, then arrival ---------------------------------------------------------------------
+
+-- Entries of a list that were left behind by rows that went another way.
+local function is_buried(source, id)
+    local tomb = SPACE .. 'tomb:' .. source.lane
+    if not source.tombs then
+        source.tombs = call('EXISTS', tomb) == 1 and {} or false
+    end
+    if not source.tombs then
+        return false
+    end
+    local left = source.tombs[id]
+    if left == nil then
+        left = tonumber(call('HGET', tomb, id) or 0)
+    end
+    source.tombs[id] = math.max(left - 1, 0)
+    return left > 0
+end
+
+local function look_list(source)
+    local ids = call('LRANGE', source.key, source.at, source.at + LOOK - 1)
+    local cold_of = many(COLD, ids)
+    for i = 1, #ids do
+        local entry = { id = ids[i], listed = true }
+        if is_buried(source, ids[i]) or not cold_of[i] then
+            entry.dead = true
+        else
+            entry.rank, entry.arrival = cut('>i8I8', cold_of[i], 2)
+        end
+        source[#source + 1] = entry
+    end
+    source.at = source.at + #ids
+    source.dry = #ids < LOOK
+end
+
+local function look_set(source)
+    local page = call('ZRANGE', source.key, source.at, source.at + LOOK - 1, 'WITHSCORES')
+    for i = 1, #page, 2 do
+        source[#source + 1] =
+            { id = sub(page[i], 9), rank = tonumber(page[i + 1]), arrival = (cut('>I8', page[i])) }
+    end
+    source.at = source.at + #page / 2
+    source.dry = #page < 2 * LOOK
+end
+
+-- The first entry that is alive, or nil.
+local function head_of(source)
+    while true do
+        local entry = source[source.next]
+        if not entry and source.dry then
+            return nil
+        elseif not entry then
+            source.look(source)
+        elseif entry.dead then
+            source.passed = source.passed + 1
+            source.next = source.next + 1
+            if source.passed > BURIED_MOST then
+                want.more = true
+                return nil
+            end
+        else
+            return entry
+        end
+    end
+end
+
+local function first_of(sources)
+    local best, from
+    for _, source in ipairs(sources) do
+        local entry = head_of(source)
+        if entry and (not best or entry.rank < best.rank
+            or (entry.rank == best.rank and entry.arrival < best.arrival)) then
+            best, from = entry, source
+        end
+    end
+    return best, from
+end
+
+-- Take the entries that were passed off the front of a list, and put back those that stay.
+local function clean_list(source)
+    local passed = source.next - 1
+    if not source.listed or passed == 0 then
+        return
+    end
+    call('LPOP', source.key, passed)
+    local tomb = SPACE .. 'tomb:' .. source.lane
+    for i = passed, 1, -1 do
+        local entry = source[i]
+        if entry.stays then
+            call('LPUSH', source.key, entry.id)
+        elseif entry.dead and call('HINCRBY', tomb, entry.id, -1) <= 0 then
+            call('HDEL', tomb, entry.id)
+        end
+    end
+end
+
+local function take_from_many(sources)
+    while not full do
+        local entry, source = first_of(sources)
+        if not entry then
+            break
+        end
+        local row = open(entry.id)
+        if row and not has_room(row.payload_bytes) then
+            break
+        end
+        source.next = source.next + 1
+        if row then
+            row.popped = entry.listed
+            entry.stays = not claim_or_give(row)
+            if want.mode == ALONE then
+                full = true
+            end
+        end
+    end
+    for _, source in ipairs(sources) do
+        clean_list(source)
+    end
+end
+
+-- ---- a queue ------------------------------------------------------------------------------------------------------------------------
+
+local function source_of(prefix, lane, look)
+    return { key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1, passed = 0,
+        listed = look == look_list }
+end
+
+local function sources_of(queue, kinds)
+    local sources, plain = {}, true
+    for _, kind in ipairs(kinds) do
+        local lane = lane_of(queue, kind)
+        if want.mode == ALONE then
+            sources[#sources + 1] = source_of('alone:', lane, look_set)
+        else
+            local list = call('EXISTS', SPACE .. 'list:' .. lane)
+            local others = call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane)
+            if list == 1 then
+                sources[#sources + 1] = source_of('list:', lane, look_list)
+            end
+            if others > 0 then
+                plain = false
+                sources[#sources + 1] = source_of('rank:', lane, look_set)
+            elseif list == 0 and call('EXISTS', SPACE .. 'alone:' .. lane) == 0 then
+                call('SREM', SPACE .. 'kinds:' .. queue, kind)
+            end
+        end
+    end
+    return sources, plain and want.mode == DUE
+end
+
+local function take_from_queue(queue)
+    local q = queue_of(queue)
+    if q.paused or q[WAITING] == 0 then
+        return
+    end
+    local kinds = want.kinds
+    if #kinds == 0 then
+        kinds = call('SMEMBERS', SPACE .. 'kinds:' .. queue)
+    end
+    local sources, plain = sources_of(queue, kinds)
+    if plain and #sources == 1 then
+        take_from_list(queue, sources[1].key)
+    elseif #sources > 0 then
+        take_from_many(sources)
+    end
+end
+
+local function take_due()
+    set_due_bits()
+    -- With one row to take and nothing else in hand it runs alone, unless more are taken.
+    want.only = want.limit == 1 and want.others == 0
+    for _, queue in ipairs(want.queues) do
+        if full or #given >= want.limit then
+            break
+        end
+        take_from_queue(queue)
+    end
+end
+
+-- A row claimed by itself by a process that holds no other ran alone: known at the end when more could have come.
+local function note_company()
+    if #claimed ~= 1 or want.others ~= 0 or want.only then
+        return
+    end
+    flush()
+    local row = open(claimed[1])
+    set(row, F_RAN_ALONE, true)
+    row.dirty = true
+    want.ran_alone = true
+end
+
+-- ---- overdue: rows that somebody or something has let slip, from the head of the clock ----------------------------------
+
+local function reason_of(row)
+    if row.state == RUNNING then
+        if has(row, F_SWEPT_LEASE) or has(row, F_SWEPT_TIMEOUT) then
+            return has(row, F_SWEPT_LEASE) and O_LEASE or O_TIMEOUT
+        end
+        return is_stopped(row) and O_TIMEOUT or O_LEASE
+    elseif is_ended(row.state) then
+        return O_EDGES
+    end
+    local late = row.state == BLOCKED and row.reason == REASON_CALLBACK and row.callback_until ~= 0
+        and near(row.callback_until) <= now
+    return late and O_CALLBACK or O_EXPIRED
+end
+
+-- Token, fence and lease change and nothing else; the reason stays until the next claim.
+local function sweep(row, reason)
+    draw_token()
+    row.token, row.outcome, row.dirty = token, 0, true
+    row.lease_until = add(now, want.lease_ms)
+    set(row, reason == O_LEASE and F_SWEPT_LEASE or F_SWEPT_TIMEOUT, true)
+    claimed[#claimed + 1] = row.id
+    give_row(row, reason)
+end
+
+local function give_edges(row)
+    if resolve_edges(row) then
+        want.more = true
+    end
+    local children = undecided(row)
+    if children ~= '' then
+        give_row(row, O_EDGES, children)
+    end
+end
+
+local function take_overdue()
+    local late, looked_at = call('ZRANGEBYSCORE', CLOCK, '-inf', now, 'LIMIT', 0, 2 * want.limit + 1), 0
+    for i = 1, #late do
+        local row = open(late[i])
+        if row then
+            if not has_room(row.payload_bytes) then
+                break
+            end
+            local reason = reason_of(row)
+            if reason == O_EDGES then
+                if looked_at == want.limit then
+                    want.more = true
+                    break
+                end
+                looked_at = looked_at + 1 -- most of them need no decision and are not given
+                give_edges(row)
+            elseif row.state == RUNNING then
+                sweep(row, reason)
+            else
+                give_row(row, reason)
+            end
+        else
+            call('ZREM', CLOCK, late[i])
+        end
+    end
+end
+
+local function read_want()
+    local s = argument()
+    local w, lease, queues_named, kinds_named, at = { more = false }, nil, nil, nil, nil
+    w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, at = cut('>BI4c8c8Bc8I4I4', s)
+    w.bytes, w.lease_ms = near(take(w.bytes, 1)), take(lease, 1)
+    if byte(s, at) == 1 then
+        w.worker = sub(s, at + 1)
+    end
+    w.queues, w.kinds = {}, {}
+    local seen = {}
+    for _ = 1, queues_named do
+        local queue = argument()
+        if not seen[queue] then -- one named twice counts once
+            w.queues[#w.queues + 1] = queue
+        end
+        seen[queue] = true
+    end
+    seen = {}
+    for _ = 1, kinds_named do
+        local kind = argument()
+        if not seen[kind] then
+            w.kinds[#w.kinds + 1] = kind
+        end
+        seen[kind] = true
+    end
+    return w
+end
+
+function take_rows()
+    want = read_want()
+    if want.limit == 0 then
+        return
+    elseif want.mode == OVERDUE then
+        take_overdue()
+    else
+        take_due()
+        note_company()
+    end
+    flush()
+end
+
+end

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Running a script: by its digest, and with its text when the server does not know it (any more). */
+#define SCRIPT_TEXTS
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+void rd_script_begin_in(struct jobq_store *s, const char *name_space)
+{
+    char key[80];
+    int bytes = snprintf(key, sizeof key, "{%s}:meta", name_space);
+    rd_request_begin(&s->request);
+    rd_argument(&s->request, "1", 1);
+    rd_argument(&s->request, key, (size_t)bytes);
+}
+
+void rd_script_begin(struct jobq_store *s)
+{
+    rd_script_begin_in(s, s->address.name_space);
+}
+
+static int run_known(struct jobq_store *s, enum script which, redisReply **out)
+{
+    char front[128];
+    int bytes = snprintf(front, sizeof front, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", s->request.arguments + 2,
+                         scripts[which].digest);
+    return rd_link_ask(&s->link, front, (size_t)bytes, &s->request, out);
+}
+
+static int run_text(struct jobq_store *s, enum script which, redisReply **out)
+{
+    struct request front = { 0 };
+    char head[32];
+    int bytes = snprintf(head, sizeof head, "*%zu\r\n", s->request.arguments + 2);
+    rd_raw(&front, head, (size_t)bytes);
+    rd_argument(&front, "EVAL", 4);
+    rd_argument(&front, scripts[which].text, strlen(scripts[which].text));
+    int result = front.no_memory ? rd_fault(&s->link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory")
+                                 : rd_link_ask(&s->link, (const char *)front.data, front.size, &s->request, out);
+    rd_request_free(&front);
+    return result;
+}
+
+static bool is_unknown(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0;
+}
+
+int rd_script_run(struct jobq_store *s, enum script which, redisReply **out)
+{
+    if (rd_link_ready(&s->link) != 0 || run_known(s, which, out) != 0)
+        return -1;
+    if (is_unknown(*out)) {
+        freeReplyObject(*out);
+        if (run_text(s, which, out) != 0)
+            return -1;
+    }
+    if ((*out)->type != REDIS_REPLY_ERROR)
+        return 0;
+    rd_fault_answer(&s->link, *out);
+    freeReplyObject(*out);
+    *out = NULL;
+    return -1;
+}
+
+int rd_broken(struct jobq_store *s)
+{
+    rd_link_drop(&s->link);
+    return rd_fault(&s->link, JOBQ_UNKNOWN, JOBQ_FAILURE_REFUSED, "the answer is not what the script gives");
+}
+
+/* ---- opening a namespace --------------------------------------------------------------------------------------- */
+
+enum found { FOUND_OURS, FOUND_NONE, FOUND_FOREIGN };
+
+static int no_store(const struct jobq_store *s, struct jobq_error *err)
+{
+    return jobq_error_set(err, JOBQ_UNREACHABLE, "uri", "%s: there is no namespace '%s'", s->address.shown,
+                          s->address.name_space);
+}
+
+static int judge(struct jobq_store *s, const redisReply *reply, struct jobq_error *err)
+{
+    struct strings strings = rd_strings(reply);
+    struct reader found = rd_next_string(&strings);
+    struct jobq_bytes version = rd_next_bytes(&strings), id = rd_next_bytes(&strings);
+    int what = rd_get_u8(&found), number = 0;
+    if (strings.broken || found.broken) {
+        rd_broken(s);
+        return rd_fault_report(&s->link, err);
+    }
+    if (what == FOUND_NONE)
+        return no_store(s, err);
+    for (size_t i = 0; i < version.size && i < 9; i++)
+        number = number * 10 + (((const char *)version.data)[i] - '0');
+    if (what == FOUND_FOREIGN || id.size != sizeof s->store_id)
+        return jobq_error_set(err, JOBQ_FOREIGN, "namespace", "%s: the keys \"{%s}:...\" are not those of a libjobq store",
+                              s->address.shown, s->address.name_space);
+    memcpy(s->store_id, id.data, sizeof s->store_id);
+    s->version = number;
+    if (number > SCHEMA_VERSION && !s->inspect)
+        return jobq_error_set(err, JOBQ_NEWER, NULL, "%s: namespace '%s' has version %d, this library knows %d",
+                              s->address.shown, s->address.name_space, number, SCHEMA_VERSION);
+    return JOBQ_OK;
+}
+
+/* So that statistics can name the namespaces of a server. One that does not take the note is used all the same. */
+static void note_namespace(struct jobq_store *s)
+{
+    const char *const words[] = { "SADD", NAMESPACES, s->address.name_space };
+    redisReply *reply;
+    if (rd_link_ready(&s->link) == 0 && rd_link_command(&s->link, &reply, 3, words) == 0)
+        freeReplyObject(reply);
+}
+
+int rd_namespace_open(struct jobq_store *s, bool create, struct jobq_error *err)
+{
+    uint8_t id[16];
+    const uint8_t flags = create;
+    redisReply *reply;
+    if (getrandom(id, sizeof id, 0) != (ssize_t)sizeof id)
+        return jobq_error_set(err, JOBQ_UNREACHABLE, NULL, "no random bytes from the system");
+    rd_script_begin(s);
+    rd_argument(&s->request, &flags, 1);
+    rd_argument(&s->request, id, sizeof id);
+    if (rd_script_run(s, SCRIPT_OPEN, &reply) != 0)
+        return rd_fault_report(&s->link, err);
+    int status = judge(s, reply, err);
+    freeReplyObject(reply);
+    if (status == JOBQ_OK && create)
+        note_namespace(s);
+    return status;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* Statistics: one call of the script, and what the server says of itself. */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct tally {
+    struct jobq_store *s;
+    struct jobq_arena *arena;
+    struct jobq_stats *out;
+};
+
+enum what { WHAT_ONE, WHAT_ALL, WHAT_WORKERS };
+
+static int no_memory(struct jobq_store *s)
+{
+    return rd_fault(&s->link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
+}
+
+static const char *text_of(const struct tally *t, struct jobq_bytes bytes)
+{
+    return jobq_arena_text(t->arena, bytes.data ? bytes.data : "", bytes.size);
+}
+
+/* ---- queues and kinds ------------------------------------------------------------------------------------------ */
+
+static int read_queue(const struct tally *t, struct strings *strings, struct jobq_queue_stats *q)
+{
+    struct jobq_bytes name = rd_next_bytes(strings);
+    struct reader r = rd_next_string(strings);
+    *q = (struct jobq_queue_stats){ .queue = text_of(t, name) };
+    static const int shown[] = { JOBQ_BLOCKED, JOBQ_READY, JOBQ_RUNNING, JOBQ_COMPLETED, JOBQ_DEAD, JOBQ_CANCELLED };
+    for (int i = 0; i < 6; i++)
+        q->present[shown[i]] = rd_get_u48(&r);
+    q->enqueued_total = rd_get_u48(&r);
+    q->completed_total = rd_get_u48(&r);
+    q->dead_total = rd_get_u48(&r);
+    q->cancelled_total = rd_get_u48(&r);
+    q->failed_total = rd_get_u48(&r);
+    q->present[JOBQ_SCHEDULED] = rd_get_u48(&r);
+    q->stuck = rd_get_u48(&r);
+    q->paused = rd_get_u8(&r);
+    q->at_least = rd_get_u8(&r);
+    q->oldest_ready_at_ms = rd_get_i64(&r);
+    if (r.broken || strings->broken)
+        return rd_broken(t->s);
+    return q->queue ? 0 : no_memory(t->s);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct jobq_queue_stats *)a)->queue, ((const struct jobq_queue_stats *)b)->queue);
+}
+
+static int read_queues(const struct tally *t, struct strings *strings, size_t count)
+{
+    struct jobq_queue_stats *queues = jobq_arena_alloc(t->arena, count * sizeof *queues);
+    if (!queues)
+        return no_memory(t->s);
+    for (size_t i = 0; i < count; i++)
+        if (read_queue(t, strings, &queues[i]) != 0)
+            return -1;
+    if (count)
+        qsort(queues, count, sizeof *queues, by_name);
+    t->out->queues = queues;
+    t->out->queue_count = count;
+    return 0;
+}
+
+static int read_kinds(const struct tally *t, struct strings *strings, size_t count)
+{
+    struct jobq_kind_stats *kinds = jobq_arena_alloc(t->arena, count * sizeof *kinds);
+    if (!kinds)
+        return no_memory(t->s);
+    for (size_t i = 0; i < count; i++) {
+        struct jobq_bytes queue = rd_next_bytes(strings), kind = rd_next_bytes(strings);
+        struct reader r = rd_next_string(strings);
+        kinds[i] = (struct jobq_kind_stats){ .queue = text_of(t, queue), .kind = text_of(t, kind),
+                                             .ready = rd_get_u32(&r) };
+        if (r.broken || strings->broken)
+            return rd_broken(t->s);
+        if (!kinds[i].queue || !kinds[i].kind)
+            return no_memory(t->s);
+    }
+    t->out->kinds = kinds;
+    t->out->kind_count = count;
+    return 0;
+}
+
+/* ---- workers ------------------------------------------------------------------------------------------------------ */
+
+static struct jobq_bytes short_bytes(struct reader *r)
+{
+    return rd_get_bytes(r, rd_get_u16(r));
+}
+
+static int read_worker(const struct tally *t, struct strings *strings, struct jobq_worker_stats *w)
+{
+    struct reader field = rd_next_string(strings), r = rd_next_string(strings);
+    *w = (struct jobq_worker_stats){ .name = text_of(t, short_bytes(&field)) };
+    w->seen_at_ms = rd_get_i64(&r);
+    w->stop_asked = rd_get_u8(&r);
+    w->lease_ms = rd_get_i64(&r);
+    w->pid = rd_get_i64(&r);
+    w->started_at_ms = rd_get_i64(&r);
+    w->capacity = (int32_t)rd_get_u32(&r);
+    w->running = (int32_t)rd_get_u32(&r);
+    w->host = text_of(t, short_bytes(&r));
+    w->queues = text_of(t, short_bytes(&r));
+    w->kinds = text_of(t, short_bytes(&r));
+    if (r.broken || field.broken)
+        return rd_broken(t->s);
+    return w->name && w->host && w->queues && w->kinds ? 0 : no_memory(t->s);
+}
+
+static int by_worker(const void *a, const void *b)
+{
+    const struct jobq_worker_stats *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->started_at_ms > y->started_at_ms) - (x->started_at_ms < y->started_at_ms);
+}
+
+static int read_workers(const struct tally *t, struct strings *strings, size_t count)
+{
+    struct jobq_worker_stats *workers = jobq_arena_alloc(t->arena, count * sizeof *workers);
+    if (!workers)
+        return no_memory(t->s);
+    for (size_t i = 0; i < count; i++)
+        if (read_worker(t, strings, &workers[i]) != 0)
+            return -1;
+    if (count)
+        qsort(workers, count, sizeof *workers, by_worker);
+    t->out->workers = workers;
+    t->out->worker_count = count;
+    return 0;
+}
+
+/* ---- the script ----------------------------------------------------------------------------------------------------- */
+
+static int ask(const struct tally *t, const char *name_space, enum what what, const struct jobq_bytes *queue,
+               redisReply **out)
+{
+    const uint8_t said = (uint8_t)what;
+    rd_script_begin_in(t->s, name_space);
+    rd_argument(&t->s->request, &said, 1);
+    rd_argument(&t->s->request, queue->data, queue->size);
+    return rd_script_run(t->s, SCRIPT_STATS, out);
+}
+
+static int fill_counts(const struct tally *t, const struct jobq_bytes *queue)
+{
+    redisReply *reply;
+    if (ask(t, t->s->address.name_space, queue->data ? WHAT_ONE : WHAT_ALL, queue, &reply) != 0)
+        return -1;
+    struct strings strings = rd_strings(reply);
+    struct reader head = rd_next_string(&strings);
+    t->out->now_ms = rd_get_i64(&head);
+    size_t queues = rd_get_u32(&head), kinds = rd_get_u32(&head), workers = rd_get_u32(&head);
+    int result = head.broken || queues + kinds + workers > strings.count ? rd_broken(t->s) : 0;
+    if (result == 0 && (read_queues(t, &strings, queues) != 0 || read_kinds(t, &strings, kinds) != 0 ||
+                        read_workers(t, &strings, workers) != 0))
+        result = -1;
+    freeReplyObject(reply);
+    return result;
+}
+
+/* ---- other namespaces --------------------------------------------------------------------------------------------------- */
+
+static int count_workers(const struct tally *t, const char *name_space, uint64_t *out)
+{
+    const struct jobq_bytes none = { 0 };
+    redisReply *reply;
+    *out = 0;
+    if (ask(t, name_space, WHAT_WORKERS, &none, &reply) != 0)
+        return -1;
+    struct strings strings = rd_strings(reply);
+    struct reader head = rd_next_string(&strings);
+    rd_get_raw(&head, 16);
+    *out = rd_get_u32(&head);
+    freeReplyObject(reply);
+    return head.broken ? rd_broken(t->s) : 0;
+}
+
+static int read_names(const struct tally *t, const redisReply *names)
+{
+    struct jobq_namespace_stats *spaces = jobq_arena_alloc(t->arena, names->elements * sizeof *spaces);
+    size_t count = 0;
+    if (!spaces)
+        return no_memory(t->s);
+    for (size_t i = 0; i < names->elements; i++) {
+        const redisReply *name = names->element[i];
+        if (name->type != REDIS_REPLY_STRING || strcmp(name->str, t->s->address.name_space) == 0 ||
+            (size_t)name->len >= sizeof t->s->address.name_space)
+            continue;
+        spaces[count].name = jobq_arena_text(t->arena, name->str, (size_t)name->len);
+        if (!spaces[count].name)
+            return no_memory(t->s);
+        if (count_workers(t, spaces[count].name, &spaces[count].workers) != 0)
+            return -1;
+        count++;
+    }
+    t->out->namespaces = spaces;
+    t->out->namespace_count = count;
+    return 0;
+}
+
+/* A server that does not show the set has no other namespaces for us. */
+static int fill_namespaces(const struct tally *t)
+{
+    const char *const words[] = { "SORT", NAMESPACES, "ALPHA" };
+    redisReply *reply;
+    t->out->namespace_count = 0;
+    if (rd_link_ready(&t->s->link) != 0 || rd_link_command(&t->s->link, &reply, 3, words) != 0)
+        return -1;
+    int result = reply->type == REDIS_REPLY_ARRAY ? read_names(t, reply) : 0;
+    freeReplyObject(reply);
+    return result;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------------------- */
+
+static int fill_identity(const struct tally *t)
+{
+    struct jobq_stats *out = t->out;
+    const struct jobq_store *s = t->s;
+    char durability[300];
+    if (rd_link_ready(&t->s->link) != 0 || rd_server_durability(t->s, durability, sizeof durability) != 0)
+        return -1;
+    out->engine = jobq_arena_text(t->arena, s->engine, strlen(s->engine));
+    out->address = jobq_arena_text(t->arena, s->address.shown, strlen(s->address.shown));
+    out->name_space = jobq_arena_text(t->arena, s->address.name_space, strlen(s->address.name_space));
+    out->durability = jobq_arena_text(t->arena, durability, strlen(durability));
+    memcpy(out->store_id, s->store_id, sizeof out->store_id);
+    out->schema_version = s->version;
+    out->schema_known = SCHEMA_VERSION;
+    out->log_bytes = -1;
+    return out->engine && out->address && out->name_space && out->durability ? 0 : no_memory(t->s);
+}
+
+int rd_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
+                  struct jobq_error *err)
+{
+    struct tally t = { .s = s, .arena = arena, .out = out };
+    out->kind_count = out->worker_count = out->namespace_count = out->queue_count = 0;
+    rd_link_begin(&s->link);
+    int result = fill_identity(&t);
+    if (result == 0 && s->version == SCHEMA_VERSION) /* of another version only who it is can be told */
+        result = fill_counts(&t, queue) != 0 || fill_namespaces(&t) != 0 ? -1 : 0;
+    if (result == 0)
+        return JOBQ_OK;
+    rd_fault_report(&s->link, err);
+    if (err)
+        err->status = JOBQ_FAILED;
+    return JOBQ_FAILED;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* A Redis (or Valkey) of this program's own: on a unix socket in a folder of its own, on no port, gone with the program. */
+#ifndef REDIS_SERVER_H
+#define REDIS_SERVER_H
+
+#include <hiredis/hiredis.h>
+#include <sys/types.h>
+
+struct server {
+    pid_t pid;
+    char folder[64], socket[80];
+    int port; /* 0: none */
+};
+
+/* arguments: of the server's command line, NULL at the end; NULL: none. Ends the program with a clear text when there is no
+ * server to start: a test without one proves nothing. */
+void server_start(struct server *server, const char *const *arguments);
+/* The same on a free port of 127.0.0.1 too. */
+void server_start_tcp(struct server *server, const char *const *arguments);
+void server_stop(struct server *server);
+/* A command to it beside the store, its answer to be freed. Must not fail; may be an error. */
+redisReply *server_ask(const struct server *server, const char *format, ...);
+/* The same for those whose answer says nothing; an error ends the program. */
+void server_do(const struct server *server, const char *format, ...);
+
+#endif
