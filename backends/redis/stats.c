@@ -25,11 +25,18 @@ static const char *text_of(const struct tally *t, struct jobq_bytes bytes)
 
 /* ---- queues and kinds ------------------------------------------------------------------------------------------ */
 
-static int read_queue(const struct tally *t, struct strings *strings, struct jobq_queue_stats *q)
+/* Whole names: what the statistics show ends at a NUL, and the order is that of all bytes. */
+struct named {
+    struct jobq_bytes name;
+    struct jobq_queue_stats q;
+};
+
+static int read_queue(const struct tally *t, struct strings *strings, struct named *out)
 {
-    struct jobq_bytes name = rd_next_bytes(strings);
+    out->name = rd_next_bytes(strings);
     struct reader r = rd_next_string(strings);
-    *q = (struct jobq_queue_stats){ .queue = text_of(t, name) };
+    struct jobq_queue_stats *q = &out->q;
+    *q = (struct jobq_queue_stats){ .queue = text_of(t, out->name) };
     static const int shown[] = { JOBQ_BLOCKED, JOBQ_READY, JOBQ_RUNNING, JOBQ_COMPLETED, JOBQ_DEAD, JOBQ_CANCELLED };
     for (int i = 0; i < 6; i++)
         q->present[shown[i]] = rd_get_u48(&r);
@@ -50,19 +57,25 @@ static int read_queue(const struct tally *t, struct strings *strings, struct job
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct jobq_queue_stats *)a)->queue, ((const struct jobq_queue_stats *)b)->queue);
+    struct jobq_bytes x = ((const struct named *)a)->name, y = ((const struct named *)b)->name;
+    size_t common = x.size < y.size ? x.size : y.size;
+    int order = common ? memcmp(x.data, y.data, common) : 0;
+    return order ? order : (x.size > y.size) - (x.size < y.size);
 }
 
 static int read_queues(const struct tally *t, struct strings *strings, size_t count)
 {
+    struct named *named = jobq_arena_alloc(t->arena, count * sizeof *named);
     struct jobq_queue_stats *queues = jobq_arena_alloc(t->arena, count * sizeof *queues);
-    if (!queues)
+    if (!named || !queues)
         return no_memory(t->s);
     for (size_t i = 0; i < count; i++)
-        if (read_queue(t, strings, &queues[i]) != 0)
+        if (read_queue(t, strings, &named[i]) != 0)
             return -1;
     if (count)
-        qsort(queues, count, sizeof *queues, by_name);
+        qsort(named, count, sizeof *named, by_name);
+    for (size_t i = 0; i < count; i++)
+        queues[i] = named[i].q;
     t->out->queues = queues;
     t->out->queue_count = count;
     return 0;

@@ -9,6 +9,9 @@
 #ifdef WITH_POSTGRES
 #include "side_postgres.h"
 #endif
+#ifdef WITH_REDIS
+#include "side_redis.h"
+#endif
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +65,9 @@ static const struct maker {
 #endif
 #ifdef WITH_POSTGRES
     { .name = "postgres", .fresh = side_fresh_postgres, .kept = true },
+#endif
+#ifdef WITH_REDIS
+    { .name = "redis", .fresh = side_fresh_redis },
 #endif
 };
 

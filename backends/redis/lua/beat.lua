@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Heartbeats. ARGV: token (16), B flags, lease (8).
 
-local lease_end, is_stopped, beat_all, view_ids
+local lease_end, is_stopped, beat_all, shown_again
 do
 
 local BEAT_RELEASE, BEAT_MINT = 1, 2
@@ -39,7 +39,7 @@ local function mark(marks, row)
     marks[#marks + 1] = row
 end
 
-view_ids = {} -- whose rows a repeat of this request shows again
+shown_again = {} -- what a repeat of this request shows: id, I2 length and the hot string as it was; 0: as it is then
 
 local function beat_one(s)
     local token, flags, lease_ms = sub(s, 1, 16), byte(s, 17), take(s, 18)
@@ -64,7 +64,8 @@ local function beat_one(s)
     table.sort(marks, by_token)
     answer[#answer + 1] = pack('>I4I4', held, #marks)
     for _, row in ipairs(marks) do
-        view_ids[#view_ids + 1] = row.id
+        local hot = pack_hot(row)
+        shown_again[#shown_again + 1] = row.id .. pack('>I2', #hot) .. hot
         view(row, 0)
     end
 end

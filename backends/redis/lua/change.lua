@@ -309,12 +309,16 @@ local function change(c)
         not_ok[change_index] = true
     end
     local extended = verdict == V_OK and band(c.set, SET_LEASE) ~= 0 and c.state ~= GONE
-    local shown = row and (verdict ~= V_OK or extended)
+    local shown = verdict ~= V_OK or extended
     answer[#answer + 1] = char(verdict, stale, (extended and 1 or 0) + (c.holder and 2 or 0) + (shown and 4 or 0)) ..
         (extended and give(row.lease_until) or '') .. (c.holder or '')
     if shown then
-        view_ids[#view_ids + 1] = row.id
-        view(row, 0)
+        shown_again[#shown_again + 1] = c.id .. '\0\0'
+        if row then
+            view(row, 0)
+        else
+            view_none()
+        end
     end
 end
 

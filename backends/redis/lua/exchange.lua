@@ -77,6 +77,19 @@ local function view_held(row, with_token)
     return ''
 end
 
+-- A row with the numbers that it had then, or as it is now.
+local function show_again(id, hot)
+    local row, n = hot == '' and open(id), #views
+    if row then
+        view(row, 0)
+    else
+        view_none()
+    end
+    if hot ~= '' then
+        views[n + 2], views[n + 3], views[n + 4] = id, '\0' .. ZERO8 .. ZERO8 .. ZERO8, hot
+    end
+end
+
 local function repeat_answer(receipt)
     if sub(receipt, 9, 20) ~= shape then
         return reply(2, '', '\0' .. NO_TOKEN .. '\0\0\0\0')
@@ -86,14 +99,9 @@ local function repeat_answer(receipt)
     local shown
     shown, at = cut('>I4', receipt, at + length)
     for _ = 1, shown do
-        local row = open(sub(receipt, at, at + 15))
-        if row then
-            view(row, 0)
-        else
-            local n = #views
-            views[n + 1], views[n + 2], views[n + 3], views[n + 4] = '\0\0', '', '', ''
-        end
-        at = at + 16
+        local id, length = cut('>c16I2', receipt, at)
+        show_again(id, sub(receipt, at + 18, at + 17 + length))
+        at = at + 18 + length
     end
     local more, with_token, rows_held = byte(receipt, at), sub(receipt, at + 1, at + 16), {}
     for from = at + 17, #receipt, 16 do
@@ -159,8 +167,8 @@ if puts > 0 then
 end
 local verdicts = concat(answer)
 if has_part(HAS_RECEIPT) then
-    call('SET', RECEIPT, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #view_ids) ..
-        concat(view_ids) .. sub(want_part, 1, 17) .. concat(claimed), 'PX', RECEIPT_MS)
+    call('SET', RECEIPT, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #shown_again) ..
+        concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed), 'PX', RECEIPT_MS)
 end
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)

@@ -126,7 +126,9 @@ local function meet_holder(p, k, row)
     if waits and p.conflict == REPLACE then
         verdict = V_REPLACED
         set_payload(row, payload_in(p.rest, p.bulk), p.bulk and true)
-        row.cold = sub(row.cold, 1, row.key_at + 32) .. p.digest .. sub(row.cold, row.key_at + 65)
+        if row.key_at then -- a key may outlive its job, and another job of that id may have none
+            row.cold = sub(row.cold, 1, row.key_at + 32) .. p.digest .. sub(row.cold, row.key_at + 65)
+        end
         k.digest = p.digest
         write_key(k)
     elseif waits and p.conflict == EXTEND then
@@ -158,22 +160,16 @@ local function make_cold(p)
     return char(parts) .. now8 .. next_arrival() .. times .. p.rest
 end
 
--- A new row that waits goes to its place at once and needs no hot string; a blocked one is written with the others.
+-- A new row that waits gets its place with the others that this exchange changes, but needs no hot string; an entry of a
+-- list is made at once, because a list has an order.
 local function place_new(row)
-    local key, score, member = place_of(row)
-    wake = true
-    if score then
-        enter_place(row, key, score, member)
-    else
-        call('RPUSH', key, member)
+    wake, row.unplaced = true, true
+    if has(row, F_LISTED) then
+        row.was_key, row.was_score, row.was_member = place_of(row)
+        call('RPUSH', row.was_key, row.id)
         call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
         top = math.max(top, now)
     end
-    local at = overdue_at(row)
-    if at then
-        zadd(CLOCK, near(at), row.id)
-    end
-    note_place(row)
 end
 
 local function store_row(p)

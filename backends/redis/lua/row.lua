@@ -351,7 +351,9 @@ end
 local function flush()
     for i = 1, #opened do
         local row = opened[i]
-        if row.dirty and not row.gone then
+        if row.unplaced and not row.dirty and not row.gone then
+            write_places(row)
+        elseif row.dirty and not row.gone then
             if row.parents_dirty then
                 write_dirty_parents(row)
             end
@@ -422,6 +424,12 @@ local answer, views = {}, { '' } -- the verdicts; the answer's strings, of which
 
 local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_CHILDREN = 1, 2, 4, 8, 16
 local parents_shown
+
+-- In place of a row that is not there.
+local function view_none()
+    local n = #views
+    views[n + 1], views[n + 2], views[n + 3], views[n + 4] = '\0\0', '', '', ''
+end
 
 -- A row as it is: its cold and hot strings, what is in extra as far as asked for, and one string that says what follows.
 local function view(row, asked, children)
