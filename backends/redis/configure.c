@@ -16,7 +16,7 @@ static void say(struct jobq_store *s, const struct jobq_settings *settings)
     rd_script_begin(s);
     rd_argument_begin(q);
     rd_u8(q, (unsigned)settings->what);
-    rd_raw(q, s->handle, sizeof s->handle);
+    rd_raw(q, s->handle, sizeof s->handle - 1);
     rd_u32(q, settings->set);
     rd_u8(q, settings->paused != 0);
     rd_i64(q, settings->depth < 0 ? -1 : settings->depth);

@@ -56,7 +56,7 @@ static void say_head(struct jobq_store *s, const struct jobq_exchange *x)
     rd_u32(q, x->beat_count);
     rd_u32(q, x->change_count);
     rd_u32(q, x->put_count);
-    rd_raw(q, s->handle, sizeof s->handle);
+    rd_raw(q, s->handle, sizeof s->handle - 1);
     rd_argument_end(q);
 }
 

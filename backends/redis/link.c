@@ -330,14 +330,16 @@ int rd_link_ask(struct link *link, const char *front, size_t front_bytes, const 
     return rd_link_read(link, out);
 }
 
+/* Small ones, in memory of the stack: a connection is made also when there is no other. */
 int rd_link_command(struct link *link, redisReply **out, int count, const char *const *arguments)
 {
-    struct request q = { 0 };
-    char front[32];
-    for (int i = 0; i < count; i++)
-        rd_argument(&q, arguments[i], strlen(arguments[i]));
-    int bytes = snprintf(front, sizeof front, "*%d\r\n", count);
-    int result = rd_link_ask(link, front, (size_t)bytes, &q, out);
-    rd_request_free(&q);
+    char text[4096];
+    int used = snprintf(text, sizeof text, "*%d\r\n", count);
+    for (int i = 0; i < count && (size_t)used < sizeof text; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "$%zu\r\n%s\r\n", strlen(arguments[i]), arguments[i]);
+    if ((size_t)used >= sizeof text)
+        return rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_REFUSED, "a user or password of more than 4,000 bytes");
+    int result = rd_link_ask(link, text, (size_t)used, NULL, out);
+    explicit_bzero(text, sizeof text); /* it may have held the password */
     return result;
 }

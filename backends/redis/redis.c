@@ -5,10 +5,10 @@
 
 #include <jobq/redis.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 static void free_store(struct jobq_store *s)
 {
@@ -40,18 +40,28 @@ static int connect_store(struct jobq_store *s, uint32_t flags, struct jobq_error
     return rd_namespace_open(s, !(flags & (JOBQ_OPEN_NO_CREATE | JOBQ_OPEN_INSPECT)), err);
 }
 
+/* A name among those who wake each other. */
+static int name_handle(struct jobq_store *s)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return -1;
+    snprintf(s->handle, sizeof s->handle, "%016llx", (unsigned long long)number);
+    return 0;
+}
+
 static int redis_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
 {
     struct jobq_store *s = calloc(1, sizeof *s);
     *out = NULL;
     if (!s)
         return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
-    s->pid = getpid();
+    s->wake.epoll = s->wake.timer = -1;
     s->inspect = options->flags & JOBQ_OPEN_INSPECT;
     s->link.address = &s->address;
     s->link.timeout_ms = options->io_timeout_ms > 0 ? options->io_timeout_ms : 30000;
     int status = rd_address_parse(&s->address, options->uri, err);
-    if (status == JOBQ_OK && getrandom(s->handle, sizeof s->handle, 0) != (ssize_t)sizeof s->handle)
+    if (status == JOBQ_OK && name_handle(s) != 0)
         status = jobq_error_set(err, JOBQ_UNREACHABLE, NULL, "no random bytes from the system");
     if (status == JOBQ_OK) {
         rd_link_begin(&s->link);

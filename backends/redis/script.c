@@ -7,18 +7,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-void rd_script_begin_in(struct jobq_store *s, const char *name_space)
+void rd_script_begin(struct jobq_store *s)
 {
     char key[80];
-    int bytes = snprintf(key, sizeof key, "{%s}:meta", name_space);
+    int bytes = snprintf(key, sizeof key, "{%s}:meta", s->address.name_space);
     rd_request_begin(&s->request);
     rd_argument(&s->request, "1", 1);
     rd_argument(&s->request, key, (size_t)bytes);
-}
-
-void rd_script_begin(struct jobq_store *s)
-{
-    rd_script_begin_in(s, s->address.name_space);
 }
 
 static int run_known(struct jobq_store *s, enum script which, redisReply **out)

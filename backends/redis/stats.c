@@ -11,7 +11,7 @@ struct tally {
     struct jobq_stats *out;
 };
 
-enum what { WHAT_ONE, WHAT_ALL, WHAT_WORKERS };
+enum what { WHAT_ONE, WHAT_ALL };
 
 static int no_memory(struct jobq_store *s)
 {
@@ -151,12 +151,11 @@ static int read_workers(const struct tally *t, struct strings *strings, size_t c
 
 /* ---- the script ----------------------------------------------------------------------------------------------------- */
 
-static int ask(const struct tally *t, const char *name_space, enum what what, const struct jobq_bytes *queue,
-               redisReply **out)
+static int ask(const struct tally *t, const struct jobq_bytes *queue, redisReply **out)
 {
-    const uint8_t said = (uint8_t)what;
-    rd_script_begin_in(t->s, name_space);
-    rd_argument(&t->s->request, &said, 1);
+    const uint8_t what = queue->data ? WHAT_ONE : WHAT_ALL;
+    rd_script_begin(t->s);
+    rd_argument(&t->s->request, &what, 1);
     rd_argument(&t->s->request, queue->data, queue->size);
     return rd_script_run(t->s, SCRIPT_STATS, out);
 }
@@ -164,7 +163,7 @@ static int ask(const struct tally *t, const char *name_space, enum what what, co
 static int fill_counts(const struct tally *t, const struct jobq_bytes *queue)
 {
     redisReply *reply;
-    if (ask(t, t->s->address.name_space, queue->data ? WHAT_ONE : WHAT_ALL, queue, &reply) != 0)
+    if (ask(t, queue, &reply) != 0)
         return -1;
     struct strings strings = rd_strings(reply);
     struct reader head = rd_next_string(&strings);
@@ -180,53 +179,41 @@ static int fill_counts(const struct tally *t, const struct jobq_bytes *queue)
 
 /* ---- other namespaces --------------------------------------------------------------------------------------------------- */
 
-static int count_workers(const struct tally *t, const char *name_space, uint64_t *out)
+static int by_space(const void *a, const void *b)
 {
-    const struct jobq_bytes none = { 0 };
-    redisReply *reply;
-    *out = 0;
-    if (ask(t, name_space, WHAT_WORKERS, &none, &reply) != 0)
-        return -1;
-    struct strings strings = rd_strings(reply);
-    struct reader head = rd_next_string(&strings);
-    rd_get_raw(&head, 16);
-    *out = rd_get_u32(&head);
-    freeReplyObject(reply);
-    return head.broken ? rd_broken(t->s) : 0;
+    return strcmp(((const struct jobq_namespace_stats *)a)->name, ((const struct jobq_namespace_stats *)b)->name);
 }
 
-static int read_names(const struct tally *t, const redisReply *names)
+static int read_names(const struct tally *t, struct strings *strings)
 {
-    struct jobq_namespace_stats *spaces = jobq_arena_alloc(t->arena, names->elements * sizeof *spaces);
-    size_t count = 0;
+    size_t count = strings->count / 2;
+    struct jobq_namespace_stats *spaces = jobq_arena_alloc(t->arena, count * sizeof *spaces);
     if (!spaces)
         return no_memory(t->s);
-    for (size_t i = 0; i < names->elements; i++) {
-        const redisReply *name = names->element[i];
-        if (name->type != REDIS_REPLY_STRING || strcmp(name->str, t->s->address.name_space) == 0 ||
-            (size_t)name->len >= sizeof t->s->address.name_space)
-            continue;
-        spaces[count].name = jobq_arena_text(t->arena, name->str, (size_t)name->len);
-        if (!spaces[count].name)
+    for (size_t i = 0; i < count; i++) {
+        struct jobq_bytes name = rd_next_bytes(strings), workers = rd_next_bytes(strings);
+        const char *number = text_of(t, workers);
+        spaces[i].name = text_of(t, name);
+        if (!number || !spaces[i].name)
             return no_memory(t->s);
-        if (count_workers(t, spaces[count].name, &spaces[count].workers) != 0)
-            return -1;
-        count++;
+        spaces[i].workers = strtoull(number, NULL, 10);
     }
+    if (count)
+        qsort(spaces, count, sizeof *spaces, by_space);
     t->out->namespaces = spaces;
     t->out->namespace_count = count;
-    return 0;
+    return strings->broken ? rd_broken(t->s) : 0;
 }
 
-/* A server that does not show the set has no other namespaces for us. */
 static int fill_namespaces(const struct tally *t)
 {
-    const char *const words[] = { "SORT", NAMESPACES, "ALPHA" };
     redisReply *reply;
-    t->out->namespace_count = 0;
-    if (rd_link_ready(&t->s->link) != 0 || rd_link_command(&t->s->link, &reply, 3, words) != 0)
+    rd_script_begin(t->s);
+    rd_argument(&t->s->request, NAMESPACES, strlen(NAMESPACES));
+    if (rd_script_run(t->s, SCRIPT_SPACES, &reply) != 0)
         return -1;
-    int result = reply->type == REDIS_REPLY_ARRAY ? read_names(t, reply) : 0;
+    struct strings strings = rd_strings(reply);
+    int result = read_names(t, &strings);
     freeReplyObject(reply);
     return result;
 }

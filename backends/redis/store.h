@@ -130,26 +130,32 @@ bool rd_is_bulky(struct jobq_bytes payload);
 void rd_row_rest(struct request *request, const struct jobq_put *put); /* what a put stores, without times */
 bool rd_is_ended(int state);
 
+/* ---- wake.c: the connection that waits ------------------------------------------------------------------------------------- */
+
+struct wake {
+    struct link link;
+    int epoll, timer; /* -1: not asked for */
+    int64_t again_ms; /* how long until the next attempt to connect */
+    bool asked;       /* whether the server is there, and no answer since */
+};
+
 /* ---- script.c --------------------------------------------------------------------------------------------------------------- */
 
 struct jobq_store {
     struct address address;
     struct link link;
     struct request request;
-    pid_t pid;
     bool inspect;
     int version; /* of the schema found; differs from SCHEMA_VERSION only when inspecting */
     uint8_t store_id[16];
-    uint8_t handle[8]; /* who woke whom */
+    char handle[17]; /* who woke whom */
     char engine[64];
-    struct wake *wake;
+    struct wake wake;
 };
 
 /* Run a script over the request and give its answer, an array or a number. */
 int rd_script_run(struct jobq_store *s, enum script which, redisReply **out);
 void rd_script_begin(struct jobq_store *s); /* a request with the key in it */
-/* Run it in another namespace. */
-void rd_script_begin_in(struct jobq_store *s, const char *name_space);
 int rd_namespace_open(struct jobq_store *s, bool create, struct jobq_error *err); /* a status */
 int rd_broken(struct jobq_store *s); /* the answer is not what a script of ours gives. Returns -1 */
 

@@ -19,13 +19,6 @@
 #define AGAIN_MOST_MS 5000
 #define CONNECT_MS 2000
 
-struct wake {
-    struct link link;
-    int epoll, timer;
-    int64_t again_ms; /* how long until the next attempt to connect */
-    bool asked;       /* and no answer since */
-};
-
 static void set_timer(const struct wake *w, int64_t ms)
 {
     struct itimerspec when = { .it_value = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 } };
@@ -54,7 +47,7 @@ static int subscribe(const struct jobq_store *s, struct wake *w)
 
 static void connect_wake(struct jobq_store *s)
 {
-    struct wake *w = s->wake;
+    struct wake *w = &s->wake;
     rd_link_drop(&w->link); /* epoll forgets a descriptor that is closed */
     rd_link_begin(&w->link);
     w->asked = false;
@@ -68,43 +61,37 @@ static void connect_wake(struct jobq_store *s)
     w->again_ms = 2 * w->again_ms < AGAIN_MOST_MS ? 2 * w->again_ms : AGAIN_MOST_MS;
 }
 
-static struct wake *make_wake(struct jobq_store *s)
+static int make_wake(struct jobq_store *s)
 {
-    struct wake *w = calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
+    struct wake *w = &s->wake;
     w->link.address = &s->address;
     w->link.timeout_ms = s->link.timeout_ms < CONNECT_MS ? s->link.timeout_ms : CONNECT_MS;
     w->again_ms = AGAIN_FIRST_MS;
-    w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (w->epoll >= 0 && w->timer >= 0 && watch(w, w->timer) == 0)
-        return w;
-    if (w->epoll >= 0)
-        close(w->epoll);
-    if (w->timer >= 0)
-        close(w->timer);
-    free(w);
-    return NULL;
+    w->epoll = w->timer < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+    if (w->epoll >= 0 && watch(w, w->timer) == 0)
+        return 0;
+    rd_wake_close(s);
+    return -1;
 }
 
 /* Made when it is asked for: who only enqueues needs no second connection. */
 int rd_wake_fd(struct jobq_store *s)
 {
-    if (!s->wake && (s->wake = make_wake(s)) != NULL)
+    if (s->wake.epoll < 0 && make_wake(s) == 0)
         connect_wake(s);
-    return s->wake ? s->wake->epoll : -1;
+    return s->wake.epoll;
 }
 
 void rd_wake_close(struct jobq_store *s)
 {
-    if (!s->wake)
-        return;
-    rd_link_drop(&s->wake->link);
-    close(s->wake->epoll);
-    close(s->wake->timer);
-    free(s->wake);
-    s->wake = NULL;
+    struct wake *w = &s->wake;
+    rd_link_drop(&w->link);
+    if (w->epoll >= 0)
+        close(w->epoll);
+    if (w->timer >= 0)
+        close(w->timer);
+    w->epoll = w->timer = -1;
 }
 
 static bool is_by_another(const struct jobq_store *s, const redisReply *reply)
@@ -112,13 +99,13 @@ static bool is_by_another(const struct jobq_store *s, const redisReply *reply)
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || strcmp(reply->element[0]->str, "message") != 0)
         return false;
     const redisReply *who = reply->element[2];
-    return (size_t)who->len != sizeof s->handle || memcmp(who->str, s->handle, sizeof s->handle) != 0;
+    return strcmp(who->str, s->handle) != 0;
 }
 
 /* 1 somebody called, 0 nobody, -1 the connection is gone. */
 static int read_messages(struct jobq_store *s)
 {
-    struct wake *w = s->wake;
+    struct wake *w = &s->wake;
     int woken = 0;
     redisReply *reply;
     while (rd_link_try_read(&w->link, &reply) == 0) {
@@ -144,9 +131,9 @@ static int ask_if_alive(struct wake *w)
 
 int rd_wake_drain(struct jobq_store *s)
 {
-    struct wake *w = s->wake;
+    struct wake *w = &s->wake;
     uint64_t rings = 0;
-    if (!w)
+    if (w->epoll < 0)
         return 0;
     bool rang = read(w->timer, &rings, sizeof rings) == (ssize_t)sizeof rings;
     int woken = w->link.context ? read_messages(s) : rang ? -1 : 0;
@@ -161,15 +148,11 @@ int rd_wake_drain(struct jobq_store *s)
 
 void rd_wake_others(struct jobq_store *s)
 {
-    struct request q = { 0 };
     char channel[80];
-    static const char front[] = "*3\r\n$7\r\nPUBLISH\r\n";
     redisReply *reply;
-    int bytes = snprintf(channel, sizeof channel, "{%s}:wake", s->address.name_space);
-    rd_argument(&q, channel, (size_t)bytes);
-    rd_argument(&q, s->handle, sizeof s->handle);
+    snprintf(channel, sizeof channel, "{%s}:wake", s->address.name_space);
+    const char *const words[] = { "PUBLISH", channel, s->handle };
     rd_link_begin(&s->link);
-    if (rd_link_ready(&s->link) == 0 && rd_link_ask(&s->link, front, sizeof front - 1, &q, &reply) == 0)
+    if (rd_link_ready(&s->link) == 0 && rd_link_command(&s->link, &reply, 3, words) == 0)
         freeReplyObject(reply);
-    rd_request_free(&q);
 }

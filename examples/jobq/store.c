@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include <jobq/memory.h>
+#ifdef HAVE_REDIS
+#include <jobq/redis.h>
+#endif
 #ifdef HAVE_SQLITE
 #include <jobq/sqlite.h>
 #endif
@@ -30,7 +33,12 @@ static const struct {
 #else
     {"postgres", NULL}, {"postgresql", NULL},
 #endif
-    {"memory", jobq_memory}, {"redis", NULL}, {"redis+unix", NULL},
+#ifdef HAVE_REDIS
+    {"redis", jobq_redis}, {"redis+unix", jobq_redis}, {"rediss", jobq_redis},
+#else
+    {"redis", NULL}, {"redis+unix", NULL}, {"rediss", NULL},
+#endif
+    {"memory", jobq_memory},
 };
 
 enum { STORE_COUNT = sizeof stores / sizeof *stores };

@@ -7,7 +7,8 @@
   backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
   examples/          <jobq/*.h> as installed and headers of their own: not lib/, not backends/
   tests/inject       jobq/backend.h, the stores' public headers, its own and those of tests/conformance
-  tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers, its own and those of tests/inject
+  tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers, its own, those of tests/inject and of
+                     tests/servers
 """
 import os
 import re
@@ -37,7 +38,8 @@ def rule_of(name):
         return None, ['/'.join(parts[:2]) if len(parts) > 2 else 'examples'], True
     if parts[:2] == ['tests', 'inject']:
         return {'jobq.h', 'backend.h'} | STORES, ['tests/inject', 'tests/conformance'], False
-    return {'jobq.h', 'backend.h', 'conformance.h'} | STORES, ['tests/conformance', 'tests/inject'], False
+    return {'jobq.h', 'backend.h', 'conformance.h'} | STORES, ['tests/conformance', 'tests/inject',
+                                                                      'tests/servers'], False
 
 
 def own_header(name, target, folders, headers):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Install into a folder of its own, as a distributor would, and use the copy as a stranger would.
 
-test_install.py BUILD-DIR [--sqlite] [--postgres] [--video]
+test_install.py BUILD-DIR [--sqlite] [--postgres] [--redis] [--video]
 
   - the installed files are the promised ones, with SONAME and version
   - examples/hello.c compiles and runs against the copy by pkg-config: C11 and C++17, shared and static
@@ -48,10 +48,12 @@ def ninja(build):
 class Copy:
     """An installed copy."""
 
-    def __init__(self, folder, sqlite, postgres, video):
+    def __init__(self, folder, sqlite, postgres, redis, video):
         self.build = os.path.join(folder, 'installed-build')
         self.prefix = os.path.join(folder, 'installed')
-        self.sqlite, self.postgres, self.video = sqlite, postgres, video
+        self.sqlite, self.postgres, self.redis, self.video = sqlite, postgres, redis, video
+        self.modules = ['jobq'] + ['jobq-sqlite'] * sqlite + ['jobq-postgres'] * postgres + \
+            ['jobq-redis'] * redis
         self.libdir = os.path.join(self.prefix, 'lib')
         self.env = {'PKG_CONFIG_PATH': os.path.join(self.libdir, 'pkgconfig'), 'LD_LIBRARY_PATH': self.libdir}
 
@@ -59,6 +61,7 @@ class Copy:
         options = ['--prefix=' + self.prefix, '--libdir=lib', '-Dtests=false', '-Dbuildtype=debugoptimized',
                    '-Ddefault_library=both', '-Dconformance=enabled', '-Dsqlite=' + ('enabled' if self.sqlite else 'disabled'),
                    '-Dpostgres=' + ('enabled' if self.postgres else 'disabled'),
+                   '-Dredis=' + ('enabled' if self.redis else 'disabled'),
                    '-Dvideo=' + ('enabled' if self.video else 'disabled')]
         status, text = configure(self.build, ROOT, options)
         if not tap.ok(status == 0, 'a build without tests configures', text):
@@ -96,13 +99,10 @@ def promised(copy):
     names = {'include/jobq/jobq.h', 'include/jobq/backend.h', 'include/jobq/memory.h', 'bin/jobq',
              'share/man/man1/jobq.1', 'share/man/man3/libjobq.3', 'include/jobq/conformance.h',
              'lib/libjobq-conformance.a', 'lib/pkgconfig/jobq-conformance.pc'}
-    for module in ['jobq'] + (['jobq-sqlite'] if copy.sqlite else []) + (['jobq-postgres'] if copy.postgres else []):
+    for module in copy.modules:
         names |= {'lib/pkgconfig/%s.pc' % module, 'lib/lib%s.a' % module, 'lib/lib%s.so' % module,
                   'lib/lib%s.so.%s' % (module, soversion()), 'lib/lib%s.so.%s' % (module, version())}
-    if copy.sqlite:
-        names.add('include/jobq/sqlite.h')
-    if copy.postgres:
-        names.add('include/jobq/postgres.h')
+    names |= {'include/jobq/%s.h' % module[5:] for module in copy.modules[1:]}
     if copy.video:
         names.add('bin/jobq-video')
     return names
@@ -125,7 +125,7 @@ def check_files(tap, copy):
             soname = re.search(r'\(SONAME\).*\[(.+)\]', text)
             tap.ok(soname and soname.group(1) == '%s.%s' % (os.path.basename(name), soversion()),
                    '%s has its SONAME' % name, text)
-    for module in ['jobq'] + (['jobq-sqlite'] if copy.sqlite else []) + (['jobq-postgres'] if copy.postgres else []):
+    for module in copy.modules:
         tap.ok(copy.pkg_config('--modversion', module) == [version()], '%s.pc has the version' % module)
     visible = [line.split() for line in run(['nm', '-g', '--defined-only',
                                              os.path.join(copy.libdir, 'libjobq-conformance.a')])[1].splitlines()]
@@ -204,8 +204,9 @@ def command(tap, copy):
 def smallest(tap, folder):
     """The core alone, shared only: no store with a dependency, no examples, no tests."""
     build = os.path.join(folder, 'smallest-build')
-    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dpostgres=disabled', '-Dvideo=disabled',
-                                           '-Dexamples=false', '-Dtests=false', '-Dconformance=disabled', '-Ddefault_library=shared'])
+    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dpostgres=disabled', '-Dredis=disabled',
+                                           '-Dvideo=disabled', '-Dexamples=false', '-Dtests=false',
+                                           '-Dconformance=disabled', '-Ddefault_library=shared'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'every part can be left out', text[-4000:]):
         made = [name for _, _, names in os.walk(build) for name in names if re.search(r'\.so$|^jobq$', name)]
@@ -215,7 +216,8 @@ def smallest(tap, folder):
 def without_sqlite(tap, folder):
     """The command without its SQLite store: it builds, and says what it lacks."""
     build = os.path.join(folder, 'without-build')
-    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dvideo=disabled', '-Dtests=false'])
+    status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dredis=disabled', '-Dvideo=disabled',
+                                           '-Dtests=false'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'the examples build without the SQLite store', text[-4000:]):
         status, text = run([os.path.join(build, 'examples', 'jobq', 'jobq'), '-s', 'sqlite:x.db', 'stats'], cwd=build)
@@ -225,7 +227,7 @@ def without_sqlite(tap, folder):
 def main():
     folder = os.path.abspath(sys.argv[1])
     os.makedirs(folder, exist_ok=True)
-    copy = Copy(folder, '--sqlite' in sys.argv, '--postgres' in sys.argv, '--video' in sys.argv)
+    copy = Copy(folder, '--sqlite' in sys.argv, '--postgres' in sys.argv, '--redis' in sys.argv, '--video' in sys.argv)
     with Tap() as tap:
         if copy.install(tap):
             check_files(tap, copy)

@@ -2,6 +2,9 @@
 #include "stores.h"
 
 #include <jobq/memory.h>
+#ifdef WITH_REDIS
+#include <jobq/redis.h>
+#endif
 #ifdef WITH_SQLITE
 #include <jobq/sqlite.h>
 #endif
@@ -60,6 +63,9 @@ static const struct test_store stores[] = {
 #endif
 #ifdef WITH_POSTGRES
     { .name = "postgres", .backend = jobq_postgres, .server = "JOBQ_TEST_POSTGRES" },
+#endif
+#ifdef WITH_REDIS
+    { .name = "redis", .backend = jobq_redis, .server = "JOBQ_TEST_REDIS" },
 #endif
 };
 

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker), handle (8), I4 set, B paused, i8 depth, 3 x i8 counts, 3 x i8 ages, i8 clock;
+-- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker), handle (16), I4 set, B paused, i8 depth, 3 x i8 counts, 3 x i8 ages, i8 clock;
 -- ARGV[2]: the name. Answer: 0 done, 1 no such worker, 2 the store is gone.
 
 local SET_PAUSED, SET_DEPTH, SET_KEEP = 1, 2, 16
 
-local what, handle, asked, paused = cut('>Bc8I4B', ARGV[1])
-local depth, keeps, clock_ms, name = sub(ARGV[1], 15, 22), sub(ARGV[1], 23, 70), take(ARGV[1], 71), ARGV[2]
+local what, handle, asked, paused = cut('>Bc16I4B', ARGV[1])
+local depth, keeps, clock_ms, name = sub(ARGV[1], 23, 30), sub(ARGV[1], 31, 78), take(ARGV[1], 79), ARGV[2]
 local meta = call('HMGET', META, 'version', 'offset')
 if meta[1] ~= SCHEMA then
     return 2

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (8).
+-- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (16).
 --
 -- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
 -- another version), i8 now, i8 next due, I4 length and the verdicts, then of the want: B more (1), it ran alone (2), token, I4 rows and 2 bytes for
@@ -9,7 +9,7 @@ local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT = 1, 2, 4, 8
 local RECEIPT_MS = 1800000
 
 local head = argument()
-local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c8', head)
+local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', head)
 local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top')
 if not meta[1] or meta[1] ~= SCHEMA then
     return { char(meta[1] and 4 or 3) }

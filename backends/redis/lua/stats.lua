@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Statistics. ARGV[1]: B what (0 one queue, 1 all, 2 live workers of the namespace only); ARGV[2]: the queue.
+-- Statistics. ARGV[1]: B what (0 one queue, 1 all); ARGV[2]: the queue.
 --
 -- Answer: i8 now, I4 queues, I4 kinds, I4 workers; then for each queue its name and its numbers, for each kind queue, kind and
 -- I4 ready, for each worker its field and its record.
@@ -136,9 +136,7 @@ local function say_queues()
     end
 end
 
-if what ~= 2 then
-    say_queues()
-end
+say_queues()
 local all = call('HGETALL', WORKERS)
 for i = 1, #all, 2 do
     if not is_forgotten(all[i + 1]) then
