@@ -100,7 +100,7 @@ START_TEST(every_allocation_may_fail) /* R1; S1, S3 */
         fired = atomic_load(&failures);
         run_with_failure(n++);
     } while (atomic_load(&failures) > fired); /* until a run needs fewer */
-    ck_assert_int_ge(atomic_load(&failures), 50);
+    ck_assert_int_ge(atomic_load(&failures), 40);
 }
 END_TEST
 
@@ -114,6 +114,9 @@ static void create_with_failure(int n, int *rc)
     struct kit k;
 
     kit_open(&k);
+    /* What a store makes for the first worker of a handle it may keep for the next. */
+    ck_assert_int_eq(jobq_worker_create(&w, k.q, &o), JOBQ_OK);
+    jobq_worker_destroy(w);
     size_t fds = kit_descriptors();
     atomic_store(&until_failure, n);
     *rc = jobq_worker_create(&w, k.q, &o);
