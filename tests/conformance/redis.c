@@ -6,12 +6,12 @@
 
 #include <stdio.h>
 
-static struct server server;
+static struct redis_server server;
 
 /* One server for the program, emptied for each store. */
 static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 {
-    server_do(&server, "FLUSHALL");
+    redis_server_do(&server, "FLUSHALL");
     snprintf(uri, JOBQ_CONFORMANCE_URI, "redis+unix://%s", server.socket);
     return 0;
 }
@@ -21,8 +21,8 @@ int main(int argc, char **argv)
     const struct jobq_conformance_fixture fixture = {
         .size = sizeof fixture, .name = "redis", .backend = jobq_redis(), .fresh = fresh,
     };
-    server_start(&server, NULL);
+    redis_server_start(&server, NULL);
     int result = jobq_conformance(&fixture, argc, argv);
-    server_stop(&server);
+    redis_server_stop(&server);
     return result;
 }

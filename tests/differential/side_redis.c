@@ -8,20 +8,20 @@
 
 #include <stdlib.h>
 
-static struct server server;
+static struct redis_server server;
 
 static void leave(void)
 {
-    server_stop(&server);
+    redis_server_stop(&server);
 }
 
 int side_fresh_redis(struct side *side)
 {
     if (!server.pid) {
-        server_start(&server, NULL);
+        redis_server_start(&server, NULL);
         atexit(leave);
     }
-    server_do(&server, "FLUSHALL");
+    redis_server_do(&server, "FLUSHALL");
     side->backend = jobq_redis();
     snprintf(side->uri, sizeof side->uri, "redis+unix://%s", server.socket);
     return 0;

@@ -25,7 +25,7 @@ static void give_up(const char *what)
     exit(1);
 }
 
-static void run(const struct server *server, char *const *arguments, pid_t parent)
+static void run(const struct redis_server *server, char *const *arguments, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || chdir(server->folder) != 0)
@@ -42,7 +42,7 @@ static void run(const struct server *server, char *const *arguments, pid_t paren
     _exit(127);
 }
 
-static void await(struct server *server)
+static void await(struct redis_server *server)
 {
     for (int i = 0; i < 1000; i++) {
         int status;
@@ -64,7 +64,7 @@ static void await(struct server *server)
     give_up("it does not answer");
 }
 
-static void start(struct server *server, const char *const *more)
+static void start(struct redis_server *server, const char *const *more)
 {
     char port[16];
     const char *arguments[ARGUMENTS_MOST] = { "redis-server", "--unixsocket", server->socket, "--save", "",
@@ -82,16 +82,16 @@ static void start(struct server *server, const char *const *more)
     await(server);
 }
 
-static void make_folder(struct server *server)
+static void make_folder(struct redis_server *server)
 {
-    *server = (struct server){ .pid = -1 };
+    *server = (struct redis_server){ .pid = -1 };
     strcpy(server->folder, "/tmp/jobq-redis-XXXXXX");
     if (!mkdtemp(server->folder))
         give_up(strerror(errno));
     snprintf(server->socket, sizeof server->socket, "%s/s", server->folder);
 }
 
-void server_start(struct server *server, const char *const *arguments)
+void redis_server_start(struct redis_server *server, const char *const *arguments)
 {
     make_folder(server);
     start(server, arguments);
@@ -109,14 +109,14 @@ static int free_port(void)
     return ntohs(at.sin_port);
 }
 
-void server_start_tcp(struct server *server, const char *const *arguments)
+void redis_server_start_tcp(struct redis_server *server, const char *const *arguments)
 {
     make_folder(server);
     server->port = free_port();
     start(server, arguments);
 }
 
-void server_stop(struct server *server)
+void redis_server_stop(struct redis_server *server)
 {
     static const char *const files[] = { "s", "log", "dump.rdb", "appendonlydir" };
     char name[128];
@@ -132,7 +132,7 @@ void server_stop(struct server *server)
     rmdir(server->folder);
 }
 
-static redisReply *ask(const struct server *server, const char *format, va_list args)
+static redisReply *ask(const struct redis_server *server, const char *format, va_list args)
 {
     redisContext *c = redisConnectUnix(server->socket);
     redisReply *reply = c && !c->err ? redisvCommand(c, format, args) : NULL;
@@ -142,7 +142,7 @@ static redisReply *ask(const struct server *server, const char *format, va_list 
     return reply;
 }
 
-redisReply *server_ask(const struct server *server, const char *format, ...)
+redisReply *redis_server_ask(const struct redis_server *server, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -151,7 +151,7 @@ redisReply *server_ask(const struct server *server, const char *format, ...)
     return reply;
 }
 
-void server_do(const struct server *server, const char *format, ...)
+void redis_server_do(const struct redis_server *server, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -6,7 +6,7 @@
 #include <hiredis/hiredis.h>
 #include <sys/types.h>
 
-struct server {
+struct redis_server {
     pid_t pid;
     char folder[64], socket[80];
     int port; /* 0: none */
@@ -14,13 +14,13 @@ struct server {
 
 /* arguments: of the server's command line, NULL at the end; NULL: none. Ends the program with a clear text when there is no
  * server to start: a test without one proves nothing. */
-void server_start(struct server *server, const char *const *arguments);
+void redis_server_start(struct redis_server *server, const char *const *arguments);
 /* The same on a free port of 127.0.0.1 too. */
-void server_start_tcp(struct server *server, const char *const *arguments);
-void server_stop(struct server *server);
+void redis_server_start_tcp(struct redis_server *server, const char *const *arguments);
+void redis_server_stop(struct redis_server *server);
 /* A command to it beside the store, its answer to be freed. Must not fail; may be an error. */
-redisReply *server_ask(const struct server *server, const char *format, ...);
+redisReply *redis_server_ask(const struct redis_server *server, const char *format, ...);
 /* The same for those whose answer says nothing; an error ends the program. */
-void server_do(const struct server *server, const char *format, ...);
+void redis_server_do(const struct redis_server *server, const char *format, ...);
 
 #endif
