@@ -193,11 +193,11 @@ static bool is_none(const struct jobq_time *when)
            (when->base == JOBQ_TIME_ABS && when->offset_ms == 0);
 }
 
-/* Due now, and nothing is said that concerns another row. */
+/* Due now, and nothing is said that concerns another row but for a key. */
 static bool is_plain(const struct jobq_put *p)
 {
-    return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->unique && !p->parent_count &&
-           p->only_if < 0 && !p->rank_add_ms && !rd_is_bulky(p->payload);
+    return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->parent_count && !p->rank_add_ms &&
+           !rd_is_bulky(p->payload);
 }
 
 static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
@@ -205,15 +205,33 @@ static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
     return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
+static bool same_lane(const struct jobq_put *a, const struct jobq_put *b)
+{
+    return is_plain(b) && a->only_if == b->only_if && !a->unique == !b->unique && same_bytes(a->queue, b->queue) &&
+           same_bytes(a->kind, b->kind);
+}
+
+static void say_key(struct request *q, const struct jobq_put_key *key)
+{
+    rd_argument_begin(q);
+    rd_raw(q, key->scope, sizeof key->scope);
+    rd_u8(q, (unsigned)key->hold);
+    rd_u8(q, (unsigned)key->conflict);
+    rd_i64(q, key->window_ms);
+    rd_raw(q, key->payload_digest, sizeof key->payload_digest);
+    rd_argument_end(q);
+}
+
 static size_t say_plain(struct request *q, const struct jobq_put *first, size_t most)
 {
     size_t count = 1;
-    while (count < most && count < RUN_MOST && is_plain(&first[count]) &&
-           same_bytes(first->queue, first[count].queue) && same_bytes(first->kind, first[count].kind))
+    while (count < most && count < RUN_MOST && same_lane(first, &first[count]))
         count++;
     rd_argument_begin(q);
     rd_u8(q, ITEM_RUN);
     rd_u16(q, count);
+    rd_u32(q, first->only_if < 0 ? 0 : (uint32_t)first->only_if + 1);
+    rd_u8(q, first->unique != NULL);
     rd_u8(q, (unsigned)first->queue.size);
     rd_raw(q, first->queue.data, first->queue.size);
     rd_u8(q, (unsigned)first->kind.size);
@@ -222,6 +240,8 @@ static size_t say_plain(struct request *q, const struct jobq_put *first, size_t 
     for (size_t i = 0; i < count; i++) {
         rd_argument(q, first[i].id.bytes, sizeof first[i].id);
         rd_row_rest(q, &first[i]);
+        if (first[i].unique)
+            say_key(q, first[i].unique);
     }
     return count;
 }

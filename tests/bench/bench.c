@@ -7,6 +7,9 @@
 
 #include <jobq/jobq.h>
 #include <jobq/memory.h>
+#ifdef HAVE_REDIS
+#include <jobq/redis.h>
+#endif
 #ifdef HAVE_SQLITE
 #include <jobq/sqlite.h>
 #endif
@@ -36,6 +39,10 @@ static struct jobq *open_queue(void)
 #ifdef HAVE_SQLITE
     if (strncmp(uri, "sqlite:", 7) == 0)
         backend = jobq_sqlite();
+#endif
+#ifdef HAVE_REDIS
+    if (strncmp(uri, "redis", 5) == 0)
+        backend = jobq_redis();
 #endif
     must(jobq_open(&q, backend, uri, NULL), "open");
     return q;

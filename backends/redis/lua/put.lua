@@ -39,62 +39,6 @@ local function next_arrival()
     return pack('>I8', seq)
 end
 
--- ---- a run of plain ones: due now, of one lane, nothing else said ---------------------------------------------------------
-
-local function store_plain(lane, listed, stored, places)
-    in_pieces('HSET', COLD, stored)
-    if listed then
-        for from = 1, #places, AT_ONCE do
-            call('RPUSH', SPACE .. 'list:' .. lane, unpack(places, from, math.min(from + AT_ONCE - 1, #places)))
-        end
-    else
-        in_pieces('ZADD', SPACE .. 'rank:' .. lane, places)
-    end
-end
-
-local function put_run(s)
-    local number, queue, kind = cut('>I2Bc0Bc0', s, 2)
-    local ids, rests, mine, stored, places, n = {}, {}, {}, {}, {}, 0
-    for i = 1, number do
-        ids[i], rests[i] = argument(), argument()
-    end
-    local found, q = many(COLD, ids), queue_of(queue)
-    local listed = now >= top
-    local head, middle = listed and '\0' .. now8 or char(PART_RUN_AT) .. now8, listed and '' or now8
-    local again = {} -- ids that come twice: answered when the first is stored
-    for i = 1, number do
-        local id = ids[i]
-        if found[i] or mine[id] then
-            answer[#answer + 1] = ''
-            again[#again + 1] = { #answer, i }
-        elseif is_full(q) then
-            answer_put(V_FULL)
-        else
-            local arrival = next_arrival()
-            mine[id], n = true, n + 1
-            stored[2 * n - 1], stored[2 * n] = id, head .. arrival .. middle .. rests[i]
-            if listed then
-                places[n] = id
-            else
-                places[2 * n - 1], places[2 * n] = now, arrival .. id
-            end
-            q[WAITING], q[ENQUEUED] = q[WAITING] + 1, q[ENQUEUED] + 1
-            rows[id], colds[id], hots[id] = nil, nil, nil
-            answer[#answer + 1] = DONE
-        end
-    end
-    if n > 0 then
-        store_plain(lane_of(queue, kind), listed, stored, places)
-        call('SADD', SPACE .. 'kinds:' .. queue, kind)
-        top, wake, q.dirty = math.max(top, now), true, true
-    end
-    for _, one in ipairs(again) do
-        local at, i = one[1], one[2]
-        answer_already(open(ids[i]), rests[i])
-        answer[at] = table.remove(answer)
-    end
-end
-
 -- ---- one of any kind ----------------------------------------------------------------------------------------------------------
 
 local function read_put(s)
@@ -226,14 +170,115 @@ local function put_one(p)
     end
 end
 
+-- ---- a run of plain ones: due now, of one queue and kind, all of them with a key or all without ------------------------------
+
+local batch -- what the run at hand stores: strings, places, keys
+
+local function begin_batch(run)
+    batch = { cold = {}, places = {}, keys = {}, count = 0, listed = now >= top, lane = lane_of(run.queue, run.kind) }
+end
+
+local function write_batch(run, q)
+    if batch.count == 0 then
+        return
+    end
+    in_pieces('HSET', COLD, batch.cold)
+    in_pieces('HSET', KEY, batch.keys)
+    if batch.listed then
+        in_pieces('RPUSH', SPACE .. 'list:' .. batch.lane, batch.places)
+    else
+        in_pieces('ZADD', SPACE .. 'rank:' .. batch.lane, batch.places)
+    end
+    call('SADD', SPACE .. 'kinds:' .. run.queue, run.kind)
+    top, wake, q.dirty = math.max(top, now), true, true
+    begin_batch(run)
+end
+
+-- keyed: scope, B rule, B conflict, window, digest
+local function add_to_batch(q, id, rest, keyed)
+    local arrival, n, window = next_arrival(), batch.count + 1, ''
+    if keyed then
+        window = give(add(now, take(keyed, 35)))
+        batch.keys[2 * n - 1] = sub(keyed, 1, 32)
+        batch.keys[2 * n] = id .. sub(keyed, 33, 33) .. '\0' .. window .. sub(keyed, 43)
+    end
+    batch.cold[2 * n - 1] = id
+    if batch.listed then
+        batch.cold[2 * n] = (keyed and '\4' or '\0') .. now8 .. arrival .. window .. rest
+        batch.places[n] = id
+    else
+        batch.cold[2 * n] = (keyed and '\5' or '\1') .. now8 .. arrival .. now8 .. window .. rest
+        batch.places[2 * n - 1], batch.places[2 * n] = now, arrival .. id
+    end
+    batch.count = n
+    q[WAITING], q[ENQUEUED] = q[WAITING] + 1, q[ENQUEUED] + 1
+    rows[id], colds[id], hots[id] = nil, nil, nil
+    answer[#answer + 1] = DONE
+end
+
+local function put_of_run(run, id, rest, keyed)
+    local p = { id = id, queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0, expires_base = KEEP_TIME,
+        expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '', rest = rest, bulk = false }
+    if keyed then
+        p.has_key, p.scope, p.hold, p.conflict, p.digest =
+            1, sub(keyed, 1, 32), byte(keyed, 33), byte(keyed, 34), sub(keyed, 43)
+        p.window = take(keyed, 35)
+    end
+    return p
+end
+
+local function read_run(s)
+    local run = { ids = {}, rests = {}, keys = {}, scopes = {} }
+    run.count, run.only_if, run.keyed, run.queue, run.kind = cut('>I2I4BBc0Bc0', s, 2)
+    for i = 1, run.count do
+        run.ids[i], run.rests[i] = argument(), argument()
+        if run.keyed == 1 then
+            run.keys[i] = argument()
+            run.scopes[i] = sub(run.keys[i], 1, 32)
+        end
+    end
+    return run
+end
+
+-- Those whose id or key somebody has go the long way, when what stands before them is stored.
+local function put_run(s)
+    local run = read_run(s)
+    local q, mine = queue_of(run.queue), {}
+    if run.only_if > 0 and not_ok[run.only_if] then
+        for _ = 1, run.count do
+            answer_put(V_SKIPPED)
+        end
+        return run.count
+    end
+    local found, held = many(COLD, run.ids), many(KEY, run.scopes)
+    begin_batch(run)
+    for i = 1, run.count do
+        local id, keyed = run.ids[i], run.keys[i]
+        local scope = run.scopes[i]
+        if found[i] or mine[id] or (keyed and (held[i] or mine[scope])) then
+            write_batch(run, q)
+            put_one(put_of_run(run, id, run.rests[i], keyed))
+        elseif is_full(q) then
+            answer_put(V_FULL)
+        else
+            add_to_batch(q, id, run.rests[i], keyed)
+        end
+        mine[id] = true
+        if keyed then
+            mine[scope] = true
+        end
+    end
+    write_batch(run, q)
+    return run.count
+end
+
 function put_all(number)
     local done = 0
     fade_keys()
     while done < number do
         local s = argument()
         if byte(s) == 1 then
-            put_run(s)
-            done = done + cut('>I2', s, 2)
+            done = done + put_run(s)
         else
             put_one(read_put(s))
             done = done + 1
