@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLAIM_ROUNDS 1024 /* with at most 64 groups looked at in each that may not start */
+
 /* ---- judgement ------------------------------------------------------------------------------------------------------- */
 
 bool row_is_judged(const struct jobq_row *row)
@@ -230,7 +232,7 @@ static int copy_rows(struct jobq_arena *arena, const struct jobq_row *from, size
     return JOBQ_OK;
 }
 
-/* Claim once. *again: only rows to be judged came, so ask again. */
+/* Claim once. *again: only rows to be judged came, or none from the groups that were looked at, so ask again. */
 static int claim_once(struct jobq *q, const struct jobq_claim_options *o, int mode, struct jobq_jobs **out,
                       bool *again)
 {
@@ -260,7 +262,7 @@ static int claim_once(struct jobq *q, const struct jobq_claim_options *o, int mo
         if (o->flags & JOBQ_ACK_EARLY && kept)
             rc = ack_early(q, rows, &kept);
     }
-    *again = rc == JOBQ_OK && kept == 0 && judged > 0;
+    *again = rc == JOBQ_OK && kept == 0 && (judged > 0 || (want.more && want.row_count == 0));
     int64_t now_ms = call ? call->now_ms : 0;
     call_unref(call);
     if (rc != JOBQ_OK) {
@@ -276,7 +278,7 @@ static int claim_mode(struct jobq *q, const struct jobq_claim_options *o, int mo
     bool again = true;
     int rc = JOBQ_OK;
 
-    for (int round = 0; rc == JOBQ_OK && again && round < 16; round++) {
+    for (int round = 0; rc == JOBQ_OK && again && round < CLAIM_ROUNDS; round++) {
         jobq_jobs_free(*out);
         *out = NULL;
         rc = claim_once(q, o, mode, out, &again);

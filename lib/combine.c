@@ -102,7 +102,7 @@ static bool same_names(const struct jobq_bytes *a, size_t a_count, const struct 
 static bool wants_join(const struct jobq_want *a, const struct jobq_want *b)
 {
     return a->mode == JOBQ_WANT_DUE && b->mode == JOBQ_WANT_DUE && a->lease_ms == b->lease_ms &&
-           same_bytes(&a->worker, &b->worker) && a->limit + b->limit <= EXCHANGE_ITEMS &&
+           same_bytes(&a->worker, &b->worker) && a->share == b->share && a->limit + b->limit <= EXCHANGE_ITEMS &&
            same_names(a->queues, a->queue_count, b->queues, b->queue_count) &&
            same_names(a->kinds, a->kind_count, b->kinds, b->kind_count);
 }
@@ -142,7 +142,6 @@ static void want_deal(struct batch *b)
         mine->rows = b->want.rows ? b->want.rows + given : NULL;
         mine->row_count = left < mine->limit ? left : mine->limit;
         mine->more = b->want.more;
-        mine->next_cursor = b->want.next_cursor;
         mine->schedules = b->want.schedules;
         mine->schedule_count = b->want.schedule_count;
         mine->schedule_now_ms = b->want.schedule_now_ms;
@@ -317,6 +316,18 @@ static void note_tick(struct jobq *q, struct jobq_exchange *x)
     __atomic_store_n(&q->tick_at_ms, at, __ATOMIC_RELAXED);
 }
 
+/* Whoever claims through this handle goes on where the last one stopped: no lock, only one exchange is under way. */
+static void keep_cursor(struct jobq *q, struct jobq_bytes cursor)
+{
+    uint8_t *copy = cursor.size ? realloc(q->cursor, cursor.size) : NULL;
+
+    if (!copy)
+        return; /* none came, or no memory for it: the old one serves */
+    memcpy(copy, cursor.data, cursor.size);
+    q->cursor = copy;
+    q->cursor_bytes = cursor.size;
+}
+
 static int batch_send(struct jobq *q, struct batch *b)
 {
     struct jobq_exchange *x = &b->x;
@@ -327,6 +338,7 @@ static int batch_send(struct jobq *q, struct batch *b)
         release_lost(q, b->arena);
     if (b->want_owner) {
         x->want = &b->want;
+        b->want.cursor = (struct jobq_bytes){ q->cursor, q->cursor_bytes };
         if (random_bytes(b->want.mint, sizeof b->want.mint) != 0)
             return jobq_error_set(&b->error, x->unit = JOBQ_FAILED, NULL, "no random bytes from the system");
     }
@@ -334,6 +346,8 @@ static int batch_send(struct jobq *q, struct batch *b)
     x->number = q->attached ? 0 : ++q->number; /* that transaction decides: there is nothing to repeat */
     send_known(q, x, b->arena, &b->error);
     note_tick(q, x);
+    if (b->want_owner && x->want_unit == JOBQ_OK)
+        keep_cursor(q, b->want.next_cursor);
     if (b->want_owner && (x->unit == JOBQ_UNKNOWN || x->want_unit == JOBQ_UNKNOWN)) {
         q->lost_claim = true;
         memcpy(q->lost_mint, b->want.mint, sizeof q->lost_mint);

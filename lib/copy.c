@@ -233,13 +233,14 @@ static int check_row(const struct jobq *q, const struct jobq_item_row *item)
 static int check_settings(const struct jobq *q, const struct jobq_settings *s)
 {
     const uint32_t plain = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
-    int rc = s->what == JOBQ_CONFIGURE_QUEUE || s->what == JOBQ_CONFIGURE_GROUP
+    int rc = s->what == JOBQ_CONFIGURE_QUEUE || s->what == JOBQ_CONFIGURE_GROUP || s->what == JOBQ_CONFIGURE_PLAN
                  ? JOBQ_OK
-                 : fail_with(JOBQ_INVALID, "what", "what: is neither a queue's nor a group's");
+                 : fail_with(JOBQ_INVALID, "what", "what: is neither a queue's nor a group's nor a plan's");
 
     if (rc == JOBQ_OK)
-        rc = s->what == JOBQ_CONFIGURE_QUEUE ? check_bytes_name("name", s->name)
-                                             : check_name_if("name", s->name);
+        rc = s->what != JOBQ_CONFIGURE_GROUP ? check_bytes_name("name", s->name) : check_name_if("name", s->name);
+    if (rc == JOBQ_OK)
+        rc = check_name_if("plan", s->plan);
     if (rc == JOBQ_OK)
         rc = check_name_if("group", s->group);
     if (rc == JOBQ_OK && (s->what != JOBQ_CONFIGURE_QUEUE || s->set & ~plain) &&

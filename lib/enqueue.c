@@ -26,6 +26,16 @@ static void key_of_spec(const struct jobq_spec *spec, const char *kind, struct j
     sha256_end(&s, out->payload_digest);
 }
 
+void jobq_key_of(const struct jobq_bytes *parts, size_t part_count, uint8_t out[32])
+{
+    struct sha256 s;
+
+    sha256_init(&s);
+    for (size_t i = 0; i < part_count; i++)
+        sha256_part(&s, parts[i].data, parts[i].size);
+    sha256_end(&s, out);
+}
+
 static void times_of_spec(const struct jobq_spec *spec, struct jobq_put *out)
 {
     if (spec->delay_ms)
@@ -139,7 +149,8 @@ static int put_status(const struct jobq_put *put, const struct jobq_spec *spec)
     case JOBQ_FULL:
         return fail_with(JOBQ_FULL, "queue", "queue: \"%s\" is full", spec->queue);
     case JOBQ_LIMITED:
-        return fail_with(JOBQ_LIMITED, "group", "group: the quota is used up for now");
+        return fail_with(JOBQ_LIMITED, "group", "group: the quota of \"%s\" is used up for %lld ms", spec->group,
+                         (long long)put->retry_ms);
     default:
         return put->verdict;
     }
@@ -153,6 +164,7 @@ int enqueued_of_put(const struct jobq_put *put, const struct jobq_spec *spec, st
         .state = put->shown,
         .same_payload = put->same_payload,
         .id = status == JOBQ_UNKNOWN || status == JOBQ_OK ? put->id : put->holder,
+        .retry_ms = status == JOBQ_LIMITED ? put->retry_ms : 0,
     };
 
     if (!out)

@@ -184,6 +184,7 @@ void jobq_close(struct jobq *q)
         pthread_mutex_destroy(&q->lock);
         pthread_cond_destroy(&q->idle);
     }
+    free(q->cursor);
     free(q);
 }
 

@@ -236,6 +236,8 @@ struct jobq {
     bool readers_turn; /* who goes next when both kinds wait */
     uint8_t client[16];
     uint64_t number;
+    uint8_t *cursor; /* whose turn it is among groups, for every want of this handle; the exchange's */
+    size_t cursor_bytes;
     bool lost_claim; /* a claim was given up: release what it may hold first */
     uint8_t lost_mint[8];
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */

@@ -14,7 +14,7 @@
 static const struct member settings_members[] = {
     SETTING(what, I32), SETTING(name, BYTES), SETTING(group, BYTES), SETTING(set, U32), SETTING(paused, I32),
     SETTING(depth, I64), SETTING(concurrency, I64), SETTING(group_concurrency, I64), SETTING(rate, I64),
-    SETTING(rate_period_ms, I64), SETTING(quota, I64), SETTING(quota_period_ms, I64),
+    SETTING(rate_period_ms, I64), SETTING(quota, I64), SETTING(quota_period_ms, I64), SETTING(plan, BYTES),
     SETTING(keep_count, I64_BY_STATE), SETTING(keep_ms, I64_BY_STATE),
     TOTAL(enqueued_total), TOTAL(completed_total),
     TOTAL(dead_total), TOTAL(cancelled_total), TOTAL(failed_total),

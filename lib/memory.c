@@ -52,6 +52,7 @@ static void destroy(struct mem *m)
     mem_edges_free(m);
     mem_keys_free(m);
     mem_rows_free(m);
+    mem_groups_free(m);
     mem_workers_free(m);
     mem_schedules_free(m);
     mem_events_free(m);
@@ -71,6 +72,7 @@ static struct mem *create(const char *name, const char *name_space)
         return NULL;
     }
     mem_rows_init(m);
+    mem_groups_init(m);
     mem_keys_init(m);
     mem_edges_init(m);
     mem_workers_init(m);
@@ -252,8 +254,8 @@ static int check(const struct jobq_store *store, struct jobq_exchange *x, struct
         return refuse(x, err, -1, -1, "opened to inspect: nothing can be written");
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR)
-            return refuse(x, err, -1, (int32_t)i, "successors are not supported");
+        if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR && put->parent_count)
+            return refuse(x, err, -1, (int32_t)i, "a successor has no parents");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
             return refuse(x, err, -1, (int32_t)i, "only_if names no change of this exchange");
     }
@@ -297,11 +299,12 @@ static void forget_want(struct jobq_want *want)
     want->more = 0;
     want->schedules = NULL;
     want->schedule_count = 0;
+    want->next_cursor = (struct jobq_bytes){ 0 };
 }
 
 static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *err)
 {
-    struct mem_unit u = { .m = store->m, .arena = arena, .now = x->now_ms };
+    struct mem_unit u = { .m = store->m, .arena = arena, .now = x->now_ms, .rate_ms = INT64_MAX };
     x->want_unit = JOBQ_SKIPPED;
     if (check(store, x, err) != 0)
         return;
@@ -315,6 +318,8 @@ static void run(struct jobq_store *store, struct jobq_exchange *x, struct jobq_a
         x->want_unit = end_unit(&u, mem_want(&u, x->want), x, err);
     if (x->want_unit != JOBQ_OK)
         forget_want(x->want);
+    else
+        x->next_due_ms = jobq_add_ms(x->now_ms, u.rate_ms);
     store->receipt = jobq_receipt_keep(store->receipt, x);
 }
 
@@ -378,9 +383,11 @@ static int memory_exchange(struct jobq_store *store, struct jobq_exchange *x, st
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->now_ms = now_of(store->m);
+    x->next_due_ms = INT64_MAX;
     if (!repeat(store, x, arena, err))
         run(store, x, arena, err);
-    x->next_due_ms = mem_next_due(store->m, x->now_ms);
+    int64_t next = mem_next_due(store->m, x->now_ms);
+    x->next_due_ms = next < x->next_due_ms ? next : x->next_due_ms;
     x->next_tick_ms = mem_next_tick(store->m);
     pthread_mutex_unlock(&store->m->lock);
     return x->unit;
@@ -469,10 +476,19 @@ static int memory_configure(struct jobq_store *store, const struct jobq_settings
         wake_others(store);
     pthread_mutex_unlock(&store->m->lock);
     if (status == JOBQ_UNSUPPORTED)
-        return jobq_error_set(err, status, NULL, "memory: limits of groups and rates are not supported");
+        return jobq_error_set(err, status, NULL, "memory: there is no such setting");
     if (status == JOBQ_OUTDATED)
         return jobq_error_set(err, status, "version", "memory: the schedule was changed meanwhile");
     return status < 0 && status != JOBQ_NOT_FOUND ? no_memory(err) : status;
+}
+
+static int memory_limits(struct jobq_store *store, struct jobq_limit_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    pthread_mutex_lock(&store->m->lock);
+    int result = mem_limits(store->m, query, arena, now_of(store->m));
+    pthread_mutex_unlock(&store->m->lock);
+    return result == 0 ? JOBQ_OK : no_memory(err);
 }
 
 static int memory_schedules(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,
@@ -529,6 +545,8 @@ const struct jobq_backend *jobq_memory(void)
         .name = "memory",
         .capabilities = JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
+            | JOBQ_CAP_SUCCESSOR
+            | JOBQ_CAP_GROUPS
             | JOBQ_CAP_SCHEDULES
             | JOBQ_CAP_EVENTS
             | JOBQ_CAP_WAKE
@@ -547,6 +565,7 @@ const struct jobq_backend *jobq_memory(void)
         .dump = memory_dump,
         .load = memory_load,
         .events = memory_events,
+        .limits = memory_limits,
     };
     return &table;
 }

@@ -71,7 +71,9 @@ struct mem_queue_cells {
     uint64_t enqueued, completed, dead, cancelled, failed; /* totals */
     bool known;                                            /* ever had a row or settings */
     int32_t paused;
-    int64_t depth; /* -1: no limit */
+    int64_t depth; /* -1: no limit; the next three too */
+    int64_t concurrency, group_concurrency, rate, rate_period_ms;
+    struct jobq_gauge starts;
     bool has_keep;
     int64_t keep_count[8], keep_ms[8];
 };
@@ -80,13 +82,49 @@ struct mem_queue {
     struct mem_object object;
     struct mem_node by_name;
     struct jobq_bytes name;
-    struct mem_tree ready;    /* waiting, due bit set: rank, arrival; those marked alone behind the others */
+    struct mem_tree ready;    /* waiting, due bit set, no group: rank, arrival; behind them all that are marked alone */
+    struct mem_tree lanes;    /* one for each group that ever had a row here */
+    struct mem_tree circle;   /* those with due rows */
     struct mem_tree asleep;   /* waiting, due bit not set: run_at, arrival */
     struct mem_tree ended[8]; /* by state: finished_at, id */
     size_t count[8];          /* rows by state */
     uint32_t ended_now;       /* states that the present unit ended rows in */
     struct mem_figures figures;
     struct mem_queue_cells c;
+};
+
+/* Limits of a group, of every group or of a plan; each -1 for none, less for none of its own. */
+struct mem_limits {
+    int64_t concurrency, rate, rate_period_ms, quota, quota_period_ms;
+};
+
+#define MEM_NOTHING_OWN { JOBQ_LIMIT_UNSET, JOBQ_LIMIT_UNSET, 0, JOBQ_LIMIT_UNSET, 0 }
+
+struct mem_group_cells {
+    struct mem_limits own;
+    struct jobq_bytes plan;
+    struct jobq_gauge starts, puts;
+};
+
+/* A group that ever had a row or limits; the one of no bytes stands for every group. A plan has the same shape. */
+struct mem_group {
+    struct mem_object object;
+    struct mem_node by_name;
+    struct mem_tree *tree; /* groups or plans */
+    struct jobq_bytes name;
+    size_t running;
+    struct mem_group_cells c;
+};
+
+/* The rows of one group in one queue. */
+struct mem_lane {
+    struct mem_object object;
+    struct mem_node by_group;  /* in its queue's lanes */
+    struct mem_node in_circle; /* as long as `ready` has rows */
+    struct mem_queue *queue;
+    struct mem_group *group;
+    struct mem_tree ready; /* waiting, due bit set, not marked alone: rank, arrival */
+    size_t running;
 };
 
 struct mem_row_cells {
@@ -104,10 +142,11 @@ struct mem_row_cells {
 struct mem_row {
     struct mem_object object;
     struct mem_node by_id;
-    struct mem_node place; /* in one of its queue's trees */
+    struct mem_node place; /* in one of the trees of its queue or lane */
     struct mem_node clock; /* when it falls overdue */
     struct mem_node held;  /* running: token, arrival */
     struct mem_queue *queue;
+    struct mem_lane *lane; /* NULL: no group */
     struct mem_row_cells c;
 };
 
@@ -117,6 +156,7 @@ struct mem_key_cells {
     struct jobq_id job;
     int64_t window_until_ms;
     int32_t ended; /* the state its job ended in; 0: it has not */
+    struct jobq_put *successor; /* in the store's memory, with all it points at; NULL: none */
 };
 
 struct mem_key {
@@ -184,7 +224,8 @@ struct mem {
     int64_t clock_ms;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
-    struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks;
+    struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks, groups,
+        plans;
     struct mem_events events;
 };
 
@@ -209,6 +250,7 @@ struct mem_unit {
     struct jobq_arena *arena;
     int64_t now;
     bool wake; /* something waits that did not before */
+    int64_t rate_ms; /* until a rate that held the want back lets one start; INT64_MAX: none did */
     struct mem_undo *undo;
     struct mem_piece *fresh, *dropped;
     struct mem_event *events, *last_event; /* to be numbered when the unit is kept */
@@ -257,6 +299,7 @@ void mem_keys_init(struct mem *m);
 void mem_keys_free(struct mem *m);
 struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64_t now); /* NULL: free */
 int mem_key_take(struct mem_unit *u, const struct mem_row *row);
+int mem_key_succeed(struct mem_unit *u, struct mem_key *key, const struct jobq_put *put); /* keep as its successor */
 int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state); /* the row comes to this state */
 int mem_keys_fade(struct mem_unit *u);
 
@@ -289,6 +332,31 @@ void mem_figures_keep(struct mem_unit *u);
 void mem_figures_forget(struct mem_unit *u);
 void mem_figures_view(const struct mem_queue *queue, int64_t now, struct jobq_queue_stats *out);
 
+/* ---- memory_group.c: groups, their limits, and what these leave room for --------------------------------------- */
+
+void mem_groups_init(struct mem *m);
+void mem_groups_free(struct mem *m);
+struct mem_group *mem_group_find(const struct mem_tree *tree, struct jobq_bytes name);
+struct mem_group *mem_group_get(struct mem_unit *u, struct mem_tree *tree, struct jobq_bytes name);
+struct mem_group *mem_group_after(const struct mem_tree *tree, struct jobq_bytes name); /* the first greater */
+struct mem_lane *mem_lane_get(struct mem_unit *u, struct mem_queue *queue, struct jobq_bytes group);
+void mem_lanes_init(struct mem_queue *queue);
+void mem_lanes_free(struct mem_queue *queue);
+struct mem_lane *mem_circle_from(const struct mem_queue *queue, struct jobq_bytes group, bool after);
+struct mem_limits mem_limits_of(const struct mem *m, const struct mem_group *group); /* what holds for it */
+bool mem_frees_slot(const struct mem *m, const struct mem_row *row); /* does something wait for its end? */
+/* How many may start now. `rate_ms` is lowered to the wait for the rate if that is what leaves no room. */
+int64_t mem_queue_room(const struct mem_unit *u, const struct mem_queue *queue, int64_t *rate_ms);
+int64_t mem_lane_room(const struct mem_unit *u, const struct mem_lane *lane, int64_t *rate_ms);
+int mem_count_starts(struct mem_unit *u, struct mem_queue *queue, struct mem_group *group, int64_t count);
+int64_t mem_quota_wait(const struct mem_unit *u, struct jobq_bytes group); /* 0: one more may be put */
+int mem_count_put(struct mem_unit *u, struct jobq_bytes group);
+
+/* ---- memory_limits.c: limits are set and read ----------------------------------------------------------------------- */
+
+int mem_limits(struct mem *m, struct jobq_limit_query *query, struct jobq_arena *arena, int64_t now);
+int mem_configure_group(struct mem_unit *u, const struct jobq_settings *settings); /* GROUP or PLAN */
+
 /* ---- memory_change.c, memory_put.c, memory_want.c, memory_trim.c: the parts of an exchange ------------------------------ */
 
 int mem_beat(struct mem_unit *u, struct jobq_beat *beat);
@@ -296,6 +364,7 @@ int mem_change(struct mem_unit *u, struct jobq_change *change);
 /* The row enters WAITING, one way or another: run_at is set, the bit is stored. Between mem_edit and mem_done. */
 void mem_wait(struct mem_unit *u, struct mem_row *row);
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes);
+int mem_put_successor(struct mem_unit *u, struct jobq_put *put);
 int mem_trim(struct mem_unit *u, const struct jobq_trim *trim);
 int mem_worker_note(struct mem_unit *u, struct jobq_worker_record *record);
 int mem_want(struct mem_unit *u, struct jobq_want *want);
@@ -336,5 +405,6 @@ int mem_read(struct mem *m, struct jobq_query *query, struct jobq_arena *arena, 
 int mem_stats(struct mem *m, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
               int64_t now);
 int mem_configure(struct mem_unit *u, const struct jobq_settings *settings);
+void mem_set_queue_limits(struct mem_queue_cells *c, const struct jobq_settings *settings);
 
 #endif

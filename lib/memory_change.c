@@ -235,6 +235,7 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     jobq_row_change(&next, change, u->now);
     int state = next.state;
     u->wake |= state == JOBQ_ROW_WAITING && (before != state || change->set & JOBQ_SET_RUN_AT);
+    u->wake |= before == JOBQ_ROW_RUNNING && state != before && mem_frees_slot(u->m, row);
     if (take_over(u, r, &next) != 0)
         return -1;
     set_callback(row, change);

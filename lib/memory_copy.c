@@ -33,19 +33,51 @@ static struct jobq_item *next_item(struct page *p, const void *at, size_t at_byt
     return item;
 }
 
+/* Settings are given by what they are of: queues, groups, plans. */
+static struct jobq_item *next_settings(struct page *p, char of, struct jobq_bytes name)
+{
+    char *at = jobq_arena_alloc(p->arena, name.size + 1);
+    if (!at)
+        return NULL;
+    at[0] = of;
+    if (name.size)
+        memcpy(at + 1, name.data, name.size);
+    return next_item(p, at, name.size + 1);
+}
+
+/* Where this part of the settings goes on: absent from its beginning; false when it was passed before. */
+static bool goes_on(const struct page *p, char of, struct jobq_bytes *name)
+{
+    const char *after = p->dump->after.data;
+    *name = (struct jobq_bytes){0};
+    if (!after || after[0] < of || p->dump->after.size == 0)
+        return true;
+    *name = (struct jobq_bytes){after + 1, p->dump->after.size - 1};
+    return after[0] == of;
+}
+
+static void give_limit(struct jobq_settings *s, uint32_t bit, int64_t value, int64_t *out)
+{
+    if (value < JOBQ_LIMIT_NONE || (value < 0 && s->what == JOBQ_CONFIGURE_QUEUE))
+        return;
+    s->set |= bit;
+    *out = value;
+}
+
 static int give_queue(struct page *p, const struct mem_queue *queue)
 {
     const struct mem_queue_cells *c = &queue->c;
-    struct jobq_item *item = next_item(p, queue->name.data, queue->name.size);
+    struct jobq_item *item = next_settings(p, 'q', queue->name);
     if (!item)
         return -1;
     struct jobq_settings *s = &item->as.settings.settings;
     *s = (struct jobq_settings){.size = sizeof *s, .what = JOBQ_CONFIGURE_QUEUE, .paused = c->paused};
     s->set = c->paused ? JOBQ_SETTING_PAUSED : 0;
-    if (c->depth >= 0) {
-        s->set |= JOBQ_SETTING_DEPTH;
-        s->depth = c->depth;
-    }
+    give_limit(s, JOBQ_SETTING_DEPTH, c->depth, &s->depth);
+    give_limit(s, JOBQ_SETTING_CONCURRENCY, c->concurrency, &s->concurrency);
+    give_limit(s, JOBQ_SETTING_GROUP_CONCURRENCY, c->group_concurrency, &s->group_concurrency);
+    give_limit(s, JOBQ_SETTING_RATE, c->rate, &s->rate);
+    s->rate_period_ms = c->rate >= 0 ? c->rate_period_ms : 0;
     if (c->has_keep) {
         s->set |= JOBQ_SETTING_KEEP;
         for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++) {
@@ -61,10 +93,53 @@ static int give_queue(struct page *p, const struct mem_queue *queue)
     return copy(p, queue->name, &s->name);
 }
 
+static int give_group(struct page *p, char of, const struct mem_group *group)
+{
+    const struct mem_limits *own = &group->c.own;
+    struct jobq_item *item = next_settings(p, of, group->name);
+    if (!item)
+        return -1;
+    struct jobq_settings *s = &item->as.settings.settings;
+    *s = (struct jobq_settings){.size = sizeof *s, .what = of == 'r' ? JOBQ_CONFIGURE_GROUP : JOBQ_CONFIGURE_PLAN};
+    give_limit(s, JOBQ_SETTING_CONCURRENCY, own->concurrency, &s->concurrency);
+    give_limit(s, JOBQ_SETTING_RATE, own->rate, &s->rate);
+    give_limit(s, JOBQ_SETTING_QUOTA, own->quota, &s->quota);
+    s->rate_period_ms = own->rate >= 0 ? own->rate_period_ms : 0;
+    s->quota_period_ms = own->quota >= 0 ? own->quota_period_ms : 0;
+    s->set |= group->c.plan.size ? JOBQ_SETTING_PLAN : 0;
+    if (copy(p, group->c.plan, &s->plan) != 0)
+        return -1;
+    if (of == 's')
+        return copy(p, group->name, &s->name);
+    return group->name.size ? copy(p, group->name, &s->group) : 0;
+}
+
+static bool has_values(const struct mem_group *group)
+{
+    const struct mem_limits *own = &group->c.own;
+    return own->concurrency >= JOBQ_LIMIT_NONE || own->rate >= JOBQ_LIMIT_NONE || own->quota >= JOBQ_LIMIT_NONE ||
+           group->c.plan.size;
+}
+
+static int give_groups(struct page *p, char of, const struct mem_tree *tree)
+{
+    struct jobq_bytes after;
+    if (!goes_on(p, of, &after))
+        return 0;
+    for (const struct mem_group *g = mem_group_after(tree, after); g && p->count < p->dump->limit;
+         g = mem_group_after(tree, g->name))
+        if (has_values(g) && give_group(p, of, g) != 0)
+            return -1;
+    return 0;
+}
+
 static int give_queues(struct page *p)
 {
+    struct jobq_bytes after;
+    if (!goes_on(p, 'q', &after))
+        return 0;
     for (const struct mem_queue *q = mem_queue_after(p->m, NULL); q; q = mem_queue_after(p->m, q)) {
-        if (!q->c.known || (p->dump->after.data && mem_bytes_order(q->name, p->dump->after) <= 0))
+        if (!q->c.known || (after.data && mem_bytes_order(q->name, after) <= 0))
             continue;
         if (p->count == p->dump->limit)
             return 0;
@@ -72,6 +147,13 @@ static int give_queues(struct page *p)
             return -1;
     }
     return 0;
+}
+
+static int give_settings(struct page *p)
+{
+    if (give_queues(p) != 0 || give_groups(p, 'r', &p->m->groups) != 0)
+        return -1;
+    return give_groups(p, 's', &p->m->plans);
 }
 
 static int give_schedules(struct page *p)
@@ -165,7 +247,7 @@ int mem_dump(struct mem *m, struct jobq_dump *dump, struct jobq_arena *arena, in
     int result = p.items ? 0 : -1;
     dump->last = (struct jobq_bytes){0};
     if (result == 0 && dump->kind == JOBQ_ITEM_SETTINGS)
-        result = give_queues(&p);
+        result = give_settings(&p);
     else if (result == 0 && dump->kind == JOBQ_ITEM_SCHEDULE)
         result = give_schedules(&p);
     else if (result == 0 && dump->kind == JOBQ_ITEM_ROW)
@@ -179,10 +261,26 @@ int mem_dump(struct mem *m, struct jobq_dump *dump, struct jobq_arena *arena, in
 
 /* ---- in ---------------------------------------------------------------------------------------------- */
 
+static int take_group(struct mem_unit *u, struct jobq_item *item)
+{
+    const struct jobq_settings *s = &item->as.settings.settings;
+    bool is_group = s->what == JOBQ_CONFIGURE_GROUP;
+    const struct jobq_bytes every = {"", 0}, name = is_group ? s->group : s->name;
+    const struct mem_group *group =
+        mem_group_find(is_group ? &u->m->groups : &u->m->plans, name.data ? name : every);
+    if (group && has_values(group)) {
+        item->verdict = JOBQ_ALREADY;
+        return 0;
+    }
+    return mem_configure_group(u, s) == JOBQ_OK ? 0 : -1;
+}
+
 static int take_settings(struct mem_unit *u, struct jobq_item *item)
 {
     const struct jobq_item_settings *in = &item->as.settings;
     const struct jobq_settings *s = &in->settings;
+    if (s->what != JOBQ_CONFIGURE_QUEUE)
+        return take_group(u, item);
     struct mem_queue *queue = mem_queue_get(u, s->name);
     if (!queue)
         return -1;
@@ -200,9 +298,11 @@ static int take_settings(struct mem_unit *u, struct jobq_item *item)
                                   .failed = in->failed_total,
                                   .known = true,
                                   .paused = s->paused != 0,
-                                  .depth = -1};
-    if (s->set & JOBQ_SETTING_DEPTH)
-        c->depth = s->depth;
+                                  .depth = -1,
+                                  .concurrency = -1,
+                                  .group_concurrency = -1,
+                                  .rate = -1};
+    mem_set_queue_limits(c, s);
     if (s->set & JOBQ_SETTING_KEEP) {
         c->has_keep = true;
         memcpy(c->keep_count, s->keep_count, sizeof c->keep_count);
@@ -250,6 +350,8 @@ static int take_row(struct mem_unit *u, struct jobq_item *item)
         return -1;
     row->queue->c.known = true;
     mem_done(u, row->queue);
+    if (in->row.group.size && !(row->lane = mem_lane_get(u, row->queue, in->row.group)))
+        return -1;
     row->object.type = &mem_row_type;
     row->c = (struct mem_row_cells){.row = in->row,
                                     .arrival = u->m->arrivals++,

@@ -65,20 +65,77 @@ struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64
     return jobq_key_holds(key->c.key.hold, state, 0, key->c.window_until_ms, now) ? key : NULL;
 }
 
+/* ---- successors ---------------------------------------------------------------------------------------------- */
+
+static void free_successor(struct mem_unit *u, struct jobq_put *put)
+{
+    if (!put)
+        return;
+    const void *pieces[] = { put->queue.data, put->kind.data, put->group.data, put->payload.data, put->policy.data,
+                             put->key.data,   put->trace.data, put->unique,    put };
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        mem_free(u, pieces[i]);
+}
+
+static int copy_successor(struct mem_unit *u, const struct jobq_put *from, struct jobq_put *to)
+{
+    struct jobq_put_key *unique = mem_alloc(u, sizeof *unique);
+    if (!unique || mem_copy_bytes(u, from->queue, &to->queue) != 0 || mem_copy_bytes(u, from->kind, &to->kind) != 0 ||
+        mem_copy_bytes(u, from->group, &to->group) != 0 || mem_copy_bytes(u, from->payload, &to->payload) != 0 ||
+        mem_copy_bytes(u, from->policy, &to->policy) != 0 || mem_copy_bytes(u, from->key, &to->key) != 0)
+        return -1;
+    *unique = *from->unique;
+    to->unique = unique;
+    return mem_copy_bytes(u, from->trace, &to->trace);
+}
+
+int mem_key_succeed(struct mem_unit *u, struct mem_key *key, const struct jobq_put *put)
+{
+    struct jobq_put *kept = mem_alloc(u, sizeof *kept);
+    if (!kept || mem_edit(u, key) != 0)
+        return -1;
+    *kept = *put;
+    kept->only_if = -1;
+    kept->tick = NULL;
+    kept->parents = NULL;
+    if (copy_successor(u, put, kept) != 0)
+        return -1;
+    free_successor(u, key->c.successor);
+    key->c.successor = kept;
+    mem_done(u, key);
+    return 0;
+}
+
+/* ---- holding --------------------------------------------------------------------------------------------------- */
+
 int mem_key_take(struct mem_unit *u, const struct mem_row *row)
 {
     if (!row->c.has_key)
         return 0;
-    struct mem_key *key = find_key(u->m, row->c.key.scope);
-    if (key && mem_drop(u, key) != 0)
-        return -1;
-    key = mem_alloc(u, sizeof *key);
-    if (!key)
+    struct mem_key *old = find_key(u->m, row->c.key.scope), *key = mem_alloc(u, sizeof *key);
+    if (!key || (old && mem_drop(u, old) != 0))
         return -1;
     key->object.type = &key_type;
     key->c = (struct mem_key_cells){ .key = row->c.key, .job = row->c.row.id,
                                      .window_until_ms = row->c.window_until_ms };
+    if (old && memcmp(&old->c.job, &row->c.row.id, sizeof old->c.job) == 0)
+        key->c.successor = old->c.successor;
+    else if (old)
+        free_successor(u, old->c.successor);
     return mem_add(u, key);
+}
+
+/* The key's holder has ended or is gone: whoever waits for that comes into being. */
+static int let_go(struct mem_unit *u, struct mem_key *key)
+{
+    struct jobq_put *successor = key->c.successor;
+    if (mem_drop(u, key) != 0)
+        return -1;
+    if (!successor)
+        return 0;
+    int result = mem_find(u->m, &successor->id) ? 0 : mem_put_successor(u, successor);
+    free_successor(u, successor);
+    return result;
 }
 
 int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state)
@@ -87,7 +144,7 @@ int mem_key_settle(struct mem_unit *u, const struct mem_row *row, int state)
     if (!key || memcmp(&key->c.job, &row->c.row.id, sizeof key->c.job) != 0)
         return 0;
     if (!jobq_key_holds(key->c.key.hold, state, state == JOBQ_ROW_RUNNING, key->c.window_until_ms, u->now))
-        return mem_drop(u, key);
+        return let_go(u, key);
     bool live = state == JOBQ_ROW_BLOCKED || state == JOBQ_ROW_WAITING || state == JOBQ_ROW_RUNNING;
     int ended = live ? 0 : state;
     if (ended == key->c.ended)
@@ -126,6 +183,8 @@ int mem_key_load(struct mem_unit *u, const struct jobq_item_key *in)
     struct mem_key *key = find_key(u->m, in->key.scope);
     if (key && mem_drop(u, key) != 0)
         return -1;
+    if (key)
+        free_successor(u, key->c.successor);
     key = mem_alloc(u, sizeof *key);
     if (!key)
         return -1;
@@ -143,8 +202,11 @@ void mem_keys_init(struct mem *m)
 
 void mem_keys_free(struct mem *m)
 {
+    struct mem_unit u = { .m = m };
     for (struct mem_key *key; (key = mem_of(mem_tree_first(&m->keys), struct mem_key, by_scope)) != NULL;) {
         mem_tree_remove(&m->keys, &key->by_scope);
+        free_successor(&u, key->c.successor);
         mem_free_now(key);
     }
+    mem_unit_commit(&u);
 }

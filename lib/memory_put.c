@@ -89,6 +89,10 @@ static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key 
     } else if (waits && put->unique->conflict == JOBQ_CONFLICT_EXTEND) {
         put->verdict = JOBQ_EXTENDED;
         result = extend_delay(u, row, put);
+    } else if (put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR &&
+               (key->c.key.hold == JOBQ_HOLD_LIVE || key->c.key.hold == JOBQ_HOLD_UNRESOLVED)) {
+        put->verdict = JOBQ_SUCCESSOR;
+        result = mem_key_succeed(u, key, put);
     }
     put->holder = key->c.job;
     put->state = key->c.ended;
@@ -141,6 +145,8 @@ static int store_row(struct mem_unit *u, struct jobq_put *put)
     if (!row || !(row->queue = mem_queue_get(u, put->queue)) ||
         mem_edges_put(u, &put->id, put->parents, put->parent_count, &pending) != 0)
         return -1;
+    if (put->group.size && !(row->lane = mem_lane_get(u, row->queue, put->group)))
+        return -1;
     struct jobq_row *r = &row->c.row;
     fill_row(u, put, pending, row);
     if (own_bytes(u, r) != 0)
@@ -154,7 +160,7 @@ static int store_row(struct mem_unit *u, struct jobq_put *put)
     return 0;
 }
 
-/* With the parents there: the key, the depth, the row. */
+/* With the parents there: the key, the depth, the quota, the row. */
 static int put_row(struct mem_unit *u, struct jobq_put *put)
 {
     struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
@@ -164,7 +170,12 @@ static int put_row(struct mem_unit *u, struct jobq_put *put)
         put->verdict = JOBQ_FULL;
         return 0;
     }
-    return store_row(u, put);
+    put->retry_ms = mem_quota_wait(u, put->group);
+    if (put->retry_ms) {
+        put->verdict = JOBQ_LIMITED;
+        return 0;
+    }
+    return store_row(u, put) != 0 ? -1 : mem_count_put(u, put->group);
 }
 
 /* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */
@@ -172,6 +183,11 @@ static bool settles(int verdict)
 {
     return verdict == JOBQ_OK || verdict == JOBQ_DUPLICATE || verdict == JOBQ_REPLACED ||
            verdict == JOBQ_EXTENDED || verdict == JOBQ_SUCCESSOR;
+}
+
+int mem_put_successor(struct mem_unit *u, struct jobq_put *put)
+{
+    return store_row(u, put);
 }
 
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes)

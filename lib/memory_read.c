@@ -329,6 +329,20 @@ int mem_stats(struct mem *m, const struct jobq_bytes *queue, struct jobq_stats *
 
 /* ---- settings ------------------------------------------------------------------------------------------------------- */
 
+void mem_set_queue_limits(struct mem_queue_cells *c, const struct jobq_settings *settings)
+{
+    if (settings->set & JOBQ_SETTING_DEPTH)
+        c->depth = settings->depth;
+    if (settings->set & JOBQ_SETTING_CONCURRENCY)
+        c->concurrency = settings->concurrency;
+    if (settings->set & JOBQ_SETTING_GROUP_CONCURRENCY)
+        c->group_concurrency = settings->group_concurrency;
+    if (settings->set & JOBQ_SETTING_RATE) {
+        c->rate = settings->rate;
+        c->rate_period_ms = settings->rate_period_ms;
+    }
+}
+
 static int configure_queue(struct mem_unit *u, const struct jobq_settings *settings)
 {
     struct mem_queue *queue = mem_queue_get(u, settings->name);
@@ -339,8 +353,8 @@ static int configure_queue(struct mem_unit *u, const struct jobq_settings *setti
         queue->c.paused = settings->paused != 0;
         u->wake |= !settings->paused;
     }
-    if (settings->set & JOBQ_SETTING_DEPTH)
-        queue->c.depth = settings->depth;
+    mem_set_queue_limits(&queue->c, settings);
+    u->wake |= (settings->set & (JOBQ_SETTING_CONCURRENCY | JOBQ_SETTING_GROUP_CONCURRENCY | JOBQ_SETTING_RATE)) != 0;
     if (settings->set & JOBQ_SETTING_KEEP) {
         queue->c.has_keep = true;
         memcpy(queue->c.keep_count, settings->keep_count, sizeof queue->c.keep_count);
@@ -368,7 +382,8 @@ static int configure_worker(struct mem_unit *u, const struct jobq_settings *sett
 /* A status; -1 is JOBQ_FAILED, without memory. */
 int mem_configure(struct mem_unit *u, const struct jobq_settings *settings)
 {
-    const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
+    const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_CONCURRENCY |
+                           JOBQ_SETTING_GROUP_CONCURRENCY | JOBQ_SETTING_RATE | JOBQ_SETTING_KEEP;
     switch (settings->what) {
     case JOBQ_CONFIGURE_QUEUE:
         return settings->set & ~known ? JOBQ_UNSUPPORTED : configure_queue(u, settings);
@@ -383,6 +398,9 @@ int mem_configure(struct mem_unit *u, const struct jobq_settings *settings)
     case JOBQ_CONFIGURE_EVENTS:
         mem_events_limit(u->m, settings->events);
         return JOBQ_OK;
+    case JOBQ_CONFIGURE_GROUP:
+    case JOBQ_CONFIGURE_PLAN:
+        return mem_configure_group(u, settings);
     default:
         return JOBQ_UNSUPPORTED;
     }

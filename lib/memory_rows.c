@@ -88,9 +88,31 @@ int64_t mem_overdue_at(const struct mem_row *row)
 static struct mem_tree *place_of(const struct mem_row *row)
 {
     const struct jobq_row *r = &row->c.row;
+    if (r->state == JOBQ_ROW_WAITING && r->due)
+        return row->lane && !r->alone ? &row->lane->ready : &row->queue->ready;
     if (r->state == JOBQ_ROW_WAITING)
-        return r->due ? &row->queue->ready : &row->queue->asleep;
+        return &row->queue->asleep;
     return is_ended(r->state) ? &row->queue->ended[r->state] : NULL;
+}
+
+static void link_lane_row(struct mem_row *row, const struct mem_tree *place)
+{
+    struct mem_lane *lane = row->lane;
+    bool runs = row->c.row.state == JOBQ_ROW_RUNNING;
+    lane->running += runs;
+    lane->group->running += runs;
+    if (place == &lane->ready && !place->root->left && !place->root->right)
+        mem_tree_add(&lane->queue->circle, &lane->in_circle);
+}
+
+static void unlink_lane_row(struct mem_row *row, const struct mem_tree *place)
+{
+    struct mem_lane *lane = row->lane;
+    bool runs = row->c.row.state == JOBQ_ROW_RUNNING;
+    lane->running -= runs;
+    lane->group->running -= runs;
+    if (place == &lane->ready && !place->root->left && !place->root->right)
+        mem_tree_remove(&lane->queue->circle, &lane->in_circle);
 }
 
 static void link_row(struct mem *m, void *object)
@@ -105,6 +127,8 @@ static void link_row(struct mem *m, void *object)
     if (row->c.row.state == JOBQ_ROW_RUNNING)
         mem_tree_add(&m->held, &row->held);
     row->queue->count[row->c.row.state]++;
+    if (row->lane)
+        link_lane_row(row, place);
 }
 
 static void unlink_row(struct mem *m, void *object)
@@ -112,6 +136,8 @@ static void unlink_row(struct mem *m, void *object)
     struct mem_row *row = object;
     struct mem_tree *place = place_of(row);
     row->queue->count[row->c.row.state]--;
+    if (row->lane)
+        unlink_lane_row(row, place);
     if (row->c.row.state == JOBQ_ROW_RUNNING)
         mem_tree_remove(&m->held, &row->held);
     if (mem_overdue_at(row) != INT64_MAX)
@@ -205,6 +231,7 @@ static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
 int mem_row_remove(struct mem_unit *u, struct mem_row *row)
 {
     int state = is_ended(row->c.row.state) ? row->c.row.state : JOBQ_ROW_GONE;
+    u->wake |= row->c.row.state == JOBQ_ROW_RUNNING && mem_frees_slot(u->m, row);
     if (mem_edges_close(u, &row->c.row.id, false) != 0 || mem_key_settle(u, row, state) != 0 ||
         mem_drop(u, row) != 0)
         return -1;
@@ -257,7 +284,8 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
     queue->asleep.order = order_asleep;
     for (int state = 0; state < 8; state++)
         queue->ended[state].order = order_ended;
-    queue->c.depth = -1;
+    mem_lanes_init(queue);
+    queue->c.depth = queue->c.concurrency = queue->c.group_concurrency = queue->c.rate = -1;
     return mem_add(u, queue) == 0 ? queue : NULL;
 }
 
@@ -282,6 +310,7 @@ void mem_rows_free(struct mem *m)
     }
     for (struct mem_queue *queue; (queue = mem_queue_after(m, NULL)) != NULL;) {
         mem_tree_remove(&m->queues, &queue->by_name);
+        mem_lanes_free(queue);
         mem_free_now(queue->name.data);
         mem_free_now(queue);
     }

@@ -4,12 +4,15 @@
 
 #include <string.h>
 
+#define ALONE_PASSED_BY 64
+
 /* The answer as it grows. */
 struct catch {
     struct mem_unit *u;
     struct jobq_want *want;
     struct jobq_row *rows;
     size_t count, bytes;
+    size_t expired; /* rows given as they are; they stay where they were found */
     bool full; /* `limit` or `bytes` is reached */
 };
 
@@ -129,22 +132,127 @@ static int claim(struct catch *c, struct mem_row *row)
     return give(c, row, JOBQ_OVERDUE_NONE);
 }
 
-static int take_from(struct catch *c, const struct mem_queue *queue, bool alone)
+/* A group that is served again must not give again what it gave without a claim. */
+static bool was_given(const struct catch *c, const struct mem_row *row)
+{
+    for (size_t i = 0; c->expired && i < c->count; i++)
+        if (c->rows[i].overdue && memcmp(&c->rows[i].id, &row->c.row.id, sizeof row->c.row.id) == 0)
+            return true;
+    return false;
+}
+
+/* Give a row: claimed, or as it is when it is too late for it. */
+static int take(struct catch *c, struct mem_row *row, int64_t *starts)
+{
+    const struct jobq_row *r = &row->c.row;
+    if (r->expires_at_ms && r->expires_at_ms <= c->u->now) {
+        draw_token(c);
+        c->expired++;
+        return give(c, row, JOBQ_OVERDUE_EXPIRED);
+    }
+    ++*starts;
+    return claim(c, row);
+}
+
+/* Up to `most` rows by rank from one tree; *starts grows with those that were claimed, *given with all. */
+static int take_from(struct catch *c, const struct mem_tree *tree, int64_t most, int64_t *given, int64_t *starts)
 {
     struct mem_row *next;
-    for (struct mem_row *row = mem_ready_from(queue, alone); row && !c->full; row = next) {
-        const struct jobq_row *r = &row->c.row;
-        next = mem_queue_next(&queue->ready, row);
-        if (r->alone != alone)
+    for (struct mem_row *row = mem_queue_next(tree, NULL); row && !c->full && *given < most; row = next) {
+        next = mem_queue_next(tree, row);
+        if (row->c.row.alone)
             break;
-        if (!kind_wanted(c->want, r) || !has_room(c, row))
+        if (!kind_wanted(c->want, &row->c.row) || was_given(c, row) || !has_room(c, row))
             continue;
-        bool expired = r->expires_at_ms && r->expires_at_ms <= c->u->now;
-        if (expired)
-            draw_token(c);
-        if (expired ? give(c, row, JOBQ_OVERDUE_EXPIRED) != 0 : claim(c, row) != 0)
+        if (take(c, row, starts) != 0)
             return -1;
-        c->full |= alone;
+        ++*given;
+    }
+    return 0;
+}
+
+/* ---- groups in turn ------------------------------------------------------------------------------------------- */
+
+static bool none_without_group(const struct mem_queue *queue)
+{
+    const struct mem_row *row = mem_queue_next(&queue->ready, NULL);
+    return !row || row->c.row.alone;
+}
+
+/* The next group with due rows, in the circle; *lane NULL: the rows without a group. false: none has any. */
+static bool next_group(const struct mem_queue *queue, const struct jobq_turn *turn, struct mem_lane **lane)
+{
+    bool after = turn->group.data && !turn->given;
+    *lane = turn->group.data ? mem_circle_from(queue, turn->group, after) : NULL;
+    if (*lane && (turn->group.size || after))
+        return true;
+    bool none = none_without_group(queue);
+    *lane = none ? mem_circle_from(queue, (struct jobq_bytes){ "", 0 }, false) : NULL;
+    return *lane || !none;
+}
+
+static int take_turn(struct catch *c, struct mem_queue *queue, struct jobq_turn *turn, struct mem_lane *lane,
+                     int64_t most, int64_t *room)
+{
+    const struct jobq_bytes name = lane ? lane->group->name : (struct jobq_bytes){ "", 0 };
+    int64_t can = lane ? mem_lane_room(c->u, lane, &c->u->rate_ms) : INT64_MAX;
+    int64_t given = 0, starts = 0;
+    can = can < *room ? can : *room;
+    if (take_from(c, lane ? &lane->ready : &queue->ready, most < can ? most : can, &given, &starts) != 0)
+        return -1;
+    *room -= given;
+    jobq_turn_gave(turn, name, given, c->want->share, c->full || *room == 0);
+    return mem_count_starts(c->u, queue, lane ? lane->group : NULL, starts);
+}
+
+static int take_turns(struct catch *c, struct mem_queue *queue, struct jobq_turn *turn, int64_t room)
+{
+    struct mem_lane *lane;
+    jobq_turn_begin(turn, c->want->cursor, queue->name);
+    while (!c->full && c->count < c->want->limit && room > 0 && next_group(queue, turn, &lane)) {
+        struct jobq_bytes name = lane ? lane->group->name : (struct jobq_bytes){ "", 0 };
+        int64_t most = jobq_turn_look(turn, name, c->want->share, &c->want->more);
+        if (!most)
+            return 0;
+        if (take_turn(c, queue, turn, lane, most, &room) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_queue(struct catch *c, struct mem_queue *queue, struct jobq_turn *turn)
+{
+    int64_t given = 0, starts = 0, room = mem_queue_room(c->u, queue, &c->u->rate_ms);
+    if (!room)
+        return 0;
+    if (queue->circle.root)
+        return take_turns(c, queue, turn, room);
+    if (take_from(c, &queue->ready, room, &given, &starts) != 0)
+        return -1;
+    return mem_count_starts(c->u, queue, NULL, starts);
+}
+
+/* ---- one that runs alone ---------------------------------------------------------------------------------------- */
+
+static int take_alone(struct catch *c, struct mem_queue *queue)
+{
+    int64_t starts = 0, passed = 0;
+    if (!mem_queue_room(c->u, queue, &c->u->rate_ms))
+        return 0;
+    for (struct mem_row *row = mem_ready_from(queue, true); row; row = mem_queue_next(&queue->ready, row)) {
+        if (!kind_wanted(c->want, &row->c.row))
+            continue;
+        if (row->lane && !mem_lane_room(c->u, row->lane, &c->u->rate_ms)) {
+            if (passed++ == ALONE_PASSED_BY)
+                return 0;
+            continue;
+        }
+        if (!has_room(c, row))
+            return 0;
+        c->full = true;
+        if (take(c, row, &starts) != 0)
+            return -1;
+        return mem_count_starts(c->u, queue, row->lane ? row->lane->group : NULL, starts);
     }
     return 0;
 }
@@ -181,14 +289,20 @@ static bool named_before(const struct jobq_want *want, size_t i)
 
 static int take_due(struct catch *c)
 {
-    bool alone = c->want->mode == JOBQ_WANT_ALONE;
-    if (set_due_bits(c) != 0)
+    const struct jobq_want *want = c->want;
+    struct jobq_turn *turns = jobq_arena_alloc(c->u->arena, want->queue_count * sizeof *turns);
+    if (!turns || set_due_bits(c) != 0)
         return -1;
-    for (size_t i = 0; i < c->want->queue_count && !c->full; i++) {
-        const struct mem_queue *queue = mem_queue_find(c->u->m, c->want->queues[i]);
-        if (queue && !queue->c.paused && !named_before(c->want, i) && take_from(c, queue, alone) != 0)
+    memset(turns, 0, want->queue_count * sizeof *turns);
+    for (size_t i = 0; i < want->queue_count && !c->full; i++) {
+        struct mem_queue *queue = mem_queue_find(c->u->m, want->queues[i]);
+        if (!queue || queue->c.paused || named_before(want, i))
+            continue;
+        if (want->mode == JOBQ_WANT_ALONE ? take_alone(c, queue) != 0 : take_queue(c, queue, &turns[i]) != 0)
             return -1;
     }
+    if (jobq_turn_cursor(c->u->arena, want->cursor, turns, want->queue_count, &c->want->next_cursor) != 0)
+        return -1;
     return note_company(c);
 }
 

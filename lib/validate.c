@@ -153,6 +153,8 @@ static int check_parents(const struct jobq_spec *spec)
 {
     int rc = check_range("parent_count", (int64_t)spec->parent_count, 0, EXCHANGE_ITEMS);
 
+    if (rc == JOBQ_OK && spec->parent_count && spec->key.data && spec->key_conflict == JOBQ_CONFLICT_SUCCESSOR)
+        return fail_with(JOBQ_INVALID, "parents", "parents: a job that may become a successor has none");
     if (rc == JOBQ_OK && spec->parent_count && !spec->parents)
         return fail_with(JOBQ_INVALID, "parents", "parents: is NULL but parent_count is %zu", spec->parent_count);
     for (size_t i = 0; i < spec->parent_count && rc == JOBQ_OK; i++) {

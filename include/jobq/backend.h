@@ -253,6 +253,12 @@ struct jobq_change {
  *   WINDOW      while it is not ended, and completed or dead until now >= window end
  *   FOREVER     always, also after the row was cancelled or pruned
  * A claim frees WAITING keys in the claim step. Only a put and TAKE_KEY acquire.
+ *
+ * A key held by rule LIVE or UNRESOLVED may keep one successor (JOBQ_CAP_SUCCESSOR): the whole put, its times not yet
+ * resolved. The step that lets the key go because its holder ended or was removed (a change, a removal, trim) puts it
+ * in the same atomic unit: as if it had arrived then (created_at, KEEP and NOW count from there), taking the key by its
+ * own rule, whatever depth and quota say, and without using the quota. If its id has come to exist meanwhile it is
+ * dropped. A redrive that takes the key again leaves the successor where it is.
  */
 struct jobq_put_key {
     uint8_t scope[32];
@@ -306,8 +312,11 @@ struct jobq_put_tick {
  *   NO_PARENT   a parent is neither in the store nor put earlier in this unit
  *   DUPLICATE   the key is held; holder, its state, same_payload. CONFLICT_REPLACE / EXTEND on a waiting or blocked
  *               holder: REPLACED / EXTENDED (edits + 1); on a running or ended one DUPLICATE. SUCCESSOR: kept in the
- *               key row (the newest wins) and put by the exchange that ends the holder
- *   FULL, LIMITED   depth of the queue (its blocked and waiting rows), quota of the group (`retry_ms`)
+ *               key row (the newest wins) if the holder's rule is LIVE or UNRESOLVED: verdict SUCCESSOR, holder, its
+ *               state and same_payload as for DUPLICATE, edits as they were; with another rule DUPLICATE. It names no
+ *               parents (the core sees to that)
+ *   FULL        the queue's blocked and waiting rows are as many as its depth
+ *   LIMITED     the quota of its group is used up; retry_ms until one more would pass if nobody else puts
  *   OK          stored: BLOCKED when held or a parent is pending, else WAITING. A parent that has completed, or has
  *               ended with rule IGNORE, is satisfied at once. A dead or cancelled parent with another rule leaves the
  *               row BLOCKED and the edge open on the parent, which is then overdue (EDGES): the core decides.
@@ -366,11 +375,50 @@ enum jobq_want_mode {
 };
 
 /*
+ * Limits and turns (JOBQ_CAP_GROUPS). Set by configure, in force for the next want and put, obeyed by DUE and ALONE.
+ *
+ * In the way of a start, each by itself:
+ *   the queue's concurrency        its running rows, all groups and none
+ *   its group_concurrency          its running rows of the row's group
+ *   its rate                       starts from it in a period
+ *   the group's concurrency        running rows of the group in all queues
+ *   the group's rate               starts of the group, all queues, in a period
+ * and in the way of a put: the queue's depth, the group's quota (puts of the group that were OK, in a period).
+ * Rows without a group have no limits of a group. A limit of 0 lets nothing pass. A slot is in use because a row is
+ * RUNNING, lease past or not, and for no other reason: count rows, or keep a count that changes with the row.
+ * No limit is ever exceeded by one, however many claim at once; where a store locks for that it locks what has a limit.
+ *
+ * What holds for a group, member by member: its own value; else that of the plan it names, if such a plan is stored;
+ * else that of every group (the row set with `group` absent); else none. (So whoever names no plan, or one that nobody
+ * stored, has what every group has.) A group needs no stored row to have limits.
+ *
+ * A rate (and a quota) of n per period: see struct jobq_gauge, which is its exact meaning and code to use. One gauge for
+ * the queue's starts, one for the group's starts, one for its puts, kept with the queue and the group for 11 tenths at
+ * least after the newest entry, whoever of them has a row. Only what has a rate is counted, and written once per want.
+ * A start is used when the row is claimed; release does not give it back; a sweep is no start. Raising, lowering and
+ * taking away concern the next start only: rows that run, run on.
+ *
+ * Turns. A queue whose due rows have no group is served by rank alone and has no place in the cursor. Otherwise its
+ * groups with due rows (waiting, bit set, not alone, of any kind) stand in a circle in order of bytes, those without a
+ * group together as the group of no bytes. From the place in the cursor on (none: from the first) each in turn gives up to `share` rows
+ * by rank (of a named kind; one past expires_at is given once, and in this want takes the room of a start), as many as
+ * its limits allow; then the next; round and round until `limit` or `bytes` or the queue's own limits are reached, or a
+ * whole round gave nothing. A turn that the end of the want cut short goes on in the next. After 64 looks at a group of this queue that gave nothing since the last row, the queue is left with more = 1;
+ * the cursor then says where those looks began, so that the next want goes on and knows when the round is whole.
+ * struct jobq_turn is this rule as code. So with g groups that hold due rows the head of a group that its limits let
+ * start does so within g x share claims of one client, whatever the others hold.
+ * ALONE takes no turns: by rank, passing by at most 64 rows of each queue that a group's limit forbids.
+ *
+ * A want that a rate held back makes next_due_ms no later than the moment at which that rate allows a start. What frees
+ * a slot that a limit counts, and a limit that was raised or taken away, is something that others are woken for.
+ */
+
+/*
  * Take rows out. token = mint (8 bytes) + fence (8 bytes, big endian), the same for all rows of the want; fence drawn
  * once per want that gives a row.
  *
  * DUE, ALONE: queues in the order given (one named twice counts once); within one by rank (run_at + rank_add), then
- * arrival. First, for each named
+ * arrival, and where rows have groups by turns (see limits and turns). First, for each named
  * queue, waiting rows whose run_at has come get their due bit, at most 2 x limit + 64 in all, earliest first. Only rows
  * with the bit, without `alone` (ALONE: with it), of a named kind, in a queue that is not paused. A row past
  * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the row that would pass `bytes` of
@@ -407,14 +455,14 @@ struct jobq_want {
     size_t others; /* rows the process holds already */
     struct jobq_bytes worker;
     uint8_t mint[8];
-    struct jobq_bytes cursor; /* groups: opaque, from the last answer */
-    int32_t share;            /* groups: rows of one group in turn */
+    struct jobq_bytes cursor; /* groups: opaque, from the last answer; absent or unreadable: from the first */
+    int32_t share;            /* groups: rows of one group in turn; less than 1 is 1 */
     /* answer */
     struct jobq_token token;
     const struct jobq_row *rows; /* with payload, policy, errors' count not needed; parents not needed */
     size_t row_count;
     int32_t more; /* there may be more although fewer than limit were given: `bytes` or a bound of the above stopped it */
-    struct jobq_bytes next_cursor;
+    struct jobq_bytes next_cursor; /* absent (as in a repeated answer): keep the one you have */
     const struct jobq_schedule_row *schedules; /* OVERDUE, capability SCHEDULES: see below */
     size_t schedule_count;
     int64_t schedule_now_ms; /* with schedules: the clock that they go by */
@@ -459,7 +507,8 @@ struct jobq_exchange {
     int32_t guilty_change, guilty_put; /* FAILED: index of the item at fault, or -1 */
     int64_t now_ms;
     int64_t next_due_ms; /* when the next thing after now happens by time alone: a run_at, a lease, a deadline, the
-                            next_ms of a schedule that is not paused; INT64_MAX: never */
+                            next_ms of a schedule that is not paused, a rate that held this want back; INT64_MAX:
+                            never */
     int64_t next_tick_ms; /* capability SCHEDULES: the least next_ms of a schedule that is not paused, past or not, as an
                              instant of now_ms; INT64_MAX: none */
 };
@@ -543,9 +592,14 @@ enum jobq_configure_what {
     JOBQ_CONFIGURE_WORKER = 3, /* ask the worker `name` to stop */
     JOBQ_CONFIGURE_GROUP = 4,
     JOBQ_CONFIGURE_SCHEDULE = 5,
-    JOBQ_CONFIGURE_EVENTS = 6 /* keep the newest `events` events; 0: none, the default */
+    JOBQ_CONFIGURE_EVENTS = 6, /* keep the newest `events` events; 0: none, the default */
+    JOBQ_CONFIGURE_PLAN = 7 /* values that groups take over by naming the plan */
 };
-/* Only members whose bit is in `set` are stored. A value of -1 takes a limit away. */
+/* Only members whose bit is in `set` are stored. QUEUE: PAUSED, DEPTH, KEEP, CONCURRENCY,
+ * GROUP_CONCURRENCY, RATE; GROUP: CONCURRENCY, RATE, QUOTA, PLAN; PLAN: CONCURRENCY, RATE, QUOTA; SCHEDULE: SCHEDULE,
+ * NEXT, PAUSED; anything else is UNSUPPORTED and stores nothing. A value >= 0 is the limit, -1 none
+ * (for a group: none although its plan or every group has one), less (JOBQ_LIMIT_UNSET) no value of its own. RATE and
+ * QUOTA go with their period, 100 ms or more. A group or plan without any value is forgotten. */
 enum jobq_settings_set {
     JOBQ_SETTING_PAUSED = 1,
     JOBQ_SETTING_DEPTH = 2,
@@ -555,15 +609,16 @@ enum jobq_settings_set {
     JOBQ_SETTING_GROUP_CONCURRENCY = 32,
     JOBQ_SETTING_QUOTA = 64,
     JOBQ_SETTING_SCHEDULE = 128, /* `schedule`; with absent bytes the row is removed */
-    JOBQ_SETTING_NEXT = 256      /* next_ms = next_ms, fired = the later of its own (new: none) and fired_ms */
+    JOBQ_SETTING_NEXT = 256,     /* next_ms = next_ms, fired = the later of its own (new: none) and fired_ms */
+    JOBQ_SETTING_PLAN = 512
 };
 #define JOBQ_ANY_VERSION (-1)
 struct jobq_settings {
     size_t size;
     int32_t what;
     uint32_t set;
-    struct jobq_bytes name;  /* queue, worker, schedule */
-    struct jobq_bytes group; /* GROUP; absent: of every group */
+    struct jobq_bytes name;  /* queue, worker, schedule, plan */
+    struct jobq_bytes group; /* GROUP; absent: of every group, which names no plan */
     int32_t paused;
     int64_t depth, concurrency, group_concurrency;
     int64_t rate, rate_period_ms, quota, quota_period_ms;
@@ -573,6 +628,7 @@ struct jobq_settings {
     int64_t version;            /* SCHEDULE: the one that it must have now; 0: there must be no such row */
     int64_t next_ms, fired_ms;
     int64_t events;
+    struct jobq_bytes plan; /* GROUP, PLAN bit: the plan's name; absent: none */
 };
 
 /* ---- items: everything that a store holds, as it is ------------------------------------------------------------ */
@@ -583,7 +639,7 @@ struct jobq_settings {
  * store of plain files may keep its rows so.
  */
 enum jobq_item_kind {
-    JOBQ_ITEM_SETTINGS = 1, /* of a queue or a group; a queue's totals */
+    JOBQ_ITEM_SETTINGS = 1, /* of a queue, a group or a plan; a queue's totals */
     JOBQ_ITEM_SCHEDULE = 2,
     JOBQ_ITEM_ROW = 3,
     JOBQ_ITEM_KEY = 4,
@@ -593,7 +649,7 @@ enum jobq_item_kind {
 /* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are; keep values of
  * states that end, the others 0. */
 struct jobq_item_settings {
-    struct jobq_settings settings; /* what is QUEUE or GROUP */
+    struct jobq_settings settings; /* what is QUEUE, GROUP or PLAN */
     uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total;
 };
 
@@ -652,6 +708,24 @@ struct jobq_dump {
     const struct jobq_item *items; /* none: the end */
     size_t item_count;
     struct jobq_bytes last; /* the store's own */
+};
+
+/* ---- limits ------------------------------------------------------------------------------------------------- */
+
+/* What is set, and what is in use. With a name: that one queue, group or plan, stored or not (a group of no bytes: what
+ * every group has). Without: all of this kind that have a value, in order of bytes, names greater than `after`. Answers
+ * struct jobq_limit with strings in the arena; the members that need the row's group (running, waits) by what holds for
+ * it. Queues count with depth, concurrency, group_concurrency or rate. */
+struct jobq_limit_query {
+    size_t size;
+    int32_t of;             /* enum jobq_limit_of */
+    struct jobq_bytes name; /* absent: all */
+    struct jobq_bytes after;
+    size_t limit;
+    /* answer */
+    const struct jobq_limit *limits;
+    size_t limit_count;
+    int64_t now_ms;
 };
 
 /* ---- the table --------------------------------------------------------------------------------------------- */
@@ -749,6 +823,10 @@ struct jobq_backend {
      * edge may come before its parent. Fences rise above those of the rows. Returns JOBQ_OK, FAILED or UNKNOWN: then
      * load them again. */
     int (*load)(struct jobq_store *store, struct jobq_item *items, size_t count, struct jobq_error *err);
+
+    /* JOBQ_CAP_GROUPS. Read limits and their use. Returns JOBQ_OK or FAILED. */
+    int (*limits)(struct jobq_store *store, struct jobq_limit_query *query, struct jobq_arena *arena,
+                  struct jobq_error *err);
 };
 
 /* ---- helpers of libjobq for stores ---------------------------------------------------------------------------- */
@@ -825,6 +903,54 @@ JOBQ_API int jobq_query_matches(const struct jobq_query *query, const struct job
 /* Does a key with this rule hold while its job is in row state `state` (`claimed`: it was claimed since it took the
  * key; GONE: use the state it ended in)? Pure. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API int jobq_key_holds(int hold, int state, int claimed, int64_t window_until_ms, int64_t now_ms);
+
+/*
+ * n per period, so that no interval of a period holds more than n: 11 counters, each for an aligned tenth (the period
+ * divided by 10, rounded up; tenth number now / length). One more may pass while those of the present tenth and of the
+ * ten before sum to less than n. It comes at most a tenth later than it could. Zero bytes: nothing counted yet. A gauge
+ * that was kept for another period counts what it holds as of now. Stores may keep it in another form.
+ */
+struct jobq_gauge {
+    int64_t tenth_ms, newest; /* length of a tenth; number of the newest that is counted */
+    int64_t counts[11];       /* by number modulo 11 */
+};
+
+/* How many count at the instant `now`. Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_gauge_used(const struct jobq_gauge *gauge, int64_t period_ms, int64_t now);
+
+/* Count `count` more at the instant `now`. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_gauge_add(struct jobq_gauge *gauge, int64_t period_ms, int64_t now, int64_t count);
+
+/* Milliseconds from the instant `now` until one more than n (a number of events) may pass, if nothing is added: 0 at
+ * once; the period when n is 0. Pure. Threads: any. Errors: none.
+ * Since 0.1. */
+JOBQ_API int64_t jobq_gauge_wait(const struct jobq_gauge *gauge, int64_t n, int64_t period_ms, int64_t now);
+
+/* The place of one queue in the circle of its groups. Names are lent. */
+struct jobq_turn {
+    struct jobq_bytes queue;
+    struct jobq_bytes group; /* the last one looked at; data NULL: none yet */
+    struct jobq_bytes since; /* the first of the looks that gave nothing; data NULL: the last one gave */
+    int64_t given;           /* its turn was cut short after so many rows; 0: it is over */
+    int64_t looks;           /* that gave nothing, in this want, since the last row */
+};
+
+/* The place of the queue in a cursor. Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_turn_begin(struct jobq_turn *turn, struct jobq_bytes cursor, struct jobq_bytes queue);
+
+/* `group` is the next with due rows, by bytes: the first one not less than turn->group if turn->given, else greater than it, else
+ * the first of all. Returns how many rows it may give, 0 when the queue is to be left; then *more is set if a bound did
+ * it and left alone if the round is whole. Threads: the turn's. Errors: none. Since 0.1. */
+JOBQ_API int64_t jobq_turn_look(struct jobq_turn *turn, struct jobq_bytes group, int32_t share, int32_t *more);
+
+/* It gave `count` rows; `cut`: the want (its limit, bytes, or the queue's own limits) had no room for more. Threads: the
+ * turn's. Errors: none. Since 0.1. */
+JOBQ_API void jobq_turn_gave(struct jobq_turn *turn, struct jobq_bytes group, int64_t count, int32_t share, int cut);
+
+/* The cursor after these turns; places of other queues are kept, 64 in all, newest first. Absent when there is none.
+ * Returns 0, or -1 without memory. Threads: the arena's. Since 0.1. */
+JOBQ_API int jobq_turn_cursor(struct jobq_arena *arena, struct jobq_bytes old, const struct jobq_turn *turns,
+                              size_t count, struct jobq_bytes *out);
 
 /* A store URI taken apart: scheme, the part behind "scheme:" up to '?', and the options behind it without namespace, %XX
  * decoded. All memory from the arena. */

@@ -268,7 +268,8 @@ enum jobq_key_conflict {
     JOBQ_CONFLICT_REJECT = 1,    /* answer JOBQ_HELD */
     JOBQ_CONFLICT_REPLACE = 2,   /* give the waiting holder this payload */
     JOBQ_CONFLICT_EXTEND = 3,    /* give the waiting holder this delay */
-    JOBQ_CONFLICT_SUCCESSOR = 4  /* remember this one and enqueue it when the holder ends */
+    JOBQ_CONFLICT_SUCCESSOR = 4  /* remember this one, the newest wins, and enqueue it when the holder ends and lets
+                                    the key go; a holder by another rule than LIVE or UNRESOLVED is returned. No parents */
 };
 
 /* What becomes of a job when one it waits for dies or is cancelled. */
@@ -315,7 +316,15 @@ struct jobq_enqueued {
     int32_t same_payload; /* ALREADY, DUPLICATE: 1 if its payload is the same, 0 if it differs */
     int32_t reserved;
     struct jobq_id id;    /* the new job, or the key's holder */
+    int64_t retry_ms;     /* JOBQ_LIMITED: come back after so long, if nobody else uses the quota; else 0 */
 };
+
+/* A key made from content: SHA-256 over the parts, each with its length in front, so that {"a", "bc"} and {"ab", "c"}
+ * are two. An absent part counts as an empty one.
+ *   parts  lent; part_count of them, of any size in bytes.
+ *   out    32 bytes for spec.key.
+ * Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_key_of(const struct jobq_bytes *parts, size_t part_count, uint8_t out[32]);
 
 /* Put a job into the store. Durable on return as doc/durability.md says for the store.
  *   spec  lent.
@@ -722,6 +731,69 @@ JOBQ_API int jobq_schedule_next(struct jobq *q, const char *name, int64_t after_
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (field "zone"), JOBQ_NOMEM. Since 0.1. */
 JOBQ_API int jobq_schedule_preview(const struct jobq_schedule *schedule, int64_t after_ms, int64_t *out_ms,
                                    size_t count, size_t *out_count);
+
+/* ---- limits -------------------------------------------------------------------------------------------- */
+
+enum jobq_limit_of {
+    JOBQ_LIMIT_QUEUE = 1,
+    JOBQ_LIMIT_GROUP = 2, /* a tenant; name "" stands for every group that has no value of its own */
+    JOBQ_LIMIT_PLAN = 3   /* values that groups take over by naming the plan */
+};
+
+enum jobq_limit_set {
+    JOBQ_LIMIT_DEPTH = 1,             /* QUEUE: jobs that wait or are blocked; more are refused with JOBQ_FULL */
+    JOBQ_LIMIT_CONCURRENCY = 2,       /* jobs of the queue, or of the group in all queues, that run at a time */
+    JOBQ_LIMIT_GROUP_CONCURRENCY = 4, /* QUEUE: jobs of one group that run in it at a time */
+    JOBQ_LIMIT_RATE = 8,              /* starts in a period: of the queue, or of the group in all queues */
+    JOBQ_LIMIT_QUOTA = 16,            /* GROUP, PLAN: accepted enqueues in a period; more are JOBQ_LIMITED */
+    JOBQ_LIMIT_PLAN_NAME = 32         /* GROUP: the plan */
+};
+
+#define JOBQ_LIMIT_NONE (-1)  /* no limit, although the plan or every group may have one */
+#define JOBQ_LIMIT_UNSET (-2) /* no value of its own: what the plan says, else what every group has, else no limit */
+
+struct jobq_limit {
+    size_t size;
+    int32_t of;       /* enum jobq_limit_of */
+    uint32_t set;     /* enum jobq_limit_set. Setting: what to change; in an answer: what has a value */
+    const char *name; /* queue, group, plan */
+    const char *plan; /* GROUP; "" or NULL for none. One that nobody stored counts as none */
+    int64_t depth, concurrency, group_concurrency; /* 0 to 2^53, JOBQ_LIMIT_NONE or JOBQ_LIMIT_UNSET */
+    int64_t rate, rate_period_ms;                  /* as above; the period 100 ms to 366 days */
+    int64_t quota, quota_period_ms;
+    /* answer: in use */
+    int64_t running;       /* jobs of the queue or group that run */
+    int64_t rate_used;     /* starts that count now */
+    int64_t rate_wait_ms;  /* until the rate allows a start; 0: now */
+    int64_t quota_used;
+    int64_t quota_wait_ms;
+};
+
+struct jobq_limits {
+    size_t size;
+    size_t count;
+    const struct jobq_limit *limits;
+    int64_t now_ms; /* the store's clock at the answer */
+};
+
+/* Set limits of a queue, a group, every group or a plan; in force for the next claim and enqueue of everybody. They hold
+ * inside the claim itself and are never exceeded by one. Jobs that run are left alone. A rate of n per period means that
+ * no interval of that length holds more than n starts; the next may come up to a tenth of it late.
+ *   limit  of, name, set, and the values named in `set`; the rest is left as it is.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_limit_set(struct jobq *q, const struct jobq_limit *limit);
+
+/* Read limits and what is in use of them.
+ *   of     enum jobq_limit_of.
+ *   name   one of them, set or not ("" with GROUP: what every group has); NULL: all that have a value, in order of
+ *          bytes, at most 1,000.
+ *   after  with name NULL: names greater than this one; NULL: from the first.
+ *   out    owned by the caller: jobq_limits_free.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_limits(struct jobq *q, int of, const char *name, const char *after, struct jobq_limits **out);
+
+/* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_limits_free(struct jobq_limits *limits);
 
 /* ---- statistics --------------------------------------------------------------------------------------- */
 

@@ -192,6 +192,22 @@ void dump(struct actor *who, struct jobq_dump *page)
     is(status, JOBQ_OK);
 }
 
+const struct jobq_limit *limits_of(int of, const char *name, size_t *count)
+{
+    struct jobq_limit_query query;
+    int status;
+    do {
+        query = (struct jobq_limit_query){ .size = sizeof query, .of = of, .name = text(name), .limit = 1000 };
+        status = store_table()->limits(me->store, &query, me->arena, &me->err);
+    } while (was_injected(me, status));
+    is(status, JOBQ_OK);
+    if (count)
+        *count = query.limit_count;
+    else
+        is(query.limit_count, 1);
+    return query.limits;
+}
+
 int64_t now_of_store(void)
 {
     return stats_of(bytes(NULL, 0)).now_ms;

@@ -180,16 +180,62 @@ bool exists(uint32_t number)
     return row(id(number)) != NULL;
 }
 
-struct jobq_want due(size_t limit)
+struct jobq_want due(size_t most)
 {
     static const struct jobq_bytes q = { .data = "q", .size = 1 };
-    return (struct jobq_want){ .mode = JOBQ_WANT_DUE, .queues = &q, .queue_count = 1, .limit = limit,
+    return (struct jobq_want){ .mode = JOBQ_WANT_DUE, .queues = &q, .queue_count = 1, .limit = most,
                                .lease_ms = LEASE, .worker = text("w") };
 }
 
-struct jobq_want overdue(size_t limit)
+int put_in(uint32_t number, const char *queue, const char *group)
 {
-    return (struct jobq_want){ .mode = JOBQ_WANT_OVERDUE, .limit = limit, .lease_ms = LEASE,
+    struct jobq_put p = put_of(number);
+    p.queue = text(queue);
+    p.group = text(group);
+    return put(&p);
+}
+
+size_t starts(size_t most)
+{
+    struct jobq_want w = due(most);
+    want(me, &w);
+    return w.row_count;
+}
+
+static void limit(struct jobq_settings s, uint32_t bit, int64_t value, int64_t period_ms)
+{
+    s.size = sizeof s;
+    s.set = bit;
+    s.depth = s.concurrency = s.group_concurrency = s.rate = s.quota = value;
+    s.rate_period_ms = s.quota_period_ms = period_ms;
+    is(configure(&s), JOBQ_OK);
+}
+
+void limit_queue(const char *name, uint32_t bit, int64_t value, int64_t period_ms)
+{
+    limit((struct jobq_settings){ .what = JOBQ_CONFIGURE_QUEUE, .name = text(name) }, bit, value, period_ms);
+}
+
+void limit_group(const char *name, uint32_t bit, int64_t value, int64_t period_ms)
+{
+    limit((struct jobq_settings){ .what = JOBQ_CONFIGURE_GROUP, .group = *name ? text(name) : bytes(NULL, 0) }, bit,
+          value, period_ms);
+}
+
+void limit_plan(const char *name, uint32_t bit, int64_t value, int64_t period_ms)
+{
+    limit((struct jobq_settings){ .what = JOBQ_CONFIGURE_PLAN, .name = text(name) }, bit, value, period_ms);
+}
+
+void give_plan(const char *group, const char *plan)
+{
+    limit((struct jobq_settings){ .what = JOBQ_CONFIGURE_GROUP, .group = text(group), .plan = text(plan) },
+          JOBQ_SETTING_PLAN, 0, 0);
+}
+
+struct jobq_want overdue(size_t most)
+{
+    return (struct jobq_want){ .mode = JOBQ_WANT_OVERDUE, .limit = most, .lease_ms = LEASE,
                                .worker = text("sweeper") };
 }
 

@@ -63,7 +63,11 @@ struct topic {
     X(handles)     \
     X(bounds)      \
     X(copy)        \
-    X(transitions)
+    X(transitions) \
+    X(limits)      \
+    X(rates)       \
+    X(groups)      \
+    X(successor)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
 TOPICS(DECLARE_TOPIC)
@@ -113,6 +117,7 @@ struct jobq_schedule_query schedules(struct jobq_schedule_query query); /* answe
 struct jobq_stats stats_of(struct jobq_bytes queue); /* absent: all */
 struct jobq_queue_stats queue_stats(const char *queue); /* zero when there is none */
 int64_t now_of_store(void);
+const struct jobq_limit *limits_of(int of, const char *name, size_t *count); /* name NULL: all; count may be NULL */
 
 /* ---- building -------------------------------------------------------------------------------------------------- */
 
@@ -148,6 +153,14 @@ const struct jobq_row *row_n(uint32_t number);    /* row(id(number)), must exist
 bool exists(uint32_t number);
 
 struct jobq_want due(size_t limit);     /* a want from "q" */
+int put_in(uint32_t number, const char *queue, const char *group); /* put_of with these; the verdict */
+size_t starts(size_t limit);             /* how many rows a want from "q" claims */
+
+/* Set one limit of a queue, a group ("": every group) or a plan; bit: enum jobq_settings_set. */
+void limit_queue(const char *name, uint32_t bit, int64_t value, int64_t period_ms);
+void limit_group(const char *name, uint32_t bit, int64_t value, int64_t period_ms);
+void limit_plan(const char *name, uint32_t bit, int64_t value, int64_t period_ms);
+void give_plan(const char *group, const char *plan); /* NULL: none */
 struct jobq_want overdue(size_t limit);
 void want(struct actor *who, struct jobq_want *want);
 const struct jobq_row *claim(void);              /* the next of "q"; there must be one */

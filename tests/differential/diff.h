@@ -141,6 +141,7 @@ uint32_t roll(struct dice *dice, uint32_t sides); /* 0 .. sides - 1 */
 struct generator {
     struct dice dice;
     int wants; /* so far */
+    bool groups; /* both stores serve groups in turn */
     struct step last[CLIENTS];
     bool has_last[CLIENTS];
 };

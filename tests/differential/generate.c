@@ -265,7 +265,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
 {
     *p = (struct put_step){
         .job = choose_job(g, rows), .queue = between(g, 0, 2), .kind = between(g, 0, 2),
-        .group = chance(g, 20) ? between(g, 0, 2) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
+        .group = g->groups && chance(g, 20) ? between(g, 0, 2) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
         .policy = chance(g, 20) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .key = between(g, 0, BYTES_VALUES - 1), .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .priority = (int32_t)PICK(g, 0, 0, 1, -1, INT32_MAX, INT32_MIN),

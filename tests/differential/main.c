@@ -182,6 +182,7 @@ static int run_sequence(struct sequence *q)
     int before[JOBS], after[JOBS], differ = 0;
     if (pair_open(&p) != 0)
         abort();
+    g.groups = p.right.backend->capabilities & p.other.backend->capabilities & JOBQ_CAP_GROUPS;
     int steps = 20 + (int)roll(&g.dice, STEPS_MAX - 20);
     memset(before, 0, sizeof before);
     for (q->count = 0; q->count < steps && !differ;) {

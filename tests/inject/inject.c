@@ -185,6 +185,12 @@ static int inject_events(struct jobq_store *store, struct jobq_event_query *quer
     return next_call("events", NULL) ? injected(err) : plan->inner->events(store->inner, query, arena, err);
 }
 
+static int inject_limits(struct jobq_store *store, struct jobq_limit_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    return next_call("limits", NULL) ? injected(err) : plan->inner->limits(store->inner, query, arena, err);
+}
+
 static int inject_wake_fd(struct jobq_store *store)
 {
     return plan->inner->wake_fd ? plan->inner->wake_fd(store->inner) : -1;
@@ -219,6 +225,7 @@ const struct jobq_backend *inject_backend(void)
         .load = inject_load,
         .schedules = inject_schedules,
         .events = inject_events,
+        .limits = inject_limits,
     };
     /* Written by the first caller only: later ones may be threads. */
     uint32_t capabilities = plan->inner->capabilities;
