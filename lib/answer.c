@@ -279,6 +279,7 @@ static void after_sweep(struct turn *t, int64_t now, bool empty)
     int64_t every = least(w->lease_ms / 3, SWEEP_MOST_MS);
 
     w->empty_sweep = empty;
+    __atomic_store_n(&w->q->swept_at_ms, monotonic_ms(), __ATOMIC_RELAXED); /* a claim by hand need not sweep, too */
     w->sweep_at_ms = jobq_add_ms(now, every + (int64_t)(random_dice() % (uint32_t)(w->lease_ms / 10 + 1)));
 }
 
@@ -437,6 +438,7 @@ void turn_answer(struct turn *t)
     hear_of_ticks(t, now);
     if (call->worker) {
         w->record_new = false;
+        w->record_running = t->record.running;
         if (t->record.stop_asked)
             atomic_store(&w->stop_asked, true);
     }

@@ -354,12 +354,21 @@ static int add_want(struct turn *t)
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
-/* The worker's record rides with heartbeats, sweeps, at the start and at the end. */
+/* The worker's record rides with heartbeats, sweeps, at the start and at the end, and with the first exchange of a
+ * worker that has come to hold nothing: it would be called busy until the next sweep. */
+static bool record_is_due(const struct turn *t)
+{
+    const struct jobq_worker *w = t->w;
+
+    return w->record_new || t->leaving || t->call->beat_count > 0 || t->want.mode == JOBQ_WANT_OVERDUE ||
+           (w->held == 0 && w->record_running > 0);
+}
+
 static void add_record(struct turn *t)
 {
     struct jobq_worker *w = t->w;
 
-    if (!w->record_new && !t->leaving && t->call->beat_count == 0 && t->want.mode != JOBQ_WANT_OVERDUE)
+    if (!record_is_due(t))
         return;
     t->record = (struct jobq_worker_record){
         .name = text_bytes(w->name),

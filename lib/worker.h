@@ -226,6 +226,7 @@ struct jobq_worker {
     int last_mode;
     bool beats_alone; /* the turn before failed: heartbeats travel alone */
     bool record_new;  /* the worker's record was never written */
+    int32_t record_running; /* what it says of the handlers that run */
     bool empty_due, empty_alone, empty_sweep; /* what the last want of each mode found, for draining */
     size_t abandoned; /* outcomes that the store did not take until the end */
 };

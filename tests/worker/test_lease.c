@@ -394,6 +394,69 @@ START_TEST(children_of_the_dead_are_judged) /* rule 11: a cascade in bounded tur
 }
 END_TEST
 
+START_TEST(a_worker_sweeps_for_claims_by_hand_too) /* contract "Wants": a claim sweeps if its handle has not */
+{
+    const char *const queues[] = { "work" };
+    const struct jobq_claim_options o = { .size = sizeof o, .queues = queues, .queue_count = 1, .limit = 1,
+                                          .lease_ms = LEASE };
+    struct kit k;
+    struct jobq_jobs *jobs = NULL;
+
+    kit_open(&k);
+    ck_assert_int_eq(k.q->swept_at_ms, 0);
+    kit_worker(&k, 1, 1, 0);
+    jobq_worker_handle(k.w, "none", count_handler, &k);
+    kit_turns(k.w);
+    int64_t swept = k.q->swept_at_ms;
+    ck_assert_int_ne(swept, 0);
+    ck_assert_int_eq(jobq_claim(k.q, &o, &jobs), JOBQ_OK);
+    jobq_jobs_free(jobs);
+    ck_assert_int_eq(k.q->swept_at_ms, swept);
+    kit_close(&k);
+}
+END_TEST
+
+static int32_t busy_of(struct kit *k)
+{
+    struct jobq_stats *stats;
+    int32_t running;
+
+    ck_assert_int_eq(jobq_stats(k->q, NULL, &stats), JOBQ_OK);
+    ck_assert_uint_eq(stats->worker_count, 1);
+    running = stats->workers[0].running;
+    jobq_stats_free(stats);
+    return running;
+}
+
+START_TEST(the_record_is_right_after_the_last_job) /* rule 17 */
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 0, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_put(&k, "work", "x");
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 2);
+    do { /* heartbeats, until the next sweep is far enough */
+        kit_tick(&k, jobq_worker_next_ms(k.w));
+        kit_turns(k.w);
+    } while (busy_of(&k) == 0 || k.w->sweep_at_ms < atomic_load(&k.clock) + 2000);
+    ck_assert_int_eq(busy_of(&k), 2);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 2);
+    for (int64_t waited = 0; busy_of(&k) != 0;) {
+        int64_t wait = jobq_worker_next_ms(k.w);
+        waited += wait;
+        ck_assert_int_le(waited, 1000); /* the look for a job that must run alone comes before the next sweep */
+        kit_tick(&k, wait);
+        kit_turns(k.w);
+    }
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- alone -------------------------------------------------------------------------------------------- */
 
 static void sweep(struct kit *k)
@@ -574,7 +637,9 @@ START_TEST(where_nothing_can_join_it_it_is_alone) /* contract "Poison among frie
 }
 END_TEST
 
-KIT_MAIN("lease", heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_outcome_refused,
+KIT_MAIN("lease",
+         a_worker_sweeps_for_claims_by_hand_too, the_record_is_right_after_the_last_job,
+         heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_outcome_refused,
          a_late_ack_that_nobody_overtook_counts, one_lost_among_many_is_found,
          what_waited_too_long_is_not_started, soft_cancel_a_success_still_counts,
          soft_cancel_anything_else_is_cancelled, soft_cancel_unnoticed,
