@@ -75,6 +75,11 @@ static int64_t wall(const struct jobq_store *s)
     return s->clock.source.wall_ms(s->clock.source.user);
 }
 
+int64_t sq_clock_calendar(const struct jobq_store *s)
+{
+    return jobq_add_ms(wall(s), s->clock.shift);
+}
+
 int64_t sq_clock_anchor_for(const struct jobq_store *s, int64_t high_ms)
 {
     int64_t now = wall(s);

@@ -44,6 +44,8 @@ static int set(struct turn *t, const struct jobq_settings *settings, int *status
         return sq_run(t->s, SQL_CLOCK_SHIFT, VALUES(number(settings->clock_ms)));
     case JOBQ_CONFIGURE_EVENTS:
         return sq_events_limit(t, settings->events);
+    case JOBQ_CONFIGURE_SCHEDULE:
+        return sq_configure_schedule(t, settings, status);
     default:
         return stop_worker(t, settings, status);
     }
@@ -55,7 +57,7 @@ static bool is_known(const struct jobq_settings *settings)
     if (settings->what == JOBQ_CONFIGURE_QUEUE)
         return !(settings->set & ~known);
     return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
-           settings->what == JOBQ_CONFIGURE_EVENTS;
+           settings->what == JOBQ_CONFIGURE_EVENTS || settings->what == JOBQ_CONFIGURE_SCHEDULE;
 }
 
 int sq_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err)
@@ -67,7 +69,7 @@ int sq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
         return jobq_error_set(err, JOBQ_FAILED, NULL, "sqlite: opened to inspect: nothing can be written");
     if (!is_known(settings))
         return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
-                              "sqlite: limits of groups, rates and schedules are not supported");
+                              "sqlite: limits of groups and rates are not supported");
     s->turns++;
     if (sq_tx_begin_write(s) != 0)
         return sq_fault_report(s, err, JOBQ_FAILED);
@@ -80,5 +82,7 @@ int sq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
     s->epoch++; /* what was read before is no longer so */
     if (t.wake)
         sq_wake_others(s);
+    if (status == JOBQ_OUTDATED)
+        return jobq_error_set(err, status, "version", "sqlite: the schedule was changed meanwhile");
     return status;
 }

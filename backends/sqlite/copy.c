@@ -133,6 +133,19 @@ static void give_key(struct page *p, sqlite3_stmt *row)
     p->dump->last = (struct jobq_bytes){ out->key.scope, sizeof out->key.scope };
 }
 
+static int give_schedules(struct page *p)
+{
+    struct jobq_schedule_query query = { .size = sizeof query, .after = p->dump->after, .limit = p->dump->limit,
+                                         .bytes = p->dump->bytes };
+    if (sq_schedules_page(p->s, &query, p->arena) != 0)
+        return -1;
+    for (size_t i = 0; i < query.row_count; i++) {
+        next_item(p)->as.schedule = query.rows[i];
+        p->dump->last = query.rows[i].name;
+    }
+    return 0;
+}
+
 static sqlite3_stmt *start_page(const struct page *p)
 {
     static const struct jobq_id first;
@@ -153,7 +166,7 @@ static int give_page(struct page *p)
     if (sq_clock_read(p->s, &p->now) != 0)
         return -1;
     if (p->dump->kind == JOBQ_ITEM_SCHEDULE)
-        return 0;
+        return give_schedules(p);
     sqlite3_stmt *row = start_page(p);
     while (given > 0 && p->count < p->dump->limit && (more = sq_step(p->s, row)) != 0) {
         if (more < 0)
@@ -344,6 +357,13 @@ static int take_row(struct turn *t, struct jobq_item *item)
     return take_edges(t, in);
 }
 
+static int take_schedule(struct turn *t, struct jobq_item *item)
+{
+    int found = sq_schedule_load(t, &item->as.schedule);
+    item->verdict = found > 0 ? JOBQ_ALREADY : JOBQ_OK;
+    return found < 0 ? -1 : 0;
+}
+
 static int take_key(struct turn *t, struct jobq_item *item)
 {
     const struct jobq_item_key *in = &item->as.key;
@@ -367,7 +387,8 @@ static int take_all(struct turn *t, struct jobq_item *items, size_t count)
         struct jobq_item *item = &items[i];
         int result = item->kind == JOBQ_ITEM_SETTINGS ? take_settings(t, item)
                      : item->kind == JOBQ_ITEM_ROW    ? take_row(t, item)
-                                                      : take_key(t, item);
+                     : item->kind == JOBQ_ITEM_SCHEDULE ? take_schedule(t, item)
+                                                        : take_key(t, item);
         if (result != 0)
             return -1;
     }

@@ -22,8 +22,6 @@ static int check(const struct jobq_store *s, struct jobq_exchange *x, struct job
         return refuse(x, err, -1, "opened to inspect: nothing can be written");
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        if (put->tick)
-            return refuse(x, err, (int32_t)i, "schedules are not supported");
         if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR)
             return refuse(x, err, (int32_t)i, "successors are not supported");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
@@ -85,7 +83,7 @@ static int find_next_due(struct turn *t, struct jobq_exchange *x)
         return -1;
     s->next_epoch = s->epoch;
     x->next_due_ms = s->next_due;
-    return 0;
+    return sq_schedules_next(s, x);
 }
 
 static enum result commit(struct turn *t, struct jobq_exchange *x)
@@ -155,7 +153,8 @@ static int answer_empty(struct turn *t, struct jobq_exchange *x)
         return -1;
     int result = sq_clock_read(s, &x->now_ms);
     int possible = result == 0 ? sq_want_possible(s, x->want, x->now_ms) : -1;
-    if (possible == 0 && (sq_next_due(s, x->now_ms, &x->next_due_ms) != 0 || sq_wake_seen(s) != 0))
+    if (possible == 0 && (sq_next_due(s, x->now_ms, &x->next_due_ms) != 0 || sq_schedules_next(s, x) != 0 ||
+                          sq_wake_seen(s) != 0))
         possible = -1;
     if (possible < 0)
         sq_tx_rollback(s);
@@ -254,7 +253,7 @@ static int read_again(struct turn *t, struct jobq_exchange *x, const struct jobq
         return -1;
     if (x->want && view_claimed(t, x->want, ids, count, token) != 0)
         return -1;
-    return sq_next_due(t->s, x->now_ms, &x->next_due_ms);
+    return sq_next_due(t->s, x->now_ms, &x->next_due_ms) != 0 ? -1 : sq_schedules_next(t->s, x);
 }
 
 /* Nothing is done; what was answered is answered again, with the rows as they are now. */
@@ -292,7 +291,7 @@ int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->now_ms = 0;
-    x->next_due_ms = INT64_MAX;
+    x->next_due_ms = x->next_tick_ms = INT64_MAX;
     if (check(s, x, err) == 0 && !repeat(&t, x, err))
         run(&t, x, err);
     if (s->attached && must_not_commit(x))

@@ -247,7 +247,7 @@ static int ask_first(struct turn *t, struct jobq_put *put, bool full)
 
 /* A put without parents into a queue that is not full has one question only, whether its id and key are new, and the
  * inserts answer that. */
-int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
+static int make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
 {
     put->verdict = put->state = put->shown = put->same_payload = 0;
     put->holder = (struct jobq_id){ 0 };
@@ -262,4 +262,31 @@ int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *
     if (done != 0)
         return done < 0 ? -1 : 0;
     return store_row(t, put);
+}
+
+/* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */
+static bool settles(int verdict)
+{
+    return verdict == JOBQ_OK || verdict == JOBQ_DUPLICATE || verdict == JOBQ_REPLACED || verdict == JOBQ_EXTENDED ||
+           verdict == JOBQ_SUCCESSOR;
+}
+
+int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
+{
+    if (!put->tick || (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK))
+        return make(t, put, changes);
+    put->state = put->shown = put->same_payload = 0;
+    put->holder = (struct jobq_id){ 0 };
+    put->retry_ms = 0;
+    t->only_puts = false;
+    int done = answer_already(t, put);
+    if (done != 0)
+        return done < 0 ? -1 : 0;
+    if (sq_tick_guard(t, put->tick, &put->verdict) != 0)
+        return -1;
+    if (put->verdict != JOBQ_OK || put->tick->mode != JOBQ_TICK_PUT)
+        return 0;
+    if (make(t, put, changes) != 0)
+        return -1;
+    return settles(put->verdict) ? sq_tick_settle(t, put->tick) : 0;
 }

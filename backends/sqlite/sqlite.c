@@ -225,6 +225,15 @@ static int sqlite_configure(struct jobq_store *s, const struct jobq_settings *se
     return status;
 }
 
+static int sqlite_schedules(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                            struct jobq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int status = sq_schedules_read(s, query, arena, err);
+    leave(s);
+    return status;
+}
+
 static int sqlite_events(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena,
                          struct jobq_error *err)
 {
@@ -267,6 +276,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .name = "sqlite",
         .capabilities = JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
+            | JOBQ_CAP_SCHEDULES
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES
             | JOBQ_CAP_EVENTS
@@ -281,6 +291,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .wake_fd = sq_wake_fd_of,
         .wake_drain = sq_wake_drain_of,
         .wake = sqlite_wake,
+        .schedules = sqlite_schedules,
         .events = sqlite_events,
         .dump = sqlite_dump,
         .load = sqlite_load,

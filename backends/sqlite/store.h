@@ -137,6 +137,8 @@ struct jobq_store {
     uint64_t epoch;        /* rises when what was read may have been changed by others, or was rolled back */
     uint32_t data_version; /* after the newest transaction that wrote */
     struct jobq_receipt *receipt;
+    int64_t next_tick; /* of the schedules, by the calendar; as read last */
+    uint64_t tick_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
     struct fault fault;
@@ -255,6 +257,7 @@ int sq_clock_first_opener(struct jobq_store *s); /* under the write lock: a new 
 int sq_clock_fence_floor(struct jobq_store *s);
 int sq_clock_read(struct jobq_store *s, int64_t *now);
 int sq_clock_write(struct jobq_store *s, int64_t *now); /* in a write transaction: also high water and lift */
+int64_t sq_clock_calendar(const struct jobq_store *s); /* the wall clock, shifted; after sq_clock_read or _write */
 int64_t sq_clock_anchor_for(const struct jobq_store *s, int64_t high_ms);
 int64_t sq_time_us(void); /* CLOCK_MONOTONIC of this process, for waiting */
 
@@ -319,6 +322,20 @@ int sq_events_write(struct turn *t); /* at the end of the exchange */
 int sq_events_limit(struct turn *t, int64_t keep);
 int sq_events_read(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena,
                    struct jobq_error *err);
+
+/* ---- schedule.c ------------------------------------------------------------------------------------------------------------ */
+
+int sq_schedules_next(struct jobq_store *s, struct jobq_exchange *x); /* next_tick_ms; next_due_ms if it comes first */
+int sq_schedules_possible(struct jobq_store *s);                      /* is one due? 1, 0, -1 */
+int sq_schedules_due(struct turn *t, struct jobq_want *want);
+int sq_schedules_page(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena);
+int sq_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                      struct jobq_error *err);
+/* The guard of a tick; what needs no row is done. *verdict OK and mode PUT: the put goes on, then sq_tick_settle. */
+int sq_tick_guard(struct turn *t, const struct jobq_put_tick *tick, int32_t *verdict);
+int sq_tick_settle(struct turn *t, const struct jobq_put_tick *tick);
+int sq_configure_schedule(struct turn *t, const struct jobq_settings *settings, int *status);
+int sq_schedule_load(struct turn *t, const struct jobq_schedule_row *row); /* 1 it was there, 0 it is now, -1 */
 
 /* ---- row.c: stored rows ------------------------------------------------------------------------------------------------------------- */
 

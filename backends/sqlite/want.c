@@ -510,6 +510,8 @@ void sq_want_clear(struct jobq_want *want)
     want->row_count = 0;
     want->more = 0;
     want->next_cursor = (struct jobq_bytes){ 0 };
+    want->schedules = NULL;
+    want->schedule_count = 0;
 }
 
 int sq_want_run(struct turn *t, struct jobq_want *want)
@@ -520,7 +522,7 @@ int sq_want_run(struct turn *t, struct jobq_want *want)
         return -1;
     want->rows = c.rows;
     want->row_count = c.count;
-    return 0;
+    return want->mode == JOBQ_WANT_OVERDUE ? sq_schedules_due(t, want) : 0;
 }
 
 static int queue_has(struct jobq_store *s, const struct jobq_want *want, const struct wanted *wanted, int64_t queue,
@@ -547,7 +549,9 @@ int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t
     int64_t first;
     if (want->mode == JOBQ_WANT_OVERDUE) {
         int found = sq_number(s, SQL_OVERDUE_FIRST, &first, NULL, 0);
-        return found > 0 ? first <= now : found;
+        if (found < 0 || (found && first <= now))
+            return found;
+        return sq_schedules_possible(s);
     }
     int result = find_wanted(s, want, &wanted);
     for (size_t i = 0; i < wanted.queue_count && result == 0; i++)

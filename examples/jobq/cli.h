@@ -134,6 +134,7 @@ int run_pause(struct cli *cli, int argc, char **argv);
 int run_resume(struct cli *cli, int argc, char **argv);
 int run_sweep(struct cli *cli, int argc, char **argv);
 int run_dead(struct cli *cli, int argc, char **argv);
+int run_schedule(struct cli *cli, int argc, char **argv);
 int run_export(struct cli *cli, int argc, char **argv);
 int run_import(struct cli *cli, int argc, char **argv);
 int run_doctor(struct cli *cli, int argc, char **argv);

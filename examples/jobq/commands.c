@@ -243,6 +243,33 @@ const struct command commands[] = {
      .summary = "take an export over; what is there already is left as it is, so it may be repeated",
      .run = run_import,
      .need = STORE_MAKE},
+    {.name = "schedule",
+     .alias = "cron",
+     .operands = "add|edit|list|next|pause|resume|run|remove [NAME]",
+     .summary = "jobs that are put by the calendar",
+     .details =
+         "  add NAME, edit NAME    edit changes only what is named\n"
+         "    --queue Q            where the jobs go\n"
+         "    --cron EXPR          minute hour day month weekday, second in front of them, or @daily and the like\n"
+         "    --zone ZONE          such as Europe/Istanbul (UTC)\n"
+         "    --every MS           instead of --cron: an interval, from 1000 on\n"
+         "    --anchor TIME        from when the interval is counted (from now)\n"
+         "    --payload P, --kind K, --group G, --priority N, --max-attempts N, --timeout MS, --expires-in MS,\n"
+         "    --backoff SHAPE, --jitter PERCENT   of the jobs, as for enqueue\n"
+         "    --key BYTES          no new job while one with this key has not ended\n"
+         "    --missed WHAT        times that nobody was there for: one (default), skip, all (100 at most)\n"
+         "    --late MS            after how long a time counts as missed (60000)\n"
+         "    --gap WHAT           a time that the clock jumps over: run (behind it), skip\n"
+         "    --fold WHAT          a time that the clock shows twice: first, both\n"
+         "  list                   --after NAME, -n N\n"
+         "  next NAME              the next times; or of --cron, --zone, --every without a store\n"
+         "    -n, --limit N        so many, 1 to 1000 (5)\n"
+         "    --after TIME         later than this\n"
+         "  pause, resume NAME     times that pass meanwhile are not missed\n"
+         "  run NAME               put its job now\n"
+         "  remove NAME            its jobs stay\n",
+     .run = run_schedule,
+     .need = STORE_OWN},
     {.name = "doctor",
      .operands = "",
      .summary = "what is wrong here and the command that mends it",

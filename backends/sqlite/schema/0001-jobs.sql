@@ -173,3 +173,15 @@ CREATE TABLE [worker] (
     stop_asked INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (name, nonce)
 ) STRICT, WITHOUT ROWID;
+
+-- Schedules. Instants by the calendar: the wall clock and the stored shift. bytes are the core's.
+CREATE TABLE [schedule] (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE,
+    version INTEGER NOT NULL DEFAULT 1,
+    paused INTEGER NOT NULL DEFAULT 0,
+    fired INTEGER NOT NULL DEFAULT 0,
+    next INTEGER NOT NULL DEFAULT 0,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE INDEX [schedule_next] ON [schedule](next, name) WHERE paused = 0;

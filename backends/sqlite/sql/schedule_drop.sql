@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- ?1 name
+DELETE FROM [schedule] WHERE name = ?1
