@@ -252,6 +252,47 @@ START_TEST(fences_rise_across_a_wipe)
 }
 END_TEST
 
+static size_t schedules_due(struct jobq_store *s, struct jobq_exchange *x, int64_t *clock)
+{
+    struct jobq_want want = { .mode = JOBQ_WANT_OVERDUE, .limit = 1, .lease_ms = 1000 };
+    *x = (struct jobq_exchange){ .want = &want };
+    ck_assert_int_eq(exchange(s, x), JOBQ_OK);
+    if (clock && want.schedule_count)
+        *clock = want.schedule_now_ms;
+    x->want = NULL;
+    return want.schedule_count;
+}
+
+/* People mean the clock on the wall when they say nine o'clock; a lease does not. */
+START_TEST(schedules_go_by_the_wall_clock)
+{
+    struct jobq_store *s = fresh();
+    struct jobq_exchange x;
+    int64_t clock = 0;
+    struct jobq_settings set = { .size = sizeof set, .what = JOBQ_CONFIGURE_SCHEDULE, .name = { "s", 1 },
+                                 .set = JOBQ_SETTING_SCHEDULE | JOBQ_SETTING_NEXT, .schedule = { "x", 1 },
+                                 .fired_ms = WALL, .next_ms = WALL + 5000 };
+    ck_assert_int_eq(jobq_sqlite()->configure(s, &set, NULL), JOBQ_OK);
+    ck_assert_uint_eq(schedules_due(s, &x, NULL), 0);
+    ck_assert_int_eq(x.next_tick_ms, WALL + 5000);
+    hand.wall_ms += 30000; /* set by somebody: the store's own clock takes no notice */
+    ck_assert_uint_eq(schedules_due(s, &x, &clock), 1);
+    ck_assert_int_eq(clock, WALL + 30000);
+    ck_assert_int_eq(x.now_ms, WALL);
+    ck_assert_int_eq(x.next_tick_ms, WALL - 25000);
+    hand.wall_ms = WALL - 3600000;
+    hand.monotonic_ms += 20000; /* an hour back: the time that it waits for is an hour away again */
+    ck_assert_uint_eq(schedules_due(s, &x, NULL), 0);
+    ck_assert_int_eq(x.now_ms, WALL + 20000);
+    ck_assert_int_eq(x.next_tick_ms, WALL + 20000 + 3605000);
+    ck_assert_int_eq(x.next_due_ms, x.next_tick_ms);
+    ck_assert_int_eq(add_clock(s, 3605000), JOBQ_OK); /* the shift of tests moves both */
+    ck_assert_uint_eq(schedules_due(s, &x, &clock), 1);
+    ck_assert_int_eq(clock, WALL + 5000);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(inspecting_before_anybody_opened_it_in_this_boot)
 {
     struct jobq_store *s = fresh();
@@ -271,4 +312,4 @@ KIT_MAIN("clock", looks_like_utc_and_follows_the_monotonic_clock, steps_of_the_w
          a_lease_of_an_earlier_boot_is_past, opened_again_in_one_boot_a_lease_holds,
          a_wall_clock_far_ahead_lifts_clock_and_leases, a_lift_moves_the_stop_too, another_time_domain_is_refused,
          high_water_is_written_at_most_once_a_second, reading_writes_nothing, the_shift_of_tests_is_stored,
-         fences_rise_across_a_wipe, inspecting_before_anybody_opened_it_in_this_boot)
+         fences_rise_across_a_wipe, schedules_go_by_the_wall_clock, inspecting_before_anybody_opened_it_in_this_boot)
