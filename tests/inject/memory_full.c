@@ -107,10 +107,18 @@ static const struct jobq_parent parents[] = { { .id = { { 1, [15] = 1 } } },
                                               { .id = { { 1, [15] = 2 } }, .rule = JOBQ_PARENT_IGNORE } };
 static struct jobq_token token; /* holds jobs 1 and 2 */
 
+/* A schedule that is due; its tick is in one of the puts. */
+static const struct jobq_settings definition = { .size = sizeof definition, .what = JOBQ_CONFIGURE_SCHEDULE,
+                                                 .set = JOBQ_SETTING_SCHEDULE | JOBQ_SETTING_NEXT,
+                                                 .name = { "s", 1 }, .schedule = { "daily", 5 },
+                                                 .version = JOBQ_ANY_VERSION, .fired_ms = 1, .next_ms = 2 };
+static const struct jobq_put_tick tick = { .schedule = { "s", 1 }, .version = 1, .nominal_ms = 5, .next_ms = 9 };
+
 static void open_store(void)
 {
     const struct jobq_store_options options = { .size = sizeof options, .uri = "memory:", .io_timeout_ms = 1000 };
     ck_assert_int_eq(jobq_memory()->open(&store, &options, NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_memory()->configure(store, &definition, NULL), JOBQ_OK);
     arena = jobq_arena_create();
     number = 0;
     struct jobq_put puts[10];
@@ -164,6 +172,13 @@ static char *stored(void)
                 (unsigned long long)stats.queues[i].dead_total, (unsigned long long)stats.queues[i].failed_total);
     }
     fprintf(f, "%zu workers\n", stats.worker_count);
+    struct jobq_schedule_query schedules = { .size = sizeof schedules, .limit = 9 };
+    ck_assert_int_eq(jobq_memory()->schedules(store, &schedules, arena, NULL), JOBQ_OK);
+    for (size_t i = 0; i < schedules.row_count; i++) {
+        const struct jobq_schedule_row *s = &schedules.rows[i];
+        fprintf(f, "schedule %.*s %lld %lld %lld %d\n", (int)s->bytes.size, (const char *)s->bytes.data,
+                (long long)s->version, (long long)s->fired_ms, (long long)s->next_ms, s->paused);
+    }
     fclose(f);
     return out;
 }
@@ -212,6 +227,7 @@ static void make_puts(struct scene *s)
     s->puts[1].payload = text("replaced");
     s->puts[2].queue = text("new queue");
     s->puts[3].id = id(3);
+    s->puts[4].tick = &tick;
     s->puts[4].policy = s->puts[4].key = s->puts[4].trace = s->puts[4].group = text("more");
 }
 
@@ -320,6 +336,35 @@ START_TEST(test_release)
 }
 END_TEST
 
+/* Settings of schedules without memory: all or nothing. */
+START_TEST(test_settings)
+{
+    struct jobq_settings all = definition;
+    all.schedule = text("weekly, and longer");
+    all.set |= JOBQ_SETTING_PAUSED;
+    all.paused = 1;
+    all.next_ms = 77;
+    for (int name = 0; name < 2; name++) {
+        all.name = text(name ? "s" : "new");
+        int status = JOBQ_FAILED;
+        long n = 1;
+        for (; status != JOBQ_OK; n++) {
+            open_store();
+            char *before = stored();
+            countdown = n;
+            status = jobq_memory()->configure(store, &all, NULL);
+            countdown = 0;
+            char *after = stored();
+            ck_assert_int_eq(strcmp(before, after) == 0, status != JOBQ_OK);
+            free(before);
+            free(after);
+            close_store();
+        }
+        ck_assert_int_gt((int)n, 3);
+    }
+}
+END_TEST
+
 /* Opening without memory leaves nothing, and says so. */
 START_TEST(test_open)
 {
@@ -354,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, test_everything);
     tcase_add_test(tcase, test_sweep);
     tcase_add_test(tcase, test_release);
+    tcase_add_test(tcase, test_settings);
     tcase_add_test(tcase, test_open);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
