@@ -173,7 +173,8 @@ static int read_all(struct address *a, struct jobq_arena *arena, const char *tex
         status = read_option(a, &uri.options[i], err);
     if (status == JOBQ_OK && a->user && !a->password)
         return bad(err, "a user without a password");
-    show(a);
+    if (status == JOBQ_OK)
+        show(a);
     return status;
 }
 
