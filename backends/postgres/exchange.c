@@ -84,8 +84,8 @@ static void prepare(struct run *r)
         pq_unit_pack(s, r->x, flags, &r->unit_params);
     if (r->x->want)
         pq_want_pack(s, r->x, !r->has_unit, &r->want_params);
-    r->unit.calls[0] = (struct call){ .text = s->sql[SQL_UNIT], .params = &r->unit_params };
-    r->want.calls[0] = (struct call){ .text = s->sql[SQL_WANT], .params = &r->want_params };
+    r->unit.calls[0] = (struct call){ .text = s->sql[SQL_UNIT], .name = "jobq_unit", .params = &r->unit_params };
+    r->want.calls[0] = (struct call){ .text = s->sql[SQL_WANT], .name = "jobq_want", .params = &r->want_params };
     r->unit.count = r->want.count = 1;
 }
 
@@ -94,6 +94,10 @@ static void attempt(struct run *r, bool unit, bool want)
 {
     struct transaction both[2];
     int count = 0;
+    if (r->s->attached) {
+        pq_attach_run(r->s, &r->unit);
+        return;
+    }
     r->unit.ms = r->want.ms = server_ms(r->s, r->x);
     if (unit)
         both[count++] = r->unit;
@@ -119,7 +123,7 @@ static void attempt_often(struct run *r)
         attempt(r, unit, want);
         bool unit_again = unit && pq_fault_again(&r->unit.fault);
         bool want_again = want && pq_fault_again(&r->want.fault);
-        if ((!unit_again && !want_again) || turn == TRIES || !time_left(r))
+        if ((!unit_again && !want_again) || turn == TRIES || !time_left(r) || r->s->attached)
             return;
         if (unit_again && r->want.calls[0].result)
             return; /* cannot be: the want came through behind a unit that did not */
@@ -207,6 +211,18 @@ static int answer(struct run *r)
     return x->unit;
 }
 
+/* Within the program's transaction: what it did beside an outcome that does not count must not be committed. */
+static void bar_if_stale(struct run *r)
+{
+    bool stale = false, outcome = false;
+    for (size_t i = 0; i < r->x->change_count; i++) {
+        outcome |= r->x->changes[i].by == JOBQ_BY_TOKEN;
+        stale |= r->x->changes[i].by == JOBQ_BY_TOKEN && r->x->changes[i].verdict == JOBQ_STALE;
+    }
+    if (outcome && (r->x->unit != JOBQ_OK || stale))
+        pq_attach_bar(r->s);
+}
+
 static void finish(struct run *r)
 {
     pq_transaction_clear(&r->unit);
@@ -231,6 +247,8 @@ int pq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     prepare(&r);
     attempt_often(&r);
     int status = answer(&r);
+    if (s->attached)
+        bar_if_stale(&r);
     finish(&r);
     return status;
 }

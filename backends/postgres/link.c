@@ -127,15 +127,18 @@ int pq_link_connect(struct pq_link *link, const struct address *address, struct 
 
 void pq_link_close(struct pq_link *link)
 {
-    PQfinish(link->conn);
+    if (!link->borrowed)
+        PQfinish(link->conn);
     link->conn = NULL;
+    link->direct = link->prepared = false;
+    link->settings_ms = 0;
 }
 
 /* The socket is the parent's too: what libpq says at the end must not reach the server. */
 void pq_link_forget(struct pq_link *link)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (link->conn && PQsocket(link->conn) >= 0 && null >= 0)
+    if (!link->borrowed && link->conn && PQsocket(link->conn) >= 0 && null >= 0)
         dup2(null, PQsocket(link->conn));
     if (null >= 0)
         close(null);
@@ -229,12 +232,13 @@ PGresult *pq_link_query(struct pq_link *link, const char *text, struct fault *fa
 
 /* ---- transactions in one round trip ---------------------------------------------------------------------------------- */
 
-/* Of this transaction only: behind a pooler the session is somebody else's next. */
-#define SETTINGS                                                                                                  \
-    "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $1, true),"  \
-    " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+/* Of the transaction only, unless the session is ours: behind a pooler it is somebody else's next. */
+#define SETTINGS                                                                                                        \
+    "SELECT pg_catalog.set_config('statement_timeout', $1, $2::pg_catalog.bool),"                                       \
+    " pg_catalog.set_config('lock_timeout', $1, $2::pg_catalog.bool),"                                                  \
+    " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', $2::pg_catalog.bool)"
 
-static int send_call(PGconn *conn, const struct call *call)
+static int send_call(const struct pq_link *link, const struct call *call)
 {
     const struct params *p = call->params;
     const char *values[PARAMS_MAX] = { 0 };
@@ -245,7 +249,11 @@ static int send_call(PGconn *conn, const struct call *call)
         values[i] = p->length[i] < 0 ? NULL : p->data + p->start[i];
         formats[i] = 1;
     }
-    return PQsendQueryParams(conn, call->text, p ? p->count : 0, NULL, values, p ? p->length : NULL, formats, 1);
+    const int *lengths = p ? p->length : NULL;
+    int count = p ? p->count : 0;
+    if (link->prepared && call->name)
+        return PQsendQueryPrepared(link->conn, call->name, count, values, lengths, formats, 1);
+    return PQsendQueryParams(link->conn, call->text, count, NULL, values, lengths, formats, 1);
 }
 
 static int send_plain(PGconn *conn, const char *text)
@@ -253,24 +261,32 @@ static int send_plain(PGconn *conn, const char *text)
     return PQsendQueryParams(conn, text, 0, NULL, NULL, NULL, NULL, 1);
 }
 
-static int send_settings(PGconn *conn, int64_t ms)
+/* Long ones in whole seconds, so that they stay the same from one transaction to the next. */
+static int64_t rounded(int64_t ms)
 {
-    char text[24];
-    const char *const values[] = { text };
-    snprintf(text, sizeof text, "%lld", (long long)(ms > 0 ? ms : 1));
-    return PQsendQueryParams(conn, SETTINGS, 1, NULL, values, NULL, NULL, 1);
+    return ms > 2000 ? ms - ms % 1000 : ms > 0 ? ms : 1;
 }
 
-static int send_transaction(PGconn *conn, const struct transaction *t)
+static int send_settings(const struct pq_link *link, int64_t ms)
 {
-    if (!send_plain(conn, t->reads ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-                                   : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") ||
-        !send_settings(conn, t->ms))
+    char text[24];
+    const char *const values[] = { text, link->direct ? "f" : "t" };
+    snprintf(text, sizeof text, "%lld", (long long)rounded(ms));
+    return PQsendQueryParams(link->conn, SETTINGS, 2, NULL, values, NULL, NULL, 1);
+}
+
+static int send_transaction(struct pq_link *link, struct transaction *t)
+{
+    t->sets = !link->direct || link->settings_ms != rounded(t->ms);
+    if (!send_plain(link->conn, t->reads ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                                         : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") ||
+        (t->sets && !send_settings(link, t->ms)))
         return 0;
+    link->settings_ms = rounded(t->ms);
     for (int i = 0; i < t->count; i++)
-        if (!send_call(conn, &t->calls[i]))
+        if (!send_call(link, &t->calls[i]))
             return 0;
-    return send_plain(conn, "COMMIT") && PQpipelineSync(conn);
+    return send_plain(link->conn, "COMMIT") && PQpipelineSync(link->conn);
 }
 
 /* A result and the mark behind it. `which`: -1 none of the calls. */
@@ -320,7 +336,7 @@ static int read_transaction(struct pq_link *link, struct transaction *t)
 {
     struct fault lost = { 0 };
     int result = 0;
-    for (int i = -2; i <= t->count && result == 0; i++)
+    for (int i = t->sets ? -2 : -1; i <= t->count && result == 0; i++)
         result = read_answer(link, t, i >= 0 && i < t->count ? i : -1, i == t->count, &lost);
     if (result != 0 && t->fault.kind == FAULT_NONE)
         t->fault = lost;
@@ -352,7 +368,7 @@ int pq_link_run(struct pq_link *link, struct transaction *t, int count)
     struct fault lost = { 0 };
     int sent = PQenterPipelineMode(link->conn), failed = 0;
     for (int i = 0; i < count && sent; i++)
-        sent = send_transaction(link->conn, &t[i]);
+        sent = send_transaction(link, &t[i]);
     if (!sent) {
         not_sent(t, count, "the request could not be sent");
         pq_link_close(link);
@@ -368,6 +384,8 @@ int pq_link_run(struct pq_link *link, struct transaction *t, int count)
             pq_fault_set(&t[i].fault, FAULT_LOST, "the connection broke before the answer");
         failed |= t[i].fault.kind != FAULT_NONE;
     }
+    if (failed) /* what a transaction set that was rolled back is not set */
+        link->settings_ms = 0;
     if (result != 0 || leave_pipeline(link) != 0)
         pq_link_close(link);
     return failed ? -1 : 0;

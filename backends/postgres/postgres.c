@@ -108,14 +108,40 @@ static int ask_who_answers(struct jobq_store *s, struct fault *fault)
     int pid = PQntuples(result) ? atoi(PQgetvalue(result, 0, 0)) : 0;
     PQclear(result);
     s->pooled = pid != PQbackendPID(s->link.conn);
+    s->link.direct = !s->pooled;
     atomic_store(&s->backend_pid, s->pooled ? 0 : pid);
     return 0;
 }
 
+/* A session that is used again and again need not read the same statements each time. */
+static int prepare(struct jobq_store *s, struct fault *fault)
+{
+    char *text = pq_text(s, "PREPARE jobq_unit AS ", s->sql[SQL_UNIT], "; PREPARE jobq_want AS "), *both = NULL;
+    if (text)
+        both = pq_text(s, text, s->sql[SQL_WANT], "");
+    PGresult *result = both ? pq_link_query(&s->link, both, fault) : NULL;
+    s->link.prepared = result != NULL;
+    PQclear(result);
+    free(text);
+    free(both);
+    return s->link.conn ? 0 : -1; /* without them it works too */
+}
+
+#define WORTH_PREPARING 3 /* operations of a handle */
+
 int pq_store_connect(struct jobq_store *s, struct fault *fault)
 {
-    if (pq_link_usable(&s->link))
-        return 0;
+    if (s->attached)
+        return pq_attach_ready(s, fault);
+    s->operations++;
+    if (pq_link_usable(&s->link)) {
+        bool again = s->link.direct && !s->link.prepared && !s->inspect && s->operations > WORTH_PREPARING;
+        if (!again || prepare(s, fault) == 0)
+            return 0;
+        if (fault->kind == FAULT_LOST)
+            fault->kind = FAULT_UNSENT;
+        return -1;
+    }
     if (pq_link_connect(&s->link, &s->address, fault) != 0)
         return -1;
     if (ask_who_answers(s, fault) == 0)
@@ -139,19 +165,25 @@ static int64_t lock_key_of(const char *name_space)
     return (int64_t)(hash >> 2 << 3);
 }
 
+int pq_store_prepare(struct jobq_store *s, struct jobq_error *err)
+{
+    s->lock_key = lock_key_of(s->address.name_space);
+    return fill_statements(s) == 0 ? JOBQ_OK : jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+}
+
 static int connect_store(struct jobq_store *s, uint32_t flags, struct jobq_error *err)
 {
     struct fault fault = { 0 };
+    int status = pq_store_prepare(s, err);
+    if (status != JOBQ_OK)
+        return status;
     pq_store_begin(s);
-    s->lock_key = lock_key_of(s->address.name_space);
-    if (fill_statements(s) != 0)
-        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
     if (pq_store_connect(s, &fault) != 0)
         return pq_fault_report(s, &fault, err, fault.kind == FAULT_MEMORY ? JOBQ_NOMEM : JOBQ_UNREACHABLE);
     return pq_schema_bring_up(s, flags, err);
 }
 
-static void free_store(struct jobq_store *s)
+void pq_store_free(struct jobq_store *s)
 {
     for (int i = 0; i < SQL_COUNT; i++)
         free(s->sql[i]);
@@ -160,17 +192,26 @@ static void free_store(struct jobq_store *s)
     free(s);
 }
 
-static int postgres_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
+struct jobq_store *pq_store_create(int64_t io_timeout_ms, struct jobq_error *err)
 {
     struct jobq_store *s = calloc(1, sizeof *s);
-    *out = NULL;
     if (!s || pthread_mutex_init(&s->listen_lock, NULL) != 0) {
         free(s);
-        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+        jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+        return NULL;
     }
     s->pid = getpid();
+    s->io_timeout_ms = io_timeout_ms > 0 ? io_timeout_ms : 30000;
+    return s;
+}
+
+static int postgres_open(struct jobq_store **out, const struct jobq_store_options *options, struct jobq_error *err)
+{
+    struct jobq_store *s = pq_store_create(options->io_timeout_ms, err);
+    *out = NULL;
+    if (!s)
+        return JOBQ_NOMEM;
     s->inspect = options->flags & JOBQ_OPEN_INSPECT;
-    s->io_timeout_ms = options->io_timeout_ms > 0 ? options->io_timeout_ms : 30000;
     int status = PQisthreadsafe() ? pq_address_parse(&s->address, options->uri, err)
                                   : jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "postgres: this libpq is not for threads");
     if (status == JOBQ_OK)
@@ -180,7 +221,7 @@ static int postgres_open(struct jobq_store **out, const struct jobq_store_option
         return JOBQ_OK;
     }
     pq_link_close(&s->link);
-    free_store(s);
+    pq_store_free(s);
     return status;
 }
 
@@ -194,7 +235,7 @@ static void postgres_close(struct jobq_store *s)
         pq_link_forget(&s->link);
     else
         pq_link_close(&s->link);
-    free_store(s);
+    pq_store_free(s);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
@@ -204,7 +245,7 @@ const struct jobq_backend *jobq_postgres(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "postgres",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE | JOBQ_CAP_ATTACH,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,

@@ -78,7 +78,7 @@ int pq_read_rows(struct jobq_store *s, struct jobq_query *query, struct jobq_are
     pack_query(query, &params);
     t.ms = s->io_timeout_ms;
     int status = JOBQ_OK;
-    if (pq_link_run(&s->link, &t, 1) != 0)
+    if ((s->attached ? pq_attach_run(s, &t) : pq_link_run(&s->link, &t, 1)) != 0)
         status = report(s, &t.fault, err);
     else if (take_answer(t.calls[0].result, query, arena) != 0)
         status = jobq_error_set(err, JOBQ_FAILED, NULL, "postgres: no memory for the rows, or no rows");

@@ -95,6 +95,10 @@ struct address;
 struct pq_link {
     PGconn *conn;
     int64_t deadline_us; /* of the operation under way */
+    bool borrowed;       /* the program's: never closed here */
+    bool direct;         /* the session is ours alone: it may remember settings and statements */
+    bool prepared;       /* it knows the statements that have a name */
+    int64_t settings_ms; /* of the session; 0: to be set */
 };
 
 int64_t pq_now_us(void);
@@ -113,12 +117,14 @@ void pq_fault_result(struct fault *fault, const PGresult *result);
 #define CALLS_MAX 4
 struct call {
     const char *text;
+    const char *name; /* under which a direct link may know it; NULL: none */
     struct params *params;
     PGresult *result; /* to clear */
 };
 struct transaction {
     bool reads;     /* one snapshot for all, nothing is written */
     int64_t ms;     /* statement and lock timeout */
+    bool sets;      /* it begins by setting them */
     struct call calls[CALLS_MAX];
     int count;
     struct fault fault; /* kind NONE: committed */
@@ -152,13 +158,14 @@ struct jobq_store {
     struct address address;
     pid_t pid;
     bool inspect;
+    bool attached; /* in the program's transactions, on its connection */
     bool pooled; /* what we talk to is not the server itself: sessions may change hands */
     int version; /* of the schema found; differs from SCHEMA_VERSION only when inspecting */
     int64_t io_timeout_ms;
     uint8_t store_id[16];
     int64_t lock_key; /* the advisory locks of this namespace begin here */
     char *sql[SQL_COUNT]; /* with names filled in */
-    uint64_t exchanges;
+    uint64_t exchanges, operations;
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;
@@ -166,6 +173,9 @@ struct jobq_store {
     pthread_mutex_t listen_lock; /* of the listener: wake_fd and wake_drain against close */
 };
 
+struct jobq_store *pq_store_create(int64_t io_timeout_ms, struct jobq_error *err);
+int pq_store_prepare(struct jobq_store *s, struct jobq_error *err); /* what follows from the namespace; a status */
+void pq_store_free(struct jobq_store *s);
 int pq_store_connect(struct jobq_store *s, struct fault *fault); /* if need be */
 void pq_store_begin(struct jobq_store *s);                       /* an operation: its deadline starts */
 int pq_fault_class(const struct fault *fault);                   /* enum jobq_failure_class */
@@ -191,6 +201,11 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
 void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
 int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 void pq_want_clear(struct jobq_want *want);
+
+/* attach.c */
+int pq_attach_ready(struct jobq_store *s, struct fault *fault); /* a transaction of the program is open? */
+int pq_attach_run(struct jobq_store *s, struct transaction *t);
+void pq_attach_bar(struct jobq_store *s); /* its transaction must not be committed */
 
 /* wake.c */
 int pq_wake_fd_of(struct jobq_store *s);

@@ -200,7 +200,7 @@ static struct listener *make_listener(struct jobq_store *s)
 
 int pq_wake_fd_of(struct jobq_store *s)
 {
-    if (!s->address.listen || s->pooled || s->inspect)
+    if (!s->address.listen || s->pooled || s->inspect || s->attached)
         return -1;
     pthread_mutex_lock(&s->listen_lock);
     if (!s->listener)
@@ -240,6 +240,11 @@ void pq_wake_others(struct jobq_store *s)
     struct transaction t = { .count = 1, .ms = 5000, .calls = { { .text = s->sql[SQL_WAKE] } } };
     struct fault fault = { 0 };
     pq_store_begin(s);
+    if (s->attached) {
+        if (PQtransactionStatus(s->link.conn) == PQTRANS_IDLE && PQpipelineStatus(s->link.conn) == PQ_PIPELINE_OFF)
+            PQclear(PQexec(s->link.conn, s->sql[SQL_WAKE]));
+        return;
+    }
     if (!s->inspect && s->address.notify && pq_store_connect(s, &fault) == 0)
         pq_link_run(&s->link, &t, 1);
     pq_transaction_clear(&t);

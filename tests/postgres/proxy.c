@@ -22,6 +22,7 @@ struct proxy {
     int client_fd[LINES], server_fd[LINES];
     int count;
     atomic_bool stop, hold;
+    _Atomic int64_t turns;
     _Atomic int64_t bytes[2], cut[2]; /* 0 from the server, 1 to it; cut: so many are left, negative: no end */
 };
 
@@ -77,7 +78,7 @@ static bool move(struct proxy *p, int from, int to, int way)
 static void *forward(void *user)
 {
     struct proxy *p = user;
-    while (!atomic_load(&p->stop)) {
+    for (; !atomic_load(&p->stop); atomic_fetch_add(&p->turns, 1)) {
         struct pollfd fds[1 + 2 * LINES] = { { .fd = p->listener, .events = POLLIN } };
         int count = p->count;
         for (int i = 0; i < count; i++) {
@@ -139,6 +140,13 @@ void proxy_hold(struct proxy *p, bool hold)
 int64_t proxy_bytes(const struct proxy *p, bool to_server)
 {
     return atomic_load(&p->bytes[to_server]);
+}
+
+void proxy_settle(struct proxy *p)
+{
+    int64_t turns = atomic_load(&p->turns);
+    while (atomic_load(&p->turns) < turns + 2)
+        usleep(200);
 }
 
 void proxy_stop(struct proxy *p)

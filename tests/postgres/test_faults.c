@@ -108,6 +108,7 @@ static bool cut_at(struct proxy *p, struct jobq_store *s, struct jobq_store *dir
     int status = exchange(s, &x);
     proxy_cut(p, to_server, -1);
     ck_assert_int_lt(ms_now() - began, 15000);
+    proxy_settle(p);
     usleep(2000); /* the server may still be at it */
     if (status == JOBQ_OK) {
         ck_assert(exists(direct, number));

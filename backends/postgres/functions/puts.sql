@@ -65,7 +65,8 @@ CREATE OR REPLACE FUNCTION @.puts(p_now bigint, p_plain boolean, p_keyed integer
     p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
 DECLARE
     v_items integer := cardinality(p_ids);
-    v_queues integer[] := @.queues_of(p_queues);
+    v_queues integer[];
+    v_queue integer; v_depth bigint; v_run_at bigint; v_expires_at bigint;
     v_depths bigint[]; v_rows bigint[];
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
@@ -78,6 +79,32 @@ BEGIN
     IF p_keyed > 0 THEN
         PERFORM @.keys_fade(p_now);
     END IF;
+    -- One by itself is what a program waits for most often.
+    IF p_plain AND v_items = 1 AND p_keyed = 0 THEN
+        SELECT q.id, q.depth INTO v_queue, v_depth FROM @.queue AS q WHERE q.name = p_queues[1];
+        IF v_queue IS NOT NULL AND v_depth IS NULL THEN
+            v_run_at := p_nums[5];
+            IF p_nums[4] <> 0 THEN v_run_at := @.add(p_now, v_run_at); END IF;
+            v_expires_at := p_nums[7];
+            IF p_nums[6] <> 0 THEN v_expires_at := @.add(p_now, v_expires_at); END IF;
+            v_state := CASE WHEN p_nums[9] <> 0 THEN 1 ELSE 2 END;
+            v_shelf := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE 1 END;
+            INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
+                created_at, expires_at, timeout, payload_bytes, tenant, policy, trace, payload, key)
+            VALUES (p_ids[1], v_state, v_queue, p_kinds[1], 2 - v_state, v_shelf,
+                CASE v_shelf WHEN 3 THEN v_run_at WHEN 1 THEN @.add(v_run_at, p_nums[3]) END, nullif(v_expires_at, 0),
+                CASE WHEN v_state = 1 THEN 3 ELSE 0 END, v_run_at, p_nums[3], p_nums[2], p_now, nullif(v_expires_at, 0),
+                nullif(p_nums[8], 0), coalesce(octet_length(p_payloads[1]), 0), p_tenants[1], p_policies[1],
+                p_traces[1], p_payloads[1], p_keys[1])
+            ON CONFLICT (id) DO NOTHING;
+            IF FOUND THEN
+                INSERT INTO @.tally VALUES (v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1);
+                o_woke := v_state = 2;
+                RETURN;
+            END IF;
+        END IF;
+    END IF;
+    v_queues := @.queues_of(p_queues);
     SELECT array_agg(q.depth ORDER BY u.i) INTO v_depths
     FROM unnest(v_queues) WITH ORDINALITY AS u(id, i) JOIN @.queue AS q ON q.id = u.id
     HAVING bool_or(q.depth IS NOT NULL);
@@ -93,17 +120,7 @@ BEGIN
             )
             SELECT array_agg(t.job), count(*) = p_keyed INTO v_keyed, v_all FROM taken AS t;
         END IF;
-        WITH fresh AS (
-            SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
-                CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
-                nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0) AS expires_at,
-                nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
-                p_nums[b + 12] AS until
-            FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
-                WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
-            CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
-            WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
-        ), put AS (
+        WITH put AS (
             INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
                 created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant, policy,
                 key, trace, payload)
@@ -115,7 +132,18 @@ BEGIN
                 f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
                 CASE WHEN f.scope IS NOT NULL THEN @.add(p_now, f.until) END, coalesce(octet_length(f.payload), 0),
                 f.tenant, f.policy, f.key, f.trace, f.payload
-            FROM fresh AS f
+            FROM (
+                SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
+                    CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
+                    nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0) AS expires_at,
+                    nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
+                    p_nums[b + 12] AS until
+                FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
+                    WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
+                CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
+                WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
+                OFFSET 0 -- computed once, not once for each use
+            ) AS f
             ON CONFLICT (id) DO NOTHING RETURNING j.id, j.queue, j.state, j.shelf
         ), counted AS (
             INSERT INTO @.tally SELECT p.queue, 0, @.place_of(p.state, p.shelf), count(*) FROM put AS p GROUP BY 1, 3

@@ -20,7 +20,7 @@ BEGIN
 END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's transaction
--- makes it atomic. p_flags: 1 tell who waits, 2 within a program's own transaction, 4 fold the tally, 8 changes are plain,
+-- makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain,
 -- 16 puts are plain, 32 nobody asks when the next thing happens. p_drop: the client's receipt that may go.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
@@ -95,10 +95,6 @@ BEGIN
         o_row_at := v_changes.o_row_at;
         v_woke := v_woke OR v_changes.o_woke;
         v_ended := v_changes.o_ended;
-        IF p_flags & 2 <> 0 AND o_verdicts && ARRAY[-4, -20] THEN
-            RAISE EXCEPTION 'a job is no longer held by this program: the transaction cannot be committed'
-                USING ERRCODE = 'JQ001';
-        END IF;
     END IF;
     IF p_put_ids IS NOT NULL THEN
         SELECT * INTO v_puts FROM @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
