@@ -73,7 +73,7 @@ int put_of_spec(struct jobq *q, const struct jobq_spec *spec, struct put_scratch
     if (rc == JOBQ_OK)
         rc = check_policy(spec, &policy);
     if (rc == JOBQ_OK && !spec->id)
-        rc = jobq_id_new(&out->id);
+        rc = id_new(q->pid, &out->id);
     if (rc != JOBQ_OK)
         return rc;
     if (spec->id)

@@ -26,14 +26,13 @@ int random_bytes(void *out, size_t size)
 }
 
 /* Random bytes for ids, drawn from the kernel 64 at a time. A child of fork must not use what its parent drew. */
-static int id_bytes(uint8_t out[8])
+static int id_bytes(pid_t pid, uint8_t out[8])
 {
     static _Thread_local struct {
         pid_t pid;
         size_t left;
         uint8_t bytes[512];
     } stock;
-    pid_t pid = getpid();
 
     if (stock.left == 0 || stock.pid != pid) {
         if (random_bytes(stock.bytes, sizeof stock.bytes) != 0)
@@ -62,9 +61,9 @@ static uint64_t next_stamp(void)
     return stamp;
 }
 
-int jobq_id_new(struct jobq_id *out)
+int id_new(pid_t pid, struct jobq_id *out)
 {
-    if (id_bytes(out->bytes + 8) != 0)
+    if (id_bytes(pid, out->bytes + 8) != 0)
         return fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
     uint64_t stamp = next_stamp(), ms = stamp >> 12;
     for (int i = 0; i < 6; i++)
@@ -73,6 +72,11 @@ int jobq_id_new(struct jobq_id *out)
     out->bytes[7] = (uint8_t)stamp;
     out->bytes[8] = (uint8_t)(0x80 | (out->bytes[8] & 0x3f));
     return JOBQ_OK;
+}
+
+int jobq_id_new(struct jobq_id *out)
+{
+    return id_new(getpid(), out);
 }
 
 static void hex_write(const uint8_t *bytes, size_t size, char *out)

@@ -12,7 +12,7 @@
 static int check_store(const struct jobq *q)
 {
     const struct jobq_backend *b;
-    int rc = handle_check(q);
+    int rc = handle_check_own(q, "a schedule");
 
     if (rc != JOBQ_OK)
         return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The store inside a transaction that the program has open on its own connection. The statements are the same; what is
- * different is who begins and ends, and that an outcome which does not count must stop the commit. */
+/* The store inside a transaction that the program has open on its own connection. The statements are the
+ * same; what is different is who begins and ends, and that an outcome which does not count must stop the
+ * commit. */
 #include "store.h"
 
 #include <jobq/sqlite.h>
@@ -9,14 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RACE_MENDED 3051003 /* the first version of SQLite in which checkpoints of several connections are safe */
-#define LOG_LARGE_BYTES (INT64_C(4) << 20)
+#define RACE_MENDED         3051003 /* from this version on several connections may checkpoint */
+#define LOG_LARGE_BYTES     (INT64_C(4) << 20)
 #define CHECKPOINT_EVERY_US 1000000
 
-/* ---- the bar ------------------------------------------------------------------------------------------------------ */
+/* ---- the bar ------------------------------------------------------------------------------------------- */
 
-/* SQLite refuses COMMIT while a statement that writes is unfinished, and accepts ROLLBACK. So one is left unfinished. The
- * mark that it wrote goes with the transaction: by it one tells later whether that was rolled back. */
+/* SQLite refuses COMMIT while a statement that writes is unfinished, and accepts ROLLBACK. So one is left
+ * unfinished. The mark that it wrote goes with the transaction: by it one tells later whether that was rolled
+ * back. */
 void sq_attach_bar(struct jobq_store *s)
 {
     if (sqlite3_get_autocommit(s->db) || s->barred)
@@ -33,14 +35,15 @@ static int lift_bar(struct jobq_store *s)
     if (s->barred && !sqlite3_get_autocommit(s->db) && sq_number(s, SQL_BAR_MARK, &mark, NULL, 0) < 0)
         return -1;
     if (mark)
-        return sq_fault_text(s, SQLITE_ABORT, "an outcome handed in within this transaction did not count: roll it back");
+        return sq_fault_text(s, SQLITE_ABORT,
+                             "an outcome handed in within this transaction did not count: roll it back");
     if (s->barred)
         sqlite3_reset(s->statements[SQL_BAR]);
     s->barred = false;
     return 0;
 }
 
-/* ---- a unit -------------------------------------------------------------------------------------------------------- */
+/* ---- a unit -------------------------------------------------------------------------------------------- */
 
 int sq_attach_begin(struct jobq_store *s)
 {
@@ -63,7 +66,7 @@ void sq_attach_undo(struct jobq_store *s)
     sq_run(s, SQL_SAVEPOINT_RELEASE, NULL, 0);
 }
 
-/* ---- after the commit ---------------------------------------------------------------------------------------------- */
+/* ---- after the commit ---------------------------------------------------------------------------------- */
 
 static void checkpoint_now_and_then(struct jobq_store *s)
 {
@@ -86,7 +89,7 @@ void sq_attach_wake(struct jobq_store *s)
     s->fault = fault;
 }
 
-/* ---- attaching ------------------------------------------------------------------------------------------------------ */
+/* ---- attaching ----------------------------------------------------------------------------------------- */
 
 static int take_name(struct jobq_store *s, const char *name_space, struct jobq_error *err)
 {
@@ -97,8 +100,9 @@ static int take_name(struct jobq_store *s, const char *name_space, struct jobq_e
                                : jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
     if (status == JOBQ_OK && (uri.option_count || strcmp(uri.name_space, name_space) != 0 ||
                               strlen(name_space) >= sizeof s->name_space))
-        status = jobq_error_set(err, JOBQ_INVALID, "namespace", "namespace: not a name, or longer than %zu letters",
-                                sizeof s->name_space - 1);
+        status =
+            jobq_error_set(err, JOBQ_INVALID, "namespace",
+                           "namespace: not a name, or longer than %zu letters", sizeof s->name_space - 1);
     if (status == JOBQ_OK)
         strcpy(s->name_space, name_space);
     sqlite3_free(text);
@@ -112,7 +116,8 @@ static int check_connection(struct jobq_store *s, struct jobq_error *err)
         return jobq_error_set(err, JOBQ_STATE, "db", "db: a transaction is open: attach before it begins");
     const char *name = sqlite3_db_filename(s->db, "main");
     if (!name || !name[0])
-        return jobq_error_set(err, JOBQ_UNSUPPORTED, "db", "db: has no file, so that nobody else could work its jobs");
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, "db",
+                              "db: has no file, so that nobody else could work its jobs");
     if (sqlite3_db_readonly(s->db, "main") == 1)
         return jobq_error_set(err, JOBQ_UNREACHABLE, "db", "db: is read-only");
     s->path = sqlite3_mprintf("%s", name);
@@ -187,8 +192,9 @@ static int no_connection(struct jobq_store **out, void *user, int64_t io_timeout
     return jobq_error_set(err, JOBQ_INVALID, "db", "db: is NULL");
 }
 
-int jobq_sqlite_attach(struct jobq **out, struct sqlite3 *db, const char *name_space, const struct jobq_options *options)
+int jobq_sqlite_attach(struct jobq **out, struct sqlite3 *db, const char *name_space,
+                       const struct jobq_options *options)
 {
-    struct wish wish = { db, name_space ? name_space : "jobq" };
+    struct wish wish = {db, name_space ? name_space : "jobq"};
     return jobq_attach_store(out, jobq_sqlite(), db ? attach : no_connection, &wish, options);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What most jobs never have: numbers that are 0 and digests that are not there. They stand in one column of the row, each
- * behind a byte that says what it is, so that a row without them is small and quickly written. */
+/* What most jobs never have: numbers that are 0 and digests that are not there. They stand in one column of
+ * the row, each behind a byte that says what it is, so that a row without them is small and quickly written.
+ */
 #include "store.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ enum field {
     FIELD_CALLBACK = 66
 };
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 /* Seven bits a byte, the sign in the lowest one. */
 static void add_number(struct pack *p, enum field field, int64_t value)
@@ -92,30 +93,65 @@ struct value sq_pack(struct pack *p, const struct job *job)
     return blob(p->size ? p->bytes : NULL, p->size);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static void set_number(struct job *job, int field, int64_t value)
 {
     struct jobq_row *r = &job->row;
     switch (field) {
-    case FIELD_EDITS: r->edits = (uint32_t)value; break;
-    case FIELD_PRIORITY: r->priority = (int32_t)value; break;
-    case FIELD_RANK_ADD: r->rank_add_ms = value; break;
-    case FIELD_FAILURES: r->failures = (int32_t)value; break;
-    case FIELD_CRASHES: r->crashes = (int32_t)value; break;
-    case FIELD_SNOOZES: r->snoozes = (int32_t)value; break;
-    case FIELD_RELEASES: r->releases = (int32_t)value; break;
-    case FIELD_REDRIVES: r->redrives = (int32_t)value; break;
-    case FIELD_PENDING: r->pending = (uint32_t)value; break;
-    case FIELD_CHILDREN: job->children = (uint32_t)value; break;
-    case FIELD_ERRORS: job->errors = (int32_t)value; break;
-    case FIELD_EXPIRES_AT: r->expires_at_ms = value; break;
-    case FIELD_CALLBACK_UNTIL: r->callback_until_ms = value; break;
-    case FIELD_TIMEOUT: r->timeout_ms = value; break;
-    case FIELD_KEY_HOLD: job->key.hold = (int32_t)value; break;
-    case FIELD_KEY_UNTIL: job->window_until_ms = value; break;
-    case FIELD_PAYLOAD_BYTES: r->payload_bytes = (size_t)value; break;
-    default: break; /* of a later library */
+    case FIELD_EDITS:
+        r->edits = (uint32_t)value;
+        break;
+    case FIELD_PRIORITY:
+        r->priority = (int32_t)value;
+        break;
+    case FIELD_RANK_ADD:
+        r->rank_add_ms = value;
+        break;
+    case FIELD_FAILURES:
+        r->failures = (int32_t)value;
+        break;
+    case FIELD_CRASHES:
+        r->crashes = (int32_t)value;
+        break;
+    case FIELD_SNOOZES:
+        r->snoozes = (int32_t)value;
+        break;
+    case FIELD_RELEASES:
+        r->releases = (int32_t)value;
+        break;
+    case FIELD_REDRIVES:
+        r->redrives = (int32_t)value;
+        break;
+    case FIELD_PENDING:
+        r->pending = (uint32_t)value;
+        break;
+    case FIELD_CHILDREN:
+        job->children = (uint32_t)value;
+        break;
+    case FIELD_ERRORS:
+        job->errors = (int32_t)value;
+        break;
+    case FIELD_EXPIRES_AT:
+        r->expires_at_ms = value;
+        break;
+    case FIELD_CALLBACK_UNTIL:
+        r->callback_until_ms = value;
+        break;
+    case FIELD_TIMEOUT:
+        r->timeout_ms = value;
+        break;
+    case FIELD_KEY_HOLD:
+        job->key.hold = (int32_t)value;
+        break;
+    case FIELD_KEY_UNTIL:
+        job->window_until_ms = value;
+        break;
+    case FIELD_PAYLOAD_BYTES:
+        r->payload_bytes = (size_t)value;
+        break;
+    default:
+        break; /* of a later library */
     }
 }
 
@@ -125,7 +161,8 @@ static void set_digest(struct job *job, int field, const uint8_t *digest)
     job->has_digest |= field == FIELD_CALLBACK;
     uint8_t *to = field == FIELD_KEY_SCOPE    ? job->key.scope
                   : field == FIELD_KEY_DIGEST ? job->key.payload_digest
-                  : field == FIELD_CALLBACK   ? job->digest : NULL;
+                  : field == FIELD_CALLBACK   ? job->digest
+                                              : NULL;
     if (to)
         memcpy(to, digest, 32);
 }

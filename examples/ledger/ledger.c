@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Money that moves exactly once. The program's own tables and its queue are in one SQLite file; a handler moves the money
- * and acks its job in one transaction, so that it does not matter when a worker dies, or how often a job is started.
+ * Money that moves exactly once. The program's own tables and its queue are in one SQLite file; a handler
+ * moves the money and acks its job in one transaction, so that it does not matter when a worker dies, or how
+ * often a job is started.
  *
  *   ledger FILE open ACCOUNTS AMOUNT    accounts 1 to ACCOUNTS, each with AMOUNT
  *   ledger FILE order COUNT             COUNT transfers between accounts drawn at random
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE "transfers"
+#define QUEUE      "transfers"
 #define MANY_TIMES 1000 /* a transfer is not given up because its workers are shot */
 
 struct transfer {
@@ -72,7 +73,7 @@ static int64_t number(struct ledger *l, const char *sql)
     return value;
 }
 
-/* ---- a transfer ------------------------------------------------------------------------------------------------ */
+/* ---- a transfer ---------------------------------------------------------------------------------------- */
 
 static int note_movement(struct ledger *l, const struct jobq_id *id, const struct transfer *t)
 {
@@ -123,12 +124,13 @@ static int handle(struct jobq_ctx *ctx, void *user)
     return JOBQ_DONE; /* it has been acked already; the worker finds that out and is content */
 }
 
-/* ---- the commands ------------------------------------------------------------------------------------------------- */
+/* ---- the commands -------------------------------------------------------------------------------------- */
 
 static int open_accounts(struct ledger *l, long count, long amount)
 {
-    if (run(l, "BEGIN IMMEDIATE; CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL) STRICT;"
-               "CREATE TABLE movement (job BLOB NOT NULL, amount INTEGER NOT NULL) STRICT") != 0)
+    if (run(l,
+            "BEGIN IMMEDIATE; CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL) STRICT;"
+            "CREATE TABLE movement (job BLOB NOT NULL, amount INTEGER NOT NULL) STRICT") != 0)
         return complain("open", sqlite3_errmsg(l->db));
     for (long i = 1; i <= count; i++)
         if (run_with(l, "INSERT INTO account VALUES (?1, ?2)", i, amount) != 0)
@@ -151,9 +153,12 @@ static int order(struct ledger *l, long count)
     if (accounts < 1 || run(l, "BEGIN IMMEDIATE") != 0)
         return complain("order", "no accounts");
     for (long i = 0; i < count; i++) {
-        const struct transfer t = { 1 + draw(accounts), 1 + draw(accounts), 1 + draw(9) };
-        const struct jobq_spec spec = { .size = sizeof spec, .queue = QUEUE, .payload = { &t, sizeof t },
-                                        .max_attempts = MANY_TIMES, .max_crashes = MANY_TIMES };
+        const struct transfer t = {1 + draw(accounts), 1 + draw(accounts), 1 + draw(9)};
+        const struct jobq_spec spec = {.size = sizeof spec,
+                                       .queue = QUEUE,
+                                       .payload = {&t, sizeof t},
+                                       .max_attempts = MANY_TIMES,
+                                       .max_crashes = MANY_TIMES};
         if (jobq_enqueue(l->mine, &spec, NULL) != JOBQ_OK)
             return complain_queue("order");
     }
@@ -167,8 +172,8 @@ static int work(struct ledger *l)
 {
     struct jobq_worker *worker = NULL;
     const char *queue = QUEUE;
-    const struct jobq_worker_options options = { .size = sizeof options, .queues = &queue, .queue_count = 1, .batch = 4,
-                                                 .flags = JOBQ_WORKER_DRAIN };
+    const struct jobq_worker_options options = {
+        .size = sizeof options, .queues = &queue, .queue_count = 1, .batch = 4, .flags = JOBQ_WORKER_DRAIN};
     int rc = jobq_worker_create(&worker, l->q, &options);
 
     if (rc == JOBQ_OK)
@@ -213,7 +218,7 @@ static int command(struct ledger *l, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct ledger l = { .db = NULL };
+    struct ledger l = {.db = NULL};
     char uri[4096];
     int rc = 1;
 
@@ -221,7 +226,8 @@ int main(int argc, char **argv)
         return complain("usage", "ledger FILE COMMAND");
     if (sqlite3_open(argv[1], &l.db) != SQLITE_OK || sqlite3_busy_timeout(l.db, 30000) != SQLITE_OK)
         complain(argv[1], sqlite3_errmsg(l.db));
-    else if (jobq_sqlite_attach(&l.mine, l.db, NULL, NULL) != JOBQ_OK || jobq_open(&l.q, jobq_sqlite(), uri, NULL) != JOBQ_OK)
+    else if (jobq_sqlite_attach(&l.mine, l.db, NULL, NULL) != JOBQ_OK ||
+             jobq_open(&l.q, jobq_sqlite(), uri, NULL) != JOBQ_OK)
         complain_queue(argv[1]);
     else
         rc = command(&l, argc, argv);

@@ -174,8 +174,8 @@ static int same_answer(struct pair *p, const struct step *step, bool look, struc
     return differ;
 }
 
-/* Generate and run; the steps are kept. Returns 1 on the first difference. */
-static int run_sequence(struct sequence *q)
+/* Generate and run; the steps are kept. Returns 1 on the first difference, which goes to `say`. */
+static int run_sequence(struct sequence *q, FILE *say)
 {
     struct pair p;
     struct generator g = { .dice.state = q->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
@@ -190,7 +190,7 @@ static int run_sequence(struct sequence *q)
         struct outcome outcome;
         generate_step(&g, &p.right, step);
         bool look = q->count % LOOK_EVERY == 0 || q->count == steps;
-        differ = same_answer(&p, step, look, &outcome, NULL);
+        differ = same_answer(&p, step, look, &outcome, say);
         states_of(&p.right, after);
         count_step(step, &outcome, before, after);
         memcpy(before, after, sizeof before);
@@ -286,8 +286,17 @@ static void try_without_parts(struct sequence *q)
         }
 }
 
-static void report(struct sequence *q)
+static void print_lines(char *text)
 {
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        printf("# %s\n", line);
+    free(text);
+}
+
+/* `first`: as it was found. What comes but once in many runs is in no replay. */
+static void report(struct sequence *q, char *first)
+{
+    print_lines(first);
     printf("# the stores differ in the sequence of seed %llu, %d steps; shrinking\n", (unsigned long long)q->seed,
            q->count);
     while (try_without_steps(q))
@@ -301,9 +310,7 @@ static void report(struct sequence *q)
         abort();
     replay(q, out);
     fclose(out);
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        printf("# %s\n", line);
-    free(text);
+    print_lines(text);
 }
 
 /* ---- the run ------------------------------------------------------------------------------------------------------------ */
@@ -364,13 +371,21 @@ int main(int argc, char **argv)
     printf("1..2\n# seed %llu, %ld sequences, memory against %s\n", (unsigned long long)seed, count, other_store);
     static struct sequence sequence;
     long done = 0, differ = 0, steps = 0;
+    char *first = NULL;
+    size_t size;
+    FILE *say = open_memstream(&first, &size);
+    if (!say)
+        abort();
     for (; done < count && !differ; done++) {
         sequence.seed = seed + (uint64_t)done;
-        differ = run_sequence(&sequence);
+        differ = run_sequence(&sequence, say);
         steps += sequence.count;
     }
+    fclose(say);
     if (differ)
-        report(&sequence);
+        report(&sequence, first);
+    else
+        free(first);
     printf("%sok 1 - %ld sequences, %ld steps: the same answers, rows and statistics\n", differ ? "not " : "", done,
            steps);
     side_done();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the program's own transaction (rule 12, and contract "SQLite attach"): what is rolled back never was, and an
- * outcome that does not count takes everything beside it along. */
+/* Inside the program's own transaction (rule 12, and contract "SQLite attach"): what is rolled back never
+ * was, and an outcome that does not count takes everything beside it along. */
 #include "kit.h"
 
 #include <poll.h>
@@ -50,13 +50,13 @@ static int64_t money(void)
 
 static struct jobq_spec job_for(const char *queue)
 {
-    return (struct jobq_spec){ .size = sizeof(struct jobq_spec), .queue = queue, .payload = { "x", 1 } };
+    return (struct jobq_spec){.size = sizeof(struct jobq_spec), .queue = queue, .payload = {"x", 1}};
 }
 
 static int enqueue(struct jobq *q, const char *queue, struct jobq_id *id)
 {
     const struct jobq_spec spec = job_for(queue);
-    struct jobq_enqueued out = { .size = sizeof out };
+    struct jobq_enqueued out = {.size = sizeof out};
     int status = jobq_enqueue(q, &spec, &out);
     if (id)
         *id = out.id;
@@ -74,7 +74,7 @@ static uint64_t jobs_in(struct jobq *q, const char *queue, int state)
 
 static size_t claim_one(struct jobq *q, const char *queue, struct jobq_job *out)
 {
-    const struct jobq_claim_options o = { .size = sizeof o, .queues = &queue, .queue_count = 1, .limit = 1 };
+    const struct jobq_claim_options o = {.size = sizeof o, .queues = &queue, .queue_count = 1, .limit = 1};
     struct jobq_jobs *jobs;
     ck_assert_int_eq(jobq_claim(q, &o, &jobs), JOBQ_OK);
     size_t count = jobs->count;
@@ -101,7 +101,7 @@ static int ack(struct program *p, const struct jobq_job *job)
     return jobq_ack(p->mine, &job->id, &job->token, "done", 4);
 }
 
-/* ---- together or not at all ------------------------------------------------------------------------------------------ */
+/* ---- together or not at all ---------------------------------------------------------------------------- */
 
 START_TEST(a_roll_back_takes_the_job)
 {
@@ -153,7 +153,7 @@ START_TEST(fail_then_and_many)
 {
     struct program p;
     struct jobq_job job;
-    struct jobq_spec specs[3] = { job_for("next"), job_for("next"), job_for("next") };
+    struct jobq_spec specs[3] = {job_for("next"), job_for("next"), job_for("next")};
     program_begin(&p);
     ck_assert_int_eq(enqueue(p.q, "q", NULL), JOBQ_OK);
     ck_assert_int_eq(enqueue(p.q, "q", NULL), JOBQ_OK);
@@ -189,7 +189,52 @@ START_TEST(a_savepoint_of_the_program)
 }
 END_TEST
 
-/* ---- the bar ----------------------------------------------------------------------------------------------------------- */
+START_TEST(what_is_not_committed_is_seen_inside_only)
+{
+    struct program p;
+    struct jobq_id id;
+    struct jobq_jobs *jobs;
+    program_begin(&p);
+    must(&p, "BEGIN IMMEDIATE");
+    ck_assert_int_eq(enqueue(p.mine, "q", &id), JOBQ_OK);
+    ck_assert_int_eq(jobq_get(p.mine, &id, &jobs), JOBQ_OK);
+    ck_assert_uint_eq(jobs->count, 1);
+    jobq_jobs_free(jobs);
+    ck_assert_int_eq(jobq_get(p.q, &id, &jobs), JOBQ_NOT_FOUND);
+    must(&p, "ROLLBACK; BEGIN");
+    ck_assert_int_eq(jobq_get(p.mine, &id, &jobs), JOBQ_NOT_FOUND);
+    must(&p, "COMMIT");
+    program_end(&p);
+}
+END_TEST
+
+/* Where there is no room SQLite rolls back the whole transaction: then nothing of it has happened. */
+START_TEST(a_full_file)
+{
+    static char large[200000];
+    struct program p;
+    struct jobq_spec specs[2] = {job_for("q"), job_for("q")};
+    char limit[64];
+    program_begin(&p);
+    specs[1].payload = (struct jobq_bytes){large, sizeof large};
+    snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld",
+             (long long)sql_value("a.db", "SELECT page_count + 5 FROM pragma_page_count"));
+    must(&p, limit);
+    must(&p, "BEGIN IMMEDIATE; UPDATE money SET amount = 9");
+    ck_assert_int_eq(jobq_enqueue_many(p.mine, specs, 2, NULL), JOBQ_FAILED);
+    ck_assert_int_ne(run_sql(&p, "COMMIT"), SQLITE_OK);
+    must(&p, "PRAGMA max_page_count = 100000");
+    ck_assert_int_eq(money(), 100);
+    ck_assert_uint_eq(jobs_in(p.q, "q", JOBQ_READY), 0);
+    must(&p, "BEGIN IMMEDIATE");
+    ck_assert_int_eq(jobq_enqueue_many(p.mine, specs, 2, NULL), JOBQ_OK);
+    must(&p, "COMMIT");
+    ck_assert_uint_eq(jobs_in(p.q, "q", JOBQ_READY), 2);
+    program_end(&p);
+}
+END_TEST
+
+/* ---- the bar ------------------------------------------------------------------------------------------- */
 
 START_TEST(a_stale_ack_bars_the_commit)
 {
@@ -305,7 +350,7 @@ START_TEST(a_cancel_that_came_too_late_bars_nothing)
 }
 END_TEST
 
-/* ---- what does not work ------------------------------------------------------------------------------------------------ */
+/* ---- what does not work -------------------------------------------------------------------------------- */
 
 START_TEST(without_a_transaction_nothing_happens)
 {
@@ -329,9 +374,10 @@ START_TEST(what_needs_a_handle_of_its_own)
 {
     struct program p;
     const char *queue = "q";
-    const struct jobq_claim_options claim = { .size = sizeof claim, .queues = &queue, .queue_count = 1, .limit = 1 };
-    const struct jobq_worker_options work = { .size = sizeof work, .queues = &queue, .queue_count = 1 };
-    const struct jobq_id id = { { 0 } };
+    const struct jobq_claim_options claim = {
+        .size = sizeof claim, .queues = &queue, .queue_count = 1, .limit = 1};
+    const struct jobq_worker_options work = {.size = sizeof work, .queues = &queue, .queue_count = 1};
+    const struct jobq_id id = {{0}};
     struct jobq_worker *w;
     struct jobq_jobs *jobs;
     struct jobq_stats *stats;
@@ -364,7 +410,7 @@ START_TEST(where_one_cannot_attach)
 {
     struct program p;
     sqlite3 *memory;
-    const struct jobq_options flags = { .size = sizeof flags, .flags = JOBQ_OPEN_NO_CREATE };
+    const struct jobq_options flags = {.size = sizeof flags, .flags = JOBQ_OPEN_NO_CREATE};
     program_begin(&p);
     ck_assert_int_eq(attach_to(NULL, NULL, NULL), JOBQ_INVALID);
     ck_assert_str_eq(jobq_last_error()->field, "db");
@@ -383,14 +429,14 @@ START_TEST(where_one_cannot_attach)
 }
 END_TEST
 
-/* ---- after the commit ---------------------------------------------------------------------------------------------------- */
+/* ---- after the commit ---------------------------------------------------------------------------------- */
 
 START_TEST(a_wake_reaches_others)
 {
     struct program p;
     struct jobq_store *other = store_open("a.db", NULL, NULL);
     program_begin(&p);
-    struct pollfd fd = { .fd = jobq_sqlite()->wake_fd(other), .events = POLLIN };
+    struct pollfd fd = {.fd = jobq_sqlite()->wake_fd(other), .events = POLLIN};
     jobq_sqlite()->wake_drain(other);
     must(&p, "BEGIN IMMEDIATE");
     ck_assert_int_eq(enqueue(p.mine, "q", NULL), JOBQ_OK);
@@ -449,8 +495,10 @@ START_TEST(nothing_stays_behind)
 }
 END_TEST
 
-KIT_MAIN("attach", a_roll_back_takes_the_job, an_ack_counts_with_the_commit, fail_then_and_many, a_savepoint_of_the_program,
+KIT_MAIN("attach", a_roll_back_takes_the_job, an_ack_counts_with_the_commit, fail_then_and_many,
+         a_savepoint_of_the_program, what_is_not_committed_is_seen_inside_only, a_full_file,
          a_stale_ack_bars_the_commit, a_wake_after_the_roll_back_lifts_it, a_stale_fail_and_a_stale_ack_then,
          an_ack_that_failed_bars_it_too, a_handle_closed_under_the_bar_rolls_back,
-         a_cancel_that_came_too_late_bars_nothing, without_a_transaction_nothing_happens, what_needs_a_handle_of_its_own,
-         where_one_cannot_attach, a_wake_reaches_others, the_checkpoint_switch, nothing_stays_behind)
+         a_cancel_that_came_too_late_bars_nothing, without_a_transaction_nothing_happens,
+         what_needs_a_handle_of_its_own, where_one_cannot_attach, a_wake_reaches_others,
+         the_checkpoint_switch, nothing_stays_behind)
