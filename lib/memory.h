@@ -224,7 +224,7 @@ struct mem {
     int64_t clock_ms;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
-    struct mem_tree rows, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks, groups,
+    struct mem_tree rows, arrived, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks, groups,
         plans;
     struct mem_events events;
 };
@@ -279,6 +279,7 @@ void mem_rows_free(struct mem *m);
 int mem_bytes_order(struct jobq_bytes a, struct jobq_bytes b);
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id); /* by id */
+struct mem_row *mem_row_arrived(const struct mem *m, int64_t after);
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row); /* NULL: the first */
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone);
 struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token);
@@ -390,6 +391,8 @@ struct mem_key *mem_key_after(const struct mem *m, const uint8_t *scope); /* NUL
 int mem_key_load(struct mem_unit *u, const struct jobq_item_key *key);     /* what is there and not held goes */
 int mem_edges_dump(const struct mem *m, struct jobq_arena *arena, const struct jobq_id *child,
                    const struct jobq_item_edge **out, size_t *out_count);
+int mem_workers_dump(const struct mem *m, struct jobq_arena *arena, struct jobq_dump *dump); /* all in one page */
+int mem_worker_load(struct mem_unit *u, const struct jobq_item_worker *in);
 uint32_t mem_edges_open(const struct mem *m, const struct jobq_id *parent);
 int mem_edges_load(struct mem_unit *u, const struct jobq_id *child, const struct jobq_item_edge *edges, size_t count);
 int mem_schedule_load(struct mem_unit *u, const struct jobq_schedule_row *row); /* a status; -1: no memory */

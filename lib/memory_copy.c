@@ -182,7 +182,7 @@ static void copy_key(const struct jobq_put_key *from, struct jobq_put_key *to)
 static int give_row(struct page *p, const struct mem_row *row)
 {
     const struct mem_row_cells *c = &row->c;
-    struct jobq_item *item = next_item(p, &c->row.id, sizeof c->row.id);
+    struct jobq_item *item = next_item(p, &c->arrival, sizeof c->arrival);
     if (!item || mem_view(p->m, p->arena, row, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS,
                           &item->as.row.row) != 0)
         return -1;
@@ -204,11 +204,10 @@ static size_t bytes_of(const struct jobq_row *r)
 
 static int give_rows(struct page *p)
 {
-    struct jobq_id id = {0};
+    int64_t after = -1;
     if (p->dump->after.data)
-        memcpy(&id, p->dump->after.data, sizeof id);
-    for (const struct mem_row *row = mem_row_after(p->m, &id); row;
-         row = mem_row_after(p->m, &row->c.row.id)) {
+        memcpy(&after, p->dump->after.data, sizeof after);
+    for (const struct mem_row *row = mem_row_arrived(p->m, after); row; row = mem_row_arrived(p->m, row->c.arrival)) {
         p->bytes += bytes_of(&row->c.row);
         if (p->count == p->dump->limit || (p->count && p->dump->bytes && p->bytes > p->dump->bytes))
             return 0;
@@ -242,6 +241,8 @@ static int give_keys(struct page *p)
 
 int mem_dump(struct mem *m, struct jobq_dump *dump, struct jobq_arena *arena, int64_t now)
 {
+    if (dump->kind == JOBQ_ITEM_WORKER)
+        return mem_workers_dump(m, arena, dump);
     struct page p = {.m = m, .dump = dump, .arena = arena, .now = now};
     p.items = jobq_arena_alloc(arena, dump->limit * sizeof *p.items);
     int result = p.items ? 0 : -1;
@@ -400,6 +401,8 @@ int mem_load(struct mem_unit *u, struct jobq_item *item)
         return take_schedule(u, item);
     case JOBQ_ITEM_ROW:
         return take_row(u, item);
+    case JOBQ_ITEM_WORKER:
+        return mem_worker_load(u, &item->as.worker);
     default:
         return take_key(u, item);
     }

@@ -282,6 +282,47 @@ int mem_worker_note(struct mem_unit *u, struct jobq_worker_record *record)
     return 0;
 }
 
+int mem_workers_dump(const struct mem *m, struct jobq_arena *arena, struct jobq_dump *dump)
+{
+    size_t count = 0;
+    for (const struct mem_worker *w = next_worker(m, NULL); w; w = next_worker(m, w))
+        count++;
+    struct jobq_item *item = jobq_arena_alloc(arena, count * sizeof *item);
+    if (!item)
+        return -1;
+    dump->items = item;
+    dump->item_count = dump->after.data ? 0 : count;
+    for (const struct mem_worker *w = next_worker(m, NULL); w; w = next_worker(m, w), item++) {
+        struct jobq_worker_record *r = &item->as.worker.record;
+        *item = (struct jobq_item){ .kind = JOBQ_ITEM_WORKER, .as.worker.seen_at_ms = w->c.seen_at_ms };
+        *r = (struct jobq_worker_record){ .pid = w->c.pid, .started_at_ms = w->c.started_at_ms,
+                                          .lease_ms = w->c.lease_ms, .capacity = w->c.capacity,
+                                          .running = w->c.running, .stop_asked = w->c.stop_asked };
+        memcpy(r->nonce, w->nonce, sizeof r->nonce);
+        if (jobq_arena_bytes(arena, w->name.data, w->name.size, &r->name) != 0 ||
+            jobq_arena_bytes(arena, w->c.host.data, w->c.host.size, &r->host) != 0 ||
+            jobq_arena_bytes(arena, w->c.queues.data, w->c.queues.size, &r->queues) != 0 ||
+            jobq_arena_bytes(arena, w->c.kinds.data, w->c.kinds.size, &r->kinds) != 0)
+            return -1;
+        dump->last = r->name;
+    }
+    return 0;
+}
+
+int mem_worker_load(struct mem_unit *u, const struct jobq_item_worker *in)
+{
+    struct jobq_worker_record record = in->record;
+    if (mem_worker_note(u, &record) != 0)
+        return -1;
+    struct mem_worker *worker = find_worker(u->m, &record);
+    if (!worker || mem_edit(u, worker) != 0)
+        return -1;
+    worker->c.seen_at_ms = in->seen_at_ms;
+    worker->c.stop_asked = in->record.stop_asked;
+    mem_done(u, worker);
+    return 0;
+}
+
 static const char *text_of(struct jobq_arena *arena, struct jobq_bytes bytes)
 {
     return jobq_arena_text(arena, bytes.data, bytes.size);

@@ -30,6 +30,11 @@ static int order_id(const struct mem_node *a, const struct mem_node *b)
     return memcmp(&ROW_OF(a, by_id)->c.row.id, &ROW_OF(b, by_id)->c.row.id, sizeof(struct jobq_id));
 }
 
+static int order_arrival(const struct mem_node *a, const struct mem_node *b)
+{
+    return order_numbers(ROW_OF(a, by_arrival)->c.arrival, ROW_OF(b, by_arrival)->c.arrival);
+}
+
 static int order_ready(const struct mem_node *a, const struct mem_node *b)
 {
     const struct mem_row *x = ROW_OF(a, place), *y = ROW_OF(b, place);
@@ -120,6 +125,7 @@ static void link_row(struct mem *m, void *object)
     struct mem_row *row = object;
     struct mem_tree *place = place_of(row);
     mem_tree_add(&m->rows, &row->by_id);
+    mem_tree_add(&m->arrived, &row->by_arrival);
     if (place)
         mem_tree_add(place, &row->place);
     if (mem_overdue_at(row) != INT64_MAX)
@@ -144,6 +150,7 @@ static void unlink_row(struct mem *m, void *object)
         mem_tree_remove(&m->clock, &row->clock);
     if (place)
         mem_tree_remove(place, &row->place);
+    mem_tree_remove(&m->arrived, &row->by_arrival);
     mem_tree_remove(&m->rows, &row->by_id);
 }
 
@@ -165,6 +172,12 @@ struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
 {
     struct mem_row key = { .c.row.id = *id };
     return ROW_OF(mem_tree_after(&m->rows, &key.by_id), by_id);
+}
+
+struct mem_row *mem_row_arrived(const struct mem *m, int64_t after)
+{
+    struct mem_row key = { .c.arrival = after };
+    return ROW_OF(mem_tree_after(&m->arrived, &key.by_arrival), by_arrival);
 }
 
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row)
@@ -294,6 +307,7 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
 void mem_rows_init(struct mem *m)
 {
     m->rows.order = order_id;
+    m->arrived.order = order_arrival;
     m->clock.order = order_clock;
     m->held.order = order_held;
     m->queues.order = order_queues;

@@ -105,8 +105,7 @@ static int give_row(struct page *p, int64_t n)
                                                   : JOBQ_OVERDUE_NONE;
     if (job.flags & FLAG_PARENTS && give_edges(p, out) != 0)
         return -1;
-    p->dump->last = (struct jobq_bytes){ out->row.id.bytes, sizeof out->row.id.bytes };
-    return 1;
+    return copy(p, (struct jobq_bytes){ &n, sizeof n }, &p->dump->last) != 0 ? -1 : 1;
 }
 
 static void take_32(struct jobq_bytes from, uint8_t to[32])
@@ -148,13 +147,15 @@ static int give_schedules(struct page *p)
 
 static sqlite3_stmt *start_page(const struct page *p)
 {
-    static const struct jobq_id first;
     const struct jobq_bytes after = p->dump->after;
+    int64_t n = 0;
+    if (after.size == sizeof n)
+        memcpy(&n, after.data, sizeof n);
     switch (p->dump->kind) {
     case JOBQ_ITEM_SETTINGS:
         return sq_start(p->s, SQL_COPY_QUEUES, VALUES(bytes(after)));
     case JOBQ_ITEM_ROW:
-        return sq_start(p->s, SQL_COPY_JOBS, VALUES(after.data ? bytes(after) : id_value(&first)));
+        return sq_start(p->s, SQL_COPY_JOBS, VALUES(number(n)));
     default:
         return sq_start(p->s, SQL_COPY_KEYS, VALUES(bytes(after)));
     }

@@ -643,7 +643,7 @@ enum jobq_item_kind {
     JOBQ_ITEM_SCHEDULE = 2,
     JOBQ_ITEM_ROW = 3,
     JOBQ_ITEM_KEY = 4,
-    JOBQ_ITEM_WORKER = 5 /* text only: dump does not give it, load does not take it */
+    JOBQ_ITEM_WORKER = 5 /* no part of a copy; the memory store gives and takes it for who keeps its items elsewhere */
 };
 
 /* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are; keep values of
@@ -697,7 +697,8 @@ struct jobq_item {
     } as;
 };
 
-/* A page of one kind: settings by what, name, group; schedules by name; rows by id; keys by scope. */
+/* A page of one kind: settings by what, name, group; schedules by name; rows in order of arrival; keys by
+ * scope. */
 struct jobq_dump {
     size_t size;
     int32_t kind;

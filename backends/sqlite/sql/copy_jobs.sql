@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 id after which -> n; by the index of ids
-SELECT n FROM [job] WHERE id > ?1 ORDER BY id
+-- ?1 n after which -> n, in order of arrival
+SELECT n FROM [job] WHERE n > ?1 ORDER BY n
