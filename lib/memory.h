@@ -141,7 +141,7 @@ struct mem_row_cells {
 
 struct mem_row {
     struct mem_object object;
-    struct mem_node by_id;
+    struct mem_node by_id, by_arrival;
     struct mem_node place; /* in one of the trees of its queue or lane */
     struct mem_node clock; /* when it falls overdue */
     struct mem_node held;  /* running: token, arrival */
@@ -224,8 +224,8 @@ struct mem {
     int64_t clock_ms;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
-    struct mem_tree rows, arrived, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks, groups,
-        plans;
+    struct mem_tree rows, arrived, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks,
+        groups, plans;
     struct mem_events events;
 };
 
