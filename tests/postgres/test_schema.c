@@ -208,6 +208,26 @@ START_TEST(the_plan_of_a_claim)
 }
 END_TEST
 
-KIT_MAIN("postgres schema", eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
+/* From SQL the same keys hold as from C. */
+START_TEST(enqueued_by_sql)
+{
+    struct jobq *q;
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "q", .payload = { "p", 1 }, .key = { "one", 3 } };
+    struct jobq_enqueued out = { .size = sizeof out };
+    ck_assert_int_eq(jobq_open(&q, jobq_postgres(), uri_with(""), NULL), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT fresh::int FROM @.enqueue('q', 'p', key => 'one')"), 1);
+    ck_assert_int_eq(sql_value("SELECT fresh::int FROM @.enqueue('q', 'p', key => 'one')"), 0);
+    ck_assert_int_eq(jobq_enqueue(q, &spec, &out), JOBQ_DUPLICATE);
+    ck_assert_int_eq(out.same_payload, 1);
+    ck_assert_int_eq(sql_value("SELECT fresh::int FROM @.enqueue('other', 'p', key => 'one', delay_ms => 1000, priority => 3)"), 1);
+    ck_assert_int_eq(sql_value("SELECT fresh::int FROM @.enqueue('other', NULL)"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 3);
+    ck_assert_int_eq(server_run("postgres", "SELECT 1"), 0);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE id > '00000000-0000-0000-0000-000000000000' AND kind = 'q'"), 1);
+    jobq_close(q);
+}
+END_TEST
+
+KIT_MAIN("postgres schema", enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
          somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
          nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim)
