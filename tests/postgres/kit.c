@@ -26,6 +26,7 @@ const char *name_space(void)
 
 /* ---- the server ------------------------------------------------------------------------------------------------ */
 
+static char *in_schema(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 static char *in_schema(const char *format, va_list args)
 {
     char text[8000], *out = NULL;
