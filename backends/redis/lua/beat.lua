@@ -77,3 +77,21 @@ function beat_all(number)
 end
 
 end
+
+-- ---- for changes and puts --------------------------------------------------------------------------------------------------
+
+local not_ok = {} -- changes of this exchange whose verdict is not OK
+local T_NOW, T_LATER, T_ABS, T_ROW = 1, 2, 3, 4
+
+local function time_of(base, offset, own)
+    if base == T_NOW then
+        return add(now, offset)
+    elseif base == T_LATER then
+        return add(near(own) > now and own or now, offset)
+    elseif base == T_ABS then
+        return offset
+    elseif base == T_ROW then
+        return add(own, offset)
+    end
+    return own
+end

@@ -4,8 +4,8 @@
 --
 -- Answer of one: DONE, or B verdict, B stale, B what follows (1 lease end, 2 holder, 4 a view).
 
-local change_all, remove, time_of, not_ok
-do
+local change_all, remove
+if changes > 0 or has_part(HAS_TRIM) then
 
 local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED = 0, 1, 2, 3, 4
 local V_SKIPPED, V_NO_PARENT, V_FULL, V_STALE, V_OUTDATED = 10, 11, 12, 13, 14
@@ -14,24 +14,9 @@ local BY_TOKEN, BY_CALLBACK, BY_OPERATOR = 1, 2, 3
 local SET_RUN_AT, SET_COUNTERS, SET_RESULT, SET_PROGRESS, SET_DATA, SET_PAYLOAD = 1, 2, 4, 8, 16, 32
 local SET_CALLBACK, SET_DEADLINE, SET_CANCEL_ASKED, SET_ALONE, SET_LEASE = 64, 128, 256, 512, 1024
 local SET_RESUMED, ADD_ERROR, TAKE_KEY, LIFT_HOLD, CLEAR_CANCEL, BLOCK_AGAIN = 2048, 4096, 8192, 16384, 32768, 65536
-local T_NOW, T_LATER, T_ABS, T_ROW = 1, 2, 3, 4
 local ERRORS_KEPT = 10
 
 local change_index = 0 -- the number of the change at hand
-not_ok = {} -- those whose verdict is not OK
-
-function time_of(base, offset, own)
-    if base == T_NOW then
-        return add(now, offset)
-    elseif base == T_LATER then
-        return add(near(own) > now and own or now, offset)
-    elseif base == T_ABS then
-        return offset
-    elseif base == T_ROW then
-        return add(own, offset)
-    end
-    return own
-end
 
 -- ---- guards ------------------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,8 @@
 -- another version), i8 now, i8 next due, I4 length and the verdicts, then of the want: B more (1), it ran alone (2), token, I4 rows and 2 bytes for
 -- each. The other strings are the rows.
 
-local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT = 1, 2, 4, 8
 local RECEIPT_MS = 1800000
 
-local head = argument()
-local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', head)
 local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top')
 if not meta[1] or meta[1] ~= SCHEMA then
     return { char(meta[1] and 4 or 3) }
@@ -17,10 +14,6 @@ end
 now, micros = read_clock(meta[2])
 now8 = give(now)
 last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-
-local function has_part(part)
-    return band(asked, part) ~= 0
-end
 
 -- When the next thing after now happens by time alone.
 local function next_due()
@@ -135,7 +128,9 @@ end
 
 local trim_said = has_part(HAS_TRIM) and argument() or nil
 beat_all(beats)
-change_all(changes)
+if changes > 0 then
+    change_all(changes)
+end
 if puts > 0 then
     put_all(puts)
 end
@@ -168,7 +163,7 @@ end
 local verdicts = concat(answer)
 if has_part(HAS_RECEIPT) then
     call('SET', RECEIPT, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #shown_again) ..
-        concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed), 'PX', RECEIPT_MS)
+        concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed or {}), 'PX', RECEIPT_MS)
 end
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)

@@ -5,7 +5,7 @@
 -- B a holder follows.
 
 local put_all, seq, top -- arrivals so far; the newest time that stands in a list
-do
+if puts > 0 then
 
 local KEEP_TIME = 0
 local REPLACE, EXTEND = 2, 3

@@ -2,7 +2,7 @@
 -- Rows that retention takes away. ARGV: I4 limit, then for completed, dead, cancelled i8 count, and i8 age of each.
 
 local trim
-do
+if has_part(HAS_TRIM) then
 
 local function drop_plain(q, place, ids, state)
     if #ids == 0 then

@@ -7,7 +7,7 @@
 -- one LPOP; otherwise the heads are compared by rank, then arrival.
 
 local take_rows, want, token, fence, last_fence, given, claimed -- `token` once the want has given a row
-do
+if has_part(HAS_WANT) then
 
 local DUE, OVERDUE, ALONE = 1, 2, 3
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5
