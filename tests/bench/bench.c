@@ -13,6 +13,9 @@
 #ifdef HAVE_SQLITE
 #include <jobq/sqlite.h>
 #endif
+#ifdef HAVE_POSTGRES
+#include <jobq/postgres.h>
+#endif
 
 #include <pthread.h>
 #include <signal.h>
@@ -39,6 +42,10 @@ static struct jobq *open_queue(void)
 #ifdef HAVE_SQLITE
     if (strncmp(uri, "sqlite:", 7) == 0)
         backend = jobq_sqlite();
+#endif
+#ifdef HAVE_POSTGRES
+    if (strncmp(uri, "postgres", 8) == 0)
+        backend = jobq_postgres();
 #endif
 #ifdef HAVE_REDIS
     if (strncmp(uri, "redis", 5) == 0)
