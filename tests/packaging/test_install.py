@@ -194,6 +194,22 @@ def subproject(tap, folder):
     run_hello(tap, 'as a subproject', os.path.join(build, 'hello'), work, {})
 
 
+def template(tap, copy, folder):
+    """examples/backend-template: a project of its own that builds against the copy and passes the installed suite."""
+    source = os.path.join(ROOT, 'examples', 'backend-template')
+    build = os.path.join(folder, 'template-build')
+    lines = sum(len(read(os.path.join('examples', 'backend-template', name)).splitlines())
+                for name in os.listdir(source) if name.endswith(('.c', '.h')))
+    tap.ok(lines <= 600, 'the template has at most 600 lines of C', str(lines))
+    shutil.rmtree(build, ignore_errors=True)
+    status, text = run([MESON, 'setup', '-Dwerror=true', build, source], env=copy.env)
+    status, text = (status, text) if status else run(['ninja', '-C', build], env=copy.env)
+    if not tap.ok(status == 0, 'the template builds against the copy', text[-4000:]):
+        return
+    status, text = run([MESON, 'test', '-C', build, '--no-rebuild', '--num-processes', '2'], env=copy.env)
+    tap.ok(status == 0, 'and passes the installed conformance suite, all passes', text[-4000:])
+
+
 def command(tap, copy):
     status, text = run([os.path.join(copy.prefix, 'bin', 'jobq'), '--version'], env=copy.env)
     tap.ok(status == 0 and version() in text, 'the installed jobq says its version', text)
@@ -232,6 +248,7 @@ def main():
         if copy.install(tap):
             check_files(tap, copy)
             command(tap, copy)
+            template(tap, copy, folder)
             if copy.sqlite:
                 for language in ('c', 'c++'):
                     for static in (False, True):
