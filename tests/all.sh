@@ -54,7 +54,7 @@ STRICT='-Dwerror=true -Dbuildtype=debugoptimized'
 SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
 
 # Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there.
-UNSANITIZED='--no-suite packaging --no-suite media --no-suite demo'
+UNSANITIZED='--no-suite slow --no-suite packaging --no-suite media --no-suite demo'
 
 wanted() {
     case " $PARTS " in

@@ -32,7 +32,7 @@ static void run_once(const struct test *test)
     actors_end();
 }
 
-/* A fault at call n for n = 1, 2, 3 ... until there is no call n. */
+/* A fault at call n for n = 1, 2, 3 ... (or every so many) until there is no call n. */
 static void run_with_faults(const struct test *test)
 {
     if (run.fault) {
@@ -41,10 +41,11 @@ static void run_with_faults(const struct test *test)
         run.tally->fired += plan.failed;
         return;
     }
+    plan.fail_call = 1 + run.tally->cases % run.stride;
     do {
-        plan.fail_call++;
         run_once(test);
         run.tally->fired += plan.failed;
+        plan.fail_call += run.stride;
     } while (plan.failed);
 }
 

@@ -30,7 +30,8 @@ struct run {
     const struct jobq_conformance_fixture *fixture;
     enum pass pass;
     const char *only;
-    long fault; /* 0: all */
+    long fault;  /* 0: all */
+    long stride; /* of the faults every so many are tried; which of them differs from case to case */
     bool trace;
     struct tally *tally;
 };
