@@ -509,6 +509,7 @@ static struct tick_plan plan(const char *cron, int missed, int64_t fired, int64_
     struct tick_plan p;
 
     tick_plan(&t, missed, LATE_DEFAULT_MS, fired, now, &p);
+    zone_free(t.zone);
     return p;
 }
 
