@@ -19,15 +19,27 @@ static int read_next(struct jobq_store *s)
     return 0;
 }
 
+static int64_t in_store_time(int64_t instant, int64_t now, int64_t calendar)
+{
+    return instant == INT64_MAX ? instant : jobq_add_ms(instant, now - calendar);
+}
+
 int sq_schedules_next(struct jobq_store *s, struct jobq_exchange *x)
 {
+    const int64_t calendar = sq_clock_calendar(s);
     if (read_next(s) != 0)
         return -1;
-    x->next_tick_ms = s->next_tick;
-    if (s->next_tick != INT64_MAX) /* as an instant of the store's clock */
-        x->next_tick_ms = jobq_add_ms(s->next_tick, x->now_ms - sq_clock_calendar(s));
-    if (x->next_tick_ms > x->now_ms && x->next_tick_ms < x->next_due_ms)
-        x->next_due_ms = x->next_tick_ms;
+    int64_t later = s->next_tick;
+    x->next_tick_ms = in_store_time(s->next_tick, x->now_ms, calendar);
+    if (later <= calendar) { /* somebody looks at it any moment; what is behind it? */
+        int found = sq_number(s, SQL_SCHEDULE_LATER, &later, VALUES(number(calendar)));
+        if (found < 0)
+            return -1;
+        later = found ? later : INT64_MAX;
+    }
+    later = in_store_time(later, x->now_ms, calendar);
+    if (later < x->next_due_ms)
+        x->next_due_ms = later;
     return 0;
 }
 

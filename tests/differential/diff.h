@@ -26,7 +26,7 @@
 #define NO_TOKEN (-1)
 #define FORGED_TOKEN (-2)
 
-enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ };
+enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ, STEP_SCHEDULE };
 
 struct beat_step {
     int token;
@@ -45,6 +45,13 @@ struct change_step {
     int bytes[5]; /* result, progress, data, payload, error: index of a value */
 };
 
+/* A schedule, or the tick of one. Instants: offsets from the sequence's base. */
+struct tick_step {
+    int schedule; /* 0: none */
+    int mode;
+    int64_t version, at_ms, next_ms;
+};
+
 struct put_step {
     int job, queue, kind, group, payload, policy, key, trace;
     int32_t priority;
@@ -53,6 +60,7 @@ struct put_step {
     int held, scope, digest, hold, conflict; /* scope 0: no key */
     int parents[3], rules[3], parent_count;
     int only_if, transition;
+    struct tick_step tick;
 };
 
 struct want_step {
@@ -79,6 +87,9 @@ struct step {
     uint32_t set;
     int queue, paused;
     int64_t depth;
+    /* STEP_SCHEDULE: set, paused and */
+    struct tick_step schedule;
+    int definition;
     /* STEP_READ */
     uint32_t states;
     int reason;
@@ -101,6 +112,7 @@ struct side {
     struct jobq_arena *arena; /* of the newest step */
     struct jobq_token tokens[WANTS];
     int64_t base;
+    bool schedules; /* both stores have them */
     char uri[512];
     char folder[256];
 };
@@ -142,6 +154,7 @@ struct generator {
     struct dice dice;
     int wants; /* so far */
     bool groups; /* both stores serve groups in turn */
+    bool schedules;
     struct step last[CLIENTS];
     bool has_last[CLIENTS];
 };

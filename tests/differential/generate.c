@@ -260,6 +260,16 @@ static void generate_parents(struct generator *g, const struct jobq_query *rows,
     }
 }
 
+static struct tick_step some_tick(struct generator *g)
+{
+    struct tick_step t = { .schedule = between(g, 1, 2), .mode = between(g, JOBQ_TICK_PUT, JOBQ_TICK_DEFER),
+                           .version = between(g, 1, 2), .at_ms = between(g, 0, 12) * UNIT / 2 + GRID / 2,
+                           .next_ms = between(g, 0, 12) * UNIT / 2 + GRID / 2 };
+    if (chance(g, 10))
+        t.next_ms = INT64_MAX;
+    return t;
+}
+
 static void generate_put(struct generator *g, const struct jobq_query *rows, const struct step *step,
                          struct put_step *p)
 {
@@ -284,6 +294,8 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
     if (chance(g, 15))
         p->expires_at = some_time(g);
     generate_parents(g, rows, p);
+    if (g->schedules && chance(g, 25))
+        p->tick = some_tick(g);
     p->transition = p->held ? 2 : p->parent_count ? 1 : 0; /* as they stand in the table */
 }
 
@@ -358,6 +370,17 @@ static void generate_queue(struct generator *g, struct step *s)
     s->keep_ms = PICK(g, -1, UNIT);
 }
 
+static void generate_schedule(struct generator *g, struct step *s)
+{
+    s->kind = STEP_SCHEDULE;
+    s->schedule = some_tick(g);
+    s->schedule.version = PICK(g, JOBQ_ANY_VERSION, JOBQ_ANY_VERSION, 0, 1, 2);
+    s->set = (chance(g, 60) ? JOBQ_SETTING_SCHEDULE : 0) | (chance(g, 30) ? JOBQ_SETTING_PAUSED : 0) |
+             (chance(g, 60) ? JOBQ_SETTING_NEXT : 0);
+    s->paused = chance(g, 40);
+    s->definition = between(g, 0, 9) ? between(g, 1, BYTES_VALUES - 1) : 0; /* 0: removed */
+}
+
 static void generate_read(struct generator *g, struct step *s)
 {
     s->kind = STEP_READ;
@@ -397,6 +420,8 @@ void generate_step(struct generator *g, struct side *side, struct step *s)
         generate_read(g, s);
     else if (dice < 9)
         s->kind = STEP_WORKER_STOP;
+    else if (g->schedules && dice < 12)
+        generate_schedule(g, s);
     else if (dice >= 22 || !generate_repeat(g, s))
         generate_exchange(g, side, s);
     if (s->kind == STEP_EXCHANGE) {

@@ -124,6 +124,8 @@ static int pair_open(struct pair *p)
 {
     if (side_open(&p->right, "memory") != 0 || side_open(&p->other, other_store) != 0)
         return -1;
+    p->right.schedules = p->other.schedules =
+        p->right.backend->capabilities & p->other.backend->capabilities & JOBQ_CAP_SCHEDULES;
     return 0;
 }
 
@@ -182,6 +184,7 @@ static int run_sequence(struct sequence *q, FILE *say)
     int before[JOBS], after[JOBS], differ = 0;
     if (pair_open(&p) != 0)
         abort();
+    g.schedules = p.right.schedules;
     g.groups = p.right.backend->capabilities & p.other.backend->capabilities & JOBQ_CAP_GROUPS;
     int steps = 20 + (int)roll(&g.dice, STEPS_MAX - 20);
     memset(before, 0, sizeof before);

@@ -63,6 +63,7 @@ struct frame {
     struct jobq_put puts[ITEMS];
     struct jobq_put_key keys[ITEMS];
     struct jobq_parent parents[ITEMS][3];
+    struct jobq_put_tick ticks[ITEMS];
     struct jobq_want want;
     struct jobq_bytes queues[3], kinds[2];
     struct jobq_worker_record worker;
@@ -102,6 +103,13 @@ static void fill_put(const struct side *side, const struct put_step *s, struct f
         f->parents[i][k] = (struct jobq_parent){ .id = job_id(s->parents[k]), .rule = s->rules[k] };
     p->parents = f->parents[i];
     p->parent_count = (size_t)s->parent_count;
+    if (s->tick.schedule) {
+        f->ticks[i] = (struct jobq_put_tick){ .schedule = name_value(s->tick.schedule), .mode = s->tick.mode,
+                                              .version = s->tick.version,
+                                              .nominal_ms = jobq_add_ms(side->base, s->tick.at_ms),
+                                              .next_ms = jobq_add_ms(side->base, s->tick.next_ms) };
+        p->tick = &f->ticks[i];
+    }
     if (!s->scope)
         return;
     f->keys[i] = (struct jobq_put_key){ .scope = { (uint8_t)s->scope }, .payload_digest = { (uint8_t)s->digest },
@@ -245,6 +253,19 @@ static void write_items(struct side *side, FILE *out, const struct frame *f)
         fprintf(out, "  worker stop=%d\n", f->worker.stop_asked);
 }
 
+static void write_schedules(struct side *side, FILE *out, const struct jobq_schedule_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct jobq_schedule_row *s = &rows[i];
+        fprintf(out, "    schedule version=%" PRId64 " paused=%d fired=%" PRId64 " next=%" PRId64, s->version,
+                s->paused, s->fired_ms ? on_the_grid(side, s->fired_ms) : 0,
+                s->next_ms ? on_the_grid(side, s->next_ms) : 0);
+        show_bytes(out, "name", s->name);
+        show_bytes(out, "bytes", s->bytes);
+        putc('\n', out);
+    }
+}
+
 static void write_want(struct side *side, FILE *out, const struct frame *f)
 {
     const struct jobq_want *w = &f->want;
@@ -252,6 +273,7 @@ static void write_want(struct side *side, FILE *out, const struct frame *f)
     fprintf(out, "  want unit=%d rows=%zu more=%d token=%" PRId64 "\n", f->x.want_unit, w->row_count,
             w->row_count < w->limit ? w->more : 0, want_of(side, &w->token));
     write_rows(side, out, w->rows, w->row_count, overdue);
+    write_schedules(side, out, w->schedules, w->schedule_count);
 }
 
 static void note_outcome(const struct frame *f, struct outcome *outcome)
@@ -285,6 +307,8 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     if (s->want.mode)
         write_want(side, out, &f);
     fprintf(out, "  next=%" PRId64 "\n", on_the_grid(side, f.x.next_due_ms));
+    if (side->schedules)
+        fprintf(out, "  tick=%" PRId64 "\n", on_the_grid(side, f.x.next_tick_ms));
     note_outcome(&f, outcome);
 }
 
@@ -306,6 +330,16 @@ static void run_queue(struct side *side, const struct step *s, FILE *out)
         settings.keep_count[i] = s->keep_count;
         settings.keep_ms[i] = s->keep_ms;
     }
+    run_configure(side, &settings, out);
+}
+
+static void run_schedule(struct side *side, const struct step *s, FILE *out)
+{
+    struct jobq_settings settings = { .size = sizeof settings, .what = JOBQ_CONFIGURE_SCHEDULE, .set = s->set,
+                                      .name = name_value(s->schedule.schedule), .paused = s->paused,
+                                      .version = s->schedule.version, .schedule = bytes_value(s->definition),
+                                      .fired_ms = jobq_add_ms(side->base, s->schedule.at_ms),
+                                      .next_ms = jobq_add_ms(side->base, s->schedule.next_ms) };
     run_configure(side, &settings, out);
 }
 
@@ -338,6 +372,8 @@ void run_step(struct side *side, const struct step *s, FILE *out, struct outcome
         run_queue(side, s, out);
     else if (s->kind == STEP_READ)
         run_read(side, s, out);
+    else if (s->kind == STEP_SCHEDULE)
+        run_schedule(side, s, out);
     else
         run_configure(side, &stop, out);
 }
@@ -397,4 +433,10 @@ void show_store(struct side *side, FILE *out)
     if (status == JOBQ_OK)
         write_rows(side, out, query.rows, query.row_count, false);
     write_stats(side, out);
+    if (!side->schedules)
+        return;
+    struct jobq_schedule_query schedules = { .size = sizeof schedules, .limit = 100 };
+    status = side->backend->schedules(side->stores[0], &schedules, side->arena, &err);
+    fprintf(out, "  schedules=%d\n", status);
+    write_schedules(side, out, schedules.rows, schedules.row_count);
 }

@@ -41,6 +41,9 @@ static void show_put(FILE *out, const struct put_step *p)
     if (p->scope)
         fprintf(out, " key(scope=%d hold=%d conflict=%d window=%" PRId64 " digest=%d)", p->scope, p->hold, p->conflict,
                 p->window_ms, p->digest);
+    if (p->tick.schedule)
+        fprintf(out, " tick(%d mode=%d version=%" PRId64 " nominal=%" PRId64 " next=%" PRId64 ")", p->tick.schedule,
+                p->tick.mode, p->tick.version, p->tick.at_ms, p->tick.next_ms);
     for (int i = 0; i < p->parent_count; i++)
         fprintf(out, " parent(%d rule=%d)", p->parents[i], p->rules[i]);
     if (p->only_if >= 0)
@@ -86,6 +89,10 @@ void show_step(FILE *out, const struct step *s)
     else if (s->kind == STEP_QUEUE)
         fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 "\n", s->queue, s->set,
                 s->paused, s->depth, s->keep_count, s->keep_ms);
+    else if (s->kind == STEP_SCHEDULE)
+        fprintf(out, "schedule %d: set=%#x version=%" PRId64 " definition=%d paused=%d fired=%" PRId64 " next=%" PRId64 "\n",
+                s->schedule.schedule, s->set, s->schedule.version, s->definition, s->paused, s->schedule.at_ms,
+                s->schedule.next_ms);
     else if (s->kind == STEP_READ)
         fprintf(out, "read queue=%d states=%#x reason=%d older=%" PRId64 " limit=%zu bytes=%zu\n", s->queue, s->states,
                 s->reason, s->older_ms, s->want.limit, s->want.bytes);
