@@ -136,6 +136,7 @@ void rd_link_drop(struct link *link)
     if (link->context)
         redisFree(link->context);
     link->context = NULL;
+    link->unsent = false;
 }
 
 static int connect_socket(struct link *link)
@@ -200,10 +201,13 @@ static int log_in(struct link *link)
 }
 
 /* A connection that nobody asked anything must have nothing to say: else the server closed it, or it is out of step. */
-static bool is_quiet(const struct link *link)
+static bool is_quiet(struct link *link)
 {
     struct pollfd p = { .fd = link->context->fd, .events = POLLIN };
-    return poll(&p, 1, 0) == 0;
+    if (poll(&p, 1, 0) == 0)
+        return true;
+    /* Under TLS the server may say things that are none of ours. */
+    return link->address->tls && rd_tls_receive(link) == 0;
 }
 
 int rd_link_ready(struct link *link)

@@ -49,6 +49,7 @@ struct link {
     int64_t timeout_ms;    /* of one call, connecting included */
     int64_t deadline_us;   /* of the call under way */
     struct fault fault;
+    bool unsent; /* TLS: hiredis has not sent all that it was given */
 };
 
 /* A request: what stands behind the name of the command or script. */
