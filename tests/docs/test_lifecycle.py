@@ -7,6 +7,7 @@ test_lifecycle.py
   - the list of edges is what lib/transitions.py makes of lib/transitions.tbl
   - the two drawings name every event and every state, and no other
   - the list of events explains every event, and no other
+  - the table of what each store has is what the stores declare
   - each default and limit of the table stands in the header's comment of the field that it names
 """
 import re
@@ -78,6 +79,27 @@ def limit_problems(header, table):
     return problems, compared
 
 
+STORES = ('lib/memory.c', 'backends/sqlite/sqlite.c', 'backends/postgres/postgres.c', 'backends/redis/redis.c')
+
+
+def declared(source):
+    """The capability bits that a store's table declares."""
+    match = re.search(r'\.capabilities = ([^,]*),', read(source))
+    return set(re.findall(r'JOBQ_CAP_\w+', match.group(1)))
+
+
+def capability_problems(text, header):
+    """Cells of the table that are not what the store declares, and bits that the table leaves out."""
+    table = [cells for cells in rows(text) if cells[0].startswith('`JOBQ_CAP_')]
+    problems = ['%s is not in the table' % bit for bit in set(re.findall(r'^    (JOBQ_CAP_\w+) =', header, re.M)) -
+                {cells[0].strip('`') for cells in table}]
+    for column, source in enumerate(STORES):
+        bits = declared(source)
+        problems += ['%s: %s says %s' % (source, cells[0], cells[2 + column]) for cells in table
+                     if (cells[2 + column] == 'yes') != (cells[0].strip('`') in bits)]
+    return sorted(problems)
+
+
 def main():
     page, header = read(PAGE), read('include/jobq/jobq.h')
     dot = edges()
@@ -93,6 +115,7 @@ def main():
         tap.none(sorted((events | STATES) - drawn), 'the drawings show every event and state')
         tap.none(sorted(drawn - events - STATES - PLAIN), 'the drawings show no other')
         tap.none(sorted(events ^ explained), 'the list of events explains each')
+        tap.none(capability_problems(page, read('include/jobq/backend.h')), 'what each store has is what it declares')
         tap.ok(compared >= 40, 'numbers of limits were compared', compared)
         tap.none(problems, 'defaults and limits are those of the header')
         default = re.search(r'backoff; /\* (.*) \*/', header).group(1)
