@@ -53,7 +53,8 @@ began=$(now_s)
 STRICT='-Dwerror=true -Dbuildtype=debugoptimized'
 SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
 
-# Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there.
+# Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there. Those
+# called slow say the same to a store that others say faster.
 UNSANITIZED='--no-suite slow --no-suite packaging --no-suite media --no-suite demo'
 
 wanted() {
@@ -151,7 +152,8 @@ lane_sanitized() {
     # The programs add no threads of their own to what the worker's suite has.
     if wanted tsan && CC=gcc build_part tsan $SANITIZED -Dexamples=false -Db_sanitize=thread; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-            test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED
+            test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED \
+            --suite unit --suite worker --suite inject --suite sqlite
     fi
 }
 
