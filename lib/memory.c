@@ -22,17 +22,18 @@ static struct mem *registry;
 
 /* ---- clock ------------------------------------------------------------------------------------------------- */
 
+/* Nanoseconds: two stores that are opened one after the other must not differ by what milliseconds round away. */
 static int64_t read_clock(clockid_t which)
 {
     struct timespec ts;
     if (clock_gettime(which, &ts) != 0)
         return 0;
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static int64_t now_of(const struct mem *m)
 {
-    return jobq_add_ms(read_clock(CLOCK_MONOTONIC) + m->clock_ms, m->offset_ms);
+    return jobq_add_ms((read_clock(CLOCK_MONOTONIC) + m->clock_ns) / 1000000, m->offset_ms);
 }
 
 /* Fences begin at the clock in microseconds, so that they rise across stores; they stay below 2^53. */
@@ -83,7 +84,7 @@ static struct mem *create(const char *name, const char *name_space)
         destroy(m);
         return NULL;
     }
-    m->clock_ms = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+    m->clock_ns = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
     return m;
 }
 

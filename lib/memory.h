@@ -221,7 +221,7 @@ struct mem {
     struct mem *next;        /* in the registry */
     struct jobq_store *handles;
     uint8_t store_id[16];
-    int64_t clock_ms;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
+    int64_t clock_ns;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
     struct mem_tree rows, arrived, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks,
