@@ -3,7 +3,7 @@
 #
 # Every test, from nothing:  sh tests/all.sh [--full] [--only PART]... [--keep]
 #
-#   --full       the tests that have larger amounts use them (JOBQ_TEST_FULL=1)
+#   --full       the tests that have larger amounts use them (JOBQ_TEST_FULL=1), and those run that are left out otherwise
 #   --only PART  plain, clang, asan or tsan; may be given several times
 #   --keep       leave the private servers' folder for a look
 #
@@ -56,6 +56,12 @@ SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
 # Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there. Those
 # called slow say the same to a store that others say faster.
 UNSANITIZED='--no-suite slow --no-suite packaging --no-suite media --no-suite demo'
+
+# Left out of an everyday run.
+EVERYDAY='--no-suite full'
+if [ -n "${JOBQ_TEST_FULL:-}" ]; then
+    EVERYDAY=
+fi
 
 wanted() {
     case " $PARTS " in
@@ -125,9 +131,11 @@ build_part() {
 test_part() {
     _part=$1 _processes=$2
     shift 2
+    # The switches are words on purpose.
+    # shellcheck disable=SC2086
     STEP_TAIL=0 step "$BUILD/$_part.test.log" "$_part: test" \
         env --default-signal=INT,QUIT meson test -C "$BUILD/$_part" --no-rebuild \
-        --num-processes "$_processes" "$@"
+        --num-processes "$_processes" $EVERYDAY "$@"
 }
 
 # The switches are words on purpose.
