@@ -9,21 +9,22 @@ import tool
 from tool import ALL_BYTES, OK, REFUSED, STORE, USAGE
 
 
-def stores():
-    """The other kinds of store that there are here: address by name."""
-    found = {'sqlite': None}
-    for name, variable in (('redis', 'JOBQ_TEST_REDIS'), ('postgres', 'JOBQ_TEST_POSTGRES')):
-        if os.environ.get(variable):
-            found[name] = os.environ[variable]
-    return found
+# Those that can be copied; they declare JOBQ_CAP_COPY.
+STORES = ('sqlite',)
+OTHERS = ('redis', 'postgres')
+
+
+def server(name):
+    """The address of a server that the surroundings have started, or None."""
+    return os.environ.get('JOBQ_TEST_' + name.upper())
 
 
 class Copy(tool.Case):
     def address(self, name, number):
         """An empty store of this kind."""
-        uri = stores()[name]
-        if not uri:
+        if name == 'sqlite':
             return 'sqlite:' + os.path.join(self.folder, 'other-%d.db' % number)
+        uri = server(name)
         space = 'copy_%d_%d' % (os.getpid(), number)
         return uri + ('&' if '?' in uri else '?') + 'namespace=' + space
 
@@ -70,13 +71,22 @@ class Copy(tool.Case):
         self.assertEqual(lines[0], {'jobq_export': 1})
         self.assertEqual(lines[-1], {'jobq_end': len(lines) - 2})
         self.assertEqual(sorted({line.get('item') for line in lines[1:-1]}), ['job', 'key', 'settings'])
-        for number, name in enumerate(stores()):
+        for number, name in enumerate(STORES):
             there, back = self.address(name, 2 * number), self.address('sqlite', 2 * number + 1)
             counts = self.take(there, first).json
             self.assertEqual((counts['jobs'], counts['already']), (8, 0))
             self.assertEqual(self.export(there), first, name)
             self.take(back, self.export(there))
             self.assertEqual(self.export(back), first, name)
+
+    def test_not_yet(self):
+        """a store that cannot be copied says so, and nothing is put into it"""
+        self.enqueue()
+        text = self.export()
+        for number, name in enumerate(name for name in OTHERS if server(name)):
+            there = self.address(name, number)
+            self.assertEqual(self.take(there, text, code=REFUSED).json['status'], 'UNSUPPORTED')
+            self.assertEqual(json.loads(self.run_at(there, '--json', 'stats').out)['queues'], [])
 
     def test_the_copy_lives(self):
         """in the copy everything goes on: the lease, the callback, the key, the child, the pause"""
