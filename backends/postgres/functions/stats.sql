@@ -115,15 +115,15 @@ BEGIN
     LOOP
         name := convert_to(r.nspname::text, 'UTF8');
         workers := 0;
-        IF has_schema_privilege(r.nspname, 'USAGE') THEN
-            BEGIN
+        BEGIN
+            IF has_schema_privilege(r.nspname, 'USAGE') THEN
                 EXECUTE format('SELECT count(*) FROM %I.worker AS w, %I.meta AS m WHERE
                     (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + m.shift - w.seen_at) / 10 < w.lease',
                     r.nspname, r.nspname) INTO workers;
-            EXCEPTION WHEN OTHERS THEN
-                workers := 0; -- not ours to read, or not what it should be
-            END;
-        END IF;
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            workers := 0; -- not ours to read, not what it should be, or dropped at this moment
+        END;
         RETURN NEXT;
     END LOOP;
 END $$;
