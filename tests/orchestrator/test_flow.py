@@ -440,7 +440,9 @@ class Flow(kit.Case):
         for step in ("face", "gesture"):
             lines = [line for line in said.splitlines() if line.startswith("clip.mp4 ") and f" {step} " in line]
             busy = [line for line in lines if "the service is busy" in line]
-            self.assertEqual(len(busy), 1, said)
+            # Once, and once more if the worker was killed with this step in hand.
+            self.assertEqual(len({line.split(",")[0] for line in busy}), 1, said)
+            self.assertLessEqual(len(busy), 2, said)
             self.assertLessEqual(len(lines), 6, said)
         lost = [line for line in said.splitlines() if "the lease ran out" in line and " speech " in line]
         self.assertEqual(len(lost), 1, said)
