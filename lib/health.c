@@ -26,6 +26,8 @@ struct judge {
     bool failed; /* out of memory */
 };
 
+static const char *print(struct judge *j, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static const char *print(struct judge *j, const char *format, va_list args)
 {
     char text[640];

@@ -197,7 +197,7 @@ static void add_array(struct text *t, const struct member *members, const void *
 {
     add_char(t, '[');
     for (size_t i = 0; i < count; i++) {
-        add(t, ",{" + (i == 0), 2 - (i == 0));
+        add(t, i ? ",{" : "{", i ? 2 : 1);
         size_t before = t->size;
         add_members(t, members, (const char *)items + i * item_bytes);
         if (t->size > before) {

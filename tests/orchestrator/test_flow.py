@@ -425,6 +425,8 @@ class Flow(kit.Case):
             kit.until("the service to be asked", look)
         asked(5)
         kit.until("speech to run", lambda: [line for line in self.control_log() if line[0] == "speech"])
+        steps = lambda: self.result(job)["progress"]
+        kit.until("both to be put off", lambda: {steps()[s]["state"] for s in ("face", "gesture")} == {"service busy"})
         first.kill()
         self.advance(13000)
         self.worker(services=self.service.url)
