@@ -89,6 +89,7 @@ need_all() {
     fi
     if [ -f backends/postgres/meson.build ]; then
         need_postgres
+        need_pooler
     fi
 }
 

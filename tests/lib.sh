@@ -13,7 +13,7 @@
 #   talking      say, warn, die, step, minutes
 #   leaving      at_exit, spawn, stop_pid, alive, wait_until
 #   installing   need, need_build, need_tests, need_service, need_media, need_redis, need_postgres,
-#                install_missing, know_packages
+#                need_pooler, install_missing, know_packages
 #   building     build_tree, rebuild_tree
 #   servers      private_dir, start_redis, start_postgres
 #   stores       is_store, need_store, use_store
@@ -282,6 +282,13 @@ need_postgres() {
     fi
 }
 
+# The tests put it between a program and Postgres. Debian keeps it among the administrator's programs.
+need_pooler() {
+    if ! PATH=$PATH:/usr/sbin:/sbin have cmd:pgbouncer; then
+        need cmd:pgbouncer pgbouncer
+    fi
+}
+
 # The same packages elsewhere, for people without apt: dnf, apk, pacman.
 _names_elsewhere() {
     cat <<'TABLE'
@@ -308,6 +315,7 @@ libhiredis-dev       hiredis-devel          hiredis-dev         hiredis
 redis-server         valkey                 valkey              valkey
 libpq-dev            libpq-devel            libpq-dev           postgresql-libs
 postgresql           postgresql-server      postgresql          postgresql
+pgbouncer            pgbouncer              pgbouncer           pgbouncer
 TABLE
 }
 
