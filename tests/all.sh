@@ -90,6 +90,7 @@ need_all() {
     if [ -f backends/postgres/meson.build ]; then
         need_postgres
         need_pooler
+        need cmd:openssl openssl
     fi
 }
 
