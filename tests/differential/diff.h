@@ -20,13 +20,14 @@
 #define UNIT (1000 * GRID)
 
 #define JOBS 40
+#define GROUPS 4
 #define WANTS 64
 #define ITEMS 6
 #define CLIENTS 2
 #define NO_TOKEN (-1)
 #define FORGED_TOKEN (-2)
 
-enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ, STEP_SCHEDULE };
+enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ, STEP_SCHEDULE, STEP_LIMIT, STEP_LIMITS };
 
 struct beat_step {
     int token;
@@ -69,6 +70,18 @@ struct want_step {
     int queues[3], queue_count, kinds[2], kind_count, worker;
     size_t limit, bytes, others;
     int64_t lease_ms;
+    int cursor; /* the one that this client (0 ..) got last; NO_CURSOR, FORGED_CURSOR */
+    int32_t share;
+};
+#define NO_CURSOR (-1)
+#define FORGED_CURSOR (-2)
+
+/* Limits are set, or read. */
+struct limit_step {
+    int of;          /* enum jobq_limit_of */
+    int name, after; /* -1: absent */
+    int64_t concurrency, group_concurrency, rate, rate_period_ms, quota, quota_period_ms;
+    int plan;
 };
 
 struct step {
@@ -90,6 +103,8 @@ struct step {
     /* STEP_SCHEDULE: set, paused and */
     struct tick_step schedule;
     int definition;
+    /* STEP_LIMIT: set and; STEP_LIMITS: want.limit and */
+    struct limit_step limit;
     /* STEP_READ */
     uint32_t states;
     int reason;
@@ -112,7 +127,9 @@ struct side {
     struct jobq_arena *arena; /* of the newest step */
     struct jobq_token tokens[WANTS];
     int64_t base;
-    bool schedules; /* both stores have them */
+    bool schedules, groups; /* both stores have them */
+    struct jobq_bytes cursors[CLIENTS];
+    uint8_t cursor_bytes[CLIENTS][2048];
     char uri[512];
     char folder[256];
 };
@@ -135,12 +152,23 @@ struct jobq_bytes bytes_value(int index); /* 0: absent */
 struct outcome {
     int verdicts[ITEMS], put_verdicts[ITEMS];
     size_t claimed, swept;
+    size_t reached; /* limits read that leave no room */
 };
 
 /* Do the step and write all that it answered, or an error, as text. */
 void run_step(struct side *side, const struct step *step, FILE *out, struct outcome *outcome);
 /* Everything that is stored, as text. */
 void show_store(struct side *side, FILE *out);
+
+/* ---- limits.c -------------------------------------------------------------------------------------------------- */
+
+struct generator;
+void generate_limit(struct generator *g, struct step *s);
+void generate_limits_read(struct generator *g, struct step *s);
+void run_limit(struct side *side, const struct step *s, FILE *out);
+void run_limits(struct side *side, const struct step *s, FILE *out, struct outcome *outcome);
+void show_limits(struct side *side, FILE *out);
+int side_align(struct side *side, int64_t now); /* move the clock to where sequences begin */
 
 /* ---- generate.c ------------------------------------------------------------------------------------------------ */
 
@@ -154,10 +182,17 @@ struct generator {
     struct dice dice;
     int wants; /* so far */
     bool groups; /* both stores serve groups in turn */
-    bool schedules;
+    bool limits; /* ... and some are set in this sequence: */
+    int limits_first; /* by so many of its first steps */
+    bool schedules, successors;
     struct step last[CLIENTS];
     bool has_last[CLIENTS];
 };
+bool chance(struct generator *g, uint32_t percent);
+int between(struct generator *g, int low, int high);
+int64_t pick(struct generator *g, const int64_t *values, size_t count);
+#define PICK(g, ...) \
+    pick(g, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 void generate_step(struct generator *g, struct side *side, struct step *out);
 
 /* ---- show_step.c ------------------------------------------------------------------------------------------------- */

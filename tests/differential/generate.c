@@ -15,22 +15,20 @@ uint32_t roll(struct dice *dice, uint32_t sides)
     return (uint32_t)((dice->state * UINT64_C(2685821657736338717)) >> 33) % sides;
 }
 
-static bool chance(struct generator *g, uint32_t percent)
+bool chance(struct generator *g, uint32_t percent)
 {
     return roll(&g->dice, 100) < percent;
 }
 
-static int between(struct generator *g, int low, int high)
+int between(struct generator *g, int low, int high)
 {
     return low + (int)roll(&g->dice, (uint32_t)(high - low + 1));
 }
 
-static int64_t pick(struct generator *g, const int64_t *values, size_t count)
+int64_t pick(struct generator *g, const int64_t *values, size_t count)
 {
     return values[roll(&g->dice, (uint32_t)count)];
 }
-#define PICK(g, ...) \
-    pick(g, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 
 /* ---- a look at the store --------------------------------------------------------------------------------------- */
 
@@ -275,7 +273,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
 {
     *p = (struct put_step){
         .job = choose_job(g, rows), .queue = between(g, 0, 2), .kind = between(g, 0, 2),
-        .group = g->groups && chance(g, 20) ? between(g, 0, 2) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
+        .group = g->groups && chance(g, 55) ? between(g, 0, GROUPS - 1) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
         .policy = chance(g, 20) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .key = between(g, 0, BYTES_VALUES - 1), .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .priority = (int32_t)PICK(g, 0, 0, 1, -1, INT32_MAX, INT32_MIN),
@@ -293,7 +291,10 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
         p->run_at = some_run_at(g, JOBQ_TIME_ABS);
     if (chance(g, 15))
         p->expires_at = some_time(g);
-    generate_parents(g, rows, p);
+    if (p->scope && g->successors && chance(g, 40))
+        p->conflict = JOBQ_CONFLICT_SUCCESSOR; /* which names no parents */
+    else
+        generate_parents(g, rows, p);
     if (g->schedules && chance(g, 25))
         p->tick = some_tick(g);
     p->transition = p->held ? 2 : p->parent_count ? 1 : 0; /* as they stand in the table */
@@ -301,7 +302,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
 
 /* ---- wants and beats -------------------------------------------------------------------------------------------------- */
 
-static void generate_want(struct generator *g, struct want_step *w)
+static void generate_want(struct generator *g, int client, struct want_step *w)
 {
     uint32_t dice = roll(&g->dice, 100);
     *w = (struct want_step){
@@ -315,6 +316,8 @@ static void generate_want(struct generator *g, struct want_step *w)
         w->queues[i] = between(g, 0, 2);
     for (int i = 0; i < 2; i++)
         w->kinds[i] = between(g, 0, 2);
+    w->cursor = chance(g, 75) ? client : chance(g, 50) ? 1 - client : chance(g, 70) ? NO_CURSOR : FORGED_CURSOR;
+    w->share = between(g, 0, 3);
     if (w->mode == JOBQ_WANT_OVERDUE) { /* equally old rows have no order: never cut short */
         w->limit = 100;
         w->bytes = 0;
@@ -351,7 +354,7 @@ static void generate_exchange(struct generator *g, struct side *side, struct ste
         generate_put(g, &rows, s, &s->puts[s->put_count++]);
     generate_trim(g, s);
     if (g->wants < WANTS && chance(g, 60))
-        generate_want(g, &s->want);
+        generate_want(g, s->client, &s->want);
     if (chance(g, 10))
         s->worker = between(g, 0, 3) ? between(g, 1, 2) : -between(g, 1, 2);
 }
@@ -422,7 +425,11 @@ void generate_step(struct generator *g, struct side *side, struct step *s)
         s->kind = STEP_WORKER_STOP;
     else if (g->schedules && dice < 12)
         generate_schedule(g, s);
-    else if (dice >= 22 || !generate_repeat(g, s))
+    else if (g->limits && (dice < 16 || g->limits_first-- > 0))
+        generate_limit(g, s);
+    else if (g->groups && dice < 20)
+        generate_limits_read(g, s);
+    else if (dice >= 30 || !generate_repeat(g, s))
         generate_exchange(g, side, s);
     if (s->kind == STEP_EXCHANGE) {
         g->last[s->client] = *s;

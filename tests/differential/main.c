@@ -28,6 +28,8 @@ enum { MADE, ALREADY, OUTDATED, STALE, DUPLICATE, VERDICTS };
 static const char *const verdict_names[] = { "ok", "already", "outdated", "stale", "duplicate" };
 static long covered[JOBQ_TRANSITION_COUNT][VERDICTS];
 static long put_verdicts[32];
+static long limits_reached;
+static uint32_t common; /* capabilities of both stores */
 
 static int column_of(int verdict)
 {
@@ -89,6 +91,7 @@ static void count_by_itself(const struct step *s, const struct outcome *o, const
 
 static void count_step(const struct step *s, const struct outcome *o, const int before[JOBS], const int after[JOBS])
 {
+    limits_reached += (long)o->reached;
     if (s->kind != STEP_EXCHANGE)
         return;
     for (int i = 0; i < s->change_count; i++)
@@ -121,12 +124,18 @@ struct pair {
     struct side right, other;
 };
 
+static uint32_t common_capabilities(const struct pair *p)
+{
+    return p->right.backend->capabilities & p->other.backend->capabilities;
+}
+
 static int pair_open(struct pair *p)
 {
     if (side_open(&p->right, "memory") != 0 || side_open(&p->other, other_store) != 0)
         return -1;
-    p->right.schedules = p->other.schedules =
-        p->right.backend->capabilities & p->other.backend->capabilities & JOBQ_CAP_SCHEDULES;
+    uint32_t both = common_capabilities(p);
+    p->right.schedules = p->other.schedules = both & JOBQ_CAP_SCHEDULES;
+    p->right.groups = p->other.groups = both & JOBQ_CAP_GROUPS;
     return 0;
 }
 
@@ -185,8 +194,12 @@ static int run_sequence(struct sequence *q, FILE *say)
     int before[JOBS], after[JOBS], differ = 0;
     if (pair_open(&p) != 0)
         abort();
+    common = common_capabilities(&p);
     g.schedules = p.right.schedules;
-    g.groups = p.right.backend->capabilities & p.other.backend->capabilities & JOBQ_CAP_GROUPS;
+    g.groups = p.right.groups;
+    g.limits = g.groups && chance(&g, 75);
+    g.limits_first = between(&g, 0, 6);
+    g.successors = common & JOBQ_CAP_SUCCESSOR;
     int steps = 20 + (int)roll(&g.dice, STEPS_MAX - 20);
     memset(before, 0, sizeof before);
     for (q->count = 0; q->count < steps && !differ;) {
@@ -337,6 +350,18 @@ static long floor_of(const struct jobq_transition *t, int verdict, long count)
     return 0;
 }
 
+/* How often was a limit met, and a successor kept? */
+static int print_limits(long count)
+{
+    long limited = put_verdicts[10 - JOBQ_LIMITED], kept = put_verdicts[JOBQ_SUCCESSOR];
+    printf("# limits: read with no room left %ld, puts limited %ld; successors kept %ld\n", limits_reached, limited, kept);
+    bool thin_limits = common & JOBQ_CAP_GROUPS && (limits_reached < count / 100 || limited < count / 20);
+    bool thin_successors = common & JOBQ_CAP_SUCCESSOR && kept < count / 20;
+    if (thin_limits || thin_successors)
+        printf("# too thin: %s\n", thin_limits ? "limits" : "successors");
+    return thin_limits + thin_successors;
+}
+
 static int print_coverage(long count)
 {
     int thin = 0;
@@ -355,7 +380,7 @@ static int print_coverage(long count)
            put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE], put_verdicts[JOBQ_REPLACED],
            put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL], put_verdicts[10 - JOBQ_NO_PARENT],
            put_verdicts[10 - JOBQ_SKIPPED]);
-    return thin;
+    return thin + print_limits(count);
 }
 
 int main(int argc, char **argv)

@@ -117,7 +117,14 @@ static void fill_put(const struct side *side, const struct put_step *s, struct f
     p->unique = &f->keys[i];
 }
 
-static void fill_want(const struct want_step *s, struct frame *f)
+static struct jobq_bytes cursor_of(const struct side *side, int cursor)
+{
+    if (cursor == FORGED_CURSOR)
+        return (struct jobq_bytes){ "\0\1\0\1", 4 };
+    return cursor == NO_CURSOR ? (struct jobq_bytes){ 0 } : side->cursors[cursor];
+}
+
+static void fill_want(const struct side *side, const struct want_step *s, struct frame *f)
 {
     for (int i = 0; i < s->queue_count; i++)
         f->queues[i] = name_value(s->queues[i]);
@@ -127,6 +134,7 @@ static void fill_want(const struct want_step *s, struct frame *f)
         .mode = s->mode, .queues = f->queues, .queue_count = (size_t)s->queue_count, .kinds = f->kinds,
         .kind_count = (size_t)s->kind_count, .limit = s->limit, .bytes = s->bytes, .lease_ms = s->lease_ms,
         .others = s->others, .worker = name_value(s->worker), .mint = { 1, (uint8_t)s->number },
+        .cursor = cursor_of(side, s->cursor), .share = s->share,
     };
     f->x.want = &f->want;
 }
@@ -163,7 +171,7 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
     for (int i = 0; i < s->put_count; i++)
         fill_put(side, &s->puts[i], f, i);
     if (s->want.mode)
-        fill_want(&s->want, f);
+        fill_want(side, &s->want, f);
     if (s->worker)
         fill_worker(s->worker, f);
 }
@@ -244,8 +252,8 @@ static void write_items(struct side *side, FILE *out, const struct frame *f)
     }
     for (size_t i = 0; i < f->x.put_count; i++) {
         const struct jobq_put *p = &f->puts[i];
-        fprintf(out, "  put verdict=%d state=%d shown=%d same=%d holder=", p->verdict, p->state, p->shown,
-                p->same_payload);
+        fprintf(out, "  put verdict=%d state=%d shown=%d same=%d retry=%" PRId64 " holder=", p->verdict, p->state,
+                p->shown, p->same_payload, p->retry_ms > 0 ? 1 + p->retry_ms / GRID : p->retry_ms);
         write_id(out, &p->holder);
         putc('\n', out);
     }
@@ -289,6 +297,18 @@ static void note_outcome(const struct frame *f, struct outcome *outcome)
     }
 }
 
+/* For the next want that goes on from here. */
+static void keep_cursor(struct side *side, int client, struct jobq_bytes cursor)
+{
+    if (!cursor.data)
+        return;
+    if (cursor.size > sizeof side->cursor_bytes[client])
+        abort();
+    if (cursor.size)
+        memcpy(side->cursor_bytes[client], cursor.data, cursor.size);
+    side->cursors[client] = (struct jobq_bytes){ side->cursor_bytes[client], cursor.size };
+}
+
 static void run_exchange(struct side *side, const struct step *s, FILE *out, struct outcome *outcome)
 {
     static const struct jobq_token none;
@@ -303,6 +323,8 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     }
     if (s->want.mode && memcmp(&f.want.token, &none, sizeof none) != 0)
         side->tokens[s->want.number] = f.want.token;
+    if (s->want.mode)
+        keep_cursor(side, s->client, f.want.next_cursor);
     write_items(side, out, &f);
     if (s->want.mode)
         write_want(side, out, &f);
@@ -374,6 +396,10 @@ void run_step(struct side *side, const struct step *s, FILE *out, struct outcome
         run_read(side, s, out);
     else if (s->kind == STEP_SCHEDULE)
         run_schedule(side, s, out);
+    else if (s->kind == STEP_LIMIT)
+        run_limit(side, s, out);
+    else if (s->kind == STEP_LIMITS)
+        run_limits(side, s, out, outcome);
     else
         run_configure(side, &stop, out);
 }
@@ -433,6 +459,8 @@ void show_store(struct side *side, FILE *out)
     if (status == JOBQ_OK)
         write_rows(side, out, query.rows, query.row_count, false);
     write_stats(side, out);
+    if (side->groups)
+        show_limits(side, out);
     if (!side->schedules)
         return;
     struct jobq_schedule_query schedules = { .size = sizeof schedules, .limit = 100 };

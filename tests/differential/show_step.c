@@ -34,6 +34,8 @@ static void show_put(FILE *out, const struct put_step *p)
 {
     fprintf(out, "  put job %d queue=%d kind=%d payload=%d rank_add=%" PRId64 " timeout=%" PRId64, p->job, p->queue,
             p->kind, p->payload, p->rank_add_ms, p->timeout_ms);
+    if (p->group >= 0)
+        fprintf(out, " group=%d", p->group);
     show_time(out, "run_at", p->run_at);
     show_time(out, "expires", p->expires_at);
     if (p->held)
@@ -60,7 +62,7 @@ static void show_want(FILE *out, const struct want_step *w)
     fputs(" kinds=", out);
     for (int i = 0; i < w->kind_count; i++)
         fprintf(out, "%d,", w->kinds[i]);
-    putc('\n', out);
+    fprintf(out, " cursor=%d share=%d\n", w->cursor, (int)w->share);
 }
 
 static void show_exchange(FILE *out, const struct step *s)
@@ -81,6 +83,15 @@ static void show_exchange(FILE *out, const struct step *s)
         show_want(out, &s->want);
 }
 
+static void show_limit(FILE *out, const struct step *s)
+{
+    const struct limit_step *l = &s->limit;
+    fprintf(out, "limit of %d, name %d: set=%#x concurrency=%" PRId64 ",%" PRId64, l->of, l->name, s->set, l->concurrency,
+            l->group_concurrency);
+    fprintf(out, " rate=%" PRId64 "/%" PRId64 " quota=%" PRId64 "/%" PRId64 " plan=%d\n", l->rate, l->rate_period_ms,
+            l->quota, l->quota_period_ms, l->plan);
+}
+
 void show_step(FILE *out, const struct step *s)
 {
     fprintf(out, "after %" PRId64 " ms: ", s->tick_ms);
@@ -96,6 +107,11 @@ void show_step(FILE *out, const struct step *s)
     else if (s->kind == STEP_READ)
         fprintf(out, "read queue=%d states=%#x reason=%d older=%" PRId64 " limit=%zu bytes=%zu\n", s->queue, s->states,
                 s->reason, s->older_ms, s->want.limit, s->want.bytes);
+    else if (s->kind == STEP_LIMIT)
+        show_limit(out, s);
+    else if (s->kind == STEP_LIMITS)
+        fprintf(out, "read limits of %d, name %d after %d limit=%zu\n", s->limit.of, s->limit.name, s->limit.after,
+                s->want.limit);
     else
         fputs("ask worker 'one' to stop\n", out);
 }

@@ -113,7 +113,8 @@ int side_open(struct side *side, const char *name)
             return -1;
     side_new_arena(side);
     struct jobq_exchange x = { .size = sizeof x };
-    if (side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK)
+    if (side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK || side_align(side, x.now_ms) != 0 ||
+        side->backend->exchange(side->stores[0], &x, side->arena, &err) != JOBQ_OK)
         return -1;
     side->base = x.now_ms;
     return 0;
