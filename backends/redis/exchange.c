@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum asked { HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8 };
+enum asked { HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8, HAS_SUCCESSOR = 16 };
 enum answer_status { DONE_NOW, DONE_BEFORE, ANOTHER_REQUEST, STORE_GONE, STORE_NEWER };
 enum item { ITEM_RUN = 1, ITEM_ONE = 2 };
 #define RUN_MOST 60000
@@ -30,8 +30,6 @@ static int check(const struct jobq_store *s, struct jobq_exchange *x, struct job
         const struct jobq_put *put = &x->puts[i];
         if (put->tick)
             return refuse(s, x, err, (int32_t)i, "schedules are not supported");
-        if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR)
-            return refuse(s, x, err, (int32_t)i, "successors are not supported");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
             return refuse(s, x, err, (int32_t)i, "only_if names no change of this exchange");
         if (put->queue.size > 255 || put->kind.size > 255)
@@ -44,11 +42,25 @@ static int check(const struct jobq_store *s, struct jobq_exchange *x, struct job
 
 /* ---- the request: head, beats, trim --------------------------------------------------------------------------------- */
 
+static bool may_succeed(const struct jobq_put *p)
+{
+    return p->unique && p->unique->conflict == JOBQ_CONFLICT_SUCCESSOR;
+}
+
+/* What the puts are about that a store may never have met. */
+static unsigned asked_by_puts(const struct jobq_exchange *x)
+{
+    unsigned asked = 0;
+    for (size_t i = 0; i < x->put_count; i++)
+        asked |= may_succeed(&x->puts[i]) ? HAS_SUCCESSOR : 0;
+    return asked;
+}
+
 static void say_head(struct jobq_store *s, const struct jobq_exchange *x)
 {
     struct request *q = &s->request;
     unsigned asked = (x->trim.limit ? HAS_TRIM : 0) | (x->worker ? HAS_WORKER : 0) | (x->want ? HAS_WANT : 0) |
-                     (x->number ? HAS_RECEIPT : 0);
+                     (x->number ? HAS_RECEIPT : 0) | asked_by_puts(x);
     rd_argument_begin(q);
     rd_u8(q, asked);
     rd_raw(q, x->client, sizeof x->client);
@@ -197,7 +209,7 @@ static bool is_none(const struct jobq_time *when)
 static bool is_plain(const struct jobq_put *p)
 {
     return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->parent_count && !p->rank_add_ms &&
-           !rd_is_bulky(p->payload);
+           !rd_is_bulky(p->payload) && !may_succeed(p);
 }
 
 static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
@@ -392,7 +404,7 @@ static int verdict_of(int code)
     case 14:
         return JOBQ_OUTDATED;
     default:
-        return code; /* JOBQ_OK, ALREADY, DUPLICATE, REPLACED, EXTENDED */
+        return code; /* JOBQ_OK, ALREADY, DUPLICATE, REPLACED, EXTENDED, SUCCESSOR */
     }
 }
 

@@ -86,7 +86,7 @@ const struct jobq_backend *jobq_redis(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "redis",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_WAKE,
         .open = redis_open,
         .close = redis_close,
         .exchange = rd_exchange_run,

@@ -12,6 +12,7 @@ local SPACE = sub(META, 1, -5)
 local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
 local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'
 local KEY, FADE, NEXT, WORKERS = SPACE .. 'key', SPACE .. 'fade', SPACE .. 'next', SPACE .. 'workers'
+local AFTER = SPACE .. 'after'
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
 local SCHEMA = '1'

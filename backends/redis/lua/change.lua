@@ -7,7 +7,7 @@
 local change_all, remove
 if changes > 0 or has_part(HAS_TRIM) then
 
-local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED = 0, 1, 2, 3, 4
+local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED, V_SUCCESSOR = 0, 1, 2, 3, 4, 5
 local V_SKIPPED, V_NO_PARENT, V_FULL, V_STALE, V_OUTDATED = 10, 11, 12, 13, 14
 local ANY_EDITS = 4294967295
 local BY_TOKEN, BY_CALLBACK, BY_OPERATOR = 1, 2, 3

@@ -7,13 +7,11 @@
 
 local RECEIPT_MS = 1800000
 
-local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top')
 if not meta[1] or meta[1] ~= SCHEMA then
     return { char(meta[1] and 4 or 3) }
 end
 now, micros = read_clock(meta[2])
 now8 = give(now)
-last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 
 -- When the next thing after now happens by time alone.
 local function next_due()
@@ -120,6 +118,9 @@ end
 
 if puts > 0 then
     call('HSET', META, 'seq', string.format('%.0f', seq + puts))
+    if uses ~= tonumber(meta[6] or 0) then
+        call('HSET', META, 'uses', uses)
+    end
 else
     call('HDEL', META, '-')
 end
@@ -157,7 +158,7 @@ write_queues()
 if token then
     call('HSET', META, 'fence', string.format('%.0f', fence))
 end
-if puts > 0 then
+if puts > 0 or uses_some(USES_SUCCESSORS) then
     call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top))
 end
 local verdicts = concat(answer)

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Idempotency keys: one string per key that is held, in the hash "key" by scope:
---   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32)
+--   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a successor]
 -- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
 
 local own_key, write_key, key_held, take_key, settle_key, fade_keys
+local put_successor -- store.lua: what the key's successor comes to
 do
 
 local HOLD_LIVE, HOLD_WAITING, HOLD_UNRESOLVED, HOLD_WINDOW, HOLD_FOREVER = 0, 1, 2, 3, 4
@@ -28,11 +29,13 @@ local function read_key(scope)
         return false
     end
     local job, hold_rule, ended = cut('c16BB', s)
-    return { scope = scope, job = job, hold = hold_rule, ended = ended, window = take(s, 19), digest = sub(s, 27, 58) }
+    return { scope = scope, job = job, hold = hold_rule, ended = ended, window = take(s, 19), digest = sub(s, 27, 58),
+        successor = #s > 58 }
 end
 
 function write_key(k)
-    call('HSET', KEY, k.scope, pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest)
+    call('HSET', KEY, k.scope, pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest ..
+        (k.successor and '\1' or ''))
     if k.hold == HOLD_WINDOW and k.ended ~= 0 then
         call('ZADD', FADE, near(k.window), k.scope)
     elseif k.hold == HOLD_WINDOW then
@@ -44,6 +47,16 @@ local function drop_key(k)
     call('HDEL', KEY, k.scope)
     if k.hold == HOLD_WINDOW then
         call('ZREM', FADE, k.scope)
+    end
+end
+
+-- The key's holder has ended or is gone: whoever waits for that comes into being.
+local function let_go(k)
+    drop_key(k)
+    if k.successor then
+        local kept = call('HGET', AFTER, k.scope)
+        call('HDEL', AFTER, k.scope)
+        put_successor(kept)
     end
 end
 
@@ -74,7 +87,12 @@ function take_key(row)
     if old and old.hold == HOLD_WINDOW and rule ~= HOLD_WINDOW then
         call('ZREM', FADE, scope)
     end
-    write_key({ scope = scope, job = row.id, hold = rule, ended = 0, window = row.window, digest = digest })
+    local again = old and old.job == row.id
+    if old and old.successor and not again then
+        call('HDEL', AFTER, scope)
+    end
+    write_key({ scope = scope, job = row.id, hold = rule, ended = 0, window = row.window, digest = digest,
+        successor = again and old.successor })
 end
 
 -- The row comes to this state: does its key still hold?
@@ -88,7 +106,7 @@ function settle_key(row, state)
         return
     end
     if not key_holds(k.hold, state, k.window) then
-        drop_key(k)
+        let_go(k)
         return
     end
     local ended = state >= COMPLETED and state or 0

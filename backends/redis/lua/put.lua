@@ -4,11 +4,10 @@
 -- Answer of one: DONE (stored, ready, the same payload), or B verdict, B state, B its time has come, B same payload,
 -- B a holder follows.
 
-local put_all, seq, top -- arrivals so far; the newest time that stands in a list
+local put_all
 if puts > 0 then
 
-local KEEP_TIME = 0
-local REPLACE, EXTEND = 2, 3
+local REPLACE, EXTEND, SUCCESSOR = 2, 3, 4
 
 local function answer_put(verdict, row, same, holder, ended)
     local state = row and row.state or ended or 0
@@ -34,26 +33,7 @@ local function is_full(q)
     return near(q.depth) >= 0 and q[BLOCKED] + q[WAITING] >= near(q.depth)
 end
 
-local function next_arrival()
-    seq = seq + 1
-    return pack('>I8', seq)
-end
-
 -- ---- one of any kind ----------------------------------------------------------------------------------------------------------
-
-local function read_put(s)
-    local p, run_offset, expires_offset = {}, nil, nil
-    p.id, p.queue, p.kind, p.run_base, run_offset, p.expires_base, expires_offset, p.held, p.only_if, p.has_key, p.scope,
-        p.digest, p.hold, p.conflict, p.window, p.bulk = cut('>c16Bc0Bc0Bc8Bc8BI4Bc32c32BBc8B', s, 2)
-    p.run_offset, p.expires_offset, p.window = take(run_offset, 1), take(expires_offset, 1), take(p.window, 1)
-    p.parents, p.rest = argument(), argument()
-    p.bulk = p.bulk ~= 0 and argument() or false
-    return p
-end
-
-local function first_run_at(p)
-    return p.run_base == KEEP_TIME and now or time_of(p.run_base, p.run_offset, 0)
-end
 
 local function parents_missing(parents)
     for at = 1, #parents, 17 do
@@ -82,65 +62,14 @@ local function meet_holder(p, k, row)
         if row.state == WAITING then
             wait(row)
         end
+    elseif p.conflict == SUCCESSOR and (k.hold == HOLD_LIVE or k.hold == HOLD_UNRESOLVED) then
+        verdict = V_SUCCESSOR
+        keep_successor(k, p)
     end
-    if verdict ~= V_DUPLICATE then
+    if verdict == V_REPLACED or verdict == V_EXTENDED then
         row.edits, row.dirty = math.min(row.edits + 1, ANY_EDITS), true
     end
     answer_put(verdict, row, same, k.job, k.ended)
-end
-
-local function make_cold(p)
-    local parts, times = 0, ''
-    local expires_at = time_of(p.expires_base, p.expires_offset, 0)
-    if p.run_base ~= KEEP_TIME or now < top then
-        parts, times = PART_RUN_AT, give(first_run_at(p))
-    end
-    if expires_at ~= 0 then
-        parts, times = parts + PART_EXPIRES, times .. give(expires_at)
-    end
-    if p.has_key ~= 0 then
-        parts, times = parts + PART_WINDOW, times .. give(add(now, p.window))
-    end
-    return char(parts) .. now8 .. next_arrival() .. times .. p.rest
-end
-
--- A new row that waits gets its place with the others that this exchange changes, but needs no hot string; an entry of a
--- list is made at once, because a list has an order.
-local function place_new(row)
-    wake, row.unplaced = true, true
-    if has(row, F_LISTED) then
-        row.was_key, row.was_score, row.was_member = place_of(row)
-        call('RPUSH', row.was_key, row.id)
-        call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
-        top = math.max(top, now)
-    end
-end
-
-local function store_row(p)
-    local row = { id = p.id }
-    read_cold(row, make_cold(p))
-    read_fresh(row)
-    call('HSET', COLD, row.id, row.cold)
-    if p.bulk then
-        call('HSET', EXTRA, row.id .. 'P', p.bulk)
-    end
-    rows[row.id], opened[#opened + 1] = row, row
-    row.due = near(row.run_at) <= now
-    if p.parents ~= '' then
-        put_edges(row, p.parents)
-    end
-    if p.held ~= 0 or row.pending > 0 then
-        row.state, row.reason = BLOCKED, p.held ~= 0 and REASON_HOLD or REASON_PARENTS
-        row.due, row.dirty = false, true
-        set(row, F_LISTED, false)
-        set(row, F_HELD, p.held ~= 0)
-    else
-        place_new(row)
-    end
-    take_key(row)
-    local q = count(row.queue, nil, row.state)
-    q[ENQUEUED] = q[ENQUEUED] + 1
-    answer_put(V_OK, row, true)
 end
 
 local function put_one(p)
@@ -166,7 +95,7 @@ local function put_one(p)
     if is_full(queue_of(p.queue)) then
         answer_put(V_FULL)
     else
-        store_row(p)
+        answer_put(V_OK, store_row(p), true)
     end
 end
 
@@ -280,7 +209,8 @@ function put_all(number)
         if byte(s) == 1 then
             done = done + put_run(s)
         else
-            put_one(read_put(s))
+            local parents, rest = argument(), argument()
+            put_one(read_put(s, parents, rest, byte(s, #s) ~= 0 and argument() or false))
             done = done + 1
         end
     end

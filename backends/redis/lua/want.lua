@@ -6,7 +6,7 @@
 -- sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set the claim is
 -- one LPOP; otherwise the heads are compared by rank, then arrival.
 
-local take_rows, want, token, fence, last_fence, given, claimed -- `token` once the want has given a row
+local take_rows, want, token, fence, given, claimed -- `token` once the want has given a row
 if has_part(HAS_WANT) then
 
 local DUE, OVERDUE, ALONE = 1, 2, 3
