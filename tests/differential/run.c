@@ -317,6 +317,8 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     fill_frame(side, s, &f);
     int status = side->backend->exchange(side->stores[s->client], &f.x, side->arena, &err);
     fprintf(out, "  unit=%d\n", status);
+    if (status != JOBQ_OK || f.x.want_unit == JOBQ_FAILED || f.x.want_unit == JOBQ_UNKNOWN)
+        printf("# %s: %s\n", side->name, err.text); /* of nothing that is drawn an exchange may fail */
     if (status != JOBQ_OK) {
         *outcome = (struct outcome){ 0 };
         return;
