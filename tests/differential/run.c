@@ -342,6 +342,8 @@ static void run_configure(struct side *side, const struct jobq_settings *setting
 {
     struct jobq_error err = { 0 };
     int status = side->backend->configure(side->stores[0], settings, &err);
+    if (status == JOBQ_FAILED || status == JOBQ_UNKNOWN)
+        printf("# %s: %s\n", side->name, err.text); /* of nothing that is drawn a setting may fail */
     if (out)
         fprintf(out, "  configure=%d\n", status);
 }
