@@ -3,6 +3,7 @@
  * S1, S11, S16. */
 #include "kit.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,34 @@ START_TEST(a_lock_that_is_held)
 }
 END_TEST
 
+/* Another store of the database that somebody holds locked is named, and not waited for. */
+START_TEST(a_neighbour_that_is_locked)
+{
+    struct jobq_store *s = NULL;
+    struct jobq_stats stats = { .size = sizeof stats };
+    const struct jobq_bytes all = { 0 };
+    struct jobq_arena *arena = jobq_arena_create();
+    PGconn *other = PQconnectdb(getenv("JOBQ_TEST_POSTGRES"));
+    ck_assert_int_eq(store_try(&s, uri_with(""), 0, 2000, &last), JOBQ_OK);
+    sql("CREATE SCHEMA @_beside; CREATE TABLE @_beside.meta (shift bigint); CREATE TABLE @_beside.tally ();"
+        "CREATE TABLE @_beside.worker (seen_at bigint, lease bigint)");
+    char text[200];
+    snprintf(text, sizeof text, "BEGIN; LOCK TABLE %s_beside.worker IN ACCESS EXCLUSIVE MODE", name_space());
+    PQclear(PQexec(other, text));
+    ck_assert_int_eq(PQtransactionStatus(other), PQTRANS_INTRANS);
+    int status = jobq_postgres()->stats(s, &all, &stats, arena, &last);
+    bool named = false;
+    for (size_t i = 0; i < stats.namespace_count; i++)
+        named |= strncmp(stats.namespaces[i].name, name_space(), strlen(name_space())) == 0;
+    PQfinish(other);
+    sql("DROP SCHEMA @_beside CASCADE");
+    ck_assert_msg(status == JOBQ_OK, "%s", last.text);
+    ck_assert(named);
+    jobq_arena_destroy(arena);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(the_server_ends_our_session)
 {
     struct jobq_store *s = store_open(uri_with(""));
@@ -266,5 +295,5 @@ START_TEST(the_password_is_never_said)
 END_TEST
 
 KIT_MAIN("postgres faults", what_passes_is_tried_again, errors_have_their_class, a_want_that_fails, answers_cut_at_any_byte,
-         requests_cut_at_any_byte, a_server_that_says_nothing, a_lock_that_is_held, the_server_ends_our_session,
-         the_password_is_never_said)
+         requests_cut_at_any_byte, a_server_that_says_nothing, a_lock_that_is_held, a_neighbour_that_is_locked,
+         the_server_ends_our_session, the_password_is_never_said)

@@ -102,9 +102,10 @@ BEGIN
     RETURN v_asked;
 END $$;
 
--- Other stores of this database: schemas with tables like ours that this role may read, and how many workers live there.
+-- Other stores of this database: schemas with tables like ours that this role may read, and how many workers live there. What
+-- somebody holds locked (a schema that is being dropped) is not waited for.
 CREATE OR REPLACE FUNCTION @.stats_namespaces() RETURNS TABLE (name bytea, workers bigint) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 DECLARE r record;
 BEGIN
     FOR r IN
@@ -122,7 +123,7 @@ BEGIN
                     r.nspname, r.nspname) INTO workers;
             END IF;
         EXCEPTION WHEN OTHERS THEN
-            workers := 0; -- not ours to read, not what it should be, or dropped at this moment
+            workers := 0; -- not ours to read, not what it should be, locked, or dropped at this moment
         END;
         RETURN NEXT;
     END LOOP;
