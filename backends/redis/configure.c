@@ -5,8 +5,11 @@
 static bool is_known(const struct jobq_settings *settings)
 {
     const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
+    const uint32_t of_schedule = JOBQ_SETTING_SCHEDULE | JOBQ_SETTING_NEXT | JOBQ_SETTING_PAUSED;
     if (settings->what == JOBQ_CONFIGURE_QUEUE)
         return !(settings->set & ~known);
+    if (settings->what == JOBQ_CONFIGURE_SCHEDULE)
+        return !(settings->set & ~of_schedule);
     return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
 }
 
@@ -27,6 +30,23 @@ static void say(struct jobq_store *s, const struct jobq_settings *settings)
     rd_i64(q, settings->clock_ms);
     rd_argument_end(q);
     rd_argument(q, settings->name.data, settings->name.size);
+    if (settings->what == JOBQ_CONFIGURE_SCHEDULE)
+        rd_schedule_settings(q, settings);
+}
+
+/* lua/configure.lua numbers them. */
+static int status_of(const struct jobq_store *s, long long answer, struct jobq_error *err)
+{
+    switch (answer) {
+    case 0:
+        return JOBQ_OK;
+    case 1:
+        return JOBQ_NOT_FOUND;
+    case 3:
+        return JOBQ_OUTDATED;
+    default:
+        return jobq_error_set(err, JOBQ_FAILED, NULL, "%s: the namespace is gone", s->address.shown);
+    }
 }
 
 int rd_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err)
@@ -35,14 +55,12 @@ int rd_configure_store(struct jobq_store *s, const struct jobq_settings *setting
     if (s->inspect)
         return jobq_error_set(err, JOBQ_FAILED, NULL, "%s: opened to inspect: nothing can be written", s->address.shown);
     if (!is_known(settings))
-        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "redis: limits of groups, rates and schedules are not supported");
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "redis: limits of groups and rates are not supported");
     rd_link_begin(&s->link);
     say(s, settings);
     if (rd_script_run(s, SCRIPT_CONFIGURE, &reply) != 0)
         return rd_fault_report(&s->link, err);
     long long status = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 2;
     freeReplyObject(reply);
-    if (status == 2)
-        return jobq_error_set(err, JOBQ_FAILED, NULL, "%s: the namespace is gone", s->address.shown);
-    return status == 1 ? JOBQ_NOT_FOUND : JOBQ_OK;
+    return status_of(s, status, err);
 }

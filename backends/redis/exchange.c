@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-enum asked { HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8, HAS_SUCCESSOR = 16 };
+enum asked {
+    HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8, HAS_SUCCESSOR = 16, HAS_SCHEDULES = 32
+};
 enum answer_status { DONE_NOW, DONE_BEFORE, ANOTHER_REQUEST, STORE_GONE, STORE_NEWER };
-enum item { ITEM_RUN = 1, ITEM_ONE = 2 };
+enum item { ITEM_RUN = 1, ITEM_ONE = 2, ITEM_WITH_TICK = 3 };
 #define RUN_MOST 60000
 
 /* ---- before anything is sent ------------------------------------------------------------------------------------ */
@@ -28,8 +30,6 @@ static int check(const struct jobq_store *s, struct jobq_exchange *x, struct job
         return refuse(s, x, err, -1, "opened to inspect: nothing can be written");
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        if (put->tick)
-            return refuse(s, x, err, (int32_t)i, "schedules are not supported");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
             return refuse(s, x, err, (int32_t)i, "only_if names no change of this exchange");
         if (put->queue.size > 255 || put->kind.size > 255)
@@ -52,7 +52,7 @@ static unsigned asked_by_puts(const struct jobq_exchange *x)
 {
     unsigned asked = 0;
     for (size_t i = 0; i < x->put_count; i++)
-        asked |= may_succeed(&x->puts[i]) ? HAS_SUCCESSOR : 0;
+        asked |= (may_succeed(&x->puts[i]) ? HAS_SUCCESSOR : 0) | (x->puts[i].tick ? HAS_SCHEDULES : 0);
     return asked;
 }
 
@@ -61,6 +61,8 @@ static void say_head(struct jobq_store *s, const struct jobq_exchange *x)
     struct request *q = &s->request;
     unsigned asked = (x->trim.limit ? HAS_TRIM : 0) | (x->worker ? HAS_WORKER : 0) | (x->want ? HAS_WANT : 0) |
                      (x->number ? HAS_RECEIPT : 0) | asked_by_puts(x);
+    if (x->want && x->want->mode == JOBQ_WANT_OVERDUE)
+        asked |= HAS_SCHEDULES;
     rd_argument_begin(q);
     rd_u8(q, asked);
     rd_raw(q, x->client, sizeof x->client);
@@ -209,7 +211,7 @@ static bool is_none(const struct jobq_time *when)
 static bool is_plain(const struct jobq_put *p)
 {
     return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->parent_count && !p->rank_add_ms &&
-           !rd_is_bulky(p->payload) && !may_succeed(p);
+           !rd_is_bulky(p->payload) && !may_succeed(p) && !p->tick;
 }
 
 static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
@@ -276,7 +278,7 @@ static void say_put(struct request *q, const struct jobq_put *p)
     if (is_now(&run_at))
         run_at = (struct jobq_time){ .base = JOBQ_TIME_KEEP };
     rd_argument_begin(q);
-    rd_u8(q, ITEM_ONE);
+    rd_u8(q, p->tick ? ITEM_WITH_TICK : ITEM_ONE);
     rd_raw(q, p->id.bytes, sizeof p->id);
     rd_u8(q, (unsigned)p->queue.size);
     rd_raw(q, p->queue.data, p->queue.size);
@@ -298,6 +300,8 @@ static void say_put(struct request *q, const struct jobq_put *p)
     rd_row_rest(q, p);
     if (rd_is_bulky(p->payload))
         rd_argument(q, p->payload.data, p->payload.size);
+    if (p->tick)
+        rd_schedule_tick(q, p->tick);
 }
 
 static void say_puts(struct request *q, const struct jobq_exchange *x)
@@ -474,12 +478,13 @@ static void take_put(struct answer *a, struct jobq_put *p)
         p->verdict = verdict_of(code);
         p->state = rd_get_u8(&a->verdicts);
         bool come = rd_get_u8(&a->verdicts);
-        p->shown = jobq_shown_state(p->state, come ? 0 : 1, 0);
+        p->shown = p->state ? jobq_shown_state(p->state, come ? 0 : 1, 0) : 0;
         p->same_payload = rd_get_u8(&a->verdicts);
         if (rd_get_u8(&a->verdicts))
             take_id(&a->verdicts, &p->holder);
     }
-    if (p->verdict == JOBQ_OK || p->verdict == JOBQ_ALREADY)
+    /* What a tick alone decided has no state. */
+    if (p->state && (p->verdict == JOBQ_OK || p->verdict == JOBQ_ALREADY))
         p->holder = p->id;
 }
 
@@ -490,6 +495,9 @@ static void want_clear(struct jobq_want *w)
     w->row_count = 0;
     w->more = 0;
     w->next_cursor = (struct jobq_bytes){ 0 };
+    w->schedules = NULL;
+    w->schedule_count = 0;
+    w->schedule_now_ms = 0;
 }
 
 /* Form 0: a row as any other; 2: claimed for the first time, and its hot string follows; 1: the same hot string again. */
@@ -505,6 +513,21 @@ static int take_row(struct answer *a, unsigned form, struct jobq_bytes *hot, str
         return -1;
     a->rows = at;
     return 1;
+}
+
+static int take_schedules(struct answer *a, size_t count)
+{
+    struct jobq_want *w = a->x->want;
+    struct jobq_schedule_row *rows = jobq_arena_alloc(a->arena, count * sizeof *rows);
+    if (!rows)
+        return -1;
+    if (w->mode == JOBQ_WANT_OVERDUE)
+        w->schedule_now_ms = a->x->now_ms;
+    w->schedules = rows;
+    while (w->schedule_count < count)
+        if (rd_schedule_view(&a->rows, a->arena, &rows[w->schedule_count++]) != 0)
+            return -1;
+    return 0;
 }
 
 static int take_want(struct answer *a, struct reader *r)
@@ -536,7 +559,7 @@ static int take_want(struct answer *a, struct reader *r)
             row->ran_alone = 1;
         w->row_count++;
     }
-    return 0;
+    return take_schedules(a, rd_get_u8(r));
 }
 
 static int take_verdicts(struct answer *a)
@@ -567,6 +590,7 @@ static int take_answer(const redisReply *reply, struct jobq_exchange *x, struct 
         return status;
     x->now_ms = rd_get_i64(&head);
     x->next_due_ms = rd_get_i64(&head);
+    x->next_tick_ms = rd_get_i64(&head);
     struct jobq_bytes verdicts = rd_get_bytes(&head, rd_get_u32(&head));
     if (head.broken)
         return -1;
@@ -607,7 +631,7 @@ int rd_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->now_ms = 0;
-    x->next_due_ms = INT64_MAX;
+    x->next_due_ms = x->next_tick_ms = INT64_MAX;
     if (check(s, x, err) != 0)
         return x->unit;
     rd_link_begin(&s->link);

@@ -86,7 +86,7 @@ const struct jobq_backend *jobq_redis(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "redis",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE,
         .open = redis_open,
         .close = redis_close,
         .exchange = rd_exchange_run,
@@ -96,6 +96,7 @@ const struct jobq_backend *jobq_redis(void)
         .wake_fd = rd_wake_fd,
         .wake_drain = rd_wake_drain,
         .wake = rd_wake_others,
+        .schedules = rd_schedules_read,
     };
     return &table;
 }

@@ -131,6 +131,13 @@ bool rd_is_bulky(struct jobq_bytes payload);
 void rd_row_rest(struct request *request, const struct jobq_put *put); /* what a put stores, without times */
 bool rd_is_ended(int state);
 
+/* ---- schedule.c ------------------------------------------------------------------------------------------------------------ */
+
+void rd_schedule_tick(struct request *request, const struct jobq_put_tick *tick);
+void rd_schedule_settings(struct request *request, const struct jobq_settings *settings);
+/* The next schedule of an answer, copied into the arena. -1: broken or no memory. */
+int rd_schedule_view(struct strings *s, struct jobq_arena *arena, struct jobq_schedule_row *out);
+
 /* ---- wake.c: the connection that waits ------------------------------------------------------------------------------------- */
 
 struct wake {
@@ -166,6 +173,8 @@ int rd_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
 int rd_read_rows(struct jobq_store *s, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
 int rd_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct jobq_stats *out, struct jobq_arena *arena,
                   struct jobq_error *err);
+int rd_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                      struct jobq_error *err);
 int rd_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
 
 /* ---- server.c: what the server says of itself ---------------------------------------------------------------------------------- */

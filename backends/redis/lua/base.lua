@@ -8,6 +8,7 @@ local call, sub, byte, char, concat = redis.call, string.sub, string.byte, strin
 local pack, cut = struct.pack, struct.unpack
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local META = KEYS[1]
+local with_schedules = true -- is their part of the script needed?
 local SPACE = sub(META, 1, -5)
 local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
 local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker), handle (16), I4 set, B paused, i8 depth, 3 x i8 counts, 3 x i8 ages, i8 clock;
--- ARGV[2]: the name. Answer: 0 done, 1 no such worker, 2 the store is gone.
+-- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 5 schedule), handle (16), I4 set, B paused, i8 depth, 3 x i8 counts, 3 x i8 ages, i8 clock;
+-- ARGV[2]: the name. Answer: 0 done, 1 no such worker or schedule, 2 the store is gone, 3 another version.
 
 local SET_PAUSED, SET_DEPTH, SET_KEEP = 1, 2, 16
 
@@ -51,7 +51,10 @@ local function configure_worker()
     return found
 end
 
-local status = what == 1 and configure_queue() or what == 2 and configure_clock() or configure_worker()
+local configure = { configure_queue, configure_clock, configure_worker, [5] = function()
+    return configure_schedule(name, asked, paused ~= 0)
+end }
+local status = configure[what]()
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 end

@@ -2,8 +2,8 @@
 -- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (16).
 --
 -- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
--- another version), i8 now, i8 next due, I4 length and the verdicts, then of the want: B more (1), it ran alone (2), token, I4 rows and 2 bytes for
--- each. The other strings are the rows.
+-- another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1), it ran alone
+-- (2), token, I4 rows and 2 bytes for each, B schedules. The other strings are the rows, then the schedules.
 
 local RECEIPT_MS = 1800000
 
@@ -12,6 +12,7 @@ if not meta[1] or meta[1] ~= SCHEMA then
 end
 now, micros = read_clock(meta[2])
 now8 = give(now)
+tick = meta[7] and take(meta[7], 1) or nil
 
 -- When the next thing after now happens by time alone.
 local function next_due()
@@ -47,11 +48,19 @@ local function next_due()
             look(name)
         end
     end
+    local tick_at = tick
+    if tick and near(tick) <= now then -- somebody looks at it any moment; what is behind it?
+        tick_at = next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
+    end
+    if tick_at and (not at or less(tick_at, at)) then
+        at = tick_at
+    end
     return give(at or NEVER)
 end
 
-local function reply(status, verdicts, want_part)
-    views[1] = char(status) .. now8 .. next_due() .. pack('>I4', #verdicts) .. verdicts .. want_part
+local function reply(status, verdicts, want_part, schedules)
+    views[1] = char(status) .. now8 .. next_due() .. give(tick or NEVER) .. pack('>I4', #verdicts) .. verdicts ..
+        want_part .. char(schedules or 0)
     return views
 end
 
@@ -144,11 +153,14 @@ if has_part(HAS_WORKER) then
     note_worker()
 end
 
-local want_part = '\0' .. NO_TOKEN .. '\0\0\0\0'
+local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0', 0
 if has_part(HAS_WANT) then
     take_rows()
     if token or want.more then
         want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) .. pack('>I4', #given) .. concat(given)
+    end
+    if want.mode == OVERDUE and with_schedules then
+        schedules = due_schedules()
     end
 end
 write_queues()
@@ -169,4 +181,4 @@ end
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 end
-return reply(0, verdicts, want_part)
+return reply(0, verdicts, want_part, schedules)

@@ -8,8 +8,12 @@ local put_all
 if puts > 0 then
 
 local REPLACE, EXTEND, SUCCESSOR = 2, 3, 4
+local RUN, WITH_TICK = 1, 3
+
+local given_verdict -- to the put at hand
 
 local function answer_put(verdict, row, same, holder, ended)
+    given_verdict = verdict
     local state = row and row.state or ended or 0
     answer[#answer + 1] = char(verdict, state, row and near(row.run_at) <= now and 1 or 0, same and 1 or 0,
         holder and 1 or 0) .. (holder or '')
@@ -72,16 +76,9 @@ local function meet_holder(p, k, row)
     answer_put(verdict, row, same, k.job, k.ended)
 end
 
-local function put_one(p)
-    if p.only_if > 0 and not_ok[p.only_if] then
-        answer_put(V_SKIPPED)
-        return
-    end
-    local same = open(p.id)
-    if same then
-        answer_already(same, p.rest, p.bulk)
-        return
-    elseif parents_missing(p.parents) then
+-- Its id is new.
+local function put_new(p)
+    if parents_missing(p.parents) then
         answer_put(V_NO_PARENT)
         return
     end
@@ -96,6 +93,34 @@ local function put_one(p)
         answer_put(V_FULL)
     else
         answer_put(V_OK, store_row(p), true)
+    end
+end
+
+-- With these its nominal time is settled; with the others it can be tried again.
+local function settles(verdict)
+    return verdict < V_SKIPPED and verdict ~= V_ALREADY
+end
+
+local function put_one(p)
+    if p.only_if > 0 and not_ok[p.only_if] then
+        answer_put(V_SKIPPED)
+        return
+    end
+    local same = open(p.id)
+    if same then
+        answer_already(same, p.rest, p.bulk)
+        return
+    end
+    if p.tick then
+        local verdict, goes_on = guard_tick(p.tick)
+        if not goes_on then
+            answer_put(verdict)
+            return
+        end
+    end
+    put_new(p)
+    if p.tick and settles(given_verdict) then
+        settle_tick(p.tick)
     end
 end
 
@@ -206,11 +231,13 @@ function put_all(number)
     fade_keys()
     while done < number do
         local s = argument()
-        if byte(s) == 1 then
+        if byte(s) == RUN then
             done = done + put_run(s)
         else
             local parents, rest = argument(), argument()
-            put_one(read_put(s, parents, rest, byte(s, #s) ~= 0 and argument() or false))
+            local p = read_put(s, parents, rest, byte(s, #s) ~= 0 and argument() or false)
+            p.tick = byte(s) == WITH_TICK and read_tick(argument())
+            put_one(p)
             done = done + 1
         end
     end
