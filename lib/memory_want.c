@@ -222,7 +222,10 @@ static int take_turns(struct catch *c, struct mem_queue *queue, struct jobq_turn
 
 static int take_queue(struct catch *c, struct mem_queue *queue, struct jobq_turn *turn)
 {
-    int64_t given = 0, starts = 0, room = mem_queue_room(c->u, queue, &c->u->rate_ms);
+    int64_t given = 0, starts = 0;
+    if (!queue->circle.root && none_without_group(queue))
+        return 0; /* no limit holds back what is not there */
+    int64_t room = mem_queue_room(c->u, queue, &c->u->rate_ms);
     if (!room)
         return 0;
     if (queue->circle.root)
@@ -237,9 +240,10 @@ static int take_queue(struct catch *c, struct mem_queue *queue, struct jobq_turn
 static int take_alone(struct catch *c, struct mem_queue *queue)
 {
     int64_t starts = 0, passed = 0;
-    if (!mem_queue_room(c->u, queue, &c->u->rate_ms))
+    struct mem_row *row = mem_ready_from(queue, true);
+    if (!row || !mem_queue_room(c->u, queue, &c->u->rate_ms))
         return 0;
-    for (struct mem_row *row = mem_ready_from(queue, true); row; row = mem_queue_next(&queue->ready, row)) {
+    for (; row; row = mem_queue_next(&queue->ready, row)) {
         if (!kind_wanted(c->want, &row->c.row))
             continue;
         if (row->lane && !mem_lane_room(c->u, row->lane, &c->u->rate_ms)) {
@@ -294,7 +298,7 @@ static int take_due(struct catch *c)
     if (!turns || set_due_bits(c) != 0)
         return -1;
     memset(turns, 0, want->queue_count * sizeof *turns);
-    for (size_t i = 0; i < want->queue_count && !c->full; i++) {
+    for (size_t i = 0; i < want->queue_count && !c->full && c->count < want->limit; i++) {
         struct mem_queue *queue = mem_queue_find(c->u->m, want->queues[i]);
         if (!queue || queue->c.paused || named_before(want, i))
             continue;

@@ -409,8 +409,9 @@ enum jobq_want_mode {
  * start does so within g x share claims of one client, whatever the others hold.
  * ALONE takes no turns: by rank, passing by at most 64 rows of each queue that a group's limit forbids.
  *
- * A want that a rate held back makes next_due_ms no later than the moment at which that rate allows a start. What frees
- * a slot that a limit counts, and a limit that was raised or taken away, is something that others are woken for.
+ * A want that a rate held back (there are due rows, of whatever kind, and the want had room) makes next_due_ms no later
+ * than the moment at which that rate allows a start. What frees a slot that a limit counts, and a limit that was raised
+ * or taken away, is something that others are woken for.
  */
 
 /*
