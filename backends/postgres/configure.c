@@ -30,6 +30,9 @@ static enum sql pack_settings(const struct jobq_settings *set, struct params *p)
         pack_keep(p, set->set & JOBQ_SETTING_KEEP, set->keep_count);
         pack_keep(p, set->set & JOBQ_SETTING_KEEP, set->keep_ms);
         return SQL_SET_QUEUE;
+    case JOBQ_CONFIGURE_SCHEDULE:
+        pq_schedule_pack(set, p);
+        return SQL_SET_SCHEDULE;
     case JOBQ_CONFIGURE_CLOCK:
         pack_int8(p, set->clock_ms);
         return SQL_SET_CLOCK;
@@ -44,7 +47,16 @@ static bool is_known(const struct jobq_settings *settings)
     const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
     if (settings->what == JOBQ_CONFIGURE_QUEUE)
         return !(settings->set & ~known);
-    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
+    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
+           settings->what == JOBQ_CONFIGURE_SCHEDULE;
+}
+
+/* What the functions return. */
+static int status_of(int64_t made, struct jobq_error *err)
+{
+    if (made < 0)
+        return jobq_error_set(err, JOBQ_OUTDATED, "version", "postgres: the schedule was changed meanwhile");
+    return made > 0 ? JOBQ_OK : JOBQ_NOT_FOUND;
 }
 
 static int run(struct jobq_store *s, struct transaction *t, struct jobq_error *err)
@@ -52,7 +64,7 @@ static int run(struct jobq_store *s, struct transaction *t, struct jobq_error *e
     for (int turn = 0;; turn++) {
         t->ms = s->io_timeout_ms;
         if (pq_link_run(&s->link, t, 1) == 0)
-            return cell_int(cell_of(t->calls[0].result, 0, 0)) > 0 ? JOBQ_OK : JOBQ_NOT_FOUND;
+            return status_of(cell_int(cell_of(t->calls[0].result, 0, 0)), err);
         if (!pq_fault_again(&t->fault) || turn == 5 || !s->link.conn)
             return pq_fault_report(s, &t->fault, err, t->fault.kind == FAULT_LOST ? JOBQ_UNKNOWN : JOBQ_FAILED);
         pq_transaction_clear(t);
@@ -69,7 +81,7 @@ int pq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
         return jobq_error_set(err, JOBQ_FAILED, NULL, "postgres: opened to inspect: nothing can be written");
     if (!is_known(settings))
         return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
-                              "postgres: limits of groups, rates and schedules are not supported");
+                              "postgres: limits of groups and rates are not supported");
     pq_store_begin(s);
     if (pq_store_connect(s, &fault) != 0)
         return pq_fault_report(s, &fault, err, JOBQ_FAILED);

@@ -245,7 +245,7 @@ const struct jobq_backend *jobq_postgres(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "postgres",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_WAKE | JOBQ_CAP_ATTACH,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE | JOBQ_CAP_ATTACH,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,
@@ -255,6 +255,7 @@ const struct jobq_backend *jobq_postgres(void)
         .wake_fd = pq_wake_fd_of,
         .wake_drain = pq_wake_drain_of,
         .wake = pq_wake_others,
+        .schedules = pq_schedules_read,
     };
     return &table;
 }

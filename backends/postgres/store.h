@@ -36,7 +36,7 @@ struct fault {
 
 enum element { ELEMENT_BOOL = 16, ELEMENT_BYTES = 17, ELEMENT_INT8 = 20, ELEMENT_INT4 = 23, ELEMENT_ID = 2950 };
 
-#define PARAMS_MAX 40
+#define PARAMS_MAX 48
 struct params {
     char *data;
     size_t size, room;
@@ -201,6 +201,15 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
 void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
 int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 void pq_want_clear(struct jobq_want *want);
+
+/* schedule.c */
+void pq_ticks_pack(const struct jobq_exchange *x, struct params *p);
+void pq_schedule_pack(const struct jobq_settings *settings, struct params *p);
+/* From three columns on: names, bytes, numbers. Returns 0, or -1 without memory or for what is no schedule. */
+int pq_schedules_view(const PGresult *result, int column, struct jobq_arena *arena,
+                      const struct jobq_schedule_row **rows, size_t *count);
+int pq_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
+                      struct jobq_error *err);
 
 /* attach.c */
 int pq_attach_ready(struct jobq_store *s, struct fault *fault); /* a transaction of the program is open? */

@@ -67,7 +67,7 @@ static bool keys_differ(const struct jobq_exchange *x, size_t keyed)
 static bool puts_are_plain(const struct jobq_exchange *x, size_t keyed)
 {
     for (size_t i = 0; i < x->put_count; i++)
-        if (x->puts[i].parent_count || x->puts[i].only_if >= 0)
+        if (x->puts[i].parent_count || x->puts[i].only_if >= 0 || x->puts[i].tick)
             return false;
     if (x->put_count > 1 && !all_differ((const char *)x->puts[0].id.bytes, sizeof *x->puts, x->put_count))
         return false;
@@ -308,7 +308,7 @@ static void pack_puts(struct params *p, const struct jobq_exchange *x, size_t ke
     pack_int4(p, (int32_t)keyed);
     if (!queues) {
         p->broken |= x->put_count > 0;
-        pack_nulls(p, 13);
+        pack_nulls(p, 15);
         return;
     }
     pack_queues(p, x, queues);
@@ -328,6 +328,7 @@ static void pack_puts(struct params *p, const struct jobq_exchange *x, size_t ke
     pack_put_bytes(p, x, offsetof(struct jobq_put, trace));
     pack_put_keys(p, x, keyed);
     pack_parents(p, x, parents);
+    pq_ticks_pack(x, p);
     free(queues);
 }
 
@@ -440,7 +441,7 @@ void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, boo
 enum unit_column {
     UNIT_NOW, UNIT_NEXT_DUE, UNIT_REPEAT, UNIT_SAME, UNIT_BEAT_HELD, UNIT_MARKS, UNIT_MARK_AT, UNIT_VERDICTS,
     UNIT_STALES, UNIT_HOLDERS, UNIT_LEASES, UNIT_ROWS, UNIT_ROW_AT, UNIT_PUTS, UNIT_PUT_HOLDERS, UNIT_STOP_ASKED,
-    UNIT_THEN, UNIT_COLUMNS
+    UNIT_THEN, UNIT_NEXT_TICK, UNIT_COLUMNS
 };
 
 static int64_t next_int(struct elements *e)
@@ -546,6 +547,7 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
         return -1;
     x->now_ms = cell_int(cell_of(result, 0, UNIT_NOW));
     x->next_due_ms = cell_int(cell_of(result, 0, UNIT_NEXT_DUE));
+    x->next_tick_ms = cell_int(cell_of(result, 0, UNIT_NEXT_TICK));
     x->unit = cell_bool(cell_of(result, 0, UNIT_SAME)) ? JOBQ_OK : JOBQ_FAILED;
     if (x->unit != JOBQ_OK)
         return 0;
@@ -560,7 +562,10 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
     return 0;
 }
 
-enum want_column { WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_COLUMNS };
+enum want_column {
+    WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_NEXT_TICK, WANT_TICK_NAMES,
+    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_COLUMNS
+};
 
 void pq_want_clear(struct jobq_want *want)
 {
@@ -583,10 +588,12 @@ int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_
         return -1;
     x->now_ms = cell_int(cell_of(result, 0, WANT_NOW));
     x->next_due_ms = cell_int(cell_of(result, 0, WANT_NEXT_DUE));
+    x->next_tick_ms = cell_int(cell_of(result, 0, WANT_NEXT_TICK));
     cell_copy(cell_of(result, 0, WANT_TOKEN), w->token.bytes, sizeof w->token.bytes);
     w->more = cell_bool(cell_of(result, 0, WANT_MORE));
     if (view_rows(arena, cell_of(result, 0, WANT_ROWS), &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
-    return 0;
+    w->schedule_now_ms = x->now_ms;
+    return pq_schedules_view(result, WANT_TICK_NAMES, arena, &w->schedules, &w->schedule_count);
 }

@@ -57,12 +57,13 @@ BEGIN
     END IF;
 END $$;
 
--- p_keyed: how many have a key. p_plain: none has parents or hangs on a change, and no two have the same id or key; those are put together.
+-- p_keyed: how many have a key. p_ticks: names of schedules, p_tick_nums: {version, nominal, next, mode} of each put.
+-- p_plain: none has parents, is a tick or hangs on a change, and no two have the same id or key; those are put together.
 -- Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at, same payload} of each.
 CREATE OR REPLACE FUNCTION @.puts(p_now bigint, p_plain boolean, p_keyed integer, p_queues bytea[], p_ids uuid[],
     p_nums bigint[], p_kinds bytea[], p_tenants bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
-    p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_parents uuid[], p_rules integer[], p_verdicts integer[],
-    p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
+    p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_parents uuid[], p_rules integer[], p_ticks bytea[],
+    p_tick_nums bigint[], p_verdicts integer[], p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
 DECLARE
     v_items integer := cardinality(p_ids);
     v_queues integer[];
@@ -171,14 +172,17 @@ BEGIN
             nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10]::integer AS hold,
             p_nums[b + 11]::integer AS conflict, p_nums[b + 12] AS until, p_nums[b + 13]::integer AS only_if,
             p_nums[b + 14]::integer AS parent, p_nums[b + 15]::integer AS parents
-        FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
-            WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
+        FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_ticks)
+            WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, tick, i)
         CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
         ORDER BY x.i
     LOOP
         DECLARE
             j @.job;
             v_at integer := 4 * r.i - 3;
+            v_nominal bigint := p_tick_nums[v_at + 1];
+            v_next bigint := p_tick_nums[v_at + 2];
+            v_mode bigint := p_tick_nums[v_at + 3];
         BEGIN
             IF r.id = ANY (v_put) THEN
                 v_state := CASE WHEN r.held <> 0 THEN 1 ELSE 2 END;
@@ -201,6 +205,14 @@ BEGIN
                 o_holders[r.i] := j.id;
                 CONTINUE;
             END IF;
+            IF r.tick IS NOT NULL THEN
+                o_nums[v_at] := @.tick_guard(r.tick, p_tick_nums[v_at], v_nominal);
+                IF o_nums[v_at] = 0 AND v_mode <> 0 THEN
+                    PERFORM @.tick_settle(r.tick, v_nominal, v_next, v_mode);
+                    o_woke := true;
+                END IF;
+                CONTINUE WHEN o_nums[v_at] <> 0 OR v_mode <> 0;
+            END IF;
             IF r.parents > 0 AND EXISTS (
                 SELECT 1 FROM unnest(p_parents[r.parent : r.parent + r.parents - 1]) AS u(id)
                 WHERE NOT EXISTS (SELECT 1 FROM @.job AS k WHERE k.id = u.id)) THEN
@@ -217,6 +229,10 @@ BEGIN
                     o_nums[v_at + 3] := CASE WHEN v_met.o_same THEN 1 ELSE 0 END;
                     o_holders[r.i] := v_key.job;
                     o_woke := o_woke OR v_met.o_woke;
+                    IF r.tick IS NOT NULL THEN
+                        PERFORM @.tick_settle(r.tick, v_nominal, v_next, v_mode);
+                        o_woke := true;
+                    END IF;
                     CONTINUE;
                 END IF;
             END IF;
@@ -254,6 +270,10 @@ BEGIN
                 r.tenant, r.policy, r.key, r.trace, r.payload);
             IF v_rows IS NOT NULL THEN
                 v_rows[r.queue] := v_rows[r.queue] + 1;
+            END IF;
+            IF r.tick IS NOT NULL THEN
+                PERFORM @.tick_settle(r.tick, v_nominal, v_next, v_mode);
+                o_woke := true;
             END IF;
             o_woke := o_woke OR v_state = 2;
             v_events := v_events || ARRAY[v_queues[r.queue]::bigint, 0, @.place_of(v_state, v_shelf), 1];

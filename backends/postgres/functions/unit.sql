@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- When the next thing happens by time alone.
-CREATE OR REPLACE FUNCTION @.next_due(p_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not.
+CREATE OR REPLACE FUNCTION @.next_due(p_now bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN coalesce(least(
+    RETURN ARRAY[coalesce(least(
         (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1),
-        (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1)),
-        9223372036854775807);
+        (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1),
+        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused AND s.next_at > p_now ORDER BY s.next_at LIMIT 1)),
+        9223372036854775807),
+        coalesce((SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1),
+        9223372036854775807)];
 END $$;
 
 -- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
@@ -28,13 +31,13 @@ CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigin
     p_progress bytea[], p_data bytea[], p_new_payloads bytea[], p_errors bytea[],
     p_keyed integer, p_queues bytea[], p_put_ids uuid[], p_put_nums bigint[], p_kinds bytea[], p_tenants bytea[],
     p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_traces bytea[], p_scopes bytea[], p_digests bytea[],
-    p_parents uuid[], p_rules integer[],
+    p_parents uuid[], p_rules integer[], p_ticks bytea[], p_tick_nums bigint[],
     p_trim bigint[], p_worker_nums bigint[], p_worker_bytes bytea[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_same boolean,
     OUT o_beat_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[],
-    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint)
+    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint, OUT o_next_tick bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -42,6 +45,7 @@ DECLARE
     v_woke boolean := false;
     v_beats record; v_changes record; v_puts record;
     v_ended integer[];
+    v_next bigint[];
     v_receipt @.receipt;
 BEGIN
     o_now := @.clock();
@@ -73,7 +77,9 @@ BEGIN
                 FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
                 WHERE coalesce(o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
             END IF;
-            o_next_due := @.next_due(o_now);
+            v_next := @.next_due(o_now);
+            o_next_due := v_next[1];
+            o_next_tick := v_next[2];
             RETURN;
         END IF;
     END IF;
@@ -98,8 +104,8 @@ BEGIN
     END IF;
     IF p_put_ids IS NOT NULL THEN
         SELECT * INTO v_puts FROM @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
-            p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_parents, p_rules, o_verdicts,
-            o_verdicts IS NULL);
+            p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_parents, p_rules, p_ticks,
+            p_tick_nums, o_verdicts, o_verdicts IS NULL);
         o_puts := v_puts.o_nums;
         o_put_holders := v_puts.o_holders;
         v_woke := v_woke OR v_puts.o_woke;
@@ -126,6 +132,8 @@ BEGIN
         PERFORM @.wake();
     END IF;
     IF p_flags & 32 = 0 THEN
-        o_next_due := @.next_due(o_now);
+        v_next := @.next_due(o_now);
+        o_next_due := v_next[1];
+        o_next_tick := v_next[2];
     END IF;
 END $$;

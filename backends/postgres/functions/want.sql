@@ -184,13 +184,14 @@ END $$;
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_token uuid, OUT o_more boolean,
-    OUT o_rows @.view[])
+    OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_receipt @.receipt;
     v_got record;
+    v_next bigint[];
 BEGIN
     o_now := @.clock();
     o_repeat := false;
@@ -208,7 +209,9 @@ BEGIN
                              ORDER BY u.i) INTO o_rows
             FROM unnest(v_receipt.ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
             WHERE j.state = 3 AND j.outcome = 0 AND j.token = o_token;
-            o_next_due := @.next_due(o_now);
+            v_next := @.next_due(o_now);
+            o_next_due := v_next[1];
+            o_next_tick := v_next[2];
             RETURN;
         END IF;
     END IF;
@@ -231,5 +234,10 @@ BEGIN
             DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
         END IF;
     END IF;
-    o_next_due := @.next_due(o_now);
+    v_next := @.next_due(o_now);
+    o_next_due := v_next[1];
+    o_next_tick := v_next[2];
+    IF p_mode = 2 AND o_next_tick <= o_now THEN
+        SELECT x.o_names, x.o_bytes, x.o_nums INTO o_tick_names, o_tick_bytes, o_tick_nums FROM @.ticks_due(o_now) AS x;
+    END IF;
 END $$;

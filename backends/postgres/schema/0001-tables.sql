@@ -151,6 +151,17 @@ CREATE TABLE @.key (
 );
 CREATE INDEX key_fades ON @.key (fades) WHERE fades IS NOT NULL;
 
+-- Schedules. fired_at: every nominal time up to here is settled; next_at: when somebody should look at it again.
+CREATE TABLE @.schedule (
+    name bytea PRIMARY KEY,
+    bytes bytea NOT NULL,
+    version bigint NOT NULL DEFAULT 0,
+    fired_at bigint NOT NULL DEFAULT 0,
+    next_at bigint NOT NULL DEFAULT 0,
+    paused boolean NOT NULL DEFAULT false
+);
+CREATE INDEX schedule_next ON @.schedule (next_at, name) WHERE NOT paused;
+
 CREATE TABLE @.worker (
     name bytea NOT NULL,
     nonce bytea NOT NULL,
