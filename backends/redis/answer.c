@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+int rd_bytes_order(struct jobq_bytes a, struct jobq_bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 struct reader rd_reader(const void *data, size_t size)
 {
     return (struct reader){ .at = data, .end = (const uint8_t *)data + size };

@@ -15,6 +15,7 @@ static void free_store(struct jobq_store *s)
     rd_wake_close(s);
     rd_link_drop(&s->link);
     rd_request_free(&s->request);
+    rd_order_free(&s->order);
     rd_address_free(&s->address);
     free(s);
 }
@@ -86,7 +87,8 @@ const struct jobq_backend *jobq_redis(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "redis",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_COPY | JOBQ_CAP_SCHEDULES |
+                        JOBQ_CAP_WAKE,
         .open = redis_open,
         .close = redis_close,
         .exchange = rd_exchange_run,
@@ -97,6 +99,8 @@ const struct jobq_backend *jobq_redis(void)
         .wake_drain = rd_wake_drain,
         .wake = rd_wake_others,
         .schedules = rd_schedules_read,
+        .dump = rd_dump_page,
+        .load = rd_load_items,
     };
     return &table;
 }

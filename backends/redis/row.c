@@ -2,6 +2,7 @@
 /* A row's two strings, made and read. lua/row.lua has the layout; here is the client's half of it. */
 #include "store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum part { PART_RUN_AT = 1, PART_EXPIRES = 2, PART_WINDOW = 4 };
@@ -10,11 +11,12 @@ enum mask {
     MASK_POLICY = 128, MASK_KEY_BYTES = 256, MASK_TRACE = 512
 };
 enum flag {
-    F_CANCEL = 1, F_HELD = 2, F_ALONE = 4, F_RAN_ALONE = 8, F_RESUMED = 16, F_USED = 32, F_DIGEST = 32768,
-    F_OWN_TIMES = 131072
+    F_CANCEL = 1, F_HELD = 2, F_ALONE = 4, F_RAN_ALONE = 8, F_RESUMED = 16, F_USED = 32, F_SWEPT_LEASE = 64,
+    F_SWEPT_TIMEOUT = 128, F_PARENTS = 512, F_RESULT = 1024, F_PROGRESS = 2048, F_DATA = 4096, F_ERRORS = 8192,
+    F_DIGEST = 32768, F_KEYED = 65536, F_OWN_TIMES = 131072, F_BULK = 262144
 };
 enum info { INFO_PROGRESS = 1, INFO_BULK = 2, INFO_DATA = 4, INFO_RESULT = 8, INFO_ERRORS = 16, INFO_PARENTS = 32,
-            INFO_CHILDREN = 64 };
+            INFO_CHILDREN = 64, INFO_EDGES = 128 };
 
 bool rd_is_ended(int state)
 {
@@ -79,6 +81,149 @@ void rd_row_rest(struct request *q, const struct jobq_put *p)
     rd_argument_end(q);
 }
 
+/* ---- made of what another store had: lua/load.lua --------------------------------------------------------------- */
+
+static uint32_t flag_if(bool present, uint32_t flag)
+{
+    return present ? flag : 0;
+}
+
+static uint32_t flags_of(const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    return F_OWN_TIMES | flag_if(r->cancel_asked, F_CANCEL) | flag_if(r->held, F_HELD) | flag_if(r->alone, F_ALONE) |
+           flag_if(r->ran_alone, F_RAN_ALONE) | flag_if(r->resumed, F_RESUMED) | flag_if(item->digest_used, F_USED) |
+           flag_if(item->swept == JOBQ_OVERDUE_LEASE, F_SWEPT_LEASE) |
+           flag_if(item->swept == JOBQ_OVERDUE_TIMEOUT, F_SWEPT_TIMEOUT) | flag_if(item->edge_count, F_PARENTS) |
+           flag_if(r->result.data, F_RESULT) | flag_if(r->progress.data, F_PROGRESS) | flag_if(r->data.data, F_DATA) |
+           flag_if(r->error_count, F_ERRORS) | flag_if(item->has_digest, F_DIGEST) | flag_if(item->has_key, F_KEYED) |
+           flag_if(rd_is_bulky(r->payload), F_BULK);
+}
+
+/* Is it as a put makes it? Then it has no hot string. */
+static bool is_fresh(const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    static const struct jobq_token none;
+    return r->state == JOBQ_ROW_WAITING && !(flags_of(item) & ~(uint32_t)(F_OWN_TIMES | F_KEYED | F_BULK)) &&
+           memcmp(&r->token, &none, sizeof none) == 0 && !r->worker.data && !r->attempt && !r->edits && !r->outcome &&
+           !r->reason && !r->pending && !(r->failures | r->crashes | r->snoozes | r->releases | r->redrives) &&
+           !(r->started_at_ms | r->finished_at_ms | r->lease_until_ms | r->stop_at_ms | r->callback_until_ms);
+}
+
+static void say_hot(struct request *q, const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    const int32_t counters[] = { r->failures, r->crashes, r->snoozes, r->releases, r->redrives };
+    const int64_t times[] = { r->run_at_ms,  r->started_at_ms, r->finished_at_ms,   r->lease_until_ms,
+                              r->stop_at_ms, r->expires_at_ms, r->callback_until_ms };
+    rd_u8(q, (unsigned)r->state);
+    rd_u8(q, (unsigned)r->reason);
+    rd_u8(q, (unsigned)r->outcome);
+    rd_u32(q, flags_of(item));
+    rd_u32(q, r->edits);
+    rd_raw(q, r->token.bytes, sizeof r->token);
+    rd_i64(q, r->attempt);
+    for (int i = 0; i < 5; i++)
+        rd_i32(q, counters[i]);
+    rd_u32(q, r->pending);
+    for (int i = 0; i < 7; i++)
+        rd_i64(q, times[i]);
+    rd_u8(q, (unsigned)r->queue.size);
+    rd_raw(q, r->queue.data, r->queue.size);
+    rd_u16(q, r->worker.data ? r->worker.size + 1 : 0);
+    rd_raw(q, r->worker.data, r->worker.size);
+    if (item->has_digest)
+        rd_raw(q, item->digest, sizeof item->digest);
+}
+
+static void say_errors(struct request *q, const struct jobq_row *r)
+{
+    rd_argument_begin(q);
+    rd_u8(q, (unsigned)r->error_count);
+    for (size_t i = 0; i < r->error_count; i++) {
+        const struct jobq_row_error *e = &r->errors[i];
+        rd_i32(q, e->attempt);
+        rd_i32(q, e->kind);
+        rd_i64(q, e->at_ms);
+        rd_u16(q, e->worker.data ? e->worker.size + 1 : 0);
+        rd_raw(q, e->worker.data, e->worker.size);
+        rd_u32(q, e->text.data ? e->text.size + 1 : 0);
+        rd_raw(q, e->text.data, e->text.size);
+    }
+    rd_argument_end(q);
+}
+
+static void say_edges(struct request *q, const struct jobq_item_row *item)
+{
+    rd_argument_begin(q);
+    for (size_t i = 0; i < item->edge_count; i++) {
+        rd_raw(q, item->edges[i].parent.bytes, sizeof item->edges[i].parent);
+        rd_u8(q, (unsigned)item->edges[i].rule);
+        rd_u8(q, item->edges[i].open != 0);
+    }
+    rd_argument_end(q);
+}
+
+/* Payload, result, data, progress, errors, edges: in this order. */
+static unsigned extras_of(const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    return mask_if(rd_is_bulky(r->payload), 1) | mask_if(r->result.data, 2) | mask_if(r->data.data, 4) |
+           mask_if(r->progress.data, 8) | mask_if(r->error_count, 16) | mask_if(item->edge_count, 32);
+}
+
+static void say_extras(struct request *q, const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    const struct jobq_bytes *const list[] = { &r->payload, &r->result, &r->data, &r->progress };
+    unsigned extras = extras_of(item);
+    for (unsigned i = 0; i < 4; i++)
+        if (extras & 1u << i)
+            rd_argument(q, list[i]->data, list[i]->size);
+    if (r->error_count)
+        say_errors(q, r);
+    if (item->edge_count)
+        say_edges(q, item);
+}
+
+static void say_times(struct request *q, const struct jobq_item_row *item, bool fresh)
+{
+    const struct jobq_row *r = &item->row;
+    unsigned parts = mask_if(fresh && r->run_at_ms != r->created_at_ms, PART_RUN_AT) |
+                     mask_if(fresh && r->expires_at_ms, PART_EXPIRES) | mask_if(item->has_key, PART_WINDOW);
+    rd_u8(q, parts);
+    rd_i64(q, r->created_at_ms);
+    if (parts & PART_RUN_AT)
+        rd_i64(q, r->run_at_ms);
+    if (parts & PART_EXPIRES)
+        rd_i64(q, r->expires_at_ms);
+    if (parts & PART_WINDOW)
+        rd_i64(q, item->window_until_ms);
+}
+
+void rd_row_load(struct request *q, const struct jobq_item_row *item)
+{
+    const struct jobq_row *r = &item->row;
+    const struct jobq_put put = { .queue = r->queue, .kind = r->kind, .group = r->group, .payload = r->payload,
+                                  .policy = r->policy, .key = r->key, .trace = r->trace, .priority = r->priority,
+                                  .rank_add_ms = r->rank_add_ms, .timeout_ms = r->timeout_ms,
+                                  .unique = item->has_key ? &item->key : NULL };
+    bool fresh = is_fresh(item);
+    rd_argument_begin(q);
+    rd_raw(q, r->id.bytes, sizeof r->id);
+    say_times(q, item, fresh);
+    rd_u8(q, r->state == JOBQ_ROW_WAITING && r->due);
+    rd_u8(q, extras_of(item));
+    rd_argument_end(q);
+    rd_row_rest(q, &put);
+    rd_argument_begin(q);
+    if (!fresh)
+        say_hot(q, item);
+    rd_argument_end(q);
+    say_extras(q, item);
+}
+
 /* ---- read ------------------------------------------------------------------------------------------------------- */
 
 static struct jobq_bytes read_long(struct reader *r, unsigned mask, unsigned bit)
@@ -86,9 +231,21 @@ static struct jobq_bytes read_long(struct reader *r, unsigned mask, unsigned bit
     return mask & bit ? rd_get_bytes(r, rd_get_u32(r)) : (struct jobq_bytes){ 0 };
 }
 
-/* Bytes point into the answer until copy_bytes. */
-static unsigned read_cold(struct jobq_bytes cold, struct jobq_row *out, bool *broken)
+static void read_key(struct reader *r, struct jobq_item_row *item)
 {
+    item->has_key = 1;
+    item->key.hold = rd_get_u8(r);
+    const uint8_t *scope = rd_get_raw(r, sizeof item->key.scope), *digest = rd_get_raw(r, sizeof item->key.payload_digest);
+    if (!digest)
+        return;
+    memcpy(item->key.scope, scope, sizeof item->key.scope);
+    memcpy(item->key.payload_digest, digest, sizeof item->key.payload_digest);
+}
+
+/* Bytes point into the answer until copy_bytes. `item`: what only a copy has. */
+static unsigned read_cold(struct jobq_bytes cold, struct jobq_item_row *item, bool *broken)
+{
+    struct jobq_row *out = &item->row;
     struct reader r = rd_reader(cold.data, cold.size);
     unsigned parts = rd_get_u8(&r);
     out->created_at_ms = out->run_at_ms = rd_get_i64(&r);
@@ -98,7 +255,7 @@ static unsigned read_cold(struct jobq_bytes cold, struct jobq_row *out, bool *br
     if (parts & PART_EXPIRES)
         out->expires_at_ms = rd_get_i64(&r);
     if (parts & PART_WINDOW)
-        rd_get_raw(&r, 8);
+        item->window_until_ms = rd_get_i64(&r);
     unsigned mask = rd_get_u16(&r);
     out->payload_bytes = rd_get_u32(&r);
     out->queue = rd_get_bytes(&r, rd_get_u8(&r));
@@ -108,7 +265,7 @@ static unsigned read_cold(struct jobq_bytes cold, struct jobq_row *out, bool *br
     if (mask & MASK_TIMEOUT)
         out->timeout_ms = rd_get_i64(&r);
     if (mask & MASK_KEY)
-        rd_get_raw(&r, 65);
+        read_key(&r, item);
     if (mask & MASK_PRIORITY)
         out->priority = (int32_t)rd_get_u32(&r);
     out->group = read_long(&r, mask, MASK_GROUP);
@@ -165,8 +322,19 @@ static int64_t fence_of(const struct jobq_token *token)
     return (int64_t)fence;
 }
 
-static void read_hot(struct jobq_bytes hot, struct jobq_row *out, bool *broken)
+static void read_digest(struct reader *r, uint32_t flags, struct jobq_item_row *item)
 {
+    const uint8_t *digest = flags & F_DIGEST ? rd_get_raw(r, sizeof item->digest) : NULL;
+    item->has_digest = digest != NULL;
+    item->digest_used = (flags & F_USED) != 0;
+    item->swept = flags & F_SWEPT_LEASE ? JOBQ_OVERDUE_LEASE : flags & F_SWEPT_TIMEOUT ? JOBQ_OVERDUE_TIMEOUT : 0;
+    if (digest)
+        memcpy(item->digest, digest, sizeof item->digest);
+}
+
+static void read_hot(struct jobq_bytes hot, struct jobq_item_row *item, bool *broken)
+{
+    struct jobq_row *out = &item->row;
     struct reader r = rd_reader(hot.data, hot.size);
     out->state = rd_get_u8(&r);
     out->reason = rd_get_u8(&r);
@@ -184,6 +352,7 @@ static void read_hot(struct jobq_bytes hot, struct jobq_row *out, bool *broken)
     size_t worker = rd_get_u16(&r);
     if (worker)
         out->worker = rd_get_bytes(&r, worker - 1);
+    read_digest(&r, flags, item);
     *broken |= r.broken;
 }
 
@@ -245,8 +414,34 @@ static int read_edges(struct jobq_bytes bytes, struct jobq_arena *arena, const s
     return 0;
 }
 
-static int read_extras(struct strings *s, unsigned info, struct jobq_arena *arena, struct jobq_row *out)
+static int by_parent(const void *a, const void *b)
 {
+    return memcmp(&((const struct jobq_item_edge *)a)->parent, &((const struct jobq_item_edge *)b)->parent,
+                  sizeof(struct jobq_id));
+}
+
+/* 18 bytes each: parent, rule, open. */
+static int read_item_edges(struct jobq_bytes bytes, struct jobq_arena *arena, struct jobq_item_row *item)
+{
+    struct reader r = rd_reader(bytes.data, bytes.size);
+    item->edge_count = bytes.size / 18;
+    struct jobq_item_edge *edges = jobq_arena_alloc(arena, item->edge_count * sizeof *edges);
+    if (!edges)
+        return -1;
+    for (size_t i = 0; i < item->edge_count; i++) {
+        memcpy(&edges[i].parent, rd_get_raw(&r, sizeof edges[i].parent), sizeof edges[i].parent);
+        edges[i].rule = rd_get_u8(&r);
+        edges[i].open = rd_get_u8(&r);
+    }
+    if (item->edge_count)
+        qsort(edges, item->edge_count, sizeof *edges, by_parent);
+    item->edges = edges;
+    return 0;
+}
+
+static int read_extras(struct strings *s, unsigned info, struct jobq_arena *arena, struct jobq_item_row *item)
+{
+    struct jobq_row *out = &item->row;
     if (info & INFO_PROGRESS)
         out->progress = rd_next_bytes(s);
     if (info & INFO_BULK)
@@ -259,45 +454,71 @@ static int read_extras(struct strings *s, unsigned info, struct jobq_arena *aren
         return -1;
     if (info & INFO_PARENTS && read_edges(rd_next_bytes(s), arena, &out->parents, &out->parent_count) != 0)
         return -1;
+    if (info & INFO_EDGES && read_item_edges(rd_next_bytes(s), arena, item) != 0)
+        return -1;
     if (info & INFO_CHILDREN && read_edges(rd_next_bytes(s), arena, &out->children, &out->child_count) != 0)
         return -1;
     return 0;
 }
 
-int rd_row_view(struct strings *s, struct jobq_arena *arena, uint32_t asked, struct jobq_row *out)
+static int read_view(struct strings *s, struct jobq_arena *arena, uint32_t asked, struct jobq_item_row *item,
+                     struct jobq_bytes *cold)
 {
     struct reader head = rd_next_string(s);
     unsigned info = rd_get_u8(&head), due = rd_get_u8(&head);
-    struct jobq_bytes id = rd_next_bytes(s), cold = rd_next_bytes(s), hot = rd_next_bytes(s);
+    struct jobq_bytes id = rd_next_bytes(s), hot;
+    struct jobq_row *out = &item->row;
+    *cold = rd_next_bytes(s);
+    hot = rd_next_bytes(s);
     bool broken = s->broken || head.broken;
-    *out = (struct jobq_row){ 0 };
+    memset(item, 0, sizeof *item);
     if (!broken && !id.size)
         return 0;
     if (broken || id.size != sizeof out->id)
         return -1;
     memcpy(&out->id, id.data, sizeof out->id);
-    read_cold(cold, out, &broken);
+    read_cold(*cold, item, &broken);
     if (hot.size)
-        read_hot(hot, out, &broken);
+        read_hot(hot, item, &broken);
     else
         out->state = JOBQ_ROW_WAITING;
     out->due = out->state == JOBQ_ROW_WAITING && due;
     if (!(asked & JOBQ_READ_PAYLOAD))
         out->payload = (struct jobq_bytes){ 0 };
-    if (broken || read_extras(s, info, arena, out) != 0 || s->broken)
+    if (broken || read_extras(s, info, arena, item) != 0 || s->broken)
         return -1;
     return copy_bytes(arena, out) == 0 ? 1 : -1;
+}
+
+int rd_row_view(struct strings *s, struct jobq_arena *arena, uint32_t asked, struct jobq_row *out)
+{
+    struct jobq_item_row item;
+    struct jobq_bytes cold;
+    int given = read_view(s, arena, asked, &item, &cold);
+    *out = item.row;
+    return given;
+}
+
+int rd_row_item(struct strings *s, struct jobq_arena *arena, struct jobq_item_row *out, uint8_t arrival[8])
+{
+    struct jobq_bytes cold;
+    int given = read_view(s, arena, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS, out, &cold);
+    if (given > 0)
+        memcpy(arrival, (const uint8_t *)cold.data + 9, 8);
+    return given;
 }
 
 int rd_row_fresh(struct strings *s, struct jobq_bytes hot, struct jobq_arena *arena, struct jobq_row *out)
 {
     struct jobq_bytes id = rd_next_bytes(s), cold = rd_next_bytes(s);
     bool broken = s->broken || id.size != sizeof out->id;
-    *out = (struct jobq_row){ 0 };
+    struct jobq_item_row item = { 0 };
+    *out = item.row;
     if (broken)
         return -1;
+    read_cold(cold, &item, &broken);
+    read_hot(hot, &item, &broken);
+    *out = item.row;
     memcpy(&out->id, id.data, sizeof out->id);
-    read_cold(cold, out, &broken);
-    read_hot(hot, out, &broken);
     return !broken && copy_bytes(arena, out) == 0 ? 1 : -1;
 }

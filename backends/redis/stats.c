@@ -57,10 +57,7 @@ static int read_queue(const struct tally *t, struct strings *strings, struct nam
 
 static int by_name(const void *a, const void *b)
 {
-    struct jobq_bytes x = ((const struct named *)a)->name, y = ((const struct named *)b)->name;
-    size_t common = x.size < y.size ? x.size : y.size;
-    int order = common ? memcmp(x.data, y.data, common) : 0;
-    return order ? order : (x.size > y.size) - (x.size < y.size);
+    return rd_bytes_order(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
 static int read_queues(const struct tally *t, struct strings *strings, size_t count)

@@ -17,6 +17,7 @@
 #define EDGES_AT_ONCE 64
 #define NAMESPACES "libjobq:namespaces" /* a set of names: the only key outside of a namespace */
 #define INLINE_MOST 1024 /* a larger payload stands beside its row */
+#define READ_EDGES 32    /* besides enum jobq_read_flags: edges as they are */
 
 /* ---- address.c: the URI ----------------------------------------------------------------------------------- */
 
@@ -110,6 +111,8 @@ int64_t rd_get_i64(struct reader *r);
 const uint8_t *rd_get_raw(struct reader *r, size_t size); /* NULL: not so many */
 struct jobq_bytes rd_get_bytes(struct reader *r, size_t size);
 
+int rd_bytes_order(struct jobq_bytes a, struct jobq_bytes b); /* as memcmp, a shorter one first */
+
 /* The strings of an answer, one after the other. */
 struct strings {
     redisReply *const *items;
@@ -125,10 +128,13 @@ struct jobq_bytes rd_next_bytes(struct strings *s);
 /* The next row of an answer into *out; its bytes are copied into the arena. asked: enum jobq_read_flags. 1 a row, 0 there is
  * none any more, -1 broken or no memory. */
 int rd_row_view(struct strings *s, struct jobq_arena *arena, uint32_t asked, struct jobq_row *out);
+/* The same with all that a copy has (the query's flags: all and READ_EDGES); `arrival`: its place among all rows. */
+int rd_row_item(struct strings *s, struct jobq_arena *arena, struct jobq_item_row *out, uint8_t arrival[8]);
 /* A row that was claimed for the first time: `hot` is that of all rows of the claim. */
 int rd_row_fresh(struct strings *s, struct jobq_bytes hot, struct jobq_arena *arena, struct jobq_row *out);
 bool rd_is_bulky(struct jobq_bytes payload);
 void rd_row_rest(struct request *request, const struct jobq_put *put); /* what a put stores, without times */
+void rd_row_load(struct request *request, const struct jobq_item_row *item); /* as lua/load.lua takes it */
 bool rd_is_ended(int state);
 
 /* ---- schedule.c ------------------------------------------------------------------------------------------------------------ */
@@ -147,6 +153,19 @@ struct wake {
     bool asked;       /* whether the server is there, and no answer since */
 };
 
+/* ---- order.c: an order that the server does not keep ------------------------------------------------------------------------ */
+
+#define ORDER_ROW 24 /* arrival, id */
+#define ORDER_KEY 32 /* scope */
+struct order {
+    uint8_t *entries;
+    size_t count, size; /* size: of an entry; 0: none is kept */
+};
+
+/* All entries of this size stand in s->order; *at is the first one behind `after`. */
+int rd_order_from(struct jobq_store *s, size_t size, struct jobq_bytes after, size_t *at);
+void rd_order_free(struct order *order);
+
 /* ---- script.c --------------------------------------------------------------------------------------------------------------- */
 
 struct jobq_store {
@@ -159,6 +178,7 @@ struct jobq_store {
     char handle[17]; /* who woke whom */
     char engine[64];
     struct wake wake;
+    struct order order; /* of the dump under way */
 };
 
 /* Run a script over the request and give its answer, an array or a number. */
@@ -176,6 +196,10 @@ int rd_stats_fill(struct jobq_store *s, const struct jobq_bytes *queue, struct j
 int rd_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
                       struct jobq_error *err);
 int rd_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
+int rd_queue_read(struct reader *record, struct jobq_item_settings *out); /* a queue's string, but for its name */
+void rd_queue_write(struct request *request, const struct jobq_settings *settings); /* the settings in it */
+int rd_dump_page(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);
+int rd_load_items(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err);
 
 /* ---- server.c: what the server says of itself ---------------------------------------------------------------------------------- */
 

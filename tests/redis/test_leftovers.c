@@ -2,13 +2,18 @@
 /* What the server holds beside the rows: that it is there at maxmemory, and that it goes with them. */
 #include "kit.h"
 
+static long long number_of(struct kit *k, const char *command, const char *space, const char *name)
+{
+    redisReply *reply = redis_server_ask(&k->server, "%s {%s}:%s", command, space, name);
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    long long number = reply->integer;
+    freeReplyObject(reply);
+    return number;
+}
+
 static bool there(struct kit *k, const char *name)
 {
-    redisReply *reply = redis_server_ask(&k->server, "EXISTS {jobq}:%s", name);
-    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
-    bool found = reply->integer == 1;
-    freeReplyObject(reply);
-    return found;
+    return number_of(k, "EXISTS", "jobq", name) == 1;
 }
 
 static int exchange(struct kit *k, struct jobq_exchange x)
@@ -66,9 +71,80 @@ START_TEST(a_successor_at_maxmemory)
 }
 END_TEST
 
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
+
+static void next_page(struct kit *k, struct jobq_dump *page)
+{
+    page->size = sizeof *page;
+    page->kind = JOBQ_ITEM_ROW;
+    page->limit = 250;
+    page->after = page->last;
+    ck_assert_int_eq(jobq_redis()->dump(k->store, page, k->arena, &k->err), JOBQ_OK);
+}
+
+/* A backlog that was copied costs what it cost before: one string and one entry of a list for each job. */
+START_TEST(a_copied_backlog)
+{
+    enum { COUNT = 3000 };
+    struct kit k;
+    struct jobq_store *other;
+    struct jobq_dump page = { .size = 0 };
+    char uri[300];
+    kit_begin(&k, NULL);
+    for (uint32_t i = 0; i < COUNT; i++)
+        kit_put(&k, COUNT - i); /* arrival is not the order of ids */
+    snprintf(uri, sizeof uri, "%s?namespace=other", k.uri);
+    ck_assert_int_eq(kit_open(&k, uri, 0, &other), JOBQ_OK);
+    uint32_t seen = 0;
+    for (next_page(&k, &page); page.item_count; next_page(&k, &page)) {
+        struct jobq_item *items = calloc(page.item_count, sizeof *items);
+        ck_assert_ptr_nonnull(items);
+        memcpy(items, page.items, page.item_count * sizeof *items);
+        for (size_t i = 0; i < page.item_count; i++) {
+            struct jobq_id expected = kit_id(COUNT - seen++);
+            ck_assert_mem_eq(&items[i].as.row.row.id, &expected, sizeof expected);
+        }
+        ck_assert_int_eq(jobq_redis()->load(other, items, page.item_count, &k.err), JOBQ_OK);
+        free(items);
+    }
+    ck_assert_uint_eq(seen, COUNT);
+    ck_assert_int_eq(number_of(&k, "HLEN", "other", "cold"), COUNT);
+    ck_assert_int_eq(number_of(&k, "LLEN", "other", "list:1:q:k"), COUNT);
+    ck_assert_int_eq(number_of(&k, "EXISTS", "other", "hot"), 0);
+    ck_assert_int_eq(number_of(&k, "EXISTS", "other", "rank:1:q:k"), 0);
+    jobq_redis()->close(other);
+    kit_end(&k);
+}
+END_TEST
+
+/* Between two pages rows go, and one comes again: each that was there all the time comes once, in its order. */
+START_TEST(rows_that_go_while_they_are_copied)
+{
+    enum { COUNT = 1000 };
+    struct kit k;
+    struct jobq_dump page = { .size = 0 };
+    kit_begin(&k, NULL);
+    for (uint32_t i = 1; i <= COUNT; i++)
+        kit_put(&k, i);
+    next_page(&k, &page);
+    ck_assert_uint_eq(page.item_count, 250);
+    for (uint32_t i = 251; i <= 700; i++)
+        end_row(&k, i, JOBQ_ROW_GONE);
+    kit_put(&k, 300); /* behind them all by now */
+    next_page(&k, &page);
+    struct jobq_id expected = kit_id(701);
+    ck_assert_mem_eq(&page.items[0].as.row.row.id, &expected, sizeof expected);
+    size_t rest = page.item_count;
+    for (next_page(&k, &page); page.item_count; next_page(&k, &page))
+        rest += page.item_count;
+    ck_assert_uint_eq(rest, 300);
+    kit_end(&k);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = { a_successor_at_maxmemory };
+    const TTest *const tests[] = { a_successor_at_maxmemory, a_copied_backlog, rows_that_go_while_they_are_copied };
     Suite *suite = suite_create("redis-leftovers");
     TCase *one = tcase_create("leftovers");
     tcase_set_timeout(one, 60);

@@ -3,7 +3,7 @@
 -- the put. A parent's open edges stand in the sorted set kids:PARENT, those that need no decision (rule IGNORE) in front,
 -- by child: child (16), B rule.
 
-local put_edges, reopen_edges, close_edges, resolve_edges, undecided, wait, wake
+local put_edges, open_edge, reopen_edges, close_edges, resolve_edges, undecided, wait, wake
 do
 
 local IGNORE, EDGES_AT_ONCE = 2, 64
@@ -26,7 +26,7 @@ local function touch(id)
     end
 end
 
-local function open_edge(parent, child, rule)
+function open_edge(parent, child, rule)
     touch(parent)
     call('ZADD', SPACE .. 'kids:' .. parent, rule == IGNORE and 0 or 1, child .. char(rule))
 end

@@ -3,7 +3,7 @@
 --   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a successor]
 -- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
 
-local own_key, write_key, key_held, take_key, settle_key, fade_keys
+local own_key, write_key, key_held, take_key, settle_key, load_key_string, fade_keys
 local put_successor -- store.lua: what the key's successor comes to
 do
 
@@ -23,8 +23,8 @@ local function key_holds(hold, state, window)
     return hold == HOLD_FOREVER or live
 end
 
-local function read_key(scope)
-    local s = call('HGET', KEY, scope)
+local function read_key(scope, loaded)
+    local s = loaded or call('HGET', KEY, scope)
     if not s then
         return false
     end
@@ -114,6 +114,18 @@ function settle_key(row, state)
         k.ended = ended
         write_key(k)
     end
+end
+
+-- As it is in another store; what it displaces is held no more.
+function load_key_string(scope, s)
+    local old = read_key(scope)
+    if old and old.hold == HOLD_WINDOW then
+        call('ZREM', FADE, scope)
+    end
+    if old and old.successor then
+        call('HDEL', AFTER, scope)
+    end
+    write_key(read_key(scope, s))
 end
 
 function fade_keys()

@@ -8,15 +8,17 @@ local DEPTH_AT, NO_LIMIT = 67, ('\255'):rep(8)
 local ENQUEUED, FAILED_TOTAL = 7, 11
 local queues = {}
 
+local function set_queue(q, settings)
+    q.depth, q.paused, q.settings, q.known, q.dirty = take(settings, 1), byte(settings, 9) == 1, settings, true, true
+end
+
 local function read_queue(name, record)
     local q = { name = name, ended = 0 }
     if record then
         q[BLOCKED], q[WAITING], q[RUNNING], q[COMPLETED], q[DEAD], q[CANCELLED], q[ENQUEUED], q[8], q[9], q[10], q[11] =
             cut(COUNTS, record)
-        q.depth = take(record, DEPTH_AT)
-        q.paused = byte(record, DEPTH_AT + 8) == 1
-        q.settings = sub(record, DEPTH_AT)
-        q.known = true
+        set_queue(q, sub(record, DEPTH_AT))
+        q.dirty = false
     else
         for i = 1, 11 do
             q[i] = 0

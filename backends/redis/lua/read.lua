@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Reading rows by id. ARGV[1]: B asked (1 payload, 2 result, 4 errors, 8 parents), i8 bytes; then ids. Rows stop before the one
+-- Reading rows by id. ARGV[1]: B asked (1 payload, 2 result, 4 errors, 8 parents, 32 edges as they are), i8 bytes; then ids. Rows stop before the one
 -- that would pass the bytes; at least one is given.
 --
 -- Answer: i8 now, I4 how many ids were looked at; then the rows.
@@ -17,6 +17,9 @@ local function size_of(row)
     local size = band(asked, VIEW_PAYLOAD) ~= 0 and row.payload_bytes or 0
     if band(asked, VIEW_RESULT) ~= 0 and has(row, F_RESULT) then
         size = size + call('HSTRLEN', EXTRA, row.id .. 'R')
+    end
+    if band(asked, VIEW_EDGES) ~= 0 and has(row, F_DATA) then
+        size = size + call('HSTRLEN', EXTRA, row.id .. 'D')
     end
     return size
 end

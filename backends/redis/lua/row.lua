@@ -422,7 +422,7 @@ end
 local DONE = '\255' -- in the answer: what nearly all items come to
 local answer, views = {}, { '' } -- the verdicts; the answer's strings, of which the first is made last
 
-local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_CHILDREN = 1, 2, 4, 8, 16
+local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_CHILDREN, VIEW_EDGES = 1, 2, 4, 8, 16, 32
 local parents_shown
 
 -- In place of a row that is not there.
@@ -457,6 +457,9 @@ local function view(row, asked, children)
     if band(asked, VIEW_PARENTS) ~= 0 and has(row, F_PARENTS) then
         extras[#extras + 1] = parents_shown(row.id)
         info = bor(info, 32)
+    end
+    if band(asked, VIEW_EDGES) ~= 0 then
+        extra(F_PARENTS, 'U', 128)
     end
     if children then
         extras[#extras + 1] = children
