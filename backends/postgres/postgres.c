@@ -245,7 +245,8 @@ const struct jobq_backend *jobq_postgres(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "postgres",
-        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE | JOBQ_CAP_ATTACH,
+        .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE |
+                        JOBQ_CAP_ATTACH,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,

@@ -18,7 +18,7 @@
     " || pg_catalog.format_type(a.atttypid, NULL), ',' ORDER BY c.relname, a.attnum)) FROM pg_catalog.pg_class AS c"   \
     " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                 \
     " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"               \
-    " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'worker', 'view', 'receipt'," \
+    " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view', 'receipt',"   \
     " 'schedule'))"
 
 static int fail(struct jobq_store *s, const struct fault *fault, struct jobq_error *err)
@@ -70,7 +70,7 @@ static int look(struct jobq_store *s, enum found *out, struct jobq_error *err)
                      " FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0"
                      " AND NOT a.attisdropped) AS a"
                      " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"
-                     " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'worker', 'view',"
+                     " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view',"
                      " 'receipt', 'fence')",
                      &result, err);
     if (status != JOBQ_OK)

@@ -26,6 +26,8 @@ BEGIN
                   WHERE p_nums[20 * x.i] = 1 ORDER BY x.id) AS u
             WHERE j.id = u.id AND j.state = 3 AND j.token = u.token AND j.outcome = 0 AND (u.edits < 0 OR j.edits = u.edits)
                 AND j.children = 0 AND j.flags & 64 = 0
+                -- Who is put instead arrives in the order of the changes.
+                AND (SELECT k.heir FROM @.key AS k WHERE k.scope = j.key_scope) IS NOT TRUE
             RETURNING u.i, j.queue, j.key_scope, j.id
         ), counted AS (
             INSERT INTO @.tally SELECT m.queue, 4, 5, count(*) FROM made AS m GROUP BY 1 RETURNING queue
@@ -35,7 +37,7 @@ BEGIN
         INTO v_done, v_scopes, v_jobs, v_queues FROM made AS m;
     END IF;
     IF v_scopes IS NOT NULL THEN
-        PERFORM @.keys_settle(v_scopes, v_jobs, 4, p_now);
+        o_woke := @.keys_settle(v_scopes, v_jobs, 4, p_now);
     END IF;
     IF v_queues IS NOT NULL THEN
         o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
@@ -123,7 +125,8 @@ BEGIN
             v_now_due := coalesce(j.shelf IN (1, 2), false);
             IF r.state = 7 THEN
                 IF j.key_scope IS NOT NULL THEN
-                    PERFORM @.key_settle(j.key_scope, j.id, CASE WHEN j.state >= 4 THEN j.state ELSE 7 END, p_now);
+                    v_woke := @.key_settle(j.key_scope, j.id, CASE WHEN j.state >= 4 THEN j.state ELSE 7 END, p_now);
+                    o_woke := o_woke OR v_woke;
                 END IF;
                 IF j.flags & 64 <> 0 THEN
                     PERFORM @.edges_close(j.id, false);
@@ -261,7 +264,8 @@ BEGIN
             IF j.state >= 4 AND j.state <> v_before THEN
                 o_ended := o_ended || ARRAY[j.queue, j.state::integer];
                 IF j.key_scope IS NOT NULL THEN
-                    PERFORM @.key_settle(j.key_scope, j.id, j.state, p_now);
+                    v_woke := @.key_settle(j.key_scope, j.id, j.state, p_now);
+                    o_woke := o_woke OR v_woke;
                 END IF;
                 IF j.flags & 64 <> 0 THEN
                     PERFORM @.edges_close(j.id, j.reason = 15);

@@ -22,13 +22,44 @@ BEGIN
                  LEFT JOIN @.queue AS q ON q.name = u.name ORDER BY u.i);
 END $$;
 
+-- A new row with these numbers, by whoever puts one by itself; 0 when its id is there already, else the place it is counted
+-- in. p_parents: how many were named, p_pending of them do not let it go.
+CREATE OR REPLACE FUNCTION @.job_put(p_now bigint, p_id uuid, p_queue integer, p_nums bigint[], p_kind bytea,
+    p_tenant bytea, p_payload bytea, p_policy bytea, p_key bytea, p_trace bytea, p_scope bytea, p_digest bytea,
+    p_parents integer, p_pending integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    v_run_at bigint := CASE p_nums[4] WHEN 0 THEN p_nums[5] ELSE @.add(p_now, p_nums[5]) END;
+    v_expires_at bigint := nullif(CASE p_nums[6] WHEN 0 THEN p_nums[7] ELSE @.add(p_now, p_nums[7]) END, 0);
+    v_held boolean := p_nums[9] <> 0;
+    v_state integer := CASE WHEN v_held OR p_pending > 0 THEN 1 ELSE 2 END;
+    v_shelf integer := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE 1 END;
+BEGIN
+    INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
+        pending, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant,
+        policy, key, trace, payload)
+    VALUES (p_id, v_state, p_queue, p_kind,
+        CASE WHEN v_held THEN 1 ELSE 0 END | CASE WHEN p_parents > 0 THEN 64 ELSE 0 END, v_shelf,
+        CASE v_shelf WHEN 3 THEN v_run_at WHEN 1 THEN @.add(v_run_at, p_nums[3]) END, v_expires_at,
+        CASE WHEN v_held THEN 3 WHEN p_pending > 0 THEN 1 ELSE 0 END, v_run_at, p_nums[3], p_nums[2],
+        p_pending, p_now, v_expires_at, nullif(p_nums[8], 0), p_scope, p_digest, CASE WHEN p_scope IS NOT NULL THEN p_nums[10] END,
+        CASE WHEN p_scope IS NOT NULL THEN @.add(p_now, p_nums[12]) END, coalesce(octet_length(p_payload), 0),
+        p_tenant, p_policy, p_key, p_trace, p_payload)
+    ON CONFLICT (id) DO NOTHING;
+    RETURN CASE WHEN FOUND THEN @.place_of(v_state, v_shelf) ELSE 0 END;
+END $$;
+
 -- The key is held: the verdict, and what the conflict rule asks for.
 CREATE OR REPLACE FUNCTION @.put_meets(p_now bigint, p_key @.key, p_conflict integer, p_digest bytea, p_payload bytea,
     p_run_at bigint, OUT o_verdict integer, OUT o_state integer, OUT o_run_at bigint, OUT o_same boolean,
     OUT o_woke boolean) LANGUAGE plpgsql AS $$
 DECLARE j @.job; v_was integer; v_shelf integer;
 BEGIN
-    SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job FOR UPDATE;
+    -- The key's row is ours meanwhile, so the holder cannot end; only who changes it waits for it.
+    IF p_conflict IN (2, 3) THEN
+        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job FOR UPDATE;
+    ELSE
+        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job;
+    END IF;
     o_verdict := 2;
     o_same := p_key.digest = p_digest;
     o_woke := false;
@@ -71,7 +102,7 @@ DECLARE
     v_depths bigint[]; v_rows bigint[];
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
-    v_pending integer; v_shelf integer; v_state integer; v_woken bigint;
+    v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint;
     v_key @.key;
     v_met record;
     r record;
@@ -183,6 +214,7 @@ BEGIN
             v_nominal bigint := p_tick_nums[v_at + 1];
             v_next bigint := p_tick_nums[v_at + 2];
             v_mode bigint := p_tick_nums[v_at + 3];
+            v_first integer := 15 * r.i - 14;
         BEGIN
             IF r.id = ANY (v_put) THEN
                 v_state := CASE WHEN r.held <> 0 THEN 1 ELSE 2 END;
@@ -223,6 +255,12 @@ BEGIN
                 v_key := @.key_held(r.scope, p_now);
                 IF v_key.job IS NOT NULL THEN
                     SELECT * INTO v_met FROM @.put_meets(p_now, v_key, r.conflict, r.digest, r.payload, r.run_at);
+                    -- A rule that ends with the job itself: live, unresolved.
+                    IF r.conflict = 4 AND v_key.hold IN (0, 2) THEN
+                        PERFORM @.key_succeed(r.scope, r.id, v_queues[r.queue], p_nums[v_first : v_first + 14], r.kind,
+                            r.tenant, r.payload, r.policy, r.key, r.trace, r.digest);
+                        v_met.o_verdict := 5;
+                    END IF;
                     o_nums[v_at] := v_met.o_verdict;
                     o_nums[v_at + 1] := v_met.o_state;
                     o_nums[v_at + 2] := v_met.o_run_at;
@@ -256,18 +294,11 @@ BEGIN
                 v_pending := @.edges_put(r.id, p_parents[r.parent : r.parent + r.parents - 1],
                                          p_rules[r.parent : r.parent + r.parents - 1]);
             END IF;
-            v_state := CASE WHEN r.held <> 0 OR v_pending > 0 THEN 1 ELSE 2 END;
-            v_shelf := CASE WHEN v_state = 1 THEN NULL WHEN r.run_at > p_now THEN 3 ELSE 1 END;
-            INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
-                pending, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant,
-                policy, key, trace, payload)
-            VALUES (r.id, v_state, v_queues[r.queue], r.kind,
-                CASE WHEN r.held <> 0 THEN 1 ELSE 0 END | CASE WHEN r.parents > 0 THEN 64 ELSE 0 END, v_shelf,
-                CASE WHEN v_shelf = 3 THEN r.run_at WHEN v_shelf = 1 THEN @.add(r.run_at, r.rank_add) END, r.expires_at,
-                CASE WHEN r.held <> 0 THEN 3 WHEN v_pending > 0 THEN 1 ELSE 0 END, r.run_at, r.rank_add, r.priority,
-                v_pending, p_now, r.expires_at, r.timeout, r.scope, r.digest, CASE WHEN r.scope IS NOT NULL THEN r.hold END,
-                CASE WHEN r.scope IS NOT NULL THEN @.add(p_now, r.until) END, coalesce(octet_length(r.payload), 0),
-                r.tenant, r.policy, r.key, r.trace, r.payload);
+            v_place := @.job_put(p_now, r.id, v_queues[r.queue], p_nums[v_first : v_first + 14], r.kind, r.tenant, r.payload,
+                r.policy, r.key, r.trace, r.scope, r.digest, r.parents, v_pending);
+            IF v_place = 0 THEN
+                RAISE EXCEPTION 'the id was taken meanwhile' USING ERRCODE = 'serialization_failure';
+            END IF;
             IF v_rows IS NOT NULL THEN
                 v_rows[r.queue] := v_rows[r.queue] + 1;
             END IF;
@@ -275,9 +306,9 @@ BEGIN
                 PERFORM @.tick_settle(r.tick, v_nominal, v_next, v_mode);
                 o_woke := true;
             END IF;
-            o_woke := o_woke OR v_state = 2;
-            v_events := v_events || ARRAY[v_queues[r.queue]::bigint, 0, @.place_of(v_state, v_shelf), 1];
-            o_nums[v_at + 1] := v_state;
+            o_woke := o_woke OR v_place > 1;
+            v_events := v_events || ARRAY[v_queues[r.queue]::bigint, 0, v_place, 1];
+            o_nums[v_at + 1] := CASE v_place WHEN 1 THEN 1 ELSE 2 END;
             o_nums[v_at + 2] := r.run_at;
             o_nums[v_at + 3] := 1;
             o_holders[r.i] := r.id;

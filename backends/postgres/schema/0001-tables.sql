@@ -139,7 +139,7 @@ CREATE TABLE @.edge (
 CREATE INDEX edge_open ON @.edge (parent, hard, child) WHERE open;
 
 -- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
--- its job is over.
+-- its job is over. heir: somebody in [heir] waits for it.
 CREATE TABLE @.key (
     scope bytea PRIMARY KEY,
     job uuid NOT NULL,
@@ -147,9 +147,26 @@ CREATE TABLE @.key (
     until bigint NOT NULL,
     digest bytea NOT NULL,
     ended smallint NOT NULL DEFAULT 0,
-    fades bigint
+    fades bigint,
+    heir boolean NOT NULL DEFAULT false
 );
 CREATE INDEX key_fades ON @.key (fades) WHERE fades IS NOT NULL;
+
+-- The one successor of a key's holder: what was put, its times not resolved. nums are the numbers of a put, as
+-- functions/puts.sql names them.
+CREATE TABLE @.heir (
+    scope bytea PRIMARY KEY,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    nums bigint[] NOT NULL,
+    kind bytea NOT NULL,
+    tenant bytea,
+    payload bytea,
+    policy bytea,
+    key bytea,
+    trace bytea,
+    digest bytea NOT NULL
+);
 
 -- Schedules. fired_at: every nominal time up to here is settled; next_at: when somebody should look at it again.
 CREATE TABLE @.schedule (
