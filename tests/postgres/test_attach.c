@@ -109,6 +109,62 @@ START_TEST(an_ack_goes_with_the_transaction)
 }
 END_TEST
 
+static int enqueue_successor(struct jobq *q, const char *payload)
+{
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "q", .payload = { payload, 1 }, .key = { "k", 1 },
+                                    .key_conflict = JOBQ_CONFLICT_SUCCESSOR };
+    return jobq_enqueue(q, &spec, NULL);
+}
+
+/* A successor is kept, and put, with the transaction. */
+START_TEST(a_successor_goes_with_the_transaction)
+{
+    struct program p;
+    program_begin(&p);
+    ck_assert_int_eq(enqueue_successor(p.q, "a"), JOBQ_OK);
+    ck_assert(did(&p, "BEGIN"));
+    ck_assert_int_eq(enqueue_successor(p.mine, "b"), JOBQ_SUCCESSOR);
+    ck_assert(did(&p, "ROLLBACK"));
+    struct jobq_jobs *jobs = claim(p.q);
+    ck_assert_uint_eq(jobs->count, 1);
+    ck_assert(did(&p, "BEGIN"));
+    ck_assert_int_eq(enqueue_successor(p.mine, "c"), JOBQ_SUCCESSOR);
+    ck_assert(did(&p, "COMMIT") && did(&p, "BEGIN"));
+    ck_assert_int_eq(jobq_ack(p.mine, &jobs->jobs[0].id, &jobs->jobs[0].token, "r", 1), JOBQ_OK);
+    ck_assert(did(&p, "ROLLBACK"));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 1);
+    ck_assert(did(&p, "BEGIN"));
+    ck_assert_int_eq(jobq_ack(p.mine, &jobs->jobs[0].id, &jobs->jobs[0].token, "r", 1), JOBQ_OK);
+    ck_assert(did(&p, "COMMIT"));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE state = 2 AND payload = 'c'"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.heir"), 0);
+    jobq_jobs_free(jobs);
+    program_end(&p);
+}
+END_TEST
+
+/* An ack from a snapshot that knows of no successor must not let the key go from under one. */
+START_TEST(a_successor_kept_meanwhile)
+{
+    struct program p;
+    program_begin(&p);
+    ck_assert_int_eq(enqueue_successor(p.q, "a"), JOBQ_OK);
+    struct jobq_jobs *jobs = claim(p.q);
+    ck_assert_uint_eq(jobs->count, 1);
+    for (int round = 0; round < 2; round++) { /* the second: kept before, and another one since */
+        ck_assert(did(&p, "BEGIN ISOLATION LEVEL REPEATABLE READ") && did(&p, "INSERT INTO %s.money VALUES (1)", name_space()));
+        ck_assert_int_eq(enqueue_successor(p.q, round ? "c" : "b"), JOBQ_SUCCESSOR);
+        ck_assert_int_eq(jobq_ack(p.mine, &jobs->jobs[0].id, &jobs->jobs[0].token, "r", 1), JOBQ_FAILED);
+        ck_assert(!did(&p, "COMMIT"));
+        ck_assert(did(&p, "ROLLBACK"));
+    }
+    ck_assert_int_eq(jobq_ack(p.q, &jobs->jobs[0].id, &jobs->jobs[0].token, "r", 1), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE state = 2 AND payload = 'c'"), 1);
+    jobq_jobs_free(jobs);
+    program_end(&p);
+}
+END_TEST
+
 START_TEST(a_stale_ack_bars_the_commit)
 {
     struct program p;
@@ -261,5 +317,6 @@ START_TEST(the_sum_is_right)
 }
 END_TEST
 
-KIT_MAIN("postgres attach", a_job_goes_with_the_transaction, an_ack_goes_with_the_transaction, a_stale_ack_bars_the_commit,
+KIT_MAIN("postgres attach", a_job_goes_with_the_transaction, an_ack_goes_with_the_transaction,
+         a_successor_goes_with_the_transaction, a_successor_kept_meanwhile, a_stale_ack_bars_the_commit,
          what_fails, what_is_refused, at_the_programs_isolation, the_sum_is_right)
