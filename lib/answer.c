@@ -386,6 +386,15 @@ void turn_not_sent(struct turn *t)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Rule 17. It is heard with every record until the worker has left. */
+static void hear_stop(struct jobq_worker *w)
+{
+    if (w->phase != PHASE_WORKING || atomic_load(&w->stop_asked))
+        return;
+    worker_say(w, JOBQ_NOTICE_ASKED, "an operator asked the worker %s to end", w->name);
+    jobq_worker_stop(w);
+}
+
 static void want_failed(struct turn *t, int64_t now)
 {
     worker_trouble(t->w, TROUBLE_WANT, t->call->error.text);
@@ -440,7 +449,7 @@ void turn_answer(struct turn *t)
         w->record_new = false;
         w->record_running = t->record.running;
         if (t->record.stop_asked)
-            atomic_store(&w->stop_asked, true);
+            hear_stop(w);
     }
     if (!w->started_at_ms)
         w->started_at_ms = call->now_ms;

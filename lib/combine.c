@@ -342,7 +342,7 @@ static int batch_send(struct jobq *q, struct batch *b)
         if (random_bytes(b->want.mint, sizeof b->want.mint) != 0)
             return jobq_error_set(&b->error, x->unit = JOBQ_FAILED, NULL, "no random bytes from the system");
     }
-    policy_trim(count_ended(x), &x->trim);
+    policy_trim(&q->keep, count_ended(x), &x->trim);
     x->number = q->attached ? 0 : ++q->number; /* that transaction decides: there is nothing to repeat */
     send_known(q, x, b->arena, &b->error);
     note_tick(q, x);

@@ -46,7 +46,7 @@ static int take_options(const struct jobq_options *given, struct jobq_options *o
 {
     *out = (struct jobq_options){ .size = sizeof *out };
     if (given) {
-        int rc = read_struct("options", given, given->size, sizeof *out, out, sizeof *out);
+        int rc = read_struct("options", given, given->size, offsetof(struct jobq_options, keep), out, sizeof *out);
         if (rc != JOBQ_OK)
             return rc;
     }
@@ -61,6 +61,16 @@ static int take_options(const struct jobq_options *given, struct jobq_options *o
     if (!out->age_step_ms)
         out->age_step_ms = AGE_STEP_DEFAULT_MS;
     return check_options(out);
+}
+
+static int take_keep(struct jobq *q)
+{
+    struct keep_values defaults;
+
+    keep_default(&defaults);
+    int rc = keep_values_of(q->options.keep, &defaults, &q->keep);
+    q->options.keep = NULL;
+    return rc;
 }
 
 static int check_backend(const struct jobq_backend *b)
@@ -107,6 +117,8 @@ static int make_handle(struct jobq **out, const struct jobq_backend *backend, co
     q->tick_at_ms = INT64_MAX;
     name_worker(q);
     int rc = take_options(options, &q->options);
+    if (rc == JOBQ_OK)
+        rc = take_keep(q);
     if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)
         rc = fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
     if (rc != JOBQ_OK) {

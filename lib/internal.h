@@ -121,7 +121,11 @@ void policy_cancel(const struct jobq_row *row, bool hard, struct jobq_change *ou
 void policy_redrive(const struct jobq_row *row, struct jobq_change *out);
 void policy_resume(const struct jobq_row *row, struct jobq_bytes data, const uint8_t digest[32],
                    struct jobq_change *out);
-void policy_trim(size_t ended, struct jobq_trim *out);
+/* How many of the ended to keep, as the store takes it: index enum jobq_row_state. */
+struct keep_values {
+    int64_t count[8], ms[8];
+};
+void policy_trim(const struct keep_values *keep, size_t ended, struct jobq_trim *out);
 /* Does this change end its row (for the trim)? */
 bool change_ends(const struct jobq_change *change);
 
@@ -181,6 +185,22 @@ size_t put_bytes(const struct jobq_put *put);
 /* The answer of a put for the application; returns its status. */
 int enqueued_of_put(const struct jobq_put *put, const struct jobq_spec *spec, struct jobq_enqueued *out);
 
+/* ---- keep.c: retention --------------------------------------------------------------------------------------------------- */
+
+void keep_default(struct keep_values *out);
+/* Checked; what is 0 in `given` (NULL: all of it) is taken from `defaults`. */
+int keep_values_of(const struct jobq_keep *given, const struct keep_values *defaults, struct keep_values *out);
+
+/* ---- operator.c: from a row to the change of a verb: JOBQ_OK to send it ----------------------------------------------------- */
+
+typedef int (*verb_plan)(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
+int plan_cancel(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
+int plan_redrive(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
+int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
+struct jobq_change by_operator(const struct jobq_row *row, uint32_t allowed);
+/* Read the row, plan, send. The row may move on in between: then again. */
+int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, verb_plan plan);
+
 /* ---- combine.c: concurrent calls share one exchange ----------------------------------------------------------------------- */
 
 /* One caller's part of an exchange. Made by call_create, filled by the caller, run once by call_run. The arrays belong
@@ -229,7 +249,8 @@ struct jobq {
     struct jobq_store *store;
     pid_t pid;
     bool attached; /* inside transactions of the program: see jobq_attach_store */
-    struct jobq_options options; /* defaults filled in */
+    struct jobq_options options; /* defaults filled in; nothing in it is lent any more */
+    struct keep_values keep;     /* what queues without settings of their own have */
     char worker_name[256];       /* "host:pid" */
     pthread_mutex_t lock;        /* guards what follows */
     bool busy;                   /* an operation of the store is under way */

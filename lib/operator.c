@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The operator's verbs: cancel, redrive, hold, drop, and the same for everything that a filter names. */
+/* The operator's verbs: cancel, redrive, hold, drop. For everything that a filter names: bulk.c. */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Compute a change from the present row. Returns a status: JOBQ_OK to send it. */
-typedef int (*plan_fn)(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
 
 static int send_one(struct jobq *q, struct jobq_change *change)
 {
@@ -31,8 +28,7 @@ static int send_one(struct jobq *q, struct jobq_change *change)
     return rc;
 }
 
-/* Read the row, plan, send. The row may move on in between: then again. */
-static int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, plan_fn plan)
+int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, verb_plan plan)
 {
     int rc = handle_check(q);
 
@@ -67,7 +63,7 @@ static int wrong_state(const struct jobq_row *row, const char *verb)
     return fail_with(JOBQ_STATE, NULL, "a %s job cannot be %s", names[row->state & 7], verb);
 }
 
-static int plan_cancel(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
+int plan_cancel(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
 {
     bool hard = flags & JOBQ_CANCEL_HARD;
 
@@ -86,7 +82,7 @@ int jobq_cancel(struct jobq *q, const struct jobq_id *id, uint32_t flags)
     return rc == JOBQ_OK ? edit_job(q, id, flags, plan_cancel) : rc;
 }
 
-static int plan_redrive(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
+int plan_redrive(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
 {
     (void)flags;
     if (row->state != JOBQ_ROW_DEAD && row->state != JOBQ_ROW_CANCELLED)
@@ -100,7 +96,7 @@ int jobq_redrive(struct jobq *q, const struct jobq_id *id)
     return edit_job(q, id, 0, plan_redrive);
 }
 
-static struct jobq_change by_operator(const struct jobq_row *row, uint32_t allowed)
+struct jobq_change by_operator(const struct jobq_row *row, uint32_t allowed)
 {
     return (struct jobq_change){ .id = row->id, .by = JOBQ_BY_OPERATOR, .allowed = allowed, .edits = row->edits };
 }
@@ -122,7 +118,7 @@ int jobq_unhold(struct jobq *q, const struct jobq_id *id)
     return edit_job(q, id, 0, plan_unhold);
 }
 
-static int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
+int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_change *change)
 {
     (void)flags;
     if (row->state == JOBQ_ROW_RUNNING)
@@ -135,85 +131,4 @@ static int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_cha
 int jobq_drop(struct jobq *q, const struct jobq_id *id)
 {
     return edit_job(q, id, 0, plan_drop);
-}
-
-/* ---- everything that a filter names ----------------------------------------------------------------------------------- */
-
-#define BULK_STEP 250
-
-struct bulk {
-    plan_fn plan;
-    uint32_t states; /* the states that the verb can work on */
-    bool dry_run;
-    struct jobq_bulk count;
-};
-
-/* Plan one page and send it as one exchange; what the state forbids is left. */
-static int bulk_page(struct jobq *q, struct bulk *b, const struct jobq_row *rows, size_t count)
-{
-    struct call *call = call_create();
-    struct jobq_change *changes = calloc(count, sizeof *changes);
-    size_t planned = 0;
-    int rc = call && changes ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a bulk change");
-
-    for (size_t i = 0; rc == JOBQ_OK && i < count; i++)
-        planned += b->plan(&rows[i], 0, &changes[planned]) == JOBQ_OK;
-    if (rc == JOBQ_OK && planned) {
-        call->changes = changes;
-        call->change_count = planned;
-        call->lends = true;
-        rc = call_run(q, call, 0);
-    }
-    for (size_t i = 0; rc == JOBQ_OK && i < planned; i++)
-        b->count.done += changes[i].verdict == JOBQ_OK;
-    free(changes);
-    call_unref(call);
-    return rc;
-}
-
-static int bulk_run(struct jobq *q, const struct jobq_filter *given, struct bulk *b, struct jobq_bulk *out)
-{
-    struct jobq_query query;
-    int rc = query_of_filter(q, given, &query);
-    size_t found = 1;
-
-    if (rc == JOBQ_OK && out)
-        rc = check_struct("jobq_bulk", out->size, sizeof *out);
-    query.limit = BULK_STEP;
-    query.states = query.states ? query.states & b->states : b->states;
-    while (rc == JOBQ_OK && found && query.states) {
-        struct jobq_arena *arena = jobq_arena_create();
-        rc = read_rows(q, &query, arena);
-        found = rc == JOBQ_OK ? query.row_count : 0;
-        b->count.matched += found;
-        if (found) {
-            if (!b->dry_run)
-                rc = bulk_page(q, b, query.rows, found);
-            query.after = query.rows[found - 1].id;
-        }
-        jobq_arena_destroy(arena);
-    }
-    if (out && out->size >= sizeof *out) {
-        out->matched = b->count.matched;
-        out->done = b->count.done;
-    }
-    return rc;
-}
-
-#define SHOWN(state) (1u << (state))
-
-int jobq_purge(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out)
-{
-    struct bulk b = { .plan = plan_drop, .dry_run = dry_run != 0 };
-
-    b.states = SHOWN(JOBQ_BLOCKED) | SHOWN(JOBQ_SCHEDULED) | SHOWN(JOBQ_READY) | SHOWN(JOBQ_COMPLETED) |
-               SHOWN(JOBQ_DEAD) | SHOWN(JOBQ_CANCELLED);
-    return bulk_run(q, filter, &b, out);
-}
-
-int jobq_redrive_all(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out)
-{
-    struct bulk b = { .plan = plan_redrive, .states = SHOWN(JOBQ_DEAD), .dry_run = dry_run != 0 };
-
-    return bulk_run(q, filter, &b, out);
 }

@@ -379,13 +379,12 @@ bool change_ends(const struct jobq_change *change)
     return (JOBQ_ROW_BIT(change->state) & JOBQ_ROW_ENDED) != 0;
 }
 
-void policy_trim(size_t ended, struct jobq_trim *out)
+void policy_trim(const struct keep_values *keep, size_t ended, struct jobq_trim *out)
 {
     *out = (struct jobq_trim){ .limit = 0 };
     if (ended == 0)
         return;
     out->limit = 2 * ended + 16 < 512 ? 2 * ended + 16 : 512;
-    out->keep_count[JOBQ_ROW_COMPLETED] = 1000;
-    out->keep_count[JOBQ_ROW_DEAD] = 5000;
-    out->keep_count[JOBQ_ROW_CANCELLED] = 1000;
+    memcpy(out->keep_count, keep->count, sizeof out->keep_count);
+    memcpy(out->keep_ms, keep->ms, sizeof out->keep_ms);
 }

@@ -264,6 +264,16 @@ int jobq_resume(struct jobq *q, const char *queue)
     return set_paused(q, queue, 0);
 }
 
+int jobq_ask_stop(struct jobq *q, const char *worker)
+{
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_WORKER, .name = bytes_of(worker) };
+    int rc = check_name("worker", worker);
+
+    if (rc == JOBQ_OK)
+        rc = configure(q, &s);
+    return rc == JOBQ_NOT_FOUND ? fail_with(rc, "worker", "worker: none is registered as \"%s\"", worker) : rc;
+}
+
 int jobq_clock_advance(struct jobq *q, int64_t ms)
 {
     struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };

@@ -287,6 +287,8 @@ int64_t jobq_worker_next_ms(struct jobq_worker *w)
 
     if (check(w) != JOBQ_OK || w->phase == PHASE_NEW)
         return 0;
+    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked))
+        return 0;
     now = worker_now(w);
     at = w->phase == PHASE_ENDED ? NEVER : turn_due_at(w, now);
     if (w->phase == PHASE_STOPPING)

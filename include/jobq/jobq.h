@@ -206,6 +206,19 @@ enum jobq_open_flags {
     JOBQ_OPEN_INSPECT = 2    /* read only; neither creates nor upgrades, and takes a store of another version */
 };
 
+#define JOBQ_KEEP_ALL (-1)  /* no bound */
+#define JOBQ_KEEP_NONE (-2) /* none are kept */
+
+/* How long jobs that have ended stay, for each queue and state: the newest so many, and none that ended longer ago. What
+ * is beyond either bound is removed, the oldest first, with exchanges that end jobs of that queue. */
+struct jobq_keep {
+    size_t size;
+    int64_t completed, dead, cancelled;          /* jobs: 1 to 2^53, JOBQ_KEEP_ALL, JOBQ_KEEP_NONE; 0: the default */
+    int64_t completed_ms, dead_ms, cancelled_ms; /* ms: 1 to 2^53, JOBQ_KEEP_ALL; 0: the default */
+    int32_t own;      /* answer: not 0 when the queue has values of its own, 0 when these are the handle's defaults */
+    int32_t reserved; /* 0 */
+};
+
 struct jobq_options {
     size_t size;
     uint32_t flags;            /* enum jobq_open_flags */
@@ -214,6 +227,8 @@ struct jobq_options {
     size_t payload_max_bytes;  /* default 1 MiB, at most 64 MiB */
     size_t result_max_bytes;   /* default 1 MiB, at most 64 MiB */
     int64_t age_step_ms;       /* one step of priority is worth this head start; default 600,000 */
+    const struct jobq_keep *keep; /* of queues that have no values of their own; lent for the call; NULL: 1,000 completed,
+                                     5,000 dead, 1,000 cancelled, of any age. Give every handle of a store the same */
 };
 
 /* Open a namespace of a store.
@@ -544,6 +559,7 @@ struct jobq_bulk {
     size_t size;
     uint64_t matched; /* jobs that the filter named */
     uint64_t done;    /* jobs that were changed; 0 in a dry run */
+    struct jobq_id last; /* the last job looked at: as filter.after it goes on behind it; zero: none */
 };
 
 /* Remove every job that the filter names and that does not run, in bounded steps; `limit` of the filter is
@@ -557,6 +573,40 @@ JOBQ_API int jobq_purge(struct jobq *q, const struct jobq_filter *filter, int dr
  * a job whose key is held is left and not counted as done. Since 0.1. */
 JOBQ_API int jobq_redrive_all(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out);
 
+struct jobq_bulk_options {
+    size_t size;
+    int32_t dry_run;        /* not 0: count only */
+    uint32_t flags;         /* jobq_bulk_cancel: enum jobq_cancel_flags; else 0 */
+    uint64_t max;           /* stop after so many jobs that the filter named; 0: no bound */
+    int64_t rate;           /* jobq_bulk_redrive: of those redriven at most so many become ready ... 1 to 1,000,000; 0: all now */
+    int64_t rate_period_ms; /* ... in any time of this length; 1 to 31,622,400,000; with rate only */
+};
+
+/* Cancel every job that the filter names and that has not ended, in steps of a bounded number; `limit` of the filter is
+ * ignored. One that moves on meanwhile is cancelled where it has come to.
+ *   filter   lent; NULL for all.
+ *   options  lent; NULL for the defaults.
+ *   out      may be NULL.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN; out tells how far it came. Since 0.1. */
+JOBQ_API int jobq_bulk_cancel(struct jobq *q, const struct jobq_filter *filter,
+                              const struct jobq_bulk_options *options, struct jobq_bulk *out);
+
+/* Redrive every dead job that the filter names, as jobq_redrive_all, and at a rate: each is put off by its place in the
+ * line, so nothing sleeps here and the rate holds whatever becomes of this process. The first runs now.
+ * Arguments, threads and errors as jobq_bulk_cancel. Since 0.1. */
+JOBQ_API int jobq_bulk_redrive(struct jobq *q, const struct jobq_filter *filter,
+                               const struct jobq_bulk_options *options, struct jobq_bulk *out);
+
+/* Remove every job that the filter names and that does not run, as jobq_purge. Arguments, threads and errors as
+ * jobq_bulk_cancel. Since 0.1. */
+JOBQ_API int jobq_bulk_drop(struct jobq *q, const struct jobq_filter *filter, const struct jobq_bulk_options *options,
+                            struct jobq_bulk *out);
+
+/* Remove the results of completed jobs that the filter names and keep the jobs: with filter.older_ms a shorter life for
+ * results. Jobs without a result are not counted as done. Arguments, threads and errors as jobq_bulk_cancel. Since 0.1. */
+JOBQ_API int jobq_bulk_forget(struct jobq *q, const struct jobq_filter *filter,
+                              const struct jobq_bulk_options *options, struct jobq_bulk *out);
+
 /* Wait until a job has ended.
  *   timeout_ms  at most this long; 0: look once; negative: no limit.
  *   out         the job as last seen, owned by the caller; may be NULL.
@@ -569,6 +619,23 @@ JOBQ_API int jobq_pause(struct jobq *q, const char *queue);
 
 /* Allow claims again. Threads: any. Errors: as jobq_pause. Since 0.1. */
 JOBQ_API int jobq_resume(struct jobq *q, const char *queue);
+
+/* Set how long jobs of a queue that have ended stay, for everybody who uses the store. It holds from the next exchange on
+ * that ends jobs of this queue.
+ *   keep  lent; NULL or a 0 in it: what this handle's default is now.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_keep_set(struct jobq *q, const char *queue, const struct jobq_keep *keep);
+
+/* Read what holds for a queue. Looks through the settings of all queues.
+ *   out  filled on JOBQ_OK only; no 0 in it but for `own`.
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (a store without copies), JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
+JOBQ_API int jobq_keep_get(struct jobq *q, const char *queue, struct jobq_keep *out);
+
+/* Ask a worker that has registered under this name, in whatever process, to end as after jobq_worker_stop. It hears of it
+ * in the exchange of its next heartbeat or sweep, at the latest after a third of its lease or ten seconds. Workers of the
+ * same name are all asked. Threads: any. Errors: JOBQ_INVALID, JOBQ_NOT_FOUND (no such worker is registered),
+ * JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+JOBQ_API int jobq_ask_stop(struct jobq *q, const char *worker);
 
 /* Judge at most `max` overdue jobs (lost leases, timeouts, callback deadlines, expiries, open dependencies)
  * now, and put the jobs of schedules that are due. Workers and jobq_claim do this by themselves.
@@ -1096,7 +1163,8 @@ enum jobq_notice {
     JOBQ_NOTICE_TROUBLE = 1, /* the store fails or is full: what is in hand is kept and tried again. Once until mended */
     JOBQ_NOTICE_MENDED = 2,  /* and now it works again */
     JOBQ_NOTICE_LEASES = 3,  /* draining: it waits for jobs that somebody else holds. Once for each holder */
-    JOBQ_NOTICE_LEFT = 4     /* draining: it ends, and leaves jobs that it cannot run */
+    JOBQ_NOTICE_LEFT = 4,    /* draining: it ends, and leaves jobs that it cannot run */
+    JOBQ_NOTICE_ASKED = 5    /* an operator asked it to end: jobq_ask_stop */
 };
 
 /* Gets a notice; text is one line, lent for the call. Runs in the thread of jobq_worker_run or jobq_worker_dispatch. */

@@ -274,6 +274,26 @@ static void early_result_and_progress(void)
     bytes_are(row_n(1)->result, text("done"));
 }
 
+/* What is kept of a completed job may be less than all: no result is what it had before. */
+static void a_result_is_taken_away(void)
+{
+    make(1, JOBQ_ROW_COMPLETED);
+    struct jobq_change c = edit(JOBQ_SET_RESULT);
+    c.allowed = JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED);
+    c.result = text("late");
+    change_ok(c);
+    bytes_are(row_n(1)->result, text("late"));
+    struct jobq_row before = *row_n(1);
+    c.result = bytes(NULL, 0);
+    change_ok(c);
+    const struct jobq_row *r = row_n(1);
+    ok(!r->result.data);
+    is(r->state, JOBQ_ROW_COMPLETED);
+    is(r->finished_at_ms, before.finished_at_ms);
+    is(r->outcome, before.outcome);
+    is(r->edits, before.edits + 1);
+}
+
 static const struct test tests[] = {
     { .name = "nothing without its bit", .run = nothing_without_its_bit },
     { .name = "counters, and attempt is none of them (S5)", .run = counters },
@@ -285,6 +305,7 @@ static const struct test tests[] = {
     { .name = "leaving running ends lease and stop_at only", .run = leaving_running },
     { .name = "entering and leaving an end (rule 8)", .run = entering_and_leaving_an_end },
     { .name = "keeping the state of an ended row", .run = touching_an_ended_row },
+    { .name = "a result is taken away (rule 14)", .run = a_result_is_taken_away },
     { .name = "cancel asked and cleared (rule 6)", .run = cancel_asked_and_cleared },
     { .name = "extension: max(own, min(now + lease, stop_at)) (rule 5)", .run = extension },
     { .name = "gone is gone", .run = gone },

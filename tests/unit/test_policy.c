@@ -281,13 +281,15 @@ END_TEST
 
 START_TEST(rule_14_trim_is_bounded)
 {
+    struct keep_values keep;
     struct jobq_trim trim;
 
-    policy_trim(0, &trim);
+    keep_default(&keep);
+    policy_trim(&keep, 0, &trim);
     ck_assert_uint_eq(trim.limit, 0);
-    policy_trim(1, &trim);
+    policy_trim(&keep, 1, &trim);
     ck_assert_uint_eq(trim.limit, 18);
-    policy_trim(1000, &trim);
+    policy_trim(&keep, 1000, &trim);
     ck_assert_uint_eq(trim.limit, 512);
     ck_assert_int_eq(trim.keep_count[JOBQ_ROW_COMPLETED], 1000);
     ck_assert_int_eq(trim.keep_count[JOBQ_ROW_DEAD], 5000);

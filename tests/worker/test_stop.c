@@ -230,6 +230,49 @@ START_TEST(a_handler_cannot_destroy_its_worker)
 }
 END_TEST
 
+/* ---- asked by an operator ------------------------------------------------------------------------------- */
+
+START_TEST(rule_17_an_operator_asks_it_to_end)
+{
+    struct kit k;
+    struct jobq_id ids[3];
+    int rc;
+
+    memset(&kit_heard, 0, sizeof kit_heard);
+    kit_open(&k);
+    ck_assert_int_eq(jobq_ask_stop(k.q, "w1"), JOBQ_NOT_FOUND);
+    ck_assert_str_eq(jobq_last_error()->field, "worker");
+    ck_assert_int_eq(jobq_ask_stop(k.q, ""), JOBQ_INVALID);
+    kit_worker(&k, 1, 2, 0);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    jobq_worker_notify(k.w, kit_listen, NULL);
+    for (int i = 0; i < 3; i++)
+        ids[i] = kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    ck_assert_int_eq(jobq_ask_stop(k.q, "w2"), JOBQ_NOT_FOUND);
+    ck_assert_int_eq(jobq_ask_stop(k.q, "w1"), JOBQ_OK);
+    kit_turns(k.w);
+    kit_tick(&k, LEASE / 3); /* the next heartbeat */
+    kit_turns(k.w);          /* and it is heard without waiting for anything else */
+    ck_assert_uint_eq(KIT_COUNT(k.w, released), 2);
+    ck_assert_uint_eq(jobq_ctx_flags(k.gate.last), JOBQ_CTX_STOPPING);
+    kit_expect_heard(0, JOBQ_NOTICE_ASKED, "w1");
+    kit_tick(&k, LEASE / 4);
+    kit_turns(k.w);
+    ck_assert_int_eq(kit_heard.count, 1); /* once */
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    kit_until_ended(&k);
+    while ((rc = jobq_worker_dispatch(k.w)) == JOBQ_OK)
+        ;
+    ck_assert_int_eq(rc, JOBQ_ALREADY);
+    ck_assert_int_eq(kit_job(&k, &ids[0])->state, JOBQ_COMPLETED);
+    ck_assert_uint_eq(registered(&k), 0);
+    ck_assert_int_eq(jobq_ask_stop(k.q, "w1"), JOBQ_NOT_FOUND); /* it has left */
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- early acknowledgement: at most once, by choice --------------------------------------------------- */
 
 static int early_handler(struct jobq_ctx *ctx, void *user)
@@ -290,4 +333,5 @@ END_TEST
 KIT_MAIN("stop", what_was_not_started_is_released, heartbeats_go_on_during_grace,
          after_grace_the_lease_runs_out, a_late_success_counts_if_nobody_swept, stopped_before_it_ran,
          stopped_from_a_signal_handler, destroy_is_a_stop, a_handler_cannot_destroy_its_worker,
+         rule_17_an_operator_asks_it_to_end,
          early_ack_is_seen_before_the_start, early_acked_jobs_are_run_before_the_end)
