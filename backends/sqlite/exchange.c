@@ -22,8 +22,6 @@ static int check(const struct jobq_store *s, struct jobq_exchange *x, struct job
         return refuse(x, err, -1, "opened to inspect: nothing can be written");
     for (size_t i = 0; i < x->put_count; i++) {
         const struct jobq_put *put = &x->puts[i];
-        if (put->unique && put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR)
-            return refuse(x, err, (int32_t)i, "successors are not supported");
         if (put->only_if >= 0 && (size_t)put->only_if >= x->change_count)
             return refuse(x, err, (int32_t)i, "only_if names no change of this exchange");
     }

@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-static int read_key(struct jobq_store *s, const uint8_t scope[32], struct key_holder *out, int *hold, int64_t *until)
+static int read_key(struct jobq_store *s, const uint8_t scope[32], struct key_holder *out, int64_t *until)
 {
     sqlite3_stmt *row = sq_start(s, SQL_KEY_GET, VALUES(blob(scope, 32)));
     int found = sq_step(s, row);
     if (found <= 0)
         return found;
     struct jobq_bytes job = sq_column_bytes(row, 0), digest = sq_column_bytes(row, 3);
-    *hold = sqlite3_column_int(row, 1);
+    out->hold = sqlite3_column_int(row, 1);
     *until = sqlite3_column_int64(row, 2);
     out->ended = sqlite3_column_int(row, 4);
     bool sound = job.size == sizeof out->job && digest.size == sizeof out->digest;
@@ -25,16 +25,15 @@ static int read_key(struct jobq_store *s, const uint8_t scope[32], struct key_ho
 
 int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
 {
-    int hold, found;
     int64_t until;
-    found = read_key(t->s, scope, out, &hold, &until);
+    int found = read_key(t->s, scope, out, &until);
     if (found <= 0)
         return found;
     found = sq_job_find(t->s, &out->job, &out->row);
     if (found < 0)
         return -1;
     out->present = found;
-    return jobq_key_holds(hold, found ? out->row.row.state : out->ended, 0, until, t->now);
+    return jobq_key_holds(out->hold, found ? out->row.row.state : out->ended, 0, until, t->now);
 }
 
 static int write_key(struct turn *t, enum sql which, const struct jobq_id *job, const struct jobq_put_key *key,
@@ -62,6 +61,15 @@ int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scop
     return sq_run(t->s, SQL_KEY_DROP, VALUES(blob(scope, 32), id_value(job)));
 }
 
+static int let_go(struct turn *t, const struct job *job)
+{
+    const uint8_t *scope = job->key.scope;
+    if (sq_key_give_up(t, &job->row.id, scope) != 0)
+        return -1;
+    bool was_its = sqlite3_changes(t->s->db) > 0;
+    return was_its && job->flags & FLAG_SUCCESSOR ? sq_successor_put(t, scope) : 0;
+}
+
 /* The rule and the window on the key's row are those of the job that holds it, so the row need not be read. */
 int sq_key_settle(struct turn *t, const struct job *job, int state)
 {
@@ -70,7 +78,7 @@ int sq_key_settle(struct turn *t, const struct job *job, int state)
         return 0;
     struct value scope = blob(key->scope, sizeof key->scope), id = id_value(&job->row.id);
     if (!jobq_key_holds(key->hold, state, state == JOBQ_ROW_RUNNING, job->window_until_ms, t->now))
-        return sq_run(t->s, SQL_KEY_DROP, VALUES(scope, id));
+        return let_go(t, job);
     bool ended = sq_is_ended(state) || state == JOBQ_ROW_GONE;
     bool fades = ended && key->hold == JOBQ_HOLD_WINDOW;
     return sq_run(t->s, SQL_KEY_ENDED,

@@ -101,6 +101,10 @@ static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *
     } else if (waits && put->unique->conflict == JOBQ_CONFLICT_EXTEND) {
         put->verdict = JOBQ_EXTENDED;
         result = extend_delay(t, &key->row, put);
+    } else if (put->unique->conflict == JOBQ_CONFLICT_SUCCESSOR &&
+               (key->hold == JOBQ_HOLD_LIVE || key->hold == JOBQ_HOLD_UNRESOLVED)) {
+        put->verdict = JOBQ_SUCCESSOR;
+        result = sq_successor_keep(t, put, key);
     }
     put->holder = key->job;
     put->state = key->ended;
@@ -175,7 +179,7 @@ static void note_due(struct turn *t, int64_t at)
         t->put_due = at;
 }
 
-static int store_row(struct turn *t, struct jobq_put *put)
+int sq_put_row(struct turn *t, struct jobq_put *put)
 {
     struct job job;
     uint32_t pending = 0;
@@ -261,7 +265,7 @@ static int make(struct turn *t, struct jobq_put *put, const struct jobq_change *
         done = take_key(t, put);
     if (done != 0)
         return done < 0 ? -1 : 0;
-    return store_row(t, put);
+    return sq_put_row(t, put);
 }
 
 /* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */

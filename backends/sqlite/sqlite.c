@@ -276,6 +276,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .name = "sqlite",
         .capabilities = JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
+            | JOBQ_CAP_SUCCESSOR
             | JOBQ_CAP_SCHEDULES
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES

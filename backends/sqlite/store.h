@@ -352,7 +352,8 @@ enum row_flag {
     FLAG_BULK_RESULT = 512,
     FLAG_BULK_DATA = 1024,
     FLAG_BULK = FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA,
-    FLAG_PARENTS = 2048 /* it has, or had, edges to parents */
+    FLAG_PARENTS = 2048,  /* it has, or had, edges to parents */
+    FLAG_SUCCESSOR = 4096 /* its key keeps, or kept, a successor */
 };
 /* The column `flags` also holds two numbers. */
 #define FLAGS_OWN 0xffff
@@ -437,6 +438,7 @@ int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
 int sq_beat_all(struct turn *t, struct jobq_exchange *x);
 int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms);
 int sq_change_make(struct turn *t, struct jobq_change *change);
+int sq_put_row(struct turn *t, struct jobq_put *put); /* its key is its own already */
 int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
 int sq_trim_run(struct turn *t, const struct jobq_trim *trim);
 int sq_worker_note(struct turn *t, struct jobq_worker_record *record);
@@ -450,6 +452,7 @@ int sq_next_due(struct jobq_store *s, int64_t now, int64_t *out);
 struct key_holder {
     struct jobq_id job;
     uint8_t digest[32];
+    int hold;        /* enum jobq_key_hold */
     int ended;       /* the state its job ended in, 0: it lives */
     bool present;    /* its row is there: */
     struct job row;
@@ -461,6 +464,11 @@ int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scop
 int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
 int sq_key_settle(struct turn *t, const struct job *job, int state); /* the row comes to this state */
 int sq_keys_fade(struct turn *t);
+
+/* ---- successor.c ---------------------------------------------------------------------------------------------------------- */
+
+int sq_successor_keep(struct turn *t, const struct jobq_put *put, const struct key_holder *holder);
+int sq_successor_put(struct turn *t, const uint8_t scope[32]); /* the key was let go: its successor, if any, comes to be */
 
 int sq_parent_state(struct jobq_store *s, const struct jobq_id *id, int *state); /* GONE: no such row */
 int sq_edges_put(struct turn *t, const struct jobq_put *put, uint32_t *pending);

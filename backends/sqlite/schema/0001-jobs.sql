@@ -158,6 +158,31 @@ CREATE TABLE [key] (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX [key_fades] ON [key](fades) WHERE fades IS NOT NULL;
 
+-- What is to be put when the holder of a key ends: the whole put as it was asked for. Its instants are still a base (enum
+-- jobq_time_base) and an offset, because they count from then.
+CREATE TABLE [successor] (
+    scope BLOB NOT NULL UNIQUE,
+    id BLOB NOT NULL,
+    queue BLOB NOT NULL,
+    kind BLOB NOT NULL,
+    tenant BLOB,
+    payload BLOB,
+    policy BLOB,
+    key BLOB,
+    trace BLOB,
+    priority INTEGER NOT NULL,
+    rank_add INTEGER NOT NULL,
+    run_base INTEGER NOT NULL,
+    run_offset INTEGER NOT NULL,
+    expires_base INTEGER NOT NULL,
+    expires_offset INTEGER NOT NULL,
+    timeout INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    hold INTEGER NOT NULL,
+    window INTEGER NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE [worker] (
     name BLOB NOT NULL,
     nonce BLOB NOT NULL,
