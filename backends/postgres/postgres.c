@@ -187,6 +187,7 @@ void pq_store_free(struct jobq_store *s)
 {
     for (int i = 0; i < SQL_COUNT; i++)
         free(s->sql[i]);
+    pq_arrivals_free(&s->arrivals);
     pq_address_free(&s->address);
     pthread_mutex_destroy(&s->listen_lock);
     free(s);
@@ -246,7 +247,7 @@ const struct jobq_backend *jobq_postgres(void)
         .size = sizeof table,
         .name = "postgres",
         .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE |
-                        JOBQ_CAP_ATTACH,
+                        JOBQ_CAP_ATTACH | JOBQ_CAP_COPY,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,
@@ -256,6 +257,8 @@ const struct jobq_backend *jobq_postgres(void)
         .wake_fd = pq_wake_fd_of,
         .wake_drain = pq_wake_drain_of,
         .wake = pq_wake_others,
+        .dump = pq_dump,
+        .load = pq_load,
         .schedules = pq_schedules_read,
     };
     return &table;

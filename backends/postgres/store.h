@@ -87,6 +87,8 @@ bool elements_next(struct elements *e, struct cell *out);
 
 /* Rows out of an array of views; all memory from the arena. Returns 0, or -1 without memory or for bytes that are no row. */
 int view_rows(struct jobq_arena *arena, struct cell array, struct jobq_row **rows, size_t *count);
+/* One view by itself. */
+int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row);
 
 struct address;
 
@@ -153,6 +155,13 @@ void pq_address_hide(const struct address *address, char *text);
 
 #include "statements.h"
 
+/* Rows in order of arrival, as they were when a copy was last at `after`: what its next pages are made of. */
+struct arrivals {
+    int64_t after, *n;
+    struct jobq_id *ids;
+    size_t at, count;
+};
+
 struct jobq_store {
     struct pq_link link;
     struct address address;
@@ -166,6 +175,7 @@ struct jobq_store {
     int64_t lock_key; /* the advisory locks of this namespace begin here */
     char *sql[SQL_COUNT]; /* with names filled in */
     uint64_t exchanges, operations;
+    struct arrivals arrivals;
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;
@@ -210,6 +220,11 @@ int pq_schedules_view(const PGresult *result, int column, struct jobq_arena *are
                       const struct jobq_schedule_row **rows, size_t *count);
 int pq_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
                       struct jobq_error *err);
+
+/* dump.c, load.c */
+int pq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);
+int pq_load(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err);
+void pq_arrivals_free(struct arrivals *arrivals);
 
 /* attach.c */
 int pq_attach_ready(struct jobq_store *s, struct fault *fault); /* a transaction of the program is open? */

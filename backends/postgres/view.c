@@ -274,3 +274,11 @@ int view_rows(struct jobq_arena *arena, struct cell array, struct jobq_row **row
     }
     return *count == expected ? 0 : -1;
 }
+
+int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row)
+{
+    struct jobq_bytes copy;
+    if (record.size < 0 || jobq_arena_bytes(arena, record.data, (size_t)record.size, &copy) != 0)
+        return -1;
+    return fill_row(arena, (struct cell){ .data = copy.data, .size = record.size }, row);
+}

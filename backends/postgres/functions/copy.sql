@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: MIT
+-- Everything that is stored, as it is: pages of it out, items of it in. Whoever loads does it all in one transaction.
+
+-- ---- out -------------------------------------------------------------------------------------------------------------
+
+-- Queues with their settings and totals; names after p_after, NULL: from the first.
+CREATE OR REPLACE FUNCTION @.dump_queues(p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, paused boolean,
+    depth bigint, keep_count bigint[], keep_ms bigint[], enqueued_total bigint, completed_total bigint, dead_total bigint,
+    cancelled_total bigint, failed_total bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH t AS (
+        SELECT queue, sum(rows) FILTER (WHERE was = 0) AS enqueued, sum(rows) FILTER (WHERE came = 5) AS completed,
+            sum(rows) FILTER (WHERE came = 6) AS dead, sum(rows) FILTER (WHERE came = 7) AS cancelled,
+            sum(rows) FILTER (WHERE came = 9) AS failed
+        FROM @.tally GROUP BY queue
+    )
+    SELECT q.name, q.paused, q.depth, q.keep_count, q.keep_ms, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
+        (q.completed_total + coalesce(t.completed, 0))::bigint, (q.dead_total + coalesce(t.dead, 0))::bigint,
+        (q.cancelled_total + coalesce(t.cancelled, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint
+    FROM @.queue AS q LEFT JOIN t ON t.queue = q.id
+    WHERE (p_after IS NULL OR q.name > p_after) AND (q.known OR q.enqueued_total + coalesce(t.enqueued, 0) > 0)
+    ORDER BY q.name LIMIT p_limit;
+END $$;
+
+-- The rows with these ids that are still there, in this order, as long as payload, data and result fit into p_bytes (0: all).
+CREATE OR REPLACE FUNCTION @.dump_rows(p_ids uuid[], p_bytes bigint) RETURNS TABLE (n bigint, v @.view, scope bytea,
+    digest bytea, hold integer, until bigint, callback bytea, flags integer, parents uuid[], rules integer[],
+    opens integer[])
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT j.n, @.show(j, 7, 0), j.key_scope, j.key_digest, j.key_hold::integer, j.key_until, j.callback, j.flags,
+        e.parents, e.rules, e.opens
+    FROM (
+        SELECT u.id, u.i, row_number() OVER w AS o,
+            sum(k.payload_bytes + coalesce(octet_length(k.data), 0) + coalesce(octet_length(k.result), 0)) OVER w AS used
+        FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id WINDOW w AS (ORDER BY u.i)
+    ) AS x
+    JOIN @.job AS j ON j.id = x.id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(f.parent ORDER BY f.parent) AS parents, array_agg(f.rule ORDER BY f.parent) AS rules,
+               array_agg(f.open::integer ORDER BY f.parent) AS opens
+        FROM @.edge AS f WHERE f.child = j.id AND j.flags & 64 <> 0
+    ) AS e
+    WHERE p_bytes = 0 OR x.used <= p_bytes OR x.o = 1
+    ORDER BY x.i;
+END $$;
+
+-- Keys that are held, by scope. What a rule does not hold any more is on its way out, and no part of a copy.
+CREATE OR REPLACE FUNCTION @.dump_keys(p_after bytea, p_limit bigint) RETURNS TABLE (scope bytea, job uuid, hold integer,
+    until bigint, digest bytea, ended integer)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE v_now bigint := @.clock();
+BEGIN
+    RETURN QUERY
+    SELECT k.scope, k.job, k.hold::integer, k.until, k.digest, k.ended::integer
+    FROM @.key AS k LEFT JOIN @.job AS j ON j.id = k.job
+    WHERE (p_after IS NULL OR k.scope > p_after) AND @.holds(k.hold, coalesce(j.state, k.ended), k.until, v_now)
+    ORDER BY k.scope LIMIT p_limit;
+END $$;
+
+-- ---- in --------------------------------------------------------------------------------------------------------------
+-- Each answers a verdict per item: 0 taken, 1 what was there is left as it is.
+
+-- p_nums has 24 numbers for each: paused, depth (-1: none), whether it has keep values of its own, five totals (enqueued,
+-- completed, dead, cancelled, failed), keep_count and keep_ms by state (0 to 7 each).
+CREATE OR REPLACE FUNCTION @.load_queues(p_names bytea[], p_nums bigint[]) RETURNS integer[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_verdicts integer[] := array_fill(0, ARRAY[cardinality(p_names)]);
+    v_queues integer[] := @.queues_of(p_names);
+    q @.queue;
+BEGIN
+    PERFORM pg_advisory_xact_lock(@LOCK + 1);
+    FOR i IN 1 .. cardinality(p_names) LOOP
+        SELECT * INTO q FROM @.queue AS x WHERE x.id = v_queues[i] FOR UPDATE;
+        IF q.known OR q.enqueued_total > 0 OR EXISTS (SELECT 1 FROM @.tally AS t WHERE t.queue = q.id) THEN
+            v_verdicts[i] := 1;
+            CONTINUE;
+        END IF;
+        DECLARE b integer := 24 * (i - 1);
+        BEGIN
+            UPDATE @.queue AS x SET known = true, paused = p_nums[b + 1] <> 0, depth = CASE WHEN p_nums[b + 2] >= 0 THEN p_nums[b + 2] END,
+                keep_count = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 9 : b + 16] END,
+                keep_ms = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 17 : b + 24] END,
+                enqueued_total = p_nums[b + 4], completed_total = p_nums[b + 5], dead_total = p_nums[b + 6],
+                cancelled_total = p_nums[b + 7], failed_total = p_nums[b + 8]
+            WHERE x.id = q.id;
+        END;
+    END LOOP;
+    RETURN v_verdicts;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.load_schedules(p_names bytea[], p_bytes bytea[], p_nums bigint[]) RETURNS integer[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE v_verdicts integer[] := '{}';
+BEGIN
+    FOR i IN 1 .. cardinality(p_names) LOOP
+        INSERT INTO @.schedule (name, bytes, version, fired_at, next_at, paused)
+        VALUES (p_names[i], p_bytes[i], p_nums[4 * i - 3], p_nums[4 * i - 2], p_nums[4 * i - 1], p_nums[4 * i] <> 0)
+        ON CONFLICT (name) DO NOTHING;
+        v_verdicts := v_verdicts || CASE WHEN FOUND THEN 0 ELSE 1 END;
+    END LOOP;
+    PERFORM @.wake();
+    RETURN v_verdicts;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.load_keys(p_scopes bytea[], p_jobs uuid[], p_digests bytea[], p_nums bigint[])
+RETURNS integer[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    v_now bigint := @.clock();
+    v_verdicts integer[] := '{}';
+    v_key @.key;
+BEGIN
+    FOR i IN 1 .. cardinality(p_scopes) LOOP
+        v_key := @.key_held(p_scopes[i], v_now);
+        v_verdicts := v_verdicts || CASE WHEN v_key.job IS NULL THEN 0 ELSE 1 END;
+        CONTINUE WHEN v_key.job IS NOT NULL;
+        INSERT INTO @.key (scope, job, hold, until, digest, ended, fades)
+        VALUES (p_scopes[i], p_jobs[i], p_nums[3 * i - 2], p_nums[3 * i - 1], p_digests[i], p_nums[3 * i],
+                CASE WHEN p_nums[3 * i - 2] = 3 AND p_nums[3 * i] <> 0 THEN p_nums[3 * i - 1] END)
+        ON CONFLICT (scope) DO NOTHING;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the key was taken meanwhile' USING ERRCODE = 'serialization_failure';
+        END IF;
+    END LOOP;
+    RETURN v_verdicts;
+END $$;
+
+-- Rows were loaded: they are in these places of these queues (pairs), which counts as nothing that happened. By whoever
+-- folds the tally, or while nobody does: both change these counts.
+CREATE OR REPLACE FUNCTION @.load_count(p_counted integer[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(@LOCK + 1);
+    UPDATE @.queue AS q SET known = true, blocked = q.blocked + x.blocked, due = q.due + x.due, later = q.later + x.later,
+        running = q.running + x.running, completed = q.completed + x.completed, dead = q.dead + x.dead,
+        cancelled = q.cancelled + x.cancelled
+    FROM (
+        SELECT p_counted[2 * i - 1] AS queue, count(*) FILTER (WHERE p_counted[2 * i] = 1) AS blocked,
+            count(*) FILTER (WHERE p_counted[2 * i] = 2) AS due, count(*) FILTER (WHERE p_counted[2 * i] = 3) AS later,
+            count(*) FILTER (WHERE p_counted[2 * i] = 4) AS running,
+            count(*) FILTER (WHERE p_counted[2 * i] = 5) AS completed, count(*) FILTER (WHERE p_counted[2 * i] = 6) AS dead,
+            count(*) FILTER (WHERE p_counted[2 * i] = 7) AS cancelled
+        FROM generate_series(1, cardinality(p_counted) / 2) AS i GROUP BY 1
+    ) AS x
+    WHERE q.id = x.queue;
+END $$;
+
+-- p_nums has 31 numbers for each: state, reason, outcome, priority, rank_add, attempt, failures, crashes, snoozes, releases,
+-- redrives, edits, flags, due, pending, created_at, run_at, started_at, finished_at, lease_until, stop_at, expires_at,
+-- callback_until, timeout, key hold, key until, fence, and where its errors and edges are: the first of them and how many.
+-- p_error_nums: attempt, kind, at. p_edge_nums: rule, open. An edge may come before its parent, which counts it then.
+CREATE OR REPLACE FUNCTION @.load_rows(p_ids uuid[], p_tokens uuid[], p_queues bytea[], p_kinds bytea[], p_tenants bytea[],
+    p_workers bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_results bytea[], p_progress bytea[],
+    p_data bytea[], p_traces bytea[], p_callbacks bytea[], p_scopes bytea[], p_digests bytea[], p_nums bigint[],
+    p_error_nums bigint[], p_error_workers bytea[], p_error_texts bytea[], p_parents uuid[], p_edge_nums bigint[])
+RETURNS integer[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    v_verdicts integer[] := array_fill(0, ARRAY[cardinality(p_ids)]);
+    v_queues integer[] := @.queues_of(p_queues);
+    v_counted integer[] := '{}';
+    v_open uuid[];
+    v_fence bigint := 0;
+    j @.job;
+    r record;
+BEGIN
+    FOR r IN
+        SELECT x.*, v_queues[x.i] AS queue_id, p_nums[31 * x.i - 30 : 31 * x.i] AS m
+        FROM unnest(p_ids, p_tokens, p_kinds, p_tenants, p_workers, p_payloads, p_policies, p_keys, p_results, p_progress,
+                    p_data, p_traces, p_callbacks, p_scopes, p_digests) WITH ORDINALITY
+            AS x(id, token, kind, tenant, worker, payload, policy, key, result, progress, data, trace, callback, scope,
+                 digest, i)
+        ORDER BY x.i
+    LOOP
+        j := NULL;
+        j.state := r.m[1];
+        j.reason := r.m[2];
+        j.flags := r.m[13];
+        j.run_at := r.m[17];
+        j.shelf := CASE WHEN j.state <> 2 THEN NULL WHEN r.m[14] = 0 THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END;
+        j.finished_at := nullif(r.m[19], 0);
+        j.lease_until := nullif(r.m[20], 0);
+        j.expires_at := nullif(r.m[22], 0);
+        j.callback_until := nullif(r.m[23], 0);
+        j.children := (SELECT count(*) FROM @.edge AS e WHERE e.parent = r.id AND e.open);
+        INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, outcome, run_at, rank_add, priority,
+            attempt, edits, pending, children, errors, failures, crashes, snoozes, releases, redrives, created_at,
+            started_at, finished_at, lease_until, stop_at, expires_at, callback_until, timeout, token, worker, tenant,
+            policy, key, trace, callback, key_scope, key_digest, key_hold, key_until, progress, payload, payload_bytes,
+            result, data)
+        VALUES (r.id, j.state, r.queue_id, r.kind, j.flags, j.shelf,
+            CASE WHEN j.shelf = 3 THEN j.run_at WHEN j.shelf IS NOT NULL THEN @.add(j.run_at, r.m[5]) END, @.alarm(j),
+            j.reason, r.m[3], j.run_at, r.m[5], r.m[4], r.m[6], r.m[12], r.m[15], j.children, r.m[29], r.m[7], r.m[8], r.m[9],
+            r.m[10], r.m[11], r.m[16], nullif(r.m[18], 0), j.finished_at, j.lease_until, nullif(r.m[21], 0), j.expires_at,
+            j.callback_until, nullif(r.m[24], 0), nullif(r.token, '00000000-0000-0000-0000-000000000000'), r.worker,
+            r.tenant, r.policy, r.key, r.trace, r.callback, r.scope, r.digest, CASE WHEN r.scope IS NOT NULL THEN r.m[25] END,
+            CASE WHEN r.scope IS NOT NULL THEN r.m[26] END, r.progress, r.payload,
+            coalesce(octet_length(r.payload), 0), r.result, r.data)
+        ON CONFLICT (id) DO NOTHING;
+        IF NOT FOUND THEN
+            v_verdicts[r.i] := 1;
+            CONTINUE;
+        END IF;
+        v_counted := v_counted || ARRAY[r.queue_id, @.place_of(j.state, j.shelf)];
+        v_fence := greatest(v_fence, r.m[27]);
+        IF r.m[29] > 0 THEN
+            INSERT INTO @.error (job, seq, attempt, kind, at, worker, text)
+            SELECT r.id, k, p_error_nums[3 * (r.m[28] + k) - 2], p_error_nums[3 * (r.m[28] + k) - 1],
+                p_error_nums[3 * (r.m[28] + k)], p_error_workers[r.m[28] + k], p_error_texts[r.m[28] + k]
+            FROM generate_series(1, r.m[29]) AS k;
+        END IF;
+        IF r.m[31] > 0 THEN
+            INSERT INTO @.edge (child, parent, rule, hard, open)
+            SELECT r.id, p_parents[r.m[30] + k], p_edge_nums[2 * (r.m[30] + k) - 1], p_edge_nums[2 * (r.m[30] + k) - 1] <> 2,
+                p_edge_nums[2 * (r.m[30] + k)] <> 0
+            FROM generate_series(1, r.m[31]) AS k;
+            v_open := ARRAY(SELECT e.parent FROM @.edge AS e WHERE e.child = r.id AND e.open);
+            PERFORM @.children(v_open, 1);
+        END IF;
+    END LOOP;
+    PERFORM @.load_count(v_counted);
+    -- The step ahead is for claims that draw one between the look and the lift.
+    PERFORM setval('@.fence', least(v_fence + 100000, 9007199254740991)) FROM @.fence AS f WHERE f.last_value <= v_fence;
+    PERFORM @.wake();
+    RETURN v_verdicts;
+END $$;
