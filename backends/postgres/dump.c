@@ -115,7 +115,7 @@ static int give_schedules(struct page *p, struct jobq_error *err)
 
 /* No index has the order of arrival, because each would cost every job that is never copied. So it is found for many rows
  * at once, and their pages are made of that. */
-#define ARRIVALS_AT_ONCE 65536
+#define ARRIVALS_AT_ONCE 32768
 
 void pq_arrivals_free(struct arrivals *a)
 {

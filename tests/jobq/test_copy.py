@@ -10,8 +10,7 @@ from tool import ALL_BYTES, OK, REFUSED, STORE, USAGE
 
 
 # Those that can be copied; they declare JOBQ_CAP_COPY.
-STORES = ('sqlite', 'redis')
-OTHERS = ('postgres',)
+STORES = ('sqlite', 'redis', 'postgres')
 
 
 def server(name):
@@ -78,15 +77,6 @@ class Copy(tool.Case):
             self.assertEqual(self.export(there), first, name)
             self.take(back, self.export(there))
             self.assertEqual(self.export(back), first, name)
-
-    def test_not_yet(self):
-        """a store that cannot be copied says so, and nothing is put into it"""
-        self.enqueue()
-        text = self.export()
-        for number, name in enumerate(name for name in OTHERS if server(name)):
-            there = self.address(name, number)
-            self.assertEqual(self.take(there, text, code=REFUSED).json['status'], 'UNSUPPORTED')
-            self.assertEqual(json.loads(self.run_at(there, '--json', 'stats').out)['queues'], [])
 
     def test_the_copy_lives(self):
         """in the copy everything goes on: the lease, the callback, the key, the child, the pause"""

@@ -400,7 +400,27 @@ START_TEST(what_is_refused_names_line_and_field)
 }
 END_TEST
 
+START_TEST(a_store_that_cannot_be_copied_says_so)
+{
+    static const char whole[] = FIRST "{\"item\":\"job\",\"state\":2,\"queue\":\"q\",\"kind\":\"k\"}\n{\"jobq_end\":1}\n";
+    struct jobq_backend without = *jobq_memory();
+    struct tape in = {.data = (char *)(uintptr_t)whole, .size = sizeof whole - 1}, out = {0};
+    struct jobq_stats *stats;
+    struct jobq *q;
+
+    without.capabilities &= ~(uint32_t)JOBQ_CAP_COPY;
+    ck_assert_int_eq(jobq_open(&q, &without, "memory:", NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_import(q, tape_read, &in, NULL), JOBQ_UNSUPPORTED);
+    ck_assert_int_eq(jobq_export(q, tape_write, &out, NULL), JOBQ_UNSUPPORTED);
+    ck_assert_uint_eq(out.size, 0);
+    ck_assert_int_eq(jobq_stats(q, NULL, &stats), JOBQ_OK);
+    ck_assert_uint_eq(stats->queue_count, 0); /* nothing was put into it */
+    jobq_stats_free(stats);
+    jobq_close(q);
+}
+END_TEST
+
 UNIT_MAIN("copy", every_member_comes_back, every_byte_comes_back, other_ways_to_write_json_are_read,
           wrong_lines_name_the_field, every_shortened_line_is_refused, a_copy_of_a_copy_is_the_same,
           cut_anywhere_and_taken_again, a_reader_that_gives_up_ends_the_export,
-          what_is_refused_names_line_and_field)
+          what_is_refused_names_line_and_field, a_store_that_cannot_be_copied_says_so)
