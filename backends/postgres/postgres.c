@@ -16,7 +16,7 @@
 
 /* ---- names in texts ------------------------------------------------------------------------------------------- */
 
-enum word { WORD_DOT, WORD_SCHEMA, WORD_NAME, WORD_CHANNEL, WORD_LOCK, WORD_VERSION, WORD_COUNT };
+enum word { WORD_DOT, WORD_SCHEMA, WORD_NAME, WORD_CHANNEL, WORD_LOCK, WORD_BOUNDS, WORD_VERSION, WORD_COUNT };
 
 static void put_word(const struct jobq_store *s, enum word word, FILE *out)
 {
@@ -37,6 +37,10 @@ static void put_word(const struct jobq_store *s, enum word word, FILE *out)
     case WORD_LOCK:
         fprintf(out, "%" PRId64, s->lock_key);
         break;
+    case WORD_BOUNDS: /* what is not less belongs to the next bucket */
+        for (int i = 0; i < JOBQ_DURATION_BUCKETS - 1; i++)
+            fprintf(out, "%s%" PRId64, i ? "," : "", jobq_duration_bound(i));
+        break;
     default:
         fprintf(out, "%d", SCHEMA_VERSION);
         break;
@@ -45,7 +49,7 @@ static void put_word(const struct jobq_store *s, enum word word, FILE *out)
 
 static enum word word_at(const char *text, size_t *length)
 {
-    static const char *const words[] = { "@.", "@SCHEMA", "@NAME", "@CHANNEL", "@LOCK", "@VERSION" };
+    static const char *const words[] = { "@.", "@SCHEMA", "@NAME", "@CHANNEL", "@LOCK", "@BOUNDS", "@VERSION" };
     for (int i = 0; i < WORD_COUNT; i++) {
         *length = strlen(words[i]);
         if (strncmp(text, words[i], *length) == 0)
@@ -247,7 +251,7 @@ const struct jobq_backend *jobq_postgres(void)
         .size = sizeof table,
         .name = "postgres",
         .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE |
-                        JOBQ_CAP_ATTACH | JOBQ_CAP_COPY,
+                        JOBQ_CAP_ATTACH | JOBQ_CAP_FIGURES | JOBQ_CAP_COPY,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,

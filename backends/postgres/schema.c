@@ -19,7 +19,7 @@
     " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                 \
     " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"               \
     " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view', 'receipt',"   \
-    " 'schedule'))"
+    " 'schedule', 'figure'))"
 
 static int fail(struct jobq_store *s, const struct fault *fault, struct jobq_error *err)
 {

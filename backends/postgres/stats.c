@@ -73,8 +73,35 @@ static int fill_server(const struct tally *t, const PGresult *result)
 enum queue_column {
     QUEUE_NAME, QUEUE_PAUSED, QUEUE_BLOCKED, QUEUE_DUE, QUEUE_LATER, QUEUE_RUNNING, QUEUE_COMPLETED, QUEUE_DEAD,
     QUEUE_CANCELLED, QUEUE_ENQUEUED_TOTAL, QUEUE_COMPLETED_TOTAL, QUEUE_DEAD_TOTAL, QUEUE_CANCELLED_TOTAL,
-    QUEUE_FAILED_TOTAL, QUEUE_COME, QUEUE_STUCK, QUEUE_OLDEST
+    QUEUE_FAILED_TOTAL, QUEUE_COME, QUEUE_STUCK, QUEUE_OLDEST, QUEUE_FINISHED, QUEUE_WAITED, QUEUE_WAITED_ROWS,
+    QUEUE_WAITED_TOTAL, QUEUE_RAN, QUEUE_RAN_ROWS, QUEUE_RAN_TOTAL, QUEUE_MINUTE_COMPLETED, QUEUE_MINUTE_FAILED,
+    QUEUE_MINUTE_MS, QUEUE_QUARTER_COMPLETED, QUEUE_QUARTER_FAILED, QUEUE_QUARTER_MS
 };
+
+/* Three columns: numbers of buckets, what is in them, and the sum. */
+static struct jobq_durations durations_of(const PGresult *r, int row, int column)
+{
+    struct elements numbers = cell_elements(cell_of(r, row, column));
+    struct elements counts = cell_elements(cell_of(r, row, column + 1));
+    struct jobq_durations d = { .total_ms = number(r, row, column + 2) };
+    struct cell bucket, count;
+    while (elements_next(&numbers, &bucket) && elements_next(&counts, &count)) {
+        int64_t i = cell_int(bucket);
+        if (i < 0 || i >= JOBQ_DURATION_BUCKETS)
+            continue;
+        d.buckets[i] = (uint64_t)cell_int(count);
+        d.count += d.buckets[i];
+    }
+    return d;
+}
+
+/* Three columns: completed, failed, and how long ago the window begins. */
+static struct jobq_recent recent_of(const PGresult *r, int row, int column)
+{
+    return (struct jobq_recent){ .completed = (uint64_t)number(r, row, column),
+                                 .failed = (uint64_t)number(r, row, column + 1),
+                                 .window_ms = number(r, row, column + 2) };
+}
 
 static int fill_queue(const struct tally *t, const PGresult *r, int row, struct jobq_queue_stats *out)
 {
@@ -87,7 +114,10 @@ static int fill_queue(const struct tally *t, const PGresult *r, int row, struct 
         .cancelled_total = (uint64_t)number(r, row, QUEUE_CANCELLED_TOTAL),
         .failed_total = (uint64_t)number(r, row, QUEUE_FAILED_TOTAL),
         .stuck = (uint64_t)number(r, row, QUEUE_STUCK), .oldest_ready_at_ms = number(r, row, QUEUE_OLDEST),
-        .at_least = come > LATER_MOST,
+        .at_least = come > LATER_MOST, .last_finished_at_ms = number(r, row, QUEUE_FINISHED),
+        .waited = durations_of(r, row, QUEUE_WAITED), .ran = durations_of(r, row, QUEUE_RAN),
+        .last_minute = recent_of(r, row, QUEUE_MINUTE_COMPLETED),
+        .last_quarter = recent_of(r, row, QUEUE_QUARTER_COMPLETED),
     };
     out->present[JOBQ_BLOCKED] = (uint64_t)number(r, row, QUEUE_BLOCKED);
     out->present[JOBQ_READY] = (uint64_t)(number(r, row, QUEUE_DUE) + come);

@@ -127,7 +127,7 @@ struct side {
     struct jobq_arena *arena; /* of the newest step */
     struct jobq_token tokens[WANTS];
     int64_t base;
-    bool schedules, groups; /* both stores have them */
+    bool schedules, groups, figures; /* both stores have them */
     struct jobq_bytes cursors[CLIENTS];
     uint8_t cursor_bytes[CLIENTS][2048];
     char uri[512];
@@ -169,6 +169,10 @@ void run_limit(struct side *side, const struct step *s, FILE *out);
 void run_limits(struct side *side, const struct step *s, FILE *out, struct outcome *outcome);
 void show_limits(struct side *side, FILE *out);
 int side_align(struct side *side, int64_t now); /* move the clock to where sequences begin */
+
+/* ---- history.c ------------------------------------------------------------------------------------------------- */
+
+void show_figures(FILE *out, const struct jobq_queue_stats *q);
 
 /* ---- generate.c ------------------------------------------------------------------------------------------------ */
 

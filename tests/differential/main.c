@@ -136,6 +136,7 @@ static int pair_open(struct pair *p)
     uint32_t both = common_capabilities(p);
     p->right.schedules = p->other.schedules = both & JOBQ_CAP_SCHEDULES;
     p->right.groups = p->other.groups = both & JOBQ_CAP_GROUPS;
+    p->right.figures = p->other.figures = both & JOBQ_CAP_FIGURES;
     return 0;
 }
 

@@ -63,6 +63,7 @@ END $$;
 
 -- The tally is added to the counts, by whoever is not in the way of another who does it.
 CREATE OR REPLACE FUNCTION @.fold() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE v_queues integer[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(@LOCK + 1) THEN
         RETURN;
@@ -70,7 +71,7 @@ BEGIN
     WITH taken AS MATERIALIZED (
         SELECT t.ctid AS at FROM @.tally AS t LIMIT 2000
     ), gone AS (
-        DELETE FROM @.tally AS t USING taken WHERE t.ctid = taken.at RETURNING t.queue, t.was, t.came, t.rows
+        DELETE FROM @.tally AS t USING taken WHERE t.ctid = taken.at RETURNING t.*
     ), moved AS (
         SELECT g.queue,
             sum(CASE WHEN came = 1 THEN rows ELSE 0 END - CASE WHEN was = 1 THEN rows ELSE 0 END) AS blocked,
@@ -82,17 +83,29 @@ BEGIN
             sum(CASE WHEN came = 7 THEN rows ELSE 0 END - CASE WHEN was = 7 THEN rows ELSE 0 END) AS cancelled,
             sum(rows) FILTER (WHERE was = 0) AS enqueued, sum(rows) FILTER (WHERE came = 5) AS completed_total,
             sum(rows) FILTER (WHERE came = 6) AS dead_total, sum(rows) FILTER (WHERE came = 7) AS cancelled_total,
-            sum(rows) FILTER (WHERE came = 9) AS failed
+            sum(rows) FILTER (WHERE came = 9) AS failed, max(at) AS finished_at
         FROM gone AS g GROUP BY g.queue
+    ), figured AS (
+        INSERT INTO @.figure AS f
+        SELECT g.queue, x.what, x.number, sum(g.rows), least(sum(x.ms), 9223372036854775807)
+        FROM gone AS g CROSS JOIN LATERAL @.figures_of(g.came, g.took, g.total, g.at) AS x GROUP BY 1, 2, 3
+        ON CONFLICT (queue, what, number) DO UPDATE SET rows = f.rows + excluded.rows,
+            total = @.add(f.total, excluded.total)
+        RETURNING f.queue
+    ), kept AS (
+        UPDATE @.queue AS q SET blocked = q.blocked + m.blocked, due = q.due + m.due, later = q.later + m.later,
+            running = q.running + m.running, completed = q.completed + m.completed, dead = q.dead + m.dead,
+            cancelled = q.cancelled + m.cancelled, enqueued_total = q.enqueued_total + coalesce(m.enqueued, 0),
+            completed_total = q.completed_total + coalesce(m.completed_total, 0),
+            dead_total = q.dead_total + coalesce(m.dead_total, 0),
+            cancelled_total = q.cancelled_total + coalesce(m.cancelled_total, 0),
+            failed_total = q.failed_total + coalesce(m.failed, 0), finished_at = greatest(q.finished_at, m.finished_at)
+        FROM moved AS m WHERE q.id = m.queue
     )
-    UPDATE @.queue AS q SET blocked = q.blocked + m.blocked, due = q.due + m.due, later = q.later + m.later,
-        running = q.running + m.running, completed = q.completed + m.completed, dead = q.dead + m.dead,
-        cancelled = q.cancelled + m.cancelled, enqueued_total = q.enqueued_total + coalesce(m.enqueued, 0),
-        completed_total = q.completed_total + coalesce(m.completed_total, 0),
-        dead_total = q.dead_total + coalesce(m.dead_total, 0),
-        cancelled_total = q.cancelled_total + coalesce(m.cancelled_total, 0),
-        failed_total = q.failed_total + coalesce(m.failed, 0)
-    FROM moved AS m WHERE q.id = m.queue;
+    SELECT array_agg(DISTINCT f.queue) INTO v_queues FROM figured AS f;
+    IF v_queues IS NOT NULL THEN
+        PERFORM @.figures_fade(v_queues);
+    END IF;
     -- Clients that said nothing for long are gone; by the server's own clock, whatever tests do to ours.
     DELETE FROM @.receipt AS r WHERE r.at < clock_timestamp() - interval '30 minutes';
 END $$;

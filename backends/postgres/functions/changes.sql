@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_ids uuid[]
 DECLARE
     v_items integer := cardinality(p_ids);
     v_done integer[]; v_queues integer[]; v_scopes bytea[]; v_jobs uuid[];
-    v_events bigint[] := '{}';
+    v_events bigint[] := '{}'; v_ends bigint[];
     v_i integer; v_place integer;
     v_woke boolean;
     r record;
@@ -28,9 +28,11 @@ BEGIN
                 AND j.children = 0 AND j.flags & 64 = 0
                 -- Who is put instead arrives in the order of the changes.
                 AND (SELECT k.heir FROM @.key AS k WHERE k.scope = j.key_scope) IS NOT TRUE
-            RETURNING u.i, j.queue, j.key_scope, j.id
+            RETURNING u.i, j.queue, j.key_scope, j.id, greatest(p_now - j.started_at, 0) AS ran
         ), counted AS (
-            INSERT INTO @.tally SELECT m.queue, 4, 5, count(*) FROM made AS m GROUP BY 1 RETURNING queue
+            INSERT INTO @.tally
+            SELECT m.queue, 4, 5, count(*), @.bucket(m.ran), least(sum(m.ran), 9223372036854775807), p_now
+            FROM made AS m GROUP BY m.queue, @.bucket(m.ran) RETURNING queue
         )
         SELECT array_agg(m.i), array_agg(m.key_scope) FILTER (WHERE m.key_scope IS NOT NULL),
                array_agg(m.id) FILTER (WHERE m.key_scope IS NOT NULL), (SELECT array_agg(c.queue) FROM counted AS c)
@@ -258,8 +260,8 @@ BEGIN
             IF v_place <> v_was THEN
                 v_events := v_events || ARRAY[j.queue::bigint, v_was, v_place, 1];
             END IF;
-            IF r.outcome = 2 THEN
-                v_events := v_events || ARRAY[j.queue::bigint, 9, 9, 1];
+            IF r.outcome IN (1, 2) THEN
+                v_ends := v_ends || ARRAY[j.queue::bigint, 7 + r.outcome, greatest(p_now - coalesce(j.started_at, 0), 0)];
             END IF;
             IF j.state >= 4 AND j.state <> v_before THEN
                 o_ended := o_ended || ARRAY[j.queue, j.state::integer];
@@ -285,4 +287,7 @@ BEGIN
         END;
     END LOOP;
     PERFORM @.count(v_events);
+    IF v_ends IS NOT NULL THEN
+        PERFORM @.count_ends(p_now, v_ends);
+    END IF;
 END $$;

@@ -3,7 +3,9 @@
 CREATE OR REPLACE FUNCTION @.stats_queues(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, paused boolean,
     blocked bigint, due bigint, later bigint, running bigint, completed bigint, dead bigint, cancelled bigint,
     enqueued_total bigint, completed_total bigint, dead_total bigint, cancelled_total bigint, failed_total bigint,
-    come bigint, stuck bigint, oldest bigint)
+    come bigint, stuck bigint, oldest bigint, finished_at bigint, waited bigint[], waited_rows bigint[], waited_total bigint,
+    ran bigint[], ran_rows bigint[], ran_total bigint, minute_completed bigint, minute_failed bigint, minute_ms bigint,
+    quarter_completed bigint, quarter_failed bigint, quarter_ms bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -22,7 +24,7 @@ BEGIN
             sum(CASE WHEN came = 5 THEN rows ELSE 0 END) AS completed_total,
             sum(CASE WHEN came = 6 THEN rows ELSE 0 END) AS dead_total,
             sum(CASE WHEN came = 7 THEN rows ELSE 0 END) AS cancelled_total,
-            sum(CASE WHEN came = 9 THEN rows ELSE 0 END) AS failed
+            sum(CASE WHEN came = 9 THEN rows ELSE 0 END) AS failed, max(at) AS finished_at
         FROM @.tally GROUP BY queue
     )
     SELECT q.name, q.paused, (q.blocked + coalesce(t.blocked, 0))::bigint, (q.due + coalesce(t.due, 0))::bigint,
@@ -40,8 +42,12 @@ BEGIN
             (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 2 ORDER BY j.place, j.n LIMIT 10000)
             UNION ALL
             (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
-             ORDER BY j.place, j.n LIMIT 1)) AS x)
+             ORDER BY j.place, j.n LIMIT 1)) AS x),
+        greatest(q.finished_at, t.finished_at), f.waited, f.waited_rows, f.waited_total, f.ran, f.ran_rows, f.ran_total,
+        f.minute_completed, f.minute_failed, p_now - (p_now / 10000 - 6) * 10000,
+        f.quarter_completed, f.quarter_failed, p_now - (p_now / 10000 - 90) * 10000
     FROM @.queue AS q LEFT JOIN t ON t.queue = q.id
+    LEFT JOIN @.stats_figures((SELECT x.id FROM @.queue AS x WHERE x.name = p_queue), p_now) AS f ON f.queue = q.id
     WHERE (p_queue IS NULL OR q.name = p_queue) AND (q.known OR q.enqueued_total + coalesce(t.enqueued, 0) > 0)
     ORDER BY q.name;
 END $$;

@@ -34,7 +34,7 @@ DECLARE
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
     v_shelf integer := CASE WHEN p_alone THEN 2 ELSE 1 END;
     v_used bigint := 0; v_claimed integer; v_sum bigint;
-    v_events bigint[] := '{}'; v_scopes bytea[]; v_jobs uuid[]; v_rows @.view[];
+    v_scopes bytea[]; v_jobs uuid[]; v_rows @.view[];
 BEGIN
     SELECT array_agg(x.id ORDER BY x.i), array_agg(x.name ORDER BY x.i), array_agg(x.paused ORDER BY x.i)
     INTO v_queues, v_names, v_paused FROM (
@@ -62,17 +62,14 @@ BEGIN
             SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
         )
         SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-               max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late)
-        INTO v_picked, v_late, v_sum, v_cut, v_claimed
+               max(s.used) FILTER (WHERE fits), bool_or(NOT fits)
+        INTO v_picked, v_late, v_sum, v_cut
         FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
         IF v_picked IS NOT NULL THEN
             v_at := v_at || v_picked;
             v_expired := v_expired || v_late;
             v_of := v_of || array_fill(v_names[i], ARRAY[cardinality(v_picked)]);
             v_used := v_sum;
-            IF v_claimed > 0 THEN
-                v_events := v_events || ARRAY[v_queues[i]::bigint, 2, 4, v_claimed];
-            END IF;
         END IF;
         IF v_cut THEN
             o_more := true;
@@ -98,7 +95,12 @@ BEGIN
             j.failures, j.crashes, j.snoozes, j.releases, j.redrives, j.edits, j.flags, j.shelf, j.pending, j.created_at,
             j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at, j.expires_at, j.callback_until, j.timeout,
             j.callback IS NOT NULL AND j.flags & 32 = 0, 0,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view AS v, j.id, j.key_hold, j.key_scope
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view AS v, j.id, j.key_hold, j.key_scope, j.queue,
+            greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
+    ), counted AS (
+        INSERT INTO @.tally
+        SELECT c.queue, 2, 4, count(*), @.bucket(c.waited), least(sum(c.waited), 9223372036854775807)
+        FROM claimed AS c GROUP BY c.queue, @.bucket(c.waited)
     )
     SELECT array_agg(c.v ORDER BY c.i), array_agg(c.id ORDER BY c.i),
         array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
@@ -120,7 +122,6 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    PERFORM @.count(v_events);
 END $$;
 
 -- What somebody or something has let slip, the oldest first.

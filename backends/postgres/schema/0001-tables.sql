@@ -36,17 +36,34 @@ CREATE TABLE @.queue (
     completed_total bigint NOT NULL DEFAULT 0,
     dead_total bigint NOT NULL DEFAULT 0,
     cancelled_total bigint NOT NULL DEFAULT 0,
-    failed_total bigint NOT NULL DEFAULT 0
+    failed_total bigint NOT NULL DEFAULT 0,
+    finished_at bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- What happened to rows since the counts were folded: `rows` of them went from place `was` to place `came`.
--- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled; 9 to 9: a failed attempt.
+-- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled; 9 to 9: a failed attempt; 8 to
+-- 8: one that completed, where that is no way from 4 to 5. took: the bucket of how long they waited (came 4) or ran (came 5, 8,
+-- 9), NULL where that is not counted; total: all of it together; at: when they ended.
 CREATE TABLE @.tally (
     queue integer NOT NULL,
     was smallint NOT NULL,
     came smallint NOT NULL,
-    rows bigint NOT NULL
+    rows bigint NOT NULL,
+    took smallint,
+    total bigint,
+    at bigint
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- What the jobs of a queue took, as folded of [tally]. what: 1 waited, 2 ran, by number of the bucket; 3 completed, 4 failed, by
+-- number of the slot of ten seconds.
+CREATE TABLE @.figure (
+    queue integer NOT NULL,
+    what smallint NOT NULL,
+    number bigint NOT NULL,
+    rows bigint NOT NULL,
+    total bigint NOT NULL,
+    PRIMARY KEY (queue, what, number)
+) WITH (fillfactor = 50);
 
 -- Jobs. n rises with arrival. Instants are milliseconds by the server's clock, NULL for none.
 --   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet; ordered by rank, rank, run_at
