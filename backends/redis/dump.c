@@ -192,6 +192,17 @@ static int by_name(const void *a, const void *b)
     return rd_bytes_order(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
+/* Place of a queue, group or plan: 'q', 'r' or 's' and its name. */
+static bool is_behind(const struct page *p, char of, struct jobq_bytes *after)
+{
+    const char *at = p->dump->after.data;
+    *after = (struct jobq_bytes){ 0 };
+    if (!at || !p->dump->after.size || at[0] < of)
+        return true;
+    *after = (struct jobq_bytes){ at + 1, p->dump->after.size - 1 };
+    return at[0] == of;
+}
+
 static int take_queue(struct page *p, struct named *q)
 {
     struct jobq_item_settings *out = &next_item(p)->as.settings;
@@ -212,7 +223,8 @@ static int take_queues(struct page *p, struct strings *strings)
 {
     size_t count = strings->count / 2;
     struct named *queues = jobq_arena_alloc(p->arena, count * sizeof *queues);
-    struct jobq_bytes after = p->dump->after;
+    struct jobq_bytes after;
+    is_behind(p, 'q', &after);
     if (!queues || make_room(p, count) != 0)
         return no_memory(p->s);
     for (size_t i = 0; i < count; i++)
@@ -221,24 +233,78 @@ static int take_queues(struct page *p, struct strings *strings)
         return rd_broken(p->s);
     if (count)
         qsort(queues, count, sizeof *queues, by_name);
-    if (after.size)
-        after = (struct jobq_bytes){ (const char *)after.data + 1, after.size - 1 };
     for (size_t i = 0; i < count && p->dump->item_count < p->dump->limit; i++)
         if ((!after.data || rd_bytes_order(queues[i].name, after) > 0) && take_queue(p, &queues[i]) != 0)
             return -1;
     return 0;
 }
 
-static int give_settings(struct page *p)
+static int give_queues(struct page *p)
 {
     redisReply *reply;
     rd_script_begin(p->s);
+    rd_argument(&p->s->request, "q", 1);
     if (rd_script_run(p->s, SCRIPT_SETTINGS, &reply) != 0)
         return -1;
     struct strings strings = rd_strings(reply);
     int result = strings.broken ? rd_broken(p->s) : take_queues(p, &strings);
     freeReplyObject(reply);
     return result;
+}
+
+static int take_limits(struct page *p, char of, struct jobq_bytes name, struct reader *record)
+{
+    struct jobq_settings *s = &next_item(p)->as.settings.settings;
+    char place[256];
+    *s = (struct jobq_settings){ .size = sizeof *s, .what = of == 'r' ? JOBQ_CONFIGURE_GROUP : JOBQ_CONFIGURE_PLAN };
+    if (name.size >= sizeof place || rd_limits_read(record, s) != 0)
+        return rd_broken(p->s);
+    place[0] = of;
+    if (name.size)
+        memcpy(place + 1, name.data, name.size);
+    struct jobq_bytes *out = of == 'r' ? &s->group : &s->name;
+    if ((name.size && jobq_arena_bytes(p->arena, name.data, name.size, out) != 0) ||
+        (s->plan.size && jobq_arena_bytes(p->arena, s->plan.data, s->plan.size, &s->plan) != 0))
+        return no_memory(p->s);
+    if (!s->plan.size)
+        s->plan = (struct jobq_bytes){ 0 };
+    return keep_item(p, place, name.size + 1);
+}
+
+static int ask_limits(struct page *p, char of, struct jobq_bytes after)
+{
+    struct request *q = &p->s->request;
+    size_t left = p->dump->limit - p->dump->item_count;
+    redisReply *reply;
+    rd_script_begin(p->s);
+    rd_argument(q, of == 'r' ? "g" : "p", 1);
+    rd_argument_begin(q);
+    rd_u8(q, after.data != NULL);
+    rd_u32(q, at_most(left, UINT32_MAX));
+    rd_argument_end(q);
+    rd_argument(q, after.data, after.size);
+    if (rd_script_run(p->s, SCRIPT_SETTINGS, &reply) != 0)
+        return -1;
+    struct strings strings = rd_strings(reply);
+    int result = strings.broken ? rd_broken(p->s) : make_room(p, strings.count / 2);
+    while (result == 0 && strings.at < strings.count) {
+        struct jobq_bytes name = rd_next_bytes(&strings);
+        struct reader record = rd_next_string(&strings);
+        result = strings.broken ? rd_broken(p->s) : take_limits(p, of, name, &record);
+    }
+    freeReplyObject(reply);
+    return result;
+}
+
+static int give_settings(struct page *p)
+{
+    struct jobq_bytes after;
+    if (is_behind(p, 'q', &after) && give_queues(p) != 0)
+        return -1;
+    for (char of = 'r'; of <= 's'; of++)
+        if (p->dump->item_count < p->dump->limit && is_behind(p, of, &after) && ask_limits(p, of, after) != 0)
+            return -1;
+    return 0;
 }
 
 /* ---- schedules -------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,8 @@
 #include <string.h>
 
 enum asked {
-    HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8, HAS_SUCCESSOR = 16, HAS_SCHEDULES = 32
+    HAS_TRIM = 1, HAS_WORKER = 2, HAS_WANT = 4, HAS_RECEIPT = 8, HAS_SUCCESSOR = 16, HAS_SCHEDULES = 32,
+    HAS_GROUPS = 64
 };
 enum answer_status { DONE_NOW, DONE_BEFORE, ANOTHER_REQUEST, STORE_GONE, STORE_NEWER };
 enum item { ITEM_RUN = 1, ITEM_ONE = 2, ITEM_WITH_TICK = 3 };
@@ -52,7 +53,8 @@ static unsigned asked_by_puts(const struct jobq_exchange *x)
 {
     unsigned asked = 0;
     for (size_t i = 0; i < x->put_count; i++)
-        asked |= (may_succeed(&x->puts[i]) ? HAS_SUCCESSOR : 0) | (x->puts[i].tick ? HAS_SCHEDULES : 0);
+        asked |= (may_succeed(&x->puts[i]) ? HAS_SUCCESSOR : 0) | (x->puts[i].tick ? HAS_SCHEDULES : 0) |
+                 (x->puts[i].group.size ? HAS_GROUPS : 0);
     return asked;
 }
 
@@ -211,7 +213,7 @@ static bool is_none(const struct jobq_time *when)
 static bool is_plain(const struct jobq_put *p)
 {
     return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->parent_count && !p->rank_add_ms &&
-           !rd_is_bulky(p->payload) && !may_succeed(p) && !p->tick;
+           !rd_is_bulky(p->payload) && !may_succeed(p) && !p->tick && !p->group.size;
 }
 
 static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
@@ -354,13 +356,19 @@ static void say_want(struct request *q, const struct jobq_want *w)
     rd_raw(q, w->mint, sizeof w->mint);
     rd_u32(q, w->mode == JOBQ_WANT_OVERDUE ? 0 : w->queue_count);
     rd_u32(q, w->mode == JOBQ_WANT_OVERDUE ? 0 : w->kind_count);
+    bool has_places = w->mode == JOBQ_WANT_DUE && w->cursor.size > 0;
+    rd_u32(q, w->share > 1 ? (uint64_t)w->share : 1);
+    rd_u8(q, has_places);
     rd_u8(q, w->worker.data != NULL);
     rd_raw(q, w->worker.data, w->worker.size);
     rd_argument_end(q);
     if (w->mode == JOBQ_WANT_OVERDUE)
         return;
-    for (size_t i = 0; i < w->queue_count; i++)
+    for (size_t i = 0; i < w->queue_count; i++) {
         rd_argument(q, w->queues[i].data, w->queues[i].size);
+        if (has_places)
+            rd_turn_place(q, w->cursor, w->queues[i]);
+    }
     for (size_t i = 0; i < w->kind_count; i++)
         rd_argument(q, w->kinds[i].data, w->kinds[i].size);
 }
@@ -407,6 +415,8 @@ static int verdict_of(int code)
         return JOBQ_STALE;
     case 14:
         return JOBQ_OUTDATED;
+    case 15:
+        return JOBQ_LIMITED;
     default:
         return code; /* JOBQ_OK, ALREADY, DUPLICATE, REPLACED, EXTENDED, SUCCESSOR */
     }
@@ -482,6 +492,8 @@ static void take_put(struct answer *a, struct jobq_put *p)
         p->same_payload = rd_get_u8(&a->verdicts);
         if (rd_get_u8(&a->verdicts))
             take_id(&a->verdicts, &p->holder);
+        if (p->verdict == JOBQ_LIMITED)
+            p->retry_ms = rd_get_i64(&a->verdicts);
     }
     /* What a tick alone decided has no state. */
     if (p->state && (p->verdict == JOBQ_OK || p->verdict == JOBQ_ALREADY))
@@ -559,6 +571,10 @@ static int take_want(struct answer *a, struct reader *r)
             row->ran_alone = 1;
         w->row_count++;
     }
+    if (rd_turns_take(r, w, a->arena) != 0)
+        return -1;
+    if (a->again || w->mode == JOBQ_WANT_OVERDUE)
+        w->next_cursor = (struct jobq_bytes){ 0 }; /* as it was */
     return take_schedules(a, rd_get_u8(r));
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#define ITEM_LIMITS 5
 enum load_status { LOADED = 0, STORE_GONE = 2, STORE_NEWER = 3 };
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
@@ -24,6 +25,16 @@ static void say_queue(struct request *q, const struct jobq_item_settings *in)
         say_u48(q, totals[i]);
     rd_argument_end(q);
     rd_queue_write(q, &in->settings);
+}
+
+static void say_limits(struct request *q, const struct jobq_settings *s)
+{
+    bool is_group = s->what == JOBQ_CONFIGURE_GROUP;
+    rd_argument_begin(q);
+    rd_u8(q, is_group ? 'g' : 'p');
+    rd_raw(q, is_group ? s->group.data : s->name.data, is_group ? s->group.size : s->name.size);
+    rd_argument_end(q);
+    rd_limits_write(q, s);
 }
 
 static void say_key(struct request *q, const struct jobq_item_key *key)
@@ -52,9 +63,13 @@ static void say_schedule(struct request *q, const struct jobq_schedule_row *row)
 
 static void say_item(struct request *q, const struct jobq_item *item)
 {
-    const uint8_t kind = (uint8_t)item->kind;
+    const struct jobq_settings *settings = &item->as.settings.settings;
+    bool has_limits = item->kind == JOBQ_ITEM_SETTINGS && settings->what != JOBQ_CONFIGURE_QUEUE;
+    const uint8_t kind = has_limits ? ITEM_LIMITS : (uint8_t)item->kind;
     rd_argument(q, &kind, 1);
-    if (item->kind == JOBQ_ITEM_SETTINGS)
+    if (has_limits)
+        say_limits(q, settings);
+    else if (item->kind == JOBQ_ITEM_SETTINGS)
         say_queue(q, &item->as.settings);
     else if (item->kind == JOBQ_ITEM_SCHEDULE)
         say_schedule(q, &item->as.schedule);
@@ -67,8 +82,9 @@ static void say_item(struct request *q, const struct jobq_item *item)
 /* What this store does not have. The core sees to that; nothing half is taken all the same. */
 static bool is_known(const struct jobq_item *item)
 {
+    int what = item->as.settings.settings.what;
     if (item->kind == JOBQ_ITEM_SETTINGS)
-        return item->as.settings.settings.what == JOBQ_CONFIGURE_QUEUE;
+        return what == JOBQ_CONFIGURE_QUEUE || what == JOBQ_CONFIGURE_GROUP || what == JOBQ_CONFIGURE_PLAN;
     return item->kind == JOBQ_ITEM_SCHEDULE || item->kind == JOBQ_ITEM_ROW || item->kind == JOBQ_ITEM_KEY;
 }
 

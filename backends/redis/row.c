@@ -13,7 +13,7 @@ enum mask {
 enum flag {
     F_CANCEL = 1, F_HELD = 2, F_ALONE = 4, F_RAN_ALONE = 8, F_RESUMED = 16, F_USED = 32, F_SWEPT_LEASE = 64,
     F_SWEPT_TIMEOUT = 128, F_PARENTS = 512, F_RESULT = 1024, F_PROGRESS = 2048, F_DATA = 4096, F_ERRORS = 8192,
-    F_DIGEST = 32768, F_KEYED = 65536, F_OWN_TIMES = 131072, F_BULK = 262144
+    F_DIGEST = 32768, F_KEYED = 65536, F_OWN_TIMES = 131072, F_BULK = 262144, F_GROUPED = 524288
 };
 enum info { INFO_PROGRESS = 1, INFO_BULK = 2, INFO_DATA = 4, INFO_RESULT = 8, INFO_ERRORS = 16, INFO_PARENTS = 32,
             INFO_CHILDREN = 64, INFO_EDGES = 128 };
@@ -97,7 +97,7 @@ static uint32_t flags_of(const struct jobq_item_row *item)
            flag_if(item->swept == JOBQ_OVERDUE_TIMEOUT, F_SWEPT_TIMEOUT) | flag_if(item->edge_count, F_PARENTS) |
            flag_if(r->result.data, F_RESULT) | flag_if(r->progress.data, F_PROGRESS) | flag_if(r->data.data, F_DATA) |
            flag_if(r->error_count, F_ERRORS) | flag_if(item->has_digest, F_DIGEST) | flag_if(item->has_key, F_KEYED) |
-           flag_if(rd_is_bulky(r->payload), F_BULK);
+           flag_if(rd_is_bulky(r->payload), F_BULK) | flag_if(r->group.size, F_GROUPED);
 }
 
 /* Is it as a put makes it? Then it has no hot string. */
@@ -105,7 +105,7 @@ static bool is_fresh(const struct jobq_item_row *item)
 {
     const struct jobq_row *r = &item->row;
     static const struct jobq_token none;
-    return r->state == JOBQ_ROW_WAITING && !(flags_of(item) & ~(uint32_t)(F_OWN_TIMES | F_KEYED | F_BULK)) &&
+    return r->state == JOBQ_ROW_WAITING && !(flags_of(item) & ~(uint32_t)(F_OWN_TIMES | F_KEYED | F_BULK | F_GROUPED)) &&
            memcmp(&r->token, &none, sizeof none) == 0 && !r->worker.data && !r->attempt && !r->edits && !r->outcome &&
            !r->reason && !r->pending && !(r->failures | r->crashes | r->snoozes | r->releases | r->redrives) &&
            !(r->started_at_ms | r->finished_at_ms | r->lease_until_ms | r->stop_at_ms | r->callback_until_ms);
@@ -131,6 +131,10 @@ static void say_hot(struct request *q, const struct jobq_item_row *item)
         rd_i64(q, times[i]);
     rd_u8(q, (unsigned)r->queue.size);
     rd_raw(q, r->queue.data, r->queue.size);
+    if (r->group.size) {
+        rd_u8(q, (unsigned)r->group.size);
+        rd_raw(q, r->group.data, r->group.size);
+    }
     rd_u16(q, r->worker.data ? r->worker.size + 1 : 0);
     rd_raw(q, r->worker.data, r->worker.size);
     if (item->has_digest)
@@ -349,6 +353,8 @@ static void read_hot(struct jobq_bytes hot, struct jobq_item_row *item, bool *br
     read_counters(&r, out);
     read_times(&r, out, flags & F_OWN_TIMES);
     rd_get_raw(&r, rd_get_u8(&r)); /* the queue's name again */
+    if (flags & F_GROUPED)
+        rd_get_raw(&r, rd_get_u8(&r)); /* the group's, too */
     size_t worker = rd_get_u16(&r);
     if (worker)
         out->worker = rd_get_bytes(&r, worker - 1);

@@ -144,6 +144,11 @@ void rd_schedule_settings(struct request *request, const struct jobq_settings *s
 /* The next schedule of an answer, copied into the arena. -1: broken or no memory. */
 int rd_schedule_view(struct strings *s, struct jobq_arena *arena, struct jobq_schedule_row *out);
 
+/* ---- turn.c: groups in turn ------------------------------------------------------------------------------------------------ */
+
+void rd_turn_place(struct request *request, struct jobq_bytes cursor, struct jobq_bytes queue);
+int rd_turns_take(struct reader *r, struct jobq_want *want, struct jobq_arena *arena); /* next_cursor; -1: broken, no memory */
+
 /* ---- wake.c: the connection that waits ------------------------------------------------------------------------------------- */
 
 struct wake {
@@ -198,6 +203,9 @@ int rd_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, s
 int rd_configure_store(struct jobq_store *s, const struct jobq_settings *settings, struct jobq_error *err);
 int rd_queue_read(struct reader *record, struct jobq_item_settings *out); /* a queue's string, but for its name */
 void rd_queue_write(struct request *request, const struct jobq_settings *settings); /* the settings in it */
+int rd_limits_read(struct reader *record, struct jobq_settings *out); /* of a group or plan, but for its name */
+void rd_limits_write(struct request *request, const struct jobq_settings *settings);
+int rd_limits_query(struct jobq_store *s, struct jobq_limit_query *query, struct jobq_arena *arena, struct jobq_error *err);
 int rd_dump_page(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);
 int rd_load_items(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err);
 

@@ -8,7 +8,8 @@ local call, sub, byte, char, concat = redis.call, string.sub, string.byte, strin
 local pack, cut = struct.pack, struct.unpack
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local META = KEYS[1]
-local with_schedules = true -- is their part of the script needed?
+local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
+local G = {} -- the functions of groups: a script has room for 200 locals
 local SPACE = sub(META, 1, -5)
 local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
 local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'
@@ -26,7 +27,8 @@ local AT_ONCE = 3000
 -- A Lua number is exact up to 2^53. Every instant that comes true is; beyond that (a delay of "never") a number is kept
 -- as its eight bytes, big endian, so that it comes back as it was.
 
-local EXACT, ZERO8, NEVER = 9007199254740992, ('\0'):rep(8), '\127' .. ('\255'):rep(7)
+local EXACT = 9007199254740992
+local ZERO8, NEVER = ('\0'):rep(8), '\127' .. ('\255'):rep(7)
 local NO_TOKEN = ('\0'):rep(16)
 
 local function take(s, at)

@@ -21,7 +21,7 @@ function is_stopped(row)
 end
 
 local function give_back(row)
-    count(row.queue, RUNNING, WAITING)
+    count(row, RUNNING, WAITING)
     wait(row)
     row.outcome = RELEASED
     row.releases = math.min(row.releases + 1, MOST_INT)

@@ -2,8 +2,9 @@
 -- The head of an exchange and of the store, read first: what is not asked for, and what this store never used, is not even
 -- made. Each call of a script makes all of its functions anew, and that takes longer than most commands.
 
-local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT, HAS_SUCCESSOR, HAS_SCHEDULES = 1, 2, 4, 8, 16, 32
-local USES_SUCCESSORS = 1 -- in the store's head under "uses": what any of its keys was ever about
+local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT, HAS_SUCCESSOR, HAS_SCHEDULES, HAS_GROUPS = 1, 2, 4, 8, 16, 32, 64
+-- In the store's head under "uses": what it has met so far.
+local USES_SUCCESSORS, USES_GROUPS, USES_LIMITS = 1, 2, 4
 
 local head = argument()
 local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', head)
@@ -14,8 +15,10 @@ end
 
 local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick')
 local last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-local uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0)
+local uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0,
+    has_part(HAS_GROUPS) and USES_GROUPS or 0)
 with_schedules = meta[7] or has_part(HAS_SCHEDULES)
+with_groups, with_limits = band(uses, USES_GROUPS + USES_LIMITS) ~= 0, band(uses, USES_LIMITS) ~= 0
 
 local function uses_some(what)
     return band(uses, what) ~= 0

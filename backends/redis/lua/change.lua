@@ -8,7 +8,7 @@ local change_all, remove
 if changes > 0 or has_part(HAS_TRIM) then
 
 local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED, V_SUCCESSOR = 0, 1, 2, 3, 4, 5
-local V_SKIPPED, V_NO_PARENT, V_FULL, V_STALE, V_OUTDATED = 10, 11, 12, 13, 14
+local V_SKIPPED, V_NO_PARENT, V_FULL, V_STALE, V_OUTDATED, V_LIMITED = 10, 11, 12, 13, 14, 15
 local ANY_EDITS = 4294967295
 local BY_TOKEN, BY_CALLBACK, BY_OPERATOR = 1, 2, 3
 local SET_RUN_AT, SET_COUNTERS, SET_RESULT, SET_PROGRESS, SET_DATA, SET_PAYLOAD = 1, 2, 4, 8, 16, 32
@@ -201,7 +201,7 @@ local function set_state(row, state, reason)
         row.finished_at, row.expires_at = 0, 0
         set_extra(row, F_RESULT, 'R', nil)
     end
-    count(row.queue, from, state)
+    count(row, from, state)
     row.state, row.due = state, false
     set(row, F_LISTED, false)
     if is_ended(state) then
@@ -232,7 +232,7 @@ end
 function remove(row)
     close_edges(row, false)
     settle_key(row, is_ended(row.state) and row.state or GONE)
-    count(row.queue, row.state, nil)
+    count(row, row.state, nil)
     leave_place(row)
     if row.was_at then
         zrem(CLOCK, row.id)
@@ -336,7 +336,8 @@ local function plain_end(hot, head, token, edits)
     local fresh = head .. sub(hot, 4, 75) .. now8 .. ZERO8 .. ZERO8 .. sub(hot, 100)
     local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
     return { hot = fresh, with_result = char(byte(fresh, 1, 3)) ..
-        pack('>I4', bor(flags, F_RESULT)) .. sub(fresh, 8), queue = queue, place = SPACE .. 'ended:4:' .. queue, count = 0 }
+        pack('>I4', bor(flags, F_RESULT)) .. sub(fresh, 8), queue = queue, group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil,
+        place = SPACE .. 'ended:4:' .. queue, count = 0 }
 end
 
 local function end_one(id, way, result)
@@ -383,6 +384,10 @@ local function end_run(s)
     for _, way in pairs(ways) do
         if way and way.count > 0 then
             local q = queue_of(way.queue)
+            if way.group then
+                G.count_slot(q, way.group, -way.count)
+            end
+            wake = wake or q.at_once >= 0
             q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - way.count, 0), q[COMPLETED] + way.count
             q[8], q.ended, q.dirty = q[8] + way.count, bor(q.ended, 2 ^ COMPLETED), true
         end

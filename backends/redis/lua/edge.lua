@@ -3,7 +3,7 @@
 -- the put. A parent's open edges stand in the sorted set kids:PARENT, those that need no decision (rule IGNORE) in front,
 -- by child: child (16), B rule.
 
-local put_edges, open_edge, reopen_edges, close_edges, resolve_edges, undecided, wait, wake
+local put_edges, open_edge, reopen_edges, close_edges, resolve_edges, undecided, wait
 do
 
 local IGNORE, EDGES_AT_ONCE = 2, 64
@@ -117,8 +117,6 @@ function close_edges(child, keep)
     end
 end
 
-wake = false
-
 -- The row enters WAITING: run_at is set, the bit is stored.
 function wait(row)
     row.state, row.reason = WAITING, 0
@@ -143,7 +141,7 @@ local function let_go(id, parent)
         if near(child.run_at) < now then
             child.run_at = now
         end
-        count(child.queue, BLOCKED, WAITING)
+        count(child, BLOCKED, WAITING)
         wait(child)
     end
 end

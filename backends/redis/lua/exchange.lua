@@ -3,7 +3,7 @@
 --
 -- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
 -- another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1), it ran alone
--- (2), token, I4 rows and 2 bytes for each, B schedules. The other strings are the rows, then the schedules.
+-- (2), token, I4 rows and 2 bytes for each, I2 places and each one as turn.lua says it, B schedules. The other strings are the rows, then the schedules.
 
 local RECEIPT_MS = 1800000
 
@@ -55,6 +55,9 @@ local function next_due()
     if tick_at and (not at or less(tick_at, at)) then
         at = tick_at
     end
+    if G.rate_ms and (not at or less(add(now, G.rate_ms), at)) then
+        at = add(now, G.rate_ms)
+    end
     return give(at or NEVER)
 end
 
@@ -92,7 +95,7 @@ end
 
 local function repeat_answer(receipt)
     if sub(receipt, 9, 20) ~= shape then
-        return reply(2, '', '\0' .. NO_TOKEN .. '\0\0\0\0')
+        return reply(2, '', '\0' .. NO_TOKEN .. '\0\0\0\0\0\0')
     end
     local length, at = cut('>I4', receipt, 21)
     local verdicts = sub(receipt, at, at + length - 1)
@@ -110,7 +113,7 @@ local function repeat_answer(receipt)
             rows_held[#rows_held + 1] = said
         end
     end
-    return reply(1, verdicts, char(more) .. with_token .. pack('>I4', #rows_held) .. concat(rows_held))
+    return reply(1, verdicts, char(more) .. with_token .. pack('>I4', #rows_held) .. concat(rows_held) .. '\0\0')
 end
 
 if has_part(HAS_RECEIPT) then
@@ -153,17 +156,21 @@ if has_part(HAS_WORKER) then
     note_worker()
 end
 
-local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0', 0
+local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0\0\0', 0
 if has_part(HAS_WANT) then
     take_rows()
-    if token or want.more then
-        want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) .. pack('>I4', #given) .. concat(given)
+    if token or want.more or want.turns[1] then
+        want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) .. pack('>I4', #given) ..
+            concat(given) .. pack('>I2', #want.turns) .. concat(want.turns)
     end
     if want.mode == OVERDUE and with_schedules then
         schedules = due_schedules()
     end
 end
 write_queues()
+if with_groups then
+    G.write_groups()
+end
 
 -- ---- what is kept of it, and the answer ---------------------------------------------------------------------------------------------
 

@@ -1,18 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- Rows, keys, schedules and settings as they are in another store. ARGV: handle (16); then of each item
 --   a queue   \1, the name, 5 totals (I6 each), settings as queue.lua has them
+--   a group or a plan  \5, its name and its string as group.lua has them
 --   a schedule  \2, the name, its numbers as schedule.lua has them, the core's bytes
 --   a row     \3, id, B parts, created, [run_at], [expires_at], [window end] as row.lua has them; B its due bit, B extras
 --             that follow; the part that is stored as it is; the hot string, '' when it is as a put makes it; the extras
 --   a key     \4, scope, its string
 -- Answer: B status (0 done, 2 the store is gone, 3 of another version) and for each item B whether it was there.
 
-local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top')
+local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses')
 if not meta[1] or meta[1] ~= SCHEMA then
     return char(meta[1] and 3 or 2)
 end
 now, micros = read_clock(meta[2])
 local fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+local uses = tonumber(meta[6] or 0)
 local handle, was_there = argument(), {}
 
 local function note(there)
@@ -28,6 +30,17 @@ local function load_queue()
     if not q.known then
         q[7], q[8], q[9], q[10], q[11] = cut('>I6I6I6I6I6', totals)
         set_queue(q, settings)
+    end
+    uses = bor(uses, q.limited and USES_LIMITS or 0)
+end
+
+local function load_limits()
+    local name, s = argument(), argument()
+    local l, there = G.parse_limits(s), G.read_limits(name) ~= G.parse_limits(nil)
+    note(there)
+    if not there then
+        write_limits(name, l)
+        uses = bor(uses, USES_LIMITS)
     end
 end
 
@@ -110,7 +123,11 @@ local function load_row()
     rows[id], opened[#opened + 1] = row, row
     place_loaded(row)
     open_edges(row)
-    count(row.queue, nil, row.state)
+    local q = count(row, nil, row.state)
+    uses = bor(uses, row.group and USES_GROUPS or 0)
+    if row.group and not q.met_groups then
+        meet_groups(q)
+    end
 end
 
 -- ---- keys --------------------------------------------------------------------------------------------------------------
@@ -127,12 +144,14 @@ end
 -- ---- all of them: checked one by one, and nothing can fail behind the first write ------------------------------------------
 
 call('HSET', META, 'seq', string.format('%.0f', seq + #ARGV))
-local load_one = { load_queue, load_schedule, load_row, load_key }
+local load_one = { load_queue, load_schedule, load_row, load_key, load_limits }
 while at_argument < #ARGV do
     load_one[byte(argument())]()
 end
 flush()
 write_queues()
-call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence', string.format('%.0f', fence))
+G.write_groups()
+call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence', string.format('%.0f', fence),
+    'uses', uses)
 redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 return '\0' .. concat(was_there)

@@ -33,6 +33,16 @@ local function answer_already(row, rest, bulk)
     answer_put(V_ALREADY, row, payload_of(row) == payload_in(rest, bulk))
 end
 
+-- Until its group may put one more; 0: at once.
+local function wait_of(p)
+    if not with_limits or band(cut('>I2', p.rest), MASK_GROUP) == 0 then
+        return 0
+    end
+    local row = {}
+    read_cold(row, '\0' .. ZERO8 .. ZERO8 .. p.rest)
+    return row.group and G.quota_wait(row.group) or 0
+end
+
 local function is_full(q)
     return near(q.depth) >= 0 and q[BLOCKED] + q[WAITING] >= near(q.depth)
 end
@@ -89,10 +99,22 @@ local function put_new(p)
             return
         end
     end
+    local wait_ms = 0
     if is_full(queue_of(p.queue)) then
         answer_put(V_FULL)
-    else
-        answer_put(V_OK, store_row(p), true)
+        return
+    elseif with_limits then
+        wait_ms = wait_of(p)
+    end
+    if near(wait_ms) > 0 then
+        answer_put(V_LIMITED)
+        answer[#answer + 1] = give(wait_ms)
+        return
+    end
+    local row = store_row(p)
+    answer_put(V_OK, row, true)
+    if with_limits and row.group then
+        G.count_put(row.group)
     end
 end
 

@@ -2,14 +2,43 @@
 -- Queues: one string each in the hash "queues", with counts by state, totals since creation and settings.
 
 local COUNTS = '>I6I6I6I6I6I6I6I6I6I6I6'
-local DEPTH_AT, NO_LIMIT = 67, ('\255'):rep(8)
+local DEPTH_AT, PARTS_AT = 67, 10
+local NO_LIMIT = ('\255'):rep(8)
+
+-- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
+-- keeps: 3 x i8 count, 3 x i8 ms; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
+local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 48
 
 -- totals follow the states: enqueued, completed, dead, cancelled, failed
 local ENQUEUED, FAILED_TOTAL = 7, 11
 local queues = {}
+local wake = false -- something may be taken that could not be before
 
 local function set_queue(q, settings)
+    local parts = byte(settings, PARTS_AT)
     q.depth, q.paused, q.settings, q.known, q.dirty = take(settings, 1), byte(settings, 9) == 1, settings, true, true
+    q.at_once, q.met_groups, q.limited = -1, band(parts, MET_GROUPS) ~= 0, band(parts, HAS_LIMITS) ~= 0
+    if q.limited then
+        local at = KEEPS_AT + (band(parts, HAS_KEEPS) ~= 0 and KEEPS_SIZE or 0)
+        q.at_once, q.group_at_once, q.rate, q.period = cut('>i8i8i8i8', settings, at)
+    end
+end
+
+-- Some of the settings anew: those of the parts are given whole, nil: as they were.
+local function change_queue(q, depth, paused, keeps, limits)
+    local old = q.settings
+    local parts, at = byte(old, PARTS_AT), KEEPS_AT
+    if band(parts, HAS_KEEPS) ~= 0 then
+        keeps, at = keeps or sub(old, at, at + KEEPS_SIZE - 1), at + KEEPS_SIZE
+    end
+    limits = limits or sub(old, at)
+    set_queue(q, (depth or sub(old, 1, 8)) .. (paused or sub(old, 9, 9)) .. char((keeps and HAS_KEEPS or 0) +
+        (limits ~= '' and HAS_LIMITS or 0) + band(parts, MET_GROUPS)) .. (keeps or '') .. limits)
+end
+
+local function meet_groups(q)
+    set_queue(q, sub(q.settings, 1, PARTS_AT - 1) .. char(bor(byte(q.settings, PARTS_AT), MET_GROUPS)) ..
+        sub(q.settings, KEEPS_AT))
 end
 
 local function read_queue(name, record)
@@ -23,8 +52,8 @@ local function read_queue(name, record)
         for i = 1, 11 do
             q[i] = 0
         end
-        q.depth, q.paused = -1, false
-        q.settings = NO_LIMIT .. '\0\0' -- depth, paused, keeps; with keeps: 3 x i8 count, 3 x i8 ms
+        set_queue(q, NO_LIMIT .. '\0\0')
+        q.known, q.dirty = false, false
     end
     return q
 end
@@ -38,15 +67,19 @@ local function queue_of(name)
     return q
 end
 
--- A row of this queue goes from one state to another; nil: from or to nowhere.
-local function count(name, from, to)
-    local q = queue_of(name)
+-- The row goes from one state to another; nil: from or to nowhere.
+local function count(row, from, to)
+    local q = queue_of(row.queue)
     if from then
         q[from] = math.max(q[from] - 1, 0)
     end
     if to then
         q[to] = q[to] + 1
     end
+    if row.group and (from == RUNNING or to == RUNNING) then
+        G.count_slot(q, row.group, to == RUNNING and 1 or -1)
+    end
+    wake = wake or (from == RUNNING and q.at_once >= 0)
     q.dirty = true
     return q
 end

@@ -9,17 +9,19 @@
 --        R result, D data, S progress, E errors, U the row's parents.
 --
 -- Exchanges open the rows that they touch, change them as tables, and flush writes all of them with their places:
---        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue and kind
+--        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue and kind,
+--                  for rows with a group, which stand in rank: only, also the group
+--        circle    a queue's groups that have rows in rank:, by bytes; kinds;SHELF the kinds of such a group
 --        ended     ended:STATE:QUEUE by finished_at
 --        clock     whatever falls overdue, by when
 --        held      running rows by token
 
 local PART_RUN_AT, PART_EXPIRES, PART_WINDOW = 1, 2, 4
-local MASK_RANK, MASK_TIMEOUT, MASK_KEY, MASK_PAYLOAD, MASK_BULK = 1, 2, 4, 8, 16
+local MASK_RANK, MASK_TIMEOUT, MASK_KEY, MASK_PAYLOAD, MASK_BULK, MASK_PRIORITY, MASK_GROUP = 1, 2, 4, 8, 16, 32, 64
 local F_CANCEL, F_HELD, F_ALONE, F_RAN_ALONE, F_RESUMED, F_USED = 1, 2, 4, 8, 16, 32
 local F_SWEPT_LEASE, F_SWEPT_TIMEOUT, F_KIDS, F_PARENTS = 64, 128, 256, 512
 local F_RESULT, F_PROGRESS, F_DATA, F_ERRORS = 1024, 2048, 4096, 8192
-local F_LISTED, F_DIGEST, F_KEYED, F_OWN_TIMES, F_BULK = 16384, 32768, 65536, 131072, 262144
+local F_LISTED, F_DIGEST, F_KEYED, F_OWN_TIMES, F_BULK, F_GROUPED = 16384, 32768, 65536, 131072, 262144, 524288
 local REASON_PARENTS, REASON_CALLBACK, REASON_HOLD, REASON_DEPENDENCY = 1, 2, 3, 15
 local VOID, FAILED, RELEASED = 6, 2, 3
 
@@ -37,7 +39,20 @@ local function set(row, flag, on)
     row.flags = on and bor(row.flags, flag) or band(row.flags, bnot(flag))
 end
 
-local function lane_of(queue, kind)
+-- Ready rows stand in lanes: of a queue and a kind, those with a group of queue, group and kind. All lanes of a group in a
+-- queue are its shelf.
+if with_groups then
+
+function G.shelf_of(queue, group)
+    return #queue .. ';' .. #group .. ':' .. queue .. group
+end
+
+end
+
+local function lane_of(queue, kind, group)
+    if group then
+        return G.shelf_of(queue, group) .. ':' .. kind
+    end
     return #queue .. ':' .. queue .. ':' .. kind
 end
 
@@ -64,7 +79,12 @@ local function read_cold(row, cold)
         row.timeout, at = take(cold, at), at + 8
     end
     if band(row.mask, MASK_KEY) ~= 0 then
-        row.key_at = at
+        row.key_at, at = at, at + 65
+    end
+    if band(row.mask, MASK_GROUP) ~= 0 then
+        local length
+        length, at = cut('>I4', cold, band(row.mask, MASK_PRIORITY) ~= 0 and at + 4 or at)
+        row.group = length > 0 and sub(cold, at, at + length - 1) or nil
     end
 end
 
@@ -82,13 +102,27 @@ local function read_hot(row, hot)
     if has(row, F_OWN_TIMES) then
         row.run_at, row.expires_at = take(run_at, 1), take(expires, 1)
     end
-    length, at = cut('>I2', hot, at + 1 + byte(hot, at))
+    at = at + 1 + byte(hot, at)
+    if has(row, F_GROUPED) then
+        at = at + 1 + byte(hot, at)
+    end
+    length, at = cut('>I2', hot, at)
     if length > 0 then
         row.worker, at = sub(hot, at, at + length - 2), at + length - 1
     end
     if has(row, F_DIGEST) then
         row.digest = sub(hot, at, at + 31)
     end
+end
+
+-- The group in a hot string that has one.
+if with_groups then
+
+function G.group_in(hot)
+    local at = QUEUE_AT + 1 + byte(hot, QUEUE_AT)
+    return sub(hot, at + 1, at + byte(hot, at))
+end
+
 end
 
 local function read_fresh(row)
@@ -99,7 +133,7 @@ local function read_fresh(row)
     if row.key_at then
         row.flags = F_KEYED
     end
-    if band(byte(row.cold, 1), PART_RUN_AT) == 0 and band(row.mask, MASK_RANK) == 0 then
+    if band(byte(row.cold, 1), PART_RUN_AT) == 0 and band(row.mask, MASK_RANK) == 0 and not row.group then
         row.flags = bor(row.flags, F_LISTED)
     end
 end
@@ -108,10 +142,11 @@ local function pack_hot(row)
     local worker = row.worker
     row.flags = bor(row.flags, F_OWN_TIMES)
     set(row, F_BULK, band(row.mask or 0, MASK_BULK) ~= 0)
+    set(row, F_GROUPED, row.group ~= nil)
     return pack(HOT_FORMAT, row.state, row.reason, row.outcome, row.flags, row.edits, row.token, give(row.attempt),
         row.failures, row.crashes, row.snoozes, row.releases, row.redrives, row.pending, give(row.run_at),
         give(row.started_at), give(row.finished_at), give(row.lease_until), give(row.stop_at), give(row.expires_at),
-        give(row.callback_until)) .. char(#row.queue) .. row.queue .. (worker and pack('>I2', #worker + 1) .. worker or '\0\0') ..
+        give(row.callback_until)) .. char(#row.queue) .. row.queue .. (row.group and char(#row.group) .. row.group or '') .. (worker and pack('>I2', #worker + 1) .. worker or '\0\0') ..
         (row.digest or '')
 end
 
@@ -139,13 +174,14 @@ end
 -- Where it stands: key, score, member. Those of a list have no score.
 local function place_of(row)
     if row.state == WAITING then
-        local lane = lane_of(row.queue, row.kind)
+        local alone = has(row, F_ALONE)
+        local lane = lane_of(row.queue, row.kind, not alone and row.group)
         if has(row, F_LISTED) then
             return SPACE .. 'list:' .. lane, nil, row.id
         elseif not row.due then
             return SPACE .. 'later:' .. row.queue, near(row.run_at), row.arrival .. row.id
         end
-        return SPACE .. (has(row, F_ALONE) and 'alone:' or 'rank:') .. lane, near(add(row.run_at, row.rank_add)),
+        return SPACE .. (alone and 'alone:' or 'rank:') .. lane, near(add(row.run_at, row.rank_add)),
             row.arrival .. row.id
     elseif is_ended(row.state) then
         return SPACE .. 'ended:' .. row.state .. ':' .. row.queue, near(row.finished_at), row.id
@@ -198,9 +234,13 @@ end
 
 -- ---- writing ---------------------------------------------------------------------------------------------------------------
 
-local added, taken, held_in, held_out, laters = {}, {}, {}, {}, {}
+local held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
+local zadd, zrem, hold, leave_place, flush
+do
 
-local function zadd(key, score, member)
+local added, taken, laters, left_shelves = {}, {}, {}, {}
+
+function zadd(key, score, member)
     local list = added[key]
     if not list then
         list = {}
@@ -210,7 +250,7 @@ local function zadd(key, score, member)
     list[#list + 1] = member
 end
 
-local function zrem(key, member)
+function zrem(key, member)
     local list = taken[key]
     if not list then
         list = {}
@@ -220,7 +260,7 @@ local function zrem(key, member)
 end
 
 -- Running rows by the random half of their token: fence and id of each. `entry` is both together.
-local function hold(book, token, id)
+function hold(book, token, id)
     local mint = sub(token, 1, 8)
     local list = book[mint]
     if not list then
@@ -267,13 +307,15 @@ local function bury(key, id)
     call('HINCRBY', SPACE .. 'tomb:' .. lane, id, 1)
 end
 
-local function leave_place(row)
+function leave_place(row)
     if not row.was_key then
         return
     elseif row.was_score then
         zrem(row.was_key, row.was_member)
         if sub(row.was_key, 1, #SPACE + 6) == SPACE .. 'later:' then
             laters[row.queue] = true
+        elseif row.group then
+            left_shelves[G.shelf_of(row.queue, row.group)] = row
         end
     elseif not row.popped then
         bury(row.was_key, row.id)
@@ -284,6 +326,9 @@ local function enter_place(row, key, score, member)
     zadd(key, score, member)
     if row.state ~= WAITING then
         return
+    elseif row.due and row.group and not has(row, F_ALONE) then
+        call('SADD', SPACE .. 'kinds;' .. G.shelf_of(row.queue, row.group), row.kind)
+        call('ZADD', SPACE .. 'circle:' .. row.queue, 0, row.group)
     elseif row.due then
         call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
     else
@@ -331,7 +376,27 @@ local function write_next()
     laters = {}
 end
 
-local new_cold, new_hot = {}, {}
+-- A group that has no ready rows in a queue any more leaves its circle.
+if with_groups then
+
+function G.write_circles()
+    for shelf, row in pairs(left_shelves) do
+        local stays = false
+        for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. shelf)) do
+            if call('EXISTS', SPACE .. 'rank:' .. shelf .. ':' .. kind) == 1 then
+                stays = true
+            else
+                call('SREM', SPACE .. 'kinds;' .. shelf, kind)
+            end
+        end
+        if not stays then
+            call('ZREM', SPACE .. 'circle:' .. row.queue, row.group)
+        end
+    end
+    left_shelves = {}
+end
+
+end
 
 write_lists = function()
     in_pieces('HSET', COLD, new_cold)
@@ -344,11 +409,14 @@ write_lists = function()
     end
     write_held()
     write_next()
+    if next(left_shelves) then
+        G.write_circles()
+    end
     added, taken, new_cold, new_hot, touched = {}, {}, {}, {}, {}
 end
 
 -- Everything that was changed, with as few commands as there are keys.
-local function flush()
+function flush()
     for i = 1, #opened do
         local row = opened[i]
         if row.unplaced and not row.dirty and not row.gone then
@@ -371,6 +439,8 @@ local function flush()
     end
     write_lists()
     rows, opened, hots, colds = {}, {}, {}, {}
+end
+
 end
 
 -- ---- bytes ---------------------------------------------------------------------------------------------------------------------

@@ -27,24 +27,7 @@ local function is_after(id)
 end
 
 local function group_of(row)
-    if band(row.mask, 64) == 0 then
-        return nil
-    end
-    local _, _, _, _, at = cut('>I2I4Bc0Bc0', row.cold, row.rest)
-    if band(row.mask, MASK_RANK) ~= 0 then
-        at = at + 8
-    end
-    if band(row.mask, MASK_TIMEOUT) ~= 0 then
-        at = at + 8
-    end
-    if band(row.mask, MASK_KEY) ~= 0 then
-        at = at + 65
-    end
-    if band(row.mask, 32) ~= 0 then
-        at = at + 4
-    end
-    local length = cut('>I4', row.cold, at)
-    return sub(row.cold, at + 4, at + 3 + length)
+    return row.group or (band(row.mask, MASK_GROUP) ~= 0 and '' or nil)
 end
 
 local SHOWN_BLOCKED, SHOWN_SCHEDULED, SHOWN_READY, SHOWN_RUNNING = 1, 2, 3, 4 -- enum jobq_state

@@ -34,17 +34,6 @@ local function smaller(a, b)
     return a and (not b or less(a, b)) and a or b
 end
 
--- Entries of a list less those that are buried in it.
-local function list_size(lane)
-    local size = call('LLEN', SPACE .. 'list:' .. lane)
-    if size > 0 then
-        for _, buried in ipairs(call('HVALS', SPACE .. 'tomb:' .. lane)) do
-            size = size - tonumber(buried)
-        end
-    end
-    return size
-end
-
 local function oldest_listed(lane)
     local key, tomb, passed = SPACE .. 'list:' .. lane, SPACE .. 'tomb:' .. lane, {}
     for at = 0, LOOK_MOST, 100 do
@@ -78,10 +67,22 @@ local function look_at_lanes(name, kinds)
     for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds:' .. name)) do
         local lane = lane_of(name, kind)
         local rank, alone = SPACE .. 'rank:' .. lane, SPACE .. 'alone:' .. lane
-        kinds[kind] = (kinds[kind] or 0) + list_size(lane) + call('ZCARD', rank) + call('ZCARD', alone)
+        kinds[kind] = (kinds[kind] or 0) + G.list_size(lane) + call('ZCARD', rank) + call('ZCARD', alone)
         oldest = smaller(oldest_listed(lane), oldest)
         oldest = smaller(oldest_ranked(rank), oldest)
         oldest = smaller(oldest_ranked(alone), oldest)
+    end
+    return oldest
+end
+
+-- The same of rows with a group: those of the first of its groups.
+local function look_at_groups(name, kinds, oldest)
+    for _, group in ipairs(call('ZRANGE', SPACE .. 'circle:' .. name, 0, LOOK_MOST - 1)) do
+        for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. G.shelf_of(name, group))) do
+            local rank = SPACE .. 'rank:' .. lane_of(name, kind, group)
+            kinds[kind] = (kinds[kind] or 0) + call('ZCARD', rank)
+            oldest = smaller(oldest_ranked(rank), oldest)
+        end
     end
     return oldest
 end
@@ -105,6 +106,9 @@ local function say_queue(name, record)
     local later = call('ZCARD', SPACE .. 'later:' .. name)
     local come = later > 0 and call('ZCOUNT', SPACE .. 'later:' .. name, '-inf', now) or 0
     local oldest = smaller(look_at_lanes(name, kinds), look_at_delayed(name, kinds))
+    if q.met_groups then
+        oldest = look_at_groups(name, kinds, oldest)
+    end
     say(name, pack('>I6I6I6I6I6I6I6I6I6I6I6I6I6BB', q[1], math.max(q[2] - later + come, 0), q[3], q[4], q[5], q[6], q[7], q[8],
         q[9], q[10], q[11], later - come, stuck[name] or 0, q.paused and 1 or 0, 0) .. give(oldest or 0))
     queue_count = queue_count + 1

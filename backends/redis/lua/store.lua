@@ -74,7 +74,10 @@ function store_row(p)
         place_new(row)
     end
     take_key(row)
-    local q = count(row.queue, nil, row.state)
+    local q = count(row, nil, row.state)
+    if row.group and not q.met_groups then
+        meet_groups(q)
+    end
     q[ENQUEUED] = q[ENQUEUED] + 1
     return row
 end

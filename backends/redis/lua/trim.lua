@@ -95,8 +95,8 @@ function trim(s)
     for _, name in ipairs(names) do
         local q = queues[name]
         local from, at = s, 5
-        if byte(q.settings, 10) == 1 then
-            from, at = q.settings, 11
+        if band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0 then
+            from, at = q.settings, KEEPS_AT
         end
         for state = COMPLETED, CANCELLED do
             if left > 0 and band(q.ended, 2 ^ state) ~= 0 then

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Taking rows out. ARGV: B mode, I4 limit, i8 bytes, i8 lease, B others, mint (8), I4 queues, I4 kinds, worker; the queues; the
--- kinds.
+-- Taking rows out. ARGV: B mode, I4 limit, i8 bytes, i8 lease, B others, mint (8), I4 queues, I4 kinds, I4 share, B places
+-- follow, worker; the queues, each with its place if they do; the kinds.
 --
 -- A queue's ready rows stand in lanes, one for each kind, and in each lane in a list (as they came, by far the most) and a
 -- sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set the claim is
@@ -83,7 +83,7 @@ end
 local function claim_row(row)
     draw_token()
     local key_rule = row.key_at and own_key(row)
-    count(row.queue, row.state, RUNNING)
+    count(row, row.state, RUNNING)
     row.state, row.reason, row.due, row.dirty = RUNNING, 0, false, true
     row.attempt = add(row.attempt, 1)
     row.token, row.outcome, row.worker = token, 0, want.worker
@@ -139,11 +139,12 @@ local function claim_fresh(id, cold, way, size)
     end
 end
 
--- From a list that is the only source. What was taken out and is not claimed goes back to its front.
-local function take_from_list(queue, key)
+-- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front.
+local function take_from_list(queue, key, most)
+    local goal = math.min(want.limit, #given + most)
     local back, q, ways = {}, queue_of(queue), {}
-    while not full and #given < want.limit do
-        local ids = call('LPOP', key, math.min(want.limit - #given, 1000))
+    while not full and #given < goal do
+        local ids = call('LPOP', key, math.min(goal - #given, 1000))
         if not ids then
             break
         end
@@ -294,25 +295,26 @@ local function clean_list(source)
     end
 end
 
-local function take_from_many(sources)
-    while not full do
+-- At most so many rows by rank. Returns how many were given, claimed or not.
+local function take_some(sources, most)
+    local count = 0
+    while not full and count < most do
         local entry, source = first_of(sources)
-        if not entry then
-            break
-        end
-        local row = open(entry.id)
-        if row and not has_room(row.payload_bytes) then
+        local row = entry and open(entry.id)
+        if not entry or (row and not has_room(row.payload_bytes)) then
             break
         end
         source.next = source.next + 1
         if row then
             row.popped = entry.listed
             entry.stays = not claim_or_give(row)
-            if want.mode == ALONE then
-                full = true
-            end
+            count = count + 1
         end
     end
+    return count
+end
+
+local function clean_lists(sources)
     for _, source in ipairs(sources) do
         clean_list(source)
     end
@@ -325,43 +327,212 @@ local function source_of(prefix, lane, look)
         listed = look == look_list }
 end
 
-local function sources_of(queue, kinds)
+local function kinds_of(queue)
+    return #want.kinds > 0 and want.kinds or call('SMEMBERS', SPACE .. 'kinds:' .. queue)
+end
+
+-- Of rows without a group.
+local function sources_of(queue)
     local sources, plain = {}, true
-    for _, kind in ipairs(kinds) do
+    for _, kind in ipairs(kinds_of(queue)) do
         local lane = lane_of(queue, kind)
-        if want.mode == ALONE then
-            sources[#sources + 1] = source_of('alone:', lane, look_set)
+        local list = call('EXISTS', SPACE .. 'list:' .. lane)
+        local others = call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane)
+        if list == 1 then
+            sources[#sources + 1] = source_of('list:', lane, look_list)
+        end
+        if others > 0 then
+            plain = false
+            sources[#sources + 1] = source_of('rank:', lane, look_set)
+        elseif list == 0 and call('EXISTS', SPACE .. 'alone:' .. lane) == 0 then
+            call('SREM', SPACE .. 'kinds:' .. queue, kind)
+        end
+    end
+    return sources, plain
+end
+
+if with_groups then
+
+-- ---- groups in turn ---------------------------------------------------------------------------------------------------------
+--
+-- A circle is read as far as it is needed, 64 groups at a time; a group's rows when it may give some. What was read is kept
+-- until the end of the want: nothing is written meanwhile.
+
+function G.read_circle(circle, from)
+    circle.page, circle.at, circle.from = call('ZRANGEBYLEX', circle.key, from, '+', 'LIMIT', 0, LOOK), 1, from
+end
+
+-- The rows of a group; '': those without one.
+function G.open_shelf(circle, group)
+    local shelf, grouped = { left = 0 }, group ~= ''
+    local kinds = SPACE .. (grouped and 'kinds;' .. G.shelf_of(circle.queue, group) or 'kinds:' .. circle.queue)
+    for _, kind in ipairs(call('SMEMBERS', kinds)) do
+        local lane = lane_of(circle.queue, kind, grouped and group)
+        local listed, ranked = grouped and 0 or G.list_size(lane), call('ZCARD', SPACE .. 'rank:' .. lane)
+        local wanted = #want.kinds == 0 or want.is_wanted[kind]
+        shelf.left = shelf.left + listed + ranked
+        if wanted and listed > 0 then
+            shelf[#shelf + 1] = source_of('list:', lane, look_list)
+        end
+        if wanted and ranked > 0 then
+            shelf[#shelf + 1] = source_of('rank:', lane, look_set)
+        end
+    end
+    circle.shelves[group] = shelf
+    return shelf
+end
+
+function G.has_loose(circle)
+    return (circle.shelves[''] or G.open_shelf(circle, '')).left > 0
+end
+
+-- The first group not less than (after: greater than) this one that has rows left; nil: none up to the end.
+function G.circle_from(circle, name, after)
+    while true do
+        local group = circle.page[circle.at]
+        if not group and #circle.page < LOOK then
+            return nil
+        elseif not group then
+            G.read_circle(circle, '(' .. circle.page[LOOK])
         else
-            local list = call('EXISTS', SPACE .. 'list:' .. lane)
-            local others = call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane)
-            if list == 1 then
-                sources[#sources + 1] = source_of('list:', lane, look_list)
+            local shelf, order = circle.shelves[group], G.bytes_order(group, name)
+            if (order > 0 or (order == 0 and not after)) and not (shelf and shelf.left == 0) then
+                return group
             end
-            if others > 0 then
-                plain = false
-                sources[#sources + 1] = source_of('rank:', lane, look_set)
-            elseif list == 0 and call('EXISTS', SPACE .. 'alone:' .. lane) == 0 then
-                call('SREM', SPACE .. 'kinds:' .. queue, kind)
+            circle.at = circle.at + 1
+        end
+    end
+end
+
+function G.next_group(circle, turn)
+    local after, group = turn.given == 0, nil
+    if not circle.page then
+        G.read_circle(circle, turn.group and (after and '(' or '[') .. turn.group or '-')
+    end
+    if turn.group then
+        group = G.circle_from(circle, turn.group, after)
+        if group and (turn.group ~= '' or after) then
+            return group
+        end
+    end
+    if circle.from == '-' then
+        circle.at = 1
+    else
+        G.read_circle(circle, '-')
+    end
+    return G.has_loose(circle) and '' or G.circle_from(circle, '', false)
+end
+
+function G.take_turn(circle, q, group, most)
+    local before, shelf = #claimed, circle.shelves[group] or G.open_shelf(circle, group)
+    local count = take_some(shelf, most)
+    local starts = #claimed - before
+    shelf.left = shelf.left - starts
+    G.count_starts(q, group ~= '' and group or nil, starts)
+    return count
+end
+
+function G.take_turns(q, turn)
+    local circle, room = { queue = q.name, key = SPACE .. 'circle:' .. q.name, shelves = {} }, G.queue_room(q)
+    while not full and #given < want.limit and room > 0 do
+        local group = G.next_group(circle, turn)
+        local most, more = 0, false
+        if group then
+            most, more = G.turn_look(turn, group, want.share)
+        end
+        want.more = want.more or more == true
+        if most == 0 then
+            break
+        end
+        local can = math.min(most, room, group ~= '' and G.group_room(q, group) or room)
+        local count = can > 0 and G.take_turn(circle, q, group, can) or 0
+        room = room - count
+        G.turn_gave(turn, group, count, want.share, full or room == 0)
+    end
+    clean_lists(circle.shelves[''] or {})
+end
+
+-- ---- limits of a queue without groups in turn --------------------------------------------------------------------------
+
+function G.is_there(queue, alone)
+    for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds:' .. queue)) do
+        local lane = lane_of(queue, kind)
+        if call('ZCARD', SPACE .. (alone and 'alone:' or 'rank:') .. lane) + (alone and 0 or G.list_size(lane)) > 0 then
+            return true
+        end
+    end
+    return false
+end
+
+-- How many may start; 0 where there is nothing that could.
+function G.limited_room(q)
+    return G.is_there(q.name, want.mode == ALONE) and G.queue_room(q) or 0
+end
+
+function G.is_held_back(q, row)
+    return row.group and G.group_room(q, row.group) == 0
+end
+
+end
+
+-- ---- one that runs alone ------------------------------------------------------------------------------------------------------
+
+-- By rank, past at most 64 that a limit of their group holds back.
+local function take_alone(q)
+    local sources, passed = {}, 0
+    for i, kind in ipairs(kinds_of(q.name)) do
+        sources[i] = source_of('alone:', lane_of(q.name, kind), look_set)
+    end
+    while not full and passed <= LOOK do
+        local entry, source = first_of(sources)
+        local row = entry and open(entry.id)
+        if not entry then
+            return
+        end
+        source.next = source.next + 1
+        if row and row.group and G.is_held_back(q, row) then
+            passed = passed + 1
+        elseif row and has_room(row.payload_bytes) then
+            full = true
+            if claim_or_give(row) and with_groups then
+                G.count_starts(q, row.group, 1)
             end
         end
     end
-    return sources, plain and want.mode == DUE
 end
 
-local function take_from_queue(queue)
+-- ---- a queue ------------------------------------------------------------------------------------------------------------------------
+
+local function take_plain(q, room)
+    local sources, plain = sources_of(q.name)
+    if plain and #sources == 1 then
+        take_from_list(q.name, sources[1].key, room)
+    elseif #sources > 0 then
+        take_some(sources, room)
+        clean_lists(sources)
+    end
+end
+
+local function take_from_queue(number, queue)
     local q = queue_of(queue)
     if q.paused or q[WAITING] == 0 then
         return
+    elseif want.mode == DUE and q.met_groups and call('EXISTS', SPACE .. 'circle:' .. queue) == 1 then
+        local turn = G.read_turn(want.places[queue])
+        G.take_turns(q, turn)
+        if turn.group then
+            want.turns[#want.turns + 1] = G.say_turn(turn, number)
+        end
+        return
     end
-    local kinds = want.kinds
-    if #kinds == 0 then
-        kinds = call('SMEMBERS', SPACE .. 'kinds:' .. queue)
-    end
-    local sources, plain = sources_of(queue, kinds)
-    if plain and #sources == 1 then
-        take_from_list(queue, sources[1].key)
-    elseif #sources > 0 then
-        take_from_many(sources)
+    local room, before = q.limited and G.limited_room(q) or EXACT, #claimed
+    if room > 0 and want.mode == ALONE then
+        take_alone(q)
+    elseif room > 0 then
+        take_plain(q, room)
+        if q.limited then
+            G.count_starts(q, nil, #claimed - before)
+        end
     end
 end
 
@@ -369,11 +540,11 @@ local function take_due()
     set_due_bits()
     -- With one row to take and nothing else in hand it runs alone, unless more are taken.
     want.only = want.limit == 1 and want.others == 0
-    for _, queue in ipairs(want.queues) do
+    for i, queue in ipairs(want.queues) do
         if full or #given >= want.limit then
             break
         end
-        take_from_queue(queue)
+        take_from_queue(want.numbers[i], queue)
     end
 end
 
@@ -454,28 +625,25 @@ end
 
 local function read_want()
     local s = argument()
-    local w, lease, queues_named, kinds_named, at = { more = false }, nil, nil, nil, nil
-    w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, at = cut('>BI4c8c8Bc8I4I4', s)
+    local w, lease, queues_named, kinds_named, places, at = { more = false }, nil, nil, nil, nil, nil
+    w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, w.share, places, at =
+        cut('>BI4c8c8Bc8I4I4I4B', s)
     w.bytes, w.lease_ms = near(take(w.bytes, 1)), take(lease, 1)
     if byte(s, at) == 1 then
         w.worker = sub(s, at + 1)
     end
-    w.queues, w.kinds = {}, {}
-    local seen = {}
-    for _ = 1, queues_named do
-        local queue = argument()
-        if not seen[queue] then -- one named twice counts once
-            w.queues[#w.queues + 1] = queue
+    w.queues, w.kinds, w.numbers, w.is_wanted, w.places, w.turns = {}, {}, {}, {}, {}, {}
+    for i = 1, queues_named do
+        local queue, place = argument(), places == 1 and argument() or ''
+        if not w.places[queue] then -- one named twice counts once
+            w.queues[#w.queues + 1], w.numbers[#w.numbers + 1], w.places[queue] = queue, i - 1, place
         end
-        seen[queue] = true
     end
-    seen = {}
     for _ = 1, kinds_named do
         local kind = argument()
-        if not seen[kind] then
-            w.kinds[#w.kinds + 1] = kind
+        if not w.is_wanted[kind] then
+            w.kinds[#w.kinds + 1], w.is_wanted[kind] = kind, true
         end
-        seen[kind] = true
     end
     return w
 end
