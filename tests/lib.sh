@@ -282,11 +282,9 @@ need_postgres() {
     fi
 }
 
-# The tests put it between a program and Postgres. Debian keeps it among the administrator's programs.
+# What the tests of the Postgres store need beyond the server. Debian puts it where only root's PATH leads.
 need_pooler() {
-    if ! PATH=$PATH:/usr/sbin:/sbin have cmd:pgbouncer; then
-        need cmd:pgbouncer pgbouncer
-    fi
+    have cmd:pgbouncer || need file:/usr/sbin/pgbouncer pgbouncer
 }
 
 # The same packages elsewhere, for people without apt: dnf, apk, pacman.
@@ -378,14 +376,14 @@ if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
     (umask 022; set -C; printf "#!/bin/sh\n%s %s\nexit 101\n" "$mark" "$$" >"$policy") && chmod 755 "$policy"
 fi
 there=" "
-for unit in redis-server postgresql valkey-server; do
+for unit in redis-server postgresql valkey-server pgbouncer; do
     [ -e "/lib/systemd/system/$unit.service" ] && there="$there$unit "
 done
 export DEBIAN_FRONTEND=noninteractive
 apt-get -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 status=$?
 if [ -d /run/systemd/system ]; then
-    for unit in redis-server postgresql valkey-server; do
+    for unit in redis-server postgresql valkey-server pgbouncer; do
         case $there in
         *" $unit "*) ;;
         *) [ ! -e "/lib/systemd/system/$unit.service" ] || systemctl -q disable "$unit.service" || true ;;

@@ -54,10 +54,11 @@ static int fill_identity(const struct tally *t)
 static int fill_server(const struct tally *t, const PGresult *result)
 {
     struct jobq_bytes version = cell_bytes(cell_of(result, 0, 1));
-    char engine[80];
+    char engine[160];
     t->out->now_ms = number(result, 0, 0);
-    snprintf(engine, sizeof engine, "postgres %.*s", (int)(version.size < 60 ? version.size : 60),
-             version.data ? (const char *)version.data : "");
+    snprintf(engine, sizeof engine, "postgres %.*s%s", (int)(version.size < 60 ? version.size : 60),
+             version.data ? (const char *)version.data : "",
+             t->s->pooled ? ", behind a pooler: no wake-up, workers ask every few seconds" : "");
     t->out->engine = copy(t, engine);
     if (is_text(result, 3, "off"))
         t->out->durability = "fsync=off: a crash of the server's machine may lose or damage everything";

@@ -14,7 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define ALIVE_MS 20000
+#define ALIVE_MS 30000
 #define AGAIN_FIRST_MS 100
 #define AGAIN_MOST_MS 5000
 #define CONNECT_MS 2000

@@ -65,6 +65,32 @@ START_TEST(idle_means_no_exchange)
 }
 END_TEST
 
+/* Where the store tells of news, five minutes with nothing to do are 50 calls at most: with those that ask whether
+ * the line is alive, every half a minute, no more than 0.2 a second. */
+START_TEST(idle_asks_seldom)
+{
+    struct kit k;
+    int64_t idle = 0;
+    uint64_t before;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 2, 0);
+    ck_assert_int_ge(k.w->waker.store, 0);
+    jobq_worker_handle(k.w, "noop", count_handler, &k);
+    kit_turns(k.w);
+    before = KIT_COUNT(k.w, exchanges);
+    while (idle < 300000) {
+        int64_t next = jobq_worker_next_ms(k.w);
+        atomic_fetch_add(&k.clock, next); /* not the store's: to move that is news */
+        idle += next;
+        kit_turns(k.w);
+    }
+    ck_assert_uint_gt(KIT_COUNT(k.w, exchanges), before);
+    ck_assert_uint_le(KIT_COUNT(k.w, exchanges) - before, 50);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(enqueue_on_the_same_handle_wakes) /* L1 */
 {
     struct kit k;
@@ -522,7 +548,7 @@ START_TEST(bad_options_name_the_field) /* rule 16 */
 }
 END_TEST
 
-KIT_MAIN("loop", a_batch_is_one_exchange, idle_means_no_exchange, enqueue_on_the_same_handle_wakes,
+KIT_MAIN("loop", a_batch_is_one_exchange, idle_means_no_exchange, idle_asks_seldom, enqueue_on_the_same_handle_wakes,
          enqueue_on_another_handle_wakes, a_delayed_job_starts_at_its_time, one_thread_under_poll,
          progress_is_shown_and_rides_along, an_unknown_kind_is_not_claimed,
          the_handler_of_its_kind_or_of_the_rest, strict_order, weights_share_the_turns,
