@@ -114,8 +114,9 @@ static int copy_options(struct jobq_worker *w, const struct jobq_worker_options 
     w->capacity = o->threads + (o->flags & JOBQ_WORKER_NO_BATCH ? 0 : o->batch);
     w->lease_ms = o->lease_ms;
     w->grace_ms = o->grace_ms;
-    /* Where it is told of news this is for what was lost on the way; and each such look is two calls. */
-    w->poll_ms = o->poll_ms ? o->poll_ms : w->waker.store >= 0 ? o->lease_ms : 5000;
+    /* Where it is told of news this is for what was lost on the way, and each such look is two calls. A lease after the
+     * newest look for a job that runs alone there would be another one. */
+    w->poll_ms = o->poll_ms ? o->poll_ms : w->waker.store >= 0 ? o->lease_ms - o->lease_ms / 10 : 5000;
     w->flags = o->flags;
     if (copy_queues(w, o) != 0)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");

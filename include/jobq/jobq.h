@@ -1138,7 +1138,8 @@ struct jobq_worker_options {
     size_t batch;              /* jobs held beyond the running ones; default: as many as threads; at most 1,000 */
     int64_t lease_ms;          /* default 30,000 */
     int64_t grace_ms;          /* after a stop handlers may go on this long; default 10,000 */
-    int64_t poll_ms;           /* longest time without looking for jobs; default 5,000 where it has no wake-up, else the lease */
+    int64_t poll_ms;           /* longest time without looking for jobs; default 5,000 where the store has no wake-up, else
+                                  nine tenths of the lease */
     uint32_t flags;            /* enum jobq_worker_flags */
     uint32_t reserved;         /* 0 */
 };
