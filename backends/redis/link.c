@@ -168,7 +168,19 @@ static int connect_socket(struct link *link)
     return 0;
 }
 
-/* A step of logging in. What the server answers to AUTH may be shown: it never repeats what it was given. */
+/* How much of an answer to AUTH may be shown. One that has no such command repeats what it was given. */
+static int harmless(const char *answer)
+{
+    static const char *const known[] = { "WRONGPASS ", "NOAUTH ", "NOPERM ", "LOADING ", "MASTERDOWN ", "ERR max number of",
+                                         "ERR AUTH <password> called without" };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(answer, known[i], strlen(known[i])) == 0)
+            return 160;
+    size_t word = strspn(answer, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return word < 16 && answer[word] == ' ' ? (int)word : 0;
+}
+
+/* A step of logging in. */
 static int must(struct link *link, int count, const char *const *arguments, const char *what)
 {
     redisReply *reply;
@@ -179,7 +191,8 @@ static int must(struct link *link, int count, const char *const *arguments, cons
     }
     int result = 0;
     if (reply->type == REDIS_REPLY_ERROR)
-        result = rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_REFUSED, "%s: %.160s", what, reply->str);
+        result = rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_REFUSED, "%s: %.*s", what,
+                          strcmp(arguments[0], "AUTH") == 0 ? harmless(reply->str) : 160, reply->str);
     freeReplyObject(reply);
     return result;
 }
@@ -189,7 +202,7 @@ static int log_in(struct link *link)
     const struct address *a = link->address;
     if (a->password) {
         const char *const words[] = { "AUTH", a->user ? a->user : a->password, a->password };
-        if (must(link, a->user ? 3 : 2, words, "logging in") != 0)
+        if (must(link, a->user ? 3 : 2, words, "AUTH is refused") != 0)
             return -1;
     }
     if (!a->db)
