@@ -267,6 +267,7 @@ static void after_alone(struct turn *t, int64_t now, bool empty)
 
     w->alone_asked_once = true;
     w->alone_asked_ms = now;
+    crew_asked_alone(w, now);
     w->alone_at_ms = NEVER;
     w->empty_alone = empty && !t->want.more;
     if (!empty)

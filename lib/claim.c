@@ -163,6 +163,7 @@ static int want_of(struct jobq *q, const struct jobq_claim_options *o, int mode,
         .bytes = o->bytes ? o->bytes : EXCHANGE_BYTES,
         .lease_ms = o->lease_ms ? o->lease_ms : LEASE_DEFAULT_MS,
         .worker = bytes_of(o->worker ? o->worker : q->worker_name),
+        .others = crew_held(q), /* by workers of this handle; who claims by hand may hand in elsewhere: not counted */
         .share = 1,
     };
     return want->queues && want->kinds ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
@@ -322,7 +323,7 @@ int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jo
     if (!(o.flags & JOBQ_NO_SWEEP) && (third_is_over(&q->swept_at_ms, lease) || tick_is_due(q)))
         rc = jobq_sweep(q, 64, NULL);
     /* Ordinary wants pass by a row that must run alone. Looked for by time, it starts however full the queue is. */
-    if (rc == JOBQ_OK && third_is_over(&q->alone_at_ms, lease))
+    if (rc == JOBQ_OK && crew_held(q) == 0 && third_is_over(&q->alone_at_ms, lease))
         rc = claim_mode(q, &o, JOBQ_WANT_ALONE, out);
     if (rc == JOBQ_OK && (!*out || (*out)->count == 0))
         rc = claim_mode(q, &o, JOBQ_WANT_DUE, out);

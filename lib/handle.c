@@ -133,6 +133,7 @@ static void start_handle(struct jobq *q)
 {
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->idle, NULL);
+    crew_init(&q->crew);
 }
 
 int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char *uri,
@@ -195,6 +196,7 @@ void jobq_close(struct jobq *q)
     if (q->pid == getpid()) { /* in a child the lock may be held by a thread that does not exist there */
         pthread_mutex_destroy(&q->lock);
         pthread_cond_destroy(&q->idle);
+        crew_free(&q->crew);
     }
     free(q->cursor);
     free(q);

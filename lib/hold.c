@@ -140,7 +140,7 @@ size_t claim_take(struct jobq_worker *w, struct answer *answer, const struct job
         return 0;
     claim = claim_make(w, answer, want, count);
     claim_schedule(w, claim, sent_ms);
-    w->held += count;
+    crew_took(w, count);
     if (want->mode == JOBQ_WANT_ALONE)
         w->alone = &claim->jobs[0];
     jobs_start(w, claim);
@@ -283,7 +283,7 @@ void job_over(struct jobq_worker *w, struct jobq_ctx *job)
     jobq_arena_destroy(job->arena);
     answer_drop(job->fresh);
     job->over = true;
-    w->held--;
+    crew_dropped(w);
     if (w->alone == job)
         w->alone = NULL;
     if (--claim->open == 0)

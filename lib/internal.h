@@ -242,6 +242,21 @@ void call_unref(struct call *call);
  * is in call->want_unit. deadline_ms: how long this caller waits (0: the handle's call_timeout_ms). */
 int call_run(struct jobq *q, struct call *call, int64_t deadline_ms);
 
+/* ---- crew.c: the workers of one handle ---------------------------------------------------------------------------------------- */
+
+struct crew {
+    pthread_mutex_t lock;
+    struct jobq_worker *first; /* linked by crew_next */
+    size_t capacity;           /* jobs that they can hold */
+    size_t held;               /* that they hold, or have asked for */
+    struct jobq_worker *quiet; /* has the process to itself, or tries to: the others ask for no jobs */
+    struct jobq_worker *turn;  /* who may try so next, a lease after */
+    int64_t window_ms;         /* the worker's clock when somebody last did */
+};
+void crew_init(struct crew *crew);
+void crew_free(struct crew *crew);
+size_t crew_held(struct jobq *q);
+
 /* ---- handle.c ----------------------------------------------------------------------------------------------------------- */
 
 struct jobq {
@@ -267,6 +282,7 @@ struct jobq {
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
     int64_t alone_at_ms; /* and of its last look for a row that must run alone */
     int64_t tick_at_ms;  /* monotonic time of the next tick of a schedule that is known of; 0: look */
+    struct crew crew;    /* with its own lock */
     struct poke *pokes;  /* who wants to be woken when a put of this handle made something due */
 };
 

@@ -251,33 +251,25 @@ size_t worker_free_slots(const struct jobq_worker *w, size_t handing)
     return held < w->capacity ? w->capacity - held : 0;
 }
 
-static bool in_window(const struct jobq_worker *w, int64_t now)
-{
-    int64_t opens = jobq_add_ms(w->alone_asked_ms, w->lease_ms);
-
-    return now >= opens && now < jobq_add_ms(opens, w->lease_ms / 10);
-}
-
-/* A worker that is never idle would never take a job that must run alone. So once a lease it holds back
- * for at most a tenth of one; with short jobs that is the moment until those in hand are done. */
 bool worker_holds_back(const struct jobq_worker *w, int64_t now)
 {
-    return w->held > 0 && in_window(w, now);
-}
-
-/* It did not come to hold nothing: try again a lease later. */
-static void close_window(struct jobq_worker *w, int64_t now)
-{
-    if (now >= jobq_add_ms(w->alone_asked_ms, w->lease_ms + w->lease_ms / 10))
-        w->alone_asked_ms = now;
+    return (w->held > 0 || crew_others(w) > 0) && crew_window(w, now);
 }
 
 static bool due_is_wanted(const struct turn *t)
 {
     const struct jobq_worker *w = t->w;
 
-    return !w->alone && !in_window(w, t->sent_ms) && worker_free_slots(w, t->handing) > 0 &&
+    return !w->alone && !crew_window(w, t->sent_ms) && !crew_hushed(w) && worker_free_slots(w, t->handing) > 0 &&
            (t->sent_ms >= w->ask_at_ms || t->handing > 0);
+}
+
+static bool alone_is_wanted(const struct turn *t)
+{
+    const struct jobq_worker *w = t->w;
+
+    return !w->alone && w->held == t->handing && (t->sent_ms >= w->alone_at_ms || crew_window(w, t->sent_ms)) &&
+           crew_others(w) == 0 && !crew_hushed(w);
 }
 
 static int choose_mode(struct turn *t)
@@ -285,7 +277,7 @@ static int choose_mode(struct turn *t)
     struct jobq_worker *w = t->w;
     int64_t now = t->sent_ms;
 
-    close_window(w, now);
+    crew_settle(w, now);
     bool due = due_is_wanted(t);
 
     if (w->phase != PHASE_WORKING || w->beats_alone || now < w->want_retry_at_ms)
@@ -293,7 +285,7 @@ static int choose_mode(struct turn *t)
     /* However much there is to sweep, every other want is for jobs. */
     if ((now >= w->sweep_at_ms || now >= w->tick_at_ms) && t->judged == w->judge.count && !(due && w->last_mode == JOBQ_WANT_OVERDUE))
         return JOBQ_WANT_OVERDUE;
-    if (!w->alone && w->held == t->handing && (now >= w->alone_at_ms || in_window(w, now)))
+    if (alone_is_wanted(t))
         return JOBQ_WANT_ALONE;
     return due ? JOBQ_WANT_DUE : 0;
 }
@@ -311,20 +303,11 @@ static void order_queues(struct jobq_worker *w)
         w->want_queues[i] = w->queue_bytes[order[i]];
 }
 
-/* Whom the row has beside it. A row claimed as the only one may get company while it runs, and must not
- * die for that neighbour's deed; so a row counts as alone only if nothing can be started beside it. */
-static size_t company(const struct turn *t, int mode)
-{
-    size_t held = t->w->held - t->handing;
-
-    return mode == JOBQ_WANT_ALONE || t->w->capacity == 1 ? held : held + 1;
-}
-
 static int add_want(struct turn *t)
 {
     struct jobq_worker *w = t->w;
     int mode = choose_mode(t);
-    size_t limit = worker_free_slots(w, t->handing);
+    size_t limit = worker_free_slots(w, t->handing), others = 0;
 
     if (mode == 0)
         return 0;
@@ -334,6 +317,8 @@ static int add_want(struct turn *t)
         limit = 1;
     else if (limit > EXCHANGE_ITEMS)
         limit = EXCHANGE_ITEMS;
+    if (mode != JOBQ_WANT_OVERDUE && !crew_asks(w, mode, limit, t->handing, &others))
+        return 0; /* another worker of the handle was faster to want the process to itself */
     if (mode == JOBQ_WANT_DUE)
         order_queues(w);
     t->want = (struct jobq_want){
@@ -345,7 +330,7 @@ static int add_want(struct turn *t)
         .limit = limit,
         .bytes = EXCHANGE_BYTES,
         .lease_ms = w->lease_ms,
-        .others = company(t, mode),
+        .others = others,
         .worker = text_bytes(w->name),
     };
     t->call->want = &t->want;
@@ -457,7 +442,9 @@ int worker_turn(struct jobq_worker *w)
     }
     t.call = t.answer->call;
     rc = send(&t);
+    crew_answered(w);
     answer_drop(t.answer);
+    crew_settle(w, worker_now(w));
     beats_schedule(w);
     return rc;
 }

@@ -46,6 +46,7 @@ static int start(struct jobq_worker *w)
         return rc;
     handle_poke_add(w->q, &w->poke);
     begin_work(w);
+    crew_join(w, worker_now(w));
     return JOBQ_OK;
 }
 
@@ -53,6 +54,7 @@ static void end(struct jobq_worker *w)
 {
     pool_stop(w);
     handle_poke_remove(w->q, &w->poke);
+    crew_leave(w, worker_now(w));
     answer_drop(w->judge.answer);
     w->judge.answer = NULL;
     w->judge.count = 0;
@@ -164,6 +166,7 @@ static void collect(struct jobq_worker *w)
         begin_stop(w, now);
     if (w->phase == PHASE_STOPPING && now >= w->grace_until_ms)
         begin_late(w);
+    crew_settle(w, now);
 }
 
 /* ---- deadlines ---------------------------------------------------------------------------------------- */
@@ -182,12 +185,12 @@ static int64_t want_due_at(const struct jobq_worker *w, int64_t now)
 {
     int64_t at = w->judge.count ? NEVER : earlier(w->sweep_at_ms, w->tick_at_ms);
 
-    if (w->alone || worker_free_slots(w, 0) == 0)
+    if (w->alone || worker_free_slots(w, 0) == 0 || crew_hushed(w))
         return later(at, w->want_retry_at_ms);
-    if (w->held == 0)
-        at = earlier(at, w->alone_at_ms);
+    if (w->held == 0 && crew_others(w) == 0)
+        at = earlier(at, crew_is_silent(w, now) ? 0 : w->alone_at_ms);
     if (worker_holds_back(w, now))
-        at = earlier(at, jobq_add_ms(w->alone_asked_ms, w->lease_ms + w->lease_ms / 10));
+        at = earlier(at, crew_window_end(w));
     else
         at = earlier(at, w->ask_at_ms);
     return later(at, w->want_retry_at_ms);
@@ -222,8 +225,9 @@ static void look_for_the_end(struct jobq_worker *w)
 {
     int64_t now = worker_now(w);
 
+    /* While others of the handle hold jobs it cannot ask for what must run alone; the statistics tell if there is any. */
     if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->judge.count ||
-        !w->empty_due || !w->empty_alone)
+        !w->empty_due || (!w->empty_alone && crew_others(w) == 0))
         return;
     if (!w->empty_sweep) { /* what was done since may have left something to judge: look once more */
         w->sweep_at_ms = earlier(w->sweep_at_ms, now);
@@ -293,6 +297,7 @@ int64_t jobq_worker_next_ms(struct jobq_worker *w)
     at = w->phase == PHASE_ENDED ? NEVER : turn_due_at(w, now);
     if (w->phase == PHASE_STOPPING)
         at = earlier(at, w->grace_until_ms);
+    at = earlier(at, crew_wakes_at(w, now));
     return at <= now ? 0 : earlier(at - now, 3600000);
 }
 

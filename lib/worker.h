@@ -11,6 +11,7 @@
  *   ctx.c     what a handler sees
  *   wake.c    the one descriptor that a loop waits for
  *   order.c   which queue comes first
+ *   crew.c    the other workers of the handle
  *   drain.c   when a draining worker has come to its end
  *   notice.c  what is told to people
  *
@@ -199,7 +200,9 @@ struct jobq_worker {
     struct claim *claims;
     struct claim *spare; /* room for the rows of the next want, made before it is asked */
     size_t spare_room;
-    size_t held;              /* jobs that are not over */
+    size_t held;              /* jobs that are not over; changed by crew.c under its lock */
+    size_t asked;             /* and that may come with the answer that is under way; the same */
+    struct jobq_worker *crew_next; /* under the crew's lock */
     struct jobq_ctx *alone;   /* runs alone; nothing is started beside it */
     struct jobq_ctx *handin;  /* finished; outcome not accepted yet */
     struct jobq_ctx *early;   /* waiting for their early ack */
@@ -236,6 +239,31 @@ void worker_free(struct jobq_worker *w);     /* all of its memory and descriptor
 int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */
 const struct handler_entry *worker_handler(const struct jobq_worker *w, struct jobq_bytes kind);
+
+/* ---- crew.c: the other workers of the handle ------------------------------------------------------------ */
+
+/* From the start of a run to its end. */
+void crew_join(struct jobq_worker *w, int64_t now);
+void crew_leave(struct jobq_worker *w, int64_t now);
+/* It holds so many more; one less. */
+void crew_took(struct jobq_worker *w, size_t count);
+void crew_dropped(struct jobq_worker *w);
+/* May it ask for so many now, while `handing` of its own are handed in? *others: whom the rows will have beside them.
+ * After a yes crew_answered is called when the answer has been dealt out. */
+bool crew_asks(struct jobq_worker *w, int mode, size_t limit, size_t handing, size_t *others);
+void crew_answered(struct jobq_worker *w);
+void crew_asked_alone(struct jobq_worker *w, int64_t now);
+size_t crew_others(const struct jobq_worker *w); /* jobs that the others hold or have asked for */
+bool crew_hushed(const struct jobq_worker *w);   /* another one wants the process to itself */
+/* A worker that is never idle would never take a job that must run alone. So once a lease one of the crew has a window
+ * of a tenth of one, in which nobody asks for other jobs; with short jobs that is the moment until those in hand are
+ * done. */
+bool crew_window(const struct jobq_worker *w, int64_t now);
+int64_t crew_window_end(const struct jobq_worker *w);
+bool crew_is_silent(const struct jobq_worker *w, int64_t now); /* and nobody of several holds anything: ask now */
+int64_t crew_wakes_at(const struct jobq_worker *w, int64_t now); /* when it has to see to its window */
+/* Begin and end what is due of that; often. */
+void crew_settle(struct jobq_worker *w, int64_t now);
 
 /* ---- drain.c ------------------------------------------------------------------------------------------ */
 
@@ -282,7 +310,7 @@ void beats_schedule(struct jobq_worker *w); /* beat_at_ms from the claims */
 int worker_turn(struct jobq_worker *w);
 /* Free slots for a want, when `handing` jobs are handed in with it. */
 size_t worker_free_slots(const struct jobq_worker *w, size_t handing);
-/* Is it holding back so that it comes to hold nothing and can ask for a job that must run alone? */
+/* Is it holding back so that the process comes to hold nothing and it can ask for a job that must run alone? */
 bool worker_holds_back(const struct jobq_worker *w, int64_t now);
 
 #endif

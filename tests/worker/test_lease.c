@@ -579,7 +579,7 @@ START_TEST(holding_back_for_it_has_an_end) /* a tenth of a lease, once a lease *
     kit_turns(k.w);
     gate_wait_started(&k.gate, 1);
     for (int round = 0; round < 2; round++) {
-        started = k.w->alone_asked_ms;
+        started = k.q->crew.window_ms;
         while (atomic_load(&k.clock) < started + LEASE) {
             int64_t left = started + LEASE - atomic_load(&k.clock), next = jobq_worker_next_ms(k.w);
             kit_tick(&k, next < left ? next : left);
