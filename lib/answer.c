@@ -319,6 +319,10 @@ static void fire_ticks(struct turn *t)
     if (rc != JOBQ_OK)
         w->tick_hold_ms = jobq_add_ms(worker_now(w), TICK_RETRY_MS);
     wait_for_tick(w, worker_now(w), rc == JOBQ_OK ? ticks.wait_ms : 0);
+    if (ticks.fired) { /* there is something to claim, whatever was found before */
+        w->empty_due = false;
+        w->ask_at_ms = 0;
+    }
     pthread_mutex_lock(&w->pool.lock);
     w->counts.fired += ticks.fired;
     pthread_mutex_unlock(&w->pool.lock);

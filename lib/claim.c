@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define JUDGE_STEP (EXCHANGE_ITEMS / 2)
 #define CLAIM_ROUNDS 1024 /* with at most 64 groups looked at in each that may not start */
 
 /* ---- judgement ------------------------------------------------------------------------------------------------------- */
@@ -51,31 +52,39 @@ void judge_rows(const struct jobq_row *rows, size_t count, struct jobq_change *o
     }
 }
 
+/* A part of the judgement, small enough that each change can have an alert beside it. */
+static int judge_part(struct jobq *q, struct jobq_change *changes, size_t count, size_t *judged)
+{
+    struct call *call = call_create();
+    int rc;
+
+    if (!call)
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
+    call->changes = changes;
+    call->change_count = count;
+    call->lends = true;
+    call->separable = true;
+    rc = call_run(q, call, 0);
+    for (size_t i = 0; rc == JOBQ_OK && i < count; i++)
+        *judged += changes[i].verdict == JOBQ_OK;
+    call_unref(call);
+    return rc;
+}
+
 /* Send the judgement of some rows. One that was edited in between is found again by the next sweep. */
 static int judge_send(struct jobq *q, const struct jobq_row *rows, size_t count, size_t *judged)
 {
     size_t changes = judge_count(rows, count);
-    struct call *call = changes ? call_create() : NULL;
-    int rc = JOBQ_OK;
+    struct jobq_change *made = calloc(changes + 1, sizeof *made);
+    int rc = made ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
 
-    if (changes == 0)
-        return JOBQ_OK;
-    if (call)
-        call->changes = calloc(changes, sizeof *call->changes);
-    if (!call || !call->changes) {
-        call_unref(call);
-        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
+    if (made)
+        judge_rows(rows, count, made);
+    for (size_t from = 0; from < changes && rc == JOBQ_OK; from += JUDGE_STEP) {
+        size_t left = changes - from;
+        rc = judge_part(q, made + from, left < JUDGE_STEP ? left : JUDGE_STEP, judged);
     }
-    struct jobq_change *made = call->changes;
-    judge_rows(rows, count, made);
-    call->change_count = changes;
-    call->lends = true;
-    call->separable = true;
-    rc = call_run(q, call, 0);
-    for (size_t i = 0; rc == JOBQ_OK && i < changes; i++)
-        *judged += made[i].verdict == JOBQ_OK;
     free(made);
-    call_unref(call);
     return rc;
 }
 

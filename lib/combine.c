@@ -624,6 +624,8 @@ int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
 {
     int rc = handle_check(q);
 
+    if (rc == JOBQ_OK && (rc = alerts_add(q, call)) != JOBQ_OK)
+        fail_copy(&call->error);
     if (rc != JOBQ_OK)
         return call->unit = rc;
     struct timespec until = until_of(deadline_ms > 0 ? deadline_ms : q->options.call_timeout_ms);

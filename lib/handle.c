@@ -73,6 +73,17 @@ static int take_keep(struct jobq *q)
     return rc;
 }
 
+static int take_alert_queue(struct jobq *q)
+{
+    const char *name = q->options.alert_queue;
+    int rc = check_name_or_null("alert_queue", name);
+
+    if (rc == JOBQ_OK && name)
+        memcpy(q->alert_queue, name, strlen(name) + 1); /* names have at most 255 bytes */
+    q->options.alert_queue = NULL;
+    return rc;
+}
+
 static int check_backend(const struct jobq_backend *b)
 {
     if (!b)
@@ -119,6 +130,8 @@ static int make_handle(struct jobq **out, const struct jobq_backend *backend, co
     int rc = take_options(options, &q->options);
     if (rc == JOBQ_OK)
         rc = take_keep(q);
+    if (rc == JOBQ_OK)
+        rc = take_alert_queue(q);
     if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)
         rc = fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
     if (rc != JOBQ_OK) {

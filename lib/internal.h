@@ -242,6 +242,17 @@ void call_unref(struct call *call);
  * is in call->want_unit. deadline_ms: how long this caller waits (0: the handle's call_timeout_ms). */
 int call_run(struct jobq *q, struct call *call, int64_t deadline_ms);
 
+/* ---- alert.c: dead jobs that must not go unnoticed ------------------------------------------------------------------------- */
+
+/* Of the death that brings this row to its end. */
+void alert_id(const struct jobq_row *row, struct jobq_id *out);
+int alert_payload(struct jobq_arena *arena, const struct jobq_row *row, const struct jobq_change *death,
+                  struct jobq_bytes *out); /* -1 without memory */
+/* Hang an alert on each change of the call that makes a job dead. The puts are then in the call's own memory. JOBQ_OK,
+ * FORKED, FAILED with call->error set: then the call must not be sent. */
+int alerts_add(struct jobq *q, struct call *call);
+#define ALERT_BYTES 1024 /* beside its error */
+
 /* ---- crew.c: the workers of one handle ---------------------------------------------------------------------------------------- */
 
 struct crew {
@@ -267,6 +278,7 @@ struct jobq {
     struct jobq_options options; /* defaults filled in; nothing in it is lent any more */
     struct keep_values keep;     /* what queues without settings of their own have */
     char worker_name[256];       /* "host:pid" */
+    char alert_queue[256];       /* "": none */
     pthread_mutex_t lock;        /* guards what follows */
     bool busy;                   /* an operation of the store is under way */
     struct call *first, *last;   /* calls that wait for their exchange */

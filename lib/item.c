@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of items' members, and an item as a line of text. */
 #include "item.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,97 +97,24 @@ const char *item_kind_name(int kind)
 
 /* ---- writing: once to learn how long it is, once in earnest ------------------------------------------ */
 
-struct text {
-    char *at; /* NULL: only count */
-    size_t size;
-};
-
-static void add(struct text *t, const void *data, size_t size)
-{
-    if (t->at && size)
-        memcpy(t->at + t->size, data, size);
-    t->size += size;
-}
-
-static void add_char(struct text *t, char c)
-{
-    add(t, &c, 1);
-}
-
 static void add_name(struct text *t, const char *name, const char *suffix)
 {
-    add(t, ",\"", 2);
-    add(t, name, strlen(name));
-    add(t, suffix, strlen(suffix));
-    add(t, "\":", 2);
+    text_add(t, ",\"", 2);
+    text_add(t, name, strlen(name));
+    text_add(t, suffix, strlen(suffix));
+    text_add(t, "\":", 2);
 }
 
 static void add_signed(struct text *t, int64_t value)
 {
     char digits[24];
-    add(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, value));
+    text_add(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, value));
 }
 
 static void add_unsigned(struct text *t, uint64_t value)
 {
     char digits[24];
-    add(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value));
-}
-
-static void add_hex(struct text *t, const uint8_t *bytes, size_t size)
-{
-    static const char digits[] = "0123456789abcdef";
-    add_char(t, '"');
-    for (size_t i = 0; i < size; i++) {
-        add_char(t, digits[bytes[i] >> 4]);
-        add_char(t, digits[bytes[i] & 15]);
-    }
-    add_char(t, '"');
-}
-
-static bool bytes_are_text(struct jobq_bytes bytes)
-{
-    const uint8_t *s = bytes.data;
-    for (size_t i = 0, step; i < bytes.size; i += step) {
-        uint8_t four[4] = {0}; /* a sequence that is cut short meets a NUL */
-        memcpy(four, s + i, bytes.size - i < 4 ? bytes.size - i : 4);
-        step = four[0] ? utf8_step(four) : 0;
-        if (!step)
-            return false;
-    }
-    return true;
-}
-
-static void add_string(struct text *t, struct jobq_bytes bytes)
-{
-    const char *s = bytes.data;
-    add_char(t, '"');
-    for (size_t i = 0, from = 0; i <= bytes.size; i++) {
-        char code[8];
-        if (i < bytes.size && (unsigned char)s[i] >= 0x20 && s[i] != '"' && s[i] != '\\' && s[i] != 0x7f)
-            continue;
-        add(t, s + from, i - from);
-        from = i + 1;
-        if (i < bytes.size)
-            add(t, code, (size_t)snprintf(code, sizeof code, "\\u%04x", (unsigned char)s[i]));
-    }
-    add_char(t, '"');
-}
-
-static void add_base64(struct text *t, struct jobq_bytes bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *s = bytes.data;
-    add_char(t, '"');
-    for (size_t i = 0; i < bytes.size; i += 3) {
-        size_t left = bytes.size - i;
-        uint32_t three =
-            (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (left > 2 ? s[i + 2] : 0u);
-        const char four[] = {digits[three >> 18], digits[three >> 12 & 63],
-                             left > 1 ? digits[three >> 6 & 63] : '=', left > 2 ? digits[three & 63] : '='};
-        add(t, four, 4);
-    }
-    add_char(t, '"');
+    text_add(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value));
 }
 
 static void add_members(struct text *t, const struct member *members, const void *from);
@@ -195,9 +123,9 @@ static void add_members(struct text *t, const struct member *members, const void
 static void add_array(struct text *t, const struct member *members, const void *items, size_t count,
                       size_t item_bytes)
 {
-    add_char(t, '[');
+    text_char(t, '[');
     for (size_t i = 0; i < count; i++) {
-        add(t, i ? ",{" : "{", i ? 2 : 1);
+        text_add(t, i ? ",{" : "{", i ? 2 : 1);
         size_t before = t->size;
         add_members(t, members, (const char *)items + i * item_bytes);
         if (t->size > before) {
@@ -205,9 +133,9 @@ static void add_array(struct text *t, const struct member *members, const void *
                 memmove(t->at + before, t->at + before + 1, t->size - before - 1);
             t->size--;
         }
-        add_char(t, '}');
+        text_char(t, '}');
     }
-    add_char(t, ']');
+    text_char(t, ']');
 }
 
 static size_t hex_bytes(enum member_type type)
@@ -228,9 +156,9 @@ static void add_bytes(struct text *t, const char *name, struct jobq_bytes bytes)
         return;
     add_name(t, name, text ? "" : "_base64");
     if (text)
-        add_string(t, bytes);
+        text_string(t, bytes);
     else
-        add_base64(t, bytes);
+        text_base64(t, bytes);
 }
 
 static void add_list(struct text *t, const struct member *member, const void *from)
@@ -252,10 +180,10 @@ static void add_by_state(struct text *t, const char *name, const int64_t values[
         return;
     add_name(t, name, "");
     for (int i = 0; i < 8; i++) {
-        add_char(t, i ? ',' : '[');
+        text_char(t, i ? ',' : '[');
         add_signed(t, values[i]);
     }
-    add_char(t, ']');
+    text_char(t, ']');
 }
 
 static void add_number(struct text *t, const struct member *member, const void *at)
@@ -308,7 +236,7 @@ static void add_members(struct text *t, const struct member *members, const void
             if (is_zero(at, hex_bytes(m->type)))
                 break;
             add_name(t, m->name, "");
-            add_hex(t, at, hex_bytes(m->type));
+            text_hex(t, at, hex_bytes(m->type));
             break;
         default:
             add_number(t, m, at);
@@ -319,11 +247,11 @@ static void add_members(struct text *t, const struct member *members, const void
 static size_t write_line(const struct jobq_item *item, char *at)
 {
     struct text t = {.at = at};
-    add(&t, "{\"item\":\"", 9);
-    add(&t, item_kind_name(item->kind), strlen(item_kind_name(item->kind)));
-    add_char(&t, '"');
+    text_add(&t, "{\"item\":\"", 9);
+    text_add(&t, item_kind_name(item->kind), strlen(item_kind_name(item->kind)));
+    text_char(&t, '"');
     add_members(&t, item_members(item->kind), &item->as);
-    add(&t, "}\n", 2);
+    text_add(&t, "}\n", 2);
     return t.size;
 }
 

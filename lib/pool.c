@@ -51,15 +51,11 @@ static void run_job(struct jobq_ctx *job)
     job->outcome = job->handler(job, job->user);
 }
 
-static struct jobq_ctx *next_job(struct pool *pool)
+/* Lock held. */
+static struct jobq_ctx *take_first(struct pool *pool)
 {
-    struct jobq_ctx *job;
+    struct jobq_ctx *job = pool->first;
 
-    pool->idle++;
-    while (!pool->first && !pool->closing)
-        pthread_cond_wait(&pool->work, &pool->lock);
-    pool->idle--;
-    job = pool->first;
     if (!job)
         return NULL;
     pool->first = job->next;
@@ -69,6 +65,15 @@ static struct jobq_ctx *next_job(struct pool *pool)
     job->stage = JOB_RUNNING;
     pool->running++;
     return job;
+}
+
+static struct jobq_ctx *next_job(struct pool *pool)
+{
+    pool->idle++;
+    while (!pool->first && !pool->closing)
+        pthread_cond_wait(&pool->work, &pool->lock);
+    pool->idle--;
+    return take_first(pool);
 }
 
 /* Put it among the finished. Returns whether the turning thread has to be told. */
@@ -102,6 +107,24 @@ static void *pool_thread(void *arg)
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+size_t pool_run_here(struct jobq_worker *w)
+{
+    struct pool *pool = &w->pool;
+    struct jobq_ctx *job;
+    size_t count = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    while ((job = take_first(pool)) != NULL) {
+        pthread_mutex_unlock(&pool->lock);
+        run_job(job);
+        count++;
+        pthread_mutex_lock(&pool->lock);
+        (void)finish_job(pool, job);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return count;
 }
 
 void pool_stop(struct jobq_worker *w)

@@ -92,6 +92,12 @@ static struct jobq_change *new_change(struct turn *t, enum use use, struct jobq_
     return &t->call->changes[t->call->change_count++];
 }
 
+/* Each change that may end in death may get an alert beside it. */
+static size_t alerts_for(const struct turn *t, size_t changes)
+{
+    return *t->w->q->alert_queue ? changes : 0;
+}
+
 /* As many overdue rows as fit; each is judged as a whole. */
 static void add_judgements(struct turn *t)
 {
@@ -100,11 +106,13 @@ static void add_judgements(struct turn *t)
     for (; t->judged < w->judge.count; t->judged++) {
         const struct jobq_row *row = &w->judge.rows[t->judged];
         size_t count = judge_count(row, 1);
-        if (count > t->items)
+        size_t alerts = alerts_for(t, count);
+        if (count + alerts > t->items)
             return;
         judge_rows(row, 1, &t->call->changes[t->call->change_count]);
         for (size_t i = 0; i < count; i++)
             (void)new_change(t, USE_JUDGE, NULL);
+        t->items -= alerts;
     }
 }
 
@@ -161,8 +169,9 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
 
     say(job, &said);
     bool follow = said.outcome == JOBQ_DONE;
-    size_t items = 1 + (follow ? job->put_count : 0);
-    size_t bytes = said.result.size + said.error.size + (follow ? job->put_bytes : 0);
+    size_t alerts = follow ? 0 : alerts_for(t, 1);
+    size_t items = 1 + (follow ? job->put_count : alerts);
+    size_t bytes = said.result.size + said.error.size + (follow ? job->put_bytes : alerts * (said.error.size + ALERT_BYTES));
     if (!fits(t, items, bytes))
         return;
     struct jobq_change *change = new_change(t, USE_OUTCOME, job);
@@ -175,6 +184,7 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
     }
     if (follow)
         add_follow_ups(t, job, t->call->change_count - 1);
+    t->items -= alerts;
     take_room(t, bytes);
     t->handing++;
 }

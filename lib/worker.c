@@ -33,14 +33,14 @@ static void begin_work(struct jobq_worker *w)
     w->abandoned = 0;
 }
 
-static int start(struct jobq_worker *w)
+int worker_begin(struct jobq_worker *w)
 {
     int rc;
 
     if (w->handler_count == 0)
         return fail_with(JOBQ_INVALID, "handler", "handler: the worker has none");
     rc = worker_list_kinds(w);
-    if (rc == JOBQ_OK)
+    if (rc == JOBQ_OK && !w->in_line)
         rc = pool_start(w);
     if (rc != JOBQ_OK)
         return rc;
@@ -233,7 +233,7 @@ static void look_for_the_end(struct jobq_worker *w)
         w->sweep_at_ms = earlier(w->sweep_at_ms, now);
         return;
     }
-    if (worker_nothing_left(w)) {
+    if (w->in_line || worker_nothing_left(w)) { /* in line: what others run is not due */
         begin_stop(w, now);
         return;
     }
@@ -258,8 +258,7 @@ static int finish(struct jobq_worker *w)
     return JOBQ_ALREADY;
 }
 
-/* One step: the turn that is due, if any. */
-static int step(struct jobq_worker *w)
+int worker_step(struct jobq_worker *w)
 {
     int rc;
 
@@ -281,8 +280,8 @@ int jobq_worker_dispatch(struct jobq_worker *w)
     int rc = check(w);
 
     if (rc == JOBQ_OK && w->phase == PHASE_NEW)
-        rc = start(w);
-    return rc == JOBQ_OK ? step(w) : rc;
+        rc = worker_begin(w);
+    return rc == JOBQ_OK ? worker_step(w) : rc;
 }
 
 int64_t jobq_worker_next_ms(struct jobq_worker *w)
@@ -306,7 +305,7 @@ int jobq_worker_fd(struct jobq_worker *w)
     int rc = check(w);
 
     if (rc == JOBQ_OK && w->phase == PHASE_NEW)
-        rc = start(w);
+        rc = worker_begin(w);
     return rc == JOBQ_OK ? w->waker.epoll : rc;
 }
 
@@ -315,8 +314,8 @@ int jobq_worker_run(struct jobq_worker *w)
     int rc = check(w);
 
     if (rc == JOBQ_OK && (w->phase == PHASE_NEW || w->phase == PHASE_ENDED))
-        rc = start(w);
-    while (rc == JOBQ_OK && (rc = step(w)) == JOBQ_OK)
+        rc = worker_begin(w);
+    while (rc == JOBQ_OK && (rc = worker_step(w)) == JOBQ_OK)
         waker_wait(&w->waker, jobq_worker_next_ms(w));
     return rc == JOBQ_ALREADY ? JOBQ_OK : rc;
 }

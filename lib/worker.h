@@ -12,6 +12,7 @@
  *   wake.c    the one descriptor that a loop waits for
  *   order.c   which queue comes first
  *   crew.c    the other workers of the handle
+ *   inline.c  handlers in the calling thread, for the tests of programs
  *   drain.c   when a draining worker has come to its end
  *   notice.c  what is told to people
  *
@@ -146,6 +147,7 @@ struct jobq_ctx *pool_take_queued(struct jobq_worker *w, bool acked);
 /* Take one job out; false if it has started. */
 bool pool_take_job(struct jobq_worker *w, struct jobq_ctx *job);
 size_t pool_running(struct jobq_worker *w);
+size_t pool_run_here(struct jobq_worker *w); /* run what is queued in this thread; returns how many */
 
 /* ---- the worker --------------------------------------------------------------------------------------- */
 
@@ -227,6 +229,7 @@ struct jobq_worker {
     uint32_t holders[HOLDERS_SAID]; /* of whose leases they were told, as marks of their names */
     size_t holder_count;
     int last_mode;
+    bool in_line;     /* handlers run in the calling thread: jobq_worker_run_due */
     bool beats_alone; /* the turn before failed: heartbeats travel alone */
     bool record_new;  /* the worker's record was never written */
     int32_t record_running; /* what it says of the handlers that run */
@@ -235,6 +238,8 @@ struct jobq_worker {
 };
 
 int64_t worker_now(const struct jobq_worker *w);
+int worker_begin(struct jobq_worker *w); /* of a run; JOBQ_OK, INVALID (no handler), NOMEM, FAILED */
+int worker_step(struct jobq_worker *w);  /* the turn that is due, if any; JOBQ_ALREADY at the end */
 void worker_free(struct jobq_worker *w);     /* all of its memory and descriptors */
 int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */

@@ -229,6 +229,11 @@ struct jobq_options {
     int64_t age_step_ms;       /* one step of priority is worth this head start; default 600,000 */
     const struct jobq_keep *keep; /* of queues that have no values of their own; lent for the call; NULL: 1,000 completed,
                                      5,000 dead, 1,000 cancelled, of any age. Give every handle of a store the same */
+    const char *alert_queue;   /* lent for the call; NULL for none. Each time a job becomes dead through this handle, the same
+                                  exchange puts a job of kind "job_failed" into this queue, once for each death: its payload is
+                                  {"type":"job_failed","job_id","queue","tenant_id","reason","error"}, tenant_id the group, or
+                                  null. Without room for the alert the job does not die yet; but a depth of the queue refuses
+                                  alerts beyond it. Jobs of the queue itself raise none. Give every handle the same */
 };
 
 /* Open a namespace of a store.
@@ -1183,6 +1188,14 @@ JOBQ_API int jobq_worker_notify(struct jobq_worker *w, jobq_notice_fn fn, void *
  * JOBQ_NOMEM, JOBQ_FAILED (no threads; or the store took some outcomes not even until the end of the grace period:
  * these jobs run again after their lease). Since 0.1. */
 JOBQ_API int jobq_worker_run(struct jobq_worker *w);
+
+/* For the tests of programs: run everything that is due now, in the calling thread, one job after the other in the order
+ * of claims, and return when nothing is due: overdue jobs are judged, schedules fire, and what a handler enqueues or makes
+ * ready for now runs too. What waits for later, and what others hold, is left: move time with jobq_clock_advance and
+ * call it again. No thread is started, nobody beats the heart of a handler that takes longer than its lease.
+ *   out_count  how many handlers ran; may be NULL.
+ * Threads: one at a time. Errors: as jobq_worker_run; JOBQ_STATE (it runs). Since 0.1. */
+JOBQ_API int jobq_worker_run_due(struct jobq_worker *w, size_t *out_count);
 
 /* Ask the worker to end: no new claim, handlers in hand get grace_ms and see JOBQ_CTX_STOPPING, what was not started
  * is released at no cost, what did not finish in time is left to its lease: a handler that returns later still
