@@ -6,8 +6,8 @@ A script is its files one behind the other. The header OUT has  enum script { SC
 SCRIPT_TEXTS is defined before it is included, an array of their names, texts and digests (SHA-1, by which a server
 knows a script it has seen).
 
-Comments are left out, lines stay. A line  local A, B = 1, 2  whose names are in capitals and whose values are numbers
-declares constants: they are put in where they are used, because Lua has room for 200 locals and 60 outer names a
+Comments are left out, lines stay. A line  local A, B = 1, '2'  whose names are in capitals and whose values are numbers or
+plain strings declares constants: they are put in where they are used, because Lua has room for 200 locals and 60 outer names a
 function, and looks each of them up when it runs.
 """
 import hashlib
@@ -15,7 +15,8 @@ import os
 import re
 import sys
 
-CONSTANTS = re.compile(r'^local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (-?\d+(?:, -?\d+)*)$')
+VALUE = r"(?:-?\d+|'[^'\\]*')"
+CONSTANTS = re.compile(rf'^local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = ({VALUE}(?:, {VALUE})*)$')
 
 
 def read(path, constants):

@@ -50,6 +50,7 @@ static int read_queue(const struct tally *t, struct strings *strings, struct nam
     q->paused = rd_get_u8(&r);
     q->at_least = rd_get_u8(&r);
     q->oldest_ready_at_ms = rd_get_i64(&r);
+    rd_figures_read(rd_next_bytes(strings), t->out->now_ms, q);
     if (r.broken || strings->broken)
         return rd_broken(t->s);
     return q->queue ? 0 : no_memory(t->s);

@@ -137,6 +137,10 @@ void rd_row_rest(struct request *request, const struct jobq_put *put); /* what a
 void rd_row_load(struct request *request, const struct jobq_item_row *item); /* as lua/load.lua takes it */
 bool rd_is_ended(int state);
 
+/* ---- figures.c ------------------------------------------------------------------------------------------------------------- */
+
+void rd_figures_read(struct jobq_bytes figures, int64_t now, struct jobq_queue_stats *out);
+
 /* ---- schedule.c ------------------------------------------------------------------------------------------------------------ */
 
 void rd_schedule_tick(struct request *request, const struct jobq_put_tick *tick);

@@ -279,6 +279,7 @@ local function make(c, row)
         take_key(row)
     end
     count_end(queue_of(row.queue), state, state ~= before and is_ended(state), c.outcome == FAILED)
+    note_ran(row.queue, row.started_at, 1, c.outcome)
     settle_after(row, before)
 end
 
@@ -337,7 +338,8 @@ local function plain_end(hot, head, token, edits)
     local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
     return { hot = fresh, with_result = char(byte(fresh, 1, 3)) ..
         pack('>I4', bor(flags, F_RESULT)) .. sub(fresh, 8), queue = queue, group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil,
-        place = SPACE .. 'ended:4:' .. queue, count = 0 }
+        place = SPACE .. 'ended:4:' .. queue, count = 0,
+        started = take(hot, STARTED_AT) }
 end
 
 local function end_one(id, way, result)
@@ -390,6 +392,7 @@ local function end_run(s)
             wake = wake or q.at_once >= 0
             q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - way.count, 0), q[COMPLETED] + way.count
             q[8], q.ended, q.dirty = q[8] + way.count, bor(q.ended, 2 ^ COMPLETED), true
+            note_ran(way.queue, way.started, way.count, outcome)
         end
     end
 end

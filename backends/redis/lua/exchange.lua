@@ -171,6 +171,9 @@ write_queues()
 if with_groups then
     G.write_groups()
 end
+if write_figures then
+    write_figures()
+end
 
 -- ---- what is kept of it, and the answer ---------------------------------------------------------------------------------------------
 

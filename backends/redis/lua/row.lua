@@ -88,7 +88,7 @@ local function read_cold(row, cold)
     end
 end
 
-local QUEUE_AT = 116
+local QUEUE_AT, STARTED_AT = 116, 68
 local HOT_FORMAT = '>BBBI4I4c16c8i4i4i4i4i4I4c8c8c8c8c8c8c8'
 
 local function read_hot(row, hot)

@@ -89,6 +89,7 @@ local function claim_row(row)
     row.token, row.outcome, row.worker = token, 0, want.worker
     row.flags = band(row.flags, bnot(F_LISTED + F_RESUMED + F_SWEPT_LEASE + F_SWEPT_TIMEOUT))
     set(row, F_RAN_ALONE, want.only and #claimed == 0)
+    note_waited(row.queue, less(row.created, row.run_at) and row.run_at or row.created)
     row.started_at = now
     row.stop_at = near(row.timeout) > 0 and add(now, row.timeout) or 0
     row.lease_until = 0
@@ -174,6 +175,7 @@ local function take_from_list(queue, key, most)
                     ways[timeout] = way
                 end
                 claim_fresh(id, cold, way, size)
+                note_waited(queue, sub(cold, 2, 9)) -- it was put to run at once
                 q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
             elseif cold then
                 colds[id], hots[id] = cold, hot

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+-- What the jobs of a queue took: one string "figures:QUEUE" of numbers of 64 bits. An exchange gathers what it adds and
+-- writes it with one BITFIELD a queue, however many jobs there are.
+--
+--   0 the last end; 1 total of what was waited, 2 .. 65 its buckets; 66 total of what ran, 67 .. 130 its buckets; from 131 on
+--   the slots of ten seconds, three numbers each: which it is, completed, failed.
+
+local note_waited, note_ran, write_figures
+if changes > 0 or has_part(HAS_WANT) then
+
+local WAITED_AT, RAN_AT, SLOTS_AT = 1, 66, 131
+local SLOT_MS, SLOT_COUNT, BUCKETS = 10000, 91, 64
+local OUTCOME_COMPLETE, OUTCOME_FAIL = 1, 2
+
+local figures = {} -- by queue: index -> what is added there
+local format = string.format
+
+-- Rows that were put together waited equally long: what the one before came to.
+local same_queue, same_since, same_bucket, same_ms
+
+-- The index of the bucket is that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
+local function note_duration(queue, at, since, number)
+    local f, ms = figures[queue], math.max(now - near(since), 0)
+    local bucket = at + 1 + ms
+    if not f then
+        f = {}
+        figures[queue] = f
+    end
+    if ms >= 2 then
+        local m, octave = math.frexp(ms) -- ms = m * 2 ^ octave, m from a half on
+        bucket = at + 1 + math.min(2 * octave - (m < 0.75 and 2 or 1), BUCKETS - 1)
+    end
+    f[at] = (f[at] or 0) + number * ms
+    f[bucket] = (f[bucket] or 0) + number
+    return f, bucket, ms
+end
+
+-- A row was claimed that could have run since then.
+function note_waited(queue, since)
+    if queue == same_queue and since == same_since then
+        local f = figures[queue]
+        f[WAITED_AT], f[same_bucket] = f[WAITED_AT] + same_ms, f[same_bucket] + 1
+        return
+    end
+    same_queue, same_since = queue, since
+    local _
+    _, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, 1)
+end
+
+-- So many that began then have ended now.
+function note_ran(queue, since, number, outcome)
+    if outcome == OUTCOME_COMPLETE or outcome == OUTCOME_FAIL then
+        local f, slot = note_duration(queue, RAN_AT, since, number), SLOTS_AT + 3 * (math.floor(now / SLOT_MS) % SLOT_COUNT)
+        f[slot + outcome] = (f[slot + outcome] or 0) + number
+        f.slot = slot
+    end
+end
+
+-- Numbers go as text: redis.call prints one as the fraction that it could be, which takes three times as long.
+local function write_queue(key, f)
+    local slot, number, todo, n = f.slot, format('%d', now / SLOT_MS), { 'OVERFLOW', 'SAT' }, 2
+    if slot then
+        todo = { 'OVERFLOW', 'SAT', 'SET', 'i64', format('#%d', slot), number, 'SET', 'i64', '#0', format('%d', now) }
+        f.slot, n = nil, 10
+    end
+    for index, value in pairs(f) do
+        todo[n + 1], todo[n + 2], todo[n + 3], todo[n + 4] = 'INCRBY', 'i64', format('#%d', index), format('%d', value)
+        n = n + 4
+    end
+    -- The first answer is which slot it was: another one's counts do not stay.
+    local was = call('BITFIELD', key, unpack(todo))[1]
+    if slot and was ~= tonumber(number) then
+        call('BITFIELD', key, 'SET', 'i64', format('#%d', slot + OUTCOME_COMPLETE), f[slot + OUTCOME_COMPLETE] or 0,
+            'SET', 'i64', format('#%d', slot + OUTCOME_FAIL), f[slot + OUTCOME_FAIL] or 0)
+    end
+end
+
+function write_figures()
+    for queue, f in pairs(figures) do
+        write_queue(SPACE .. 'figures:' .. queue, f)
+    end
+end
+
+end
