@@ -50,6 +50,20 @@ static void waiting_begins_when_it_could_have_run(void)
     only_bucket(&q.waited, 20 * MINUTE, 2);
 }
 
+/* The middle of each bucket that is wide enough for a test to take its time; the last one has no end. */
+static void every_bucket(void)
+{
+    const int first = 2 * 15;
+    for (int i = first; i < JOBQ_DURATION_BUCKETS; i++) {
+        put_ok((uint32_t)i);
+        tick((INT64_C(1) << i / 2) + (i % 2 ? INT64_C(1) << (i / 2 - 1) : 0) + (INT64_C(1) << (i / 2 - 2)));
+        claim_n((uint32_t)i);
+    }
+    struct jobq_queue_stats q = queue_stats("q");
+    for (int i = 0; i < JOBQ_DURATION_BUCKETS; i++)
+        is(q.waited.buckets[i], i >= first);
+}
+
 static void ran_until_it_ended(void)
 {
     put_ok(1);
@@ -155,6 +169,7 @@ static const struct test tests[] = {
     { .name = "nothing ran yet", .run = nothing_ran, .needs = FIGURES },
     { .name = "waited: until the claim", .run = waited_until_claimed, .needs = FIGURES },
     { .name = "waited: from when it could have run", .run = waiting_begins_when_it_could_have_run, .needs = FIGURES },
+    { .name = "waited: every bucket", .run = every_bucket, .needs = FIGURES, .flags = PLAIN_ONLY },
     { .name = "ran: until it completed or failed", .run = ran_until_it_ended, .needs = FIGURES },
     { .name = "ran: not what was given back or cancelled", .run = other_outcomes_are_not_runs, .needs = FIGURES },
     { .name = "what is refused counts nothing", .run = refused_is_not_counted, .needs = FIGURES },
