@@ -232,7 +232,9 @@ need() {
 }
 
 # The library, the command and the SQLite store.
-need_build() {
+need# The targets are words on purpose.
+# shellcheck disable=SC2086
+_build() {
     need cmd:cc gcc
     need header:stdlib.h libc6-dev
     need cmd:meson meson
@@ -480,7 +482,7 @@ $_still"
 
 # build_tree DIRECTORY [OPTION...]: builds the tree in DIRECTORY, configured with OPTION... when that was not
 # done yet. Says nothing when there is nothing to do; otherwise one line for each step, and the end of the log
-# when one fails. Returns 1 then. Of several scripts at once the others wait.
+# when one fails. Returns 1 then. Of several scripts at once the others wait. With $TARGETS only those are built.
 build_tree() {
     _tree=$1
     shift
@@ -498,10 +500,10 @@ rebuild_tree() {
 _build() {
     if [ ! -f "$_tree/build.ninja" ]; then
         step "$_tree/configure.log" configure meson setup "$@" "$_tree" "$ROOT" || return 1
-    elif ninja -C "$_tree" -n 2>/dev/null | grep -q 'no work to do'; then
+    elif ninja -C "$_tree" -n ${TARGETS:-} 2>/dev/null | grep -q 'no work to do'; then
         return 0
     fi
-    step "$_tree/build.log" build ninja -C "$_tree"
+    step "$_tree/build.log" build ninja -C "$_tree" ${TARGETS:-}
 }
 
 _build_changed() {
