@@ -232,9 +232,7 @@ need() {
 }
 
 # The library, the command and the SQLite store.
-need# The targets are words on purpose.
-# shellcheck disable=SC2086
-_build() {
+need_build() {
     need cmd:cc gcc
     need header:stdlib.h libc6-dev
     need cmd:meson meson
@@ -497,6 +495,8 @@ rebuild_tree() {
     _alone_in "$_tree" _build_changed "$@"
 }
 
+# The targets are words on purpose.
+# shellcheck disable=SC2086
 _build() {
     if [ ! -f "$_tree/build.ninja" ]; then
         step "$_tree/configure.log" configure meson setup "$@" "$_tree" "$ROOT" || return 1
