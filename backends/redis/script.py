@@ -6,9 +6,12 @@ A script is its files one behind the other. The header OUT has  enum script { SC
 SCRIPT_TEXTS is defined before it is included, an array of their names, texts and digests (SHA-1, by which a server
 knows a script it has seen).
 
+What is behind the first file becomes one function inside of it. A function that Lua makes finds the locals of the one around
+it by walking a list, those of the one around that at once; and each of the two has room for 200 locals.
+
 Comments are left out, lines stay. A line  local A, B = 1, '2'  whose names are in capitals and whose values are numbers or
-plain strings declares constants: they are put in where they are used, because Lua has room for 200 locals and 60 outer names a
-function, and looks each of them up when it runs.
+plain strings declares constants: they are put in where they are used, because a function has room for 60 outer names, and
+looks each of them up when it runs.
 """
 import hashlib
 import os
@@ -39,7 +42,9 @@ def script(paths):
     constants, lines = {}, []
     for path in paths:
         lines += read(path, constants)
-    text = '\n'.join(lines) + '\n'
+        if path == paths[0]:
+            lines.append('return (function()')
+    text = '\n'.join(lines) + '\nend)()\n'
     # Texts in quotes have no names in capitals but commands, which are no constants.
     return re.sub(r"(?<!')\b[A-Z][A-Z0-9_]*\b(?!')", lambda m: constants.get(m.group(), m.group()), text)
 
