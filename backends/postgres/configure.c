@@ -33,6 +33,9 @@ static enum sql pack_settings(const struct jobq_settings *set, struct params *p)
     case JOBQ_CONFIGURE_SCHEDULE:
         pq_schedule_pack(set, p);
         return SQL_SET_SCHEDULE;
+    case JOBQ_CONFIGURE_EVENTS:
+        pack_int8(p, set->events);
+        return SQL_SET_EVENTS;
     case JOBQ_CONFIGURE_CLOCK:
         pack_int8(p, set->clock_ms);
         return SQL_SET_CLOCK;
@@ -48,7 +51,7 @@ static bool is_known(const struct jobq_settings *settings)
     if (settings->what == JOBQ_CONFIGURE_QUEUE)
         return !(settings->set & ~known);
     return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
-           settings->what == JOBQ_CONFIGURE_SCHEDULE;
+           settings->what == JOBQ_CONFIGURE_SCHEDULE || settings->what == JOBQ_CONFIGURE_EVENTS;
 }
 
 /* What the functions return. */

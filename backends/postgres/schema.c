@@ -19,7 +19,7 @@
     " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                 \
     " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"               \
     " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view', 'receipt',"   \
-    " 'schedule', 'figure'))"
+    " 'schedule', 'figure', 'happened', 'event'))"
 
 static int fail(struct jobq_store *s, const struct fault *fault, struct jobq_error *err)
 {
@@ -64,14 +64,14 @@ static int look(struct jobq_store *s, enum found *out, struct jobq_error *err)
 {
     PGresult *result;
     int status = run(s,
-                     "SELECT count(*) FILTER (WHERE c.relname = 'meta' AND a.columns = 'one version store_id shift shape'),"
+                     "SELECT count(*) FILTER (WHERE c.relname = 'meta' AND a.columns = 'one version store_id shift events event shape'),"
                      " count(*) FROM pg_catalog.pg_class AS c"
                      " CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(a.attname, ' ' ORDER BY a.attnum) AS columns"
                      " FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0"
                      " AND NOT a.attisdropped) AS a"
                      " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"
                      " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view',"
-                     " 'receipt', 'fence')",
+                     " 'receipt', 'fence', 'schedule', 'figure', 'happened', 'event')",
                      &result, err);
     if (status != JOBQ_OK)
         return status;

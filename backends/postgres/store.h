@@ -226,6 +226,10 @@ int pq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *are
 int pq_load(struct jobq_store *s, struct jobq_item *items, size_t count, struct jobq_error *err);
 void pq_arrivals_free(struct arrivals *arrivals);
 
+/* events.c */
+int pq_events_read(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena,
+                   struct jobq_error *err);
+
 /* attach.c */
 int pq_attach_ready(struct jobq_store *s, struct fault *fault); /* a transaction of the program is open? */
 int pq_attach_run(struct jobq_store *s, struct transaction *t);

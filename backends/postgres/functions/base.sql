@@ -9,12 +9,17 @@ CREATE OR REPLACE FUNCTION @.add(a bigint, b bigint) RETURNS bigint LANGUAGE sql
                 ELSE a + b END
 $$;
 
--- The store's clock: the server's, and what tests added to it.
+-- The store's clock: the server's, and what tests added to it. Every call of a client begins with it, so it also notes for the
+-- transaction whether events are kept, by the name of the store: the program's own may use two.
 CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
-    v_shift bigint := (SELECT m.shift FROM @.meta AS m WHERE m.one = 1);
+    v_meta bigint[] := (SELECT ARRAY[m.shift, m.events] FROM @.meta AS m WHERE m.one = 1);
+    v_shift bigint := v_meta[1];
 BEGIN
+    IF (v_meta[2] > 0) <> coalesce(current_setting('jobq.events', true) = '@NAME', false) THEN
+        PERFORM set_config('jobq.events', CASE WHEN v_meta[2] > 0 THEN '@NAME' ELSE '' END, true);
+    END IF;
     RETURN CASE WHEN v_shift > 0 AND v_now > 9223372036854775807 - v_shift THEN 9223372036854775807
                 ELSE v_now + v_shift END;
 END $$;

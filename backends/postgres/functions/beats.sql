@@ -2,7 +2,7 @@
 -- Heartbeats. p_from, p_to: the tokens meant, both ends included; p_nums: {flags, lease} of each.
 CREATE OR REPLACE FUNCTION @.beats(p_now bigint, p_from uuid[], p_to uuid[], p_nums bigint[],
     OUT o_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
-DECLARE v_held bigint; v_marks @.view[];
+DECLARE v_back uuid[]; v_held bigint; v_marks @.view[];
 BEGIN
     o_held := '{}';
     o_woke := false;
@@ -16,12 +16,15 @@ BEGIN
                     place = CASE WHEN j.run_at > p_now THEN j.run_at ELSE @.add(j.run_at, j.rank_add) END,
                     clock = j.expires_at
                 WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] AND j.outcome = 0
-                RETURNING j.queue, j.shelf
+                RETURNING j.id, j.n, j.token, j.queue, j.shelf
             ), counted AS (
                 INSERT INTO @.tally SELECT b.queue, 4, @.place_of(2, b.shelf), count(*) FROM back AS b GROUP BY 1, 3
             )
-            SELECT count(*) INTO v_held FROM back;
+            SELECT count(*), array_agg(b.id ORDER BY b.token, b.n) INTO v_held, v_back FROM back AS b;
             o_woke := o_woke OR v_held > 0;
+            IF v_held > 0 AND @.told() THEN
+                PERFORM @.tell(p_now, v_back);
+            END IF;
         ELSE
             SELECT count(*), array_agg(@.show(j, 0, 0) ORDER BY j.token, j.n)
                 FILTER (WHERE j.flags & 16 <> 0 OR j.stop_at <= p_now)

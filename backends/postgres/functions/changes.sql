@@ -11,7 +11,7 @@ DECLARE
     v_items integer := cardinality(p_ids);
     v_done integer[]; v_queues integer[]; v_scopes bytea[]; v_jobs uuid[];
     v_events bigint[] := '{}'; v_ends bigint[];
-    v_i integer; v_place integer;
+    v_i integer; v_place integer; v_told integer := 0;
     v_woke boolean;
     r record;
 BEGIN
@@ -44,6 +44,9 @@ BEGIN
     IF v_queues IS NOT NULL THEN
         o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
         IF cardinality(v_done) = v_items THEN
+            IF @.told() THEN
+                PERFORM @.tell(p_now, p_ids);
+            END IF;
             RETURN;
         END IF;
     END IF;
@@ -78,6 +81,11 @@ BEGIN
             v_verdict integer := 0; v_stale integer := 0;
             v_key @.key;
         BEGIN
+            -- Those made together are told in their places among these.
+            IF v_done IS NOT NULL AND @.told() THEN
+                PERFORM @.tell(p_now, ARRAY(SELECT p_ids[i] FROM unnest(v_done) AS i WHERE i > v_told AND i < r.i ORDER BY i));
+                v_told := r.i;
+            END IF;
             SELECT * INTO j FROM @.job AS k WHERE k.id = r.id FOR UPDATE;
             -- the guards, in their order
             IF NOT FOUND THEN
@@ -126,6 +134,10 @@ BEGIN
             v_was := @.place_of(j.state, j.shelf);
             v_now_due := coalesce(j.shelf IN (1, 2), false);
             IF r.state = 7 THEN
+                IF @.told() THEN
+                    INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
+                    VALUES (p_now, j.id, j.queue, j.kind, 7, j.reason, j.attempt, j.run_at);
+                END IF;
                 IF j.key_scope IS NOT NULL THEN
                     v_woke := @.key_settle(j.key_scope, j.id, CASE WHEN j.state >= 4 THEN j.state ELSE 7 END, p_now);
                     o_woke := o_woke OR v_woke;
@@ -256,6 +268,9 @@ BEGIN
                     RAISE EXCEPTION 'the key was taken meanwhile' USING ERRCODE = 'serialization_failure';
                 END IF;
             END IF;
+            IF j.state <> v_before AND @.told() THEN
+                PERFORM @.tell(p_now, ARRAY[j.id]);
+            END IF;
             v_place := @.place_of(j.state, j.shelf);
             IF v_place <> v_was THEN
                 v_events := v_events || ARRAY[j.queue::bigint, v_was, v_place, 1];
@@ -286,6 +301,9 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    IF v_done IS NOT NULL AND @.told() THEN
+        PERFORM @.tell(p_now, ARRAY(SELECT p_ids[i] FROM unnest(v_done) AS i WHERE i > v_told ORDER BY i));
+    END IF;
     PERFORM @.count(v_events);
     IF v_ends IS NOT NULL THEN
         PERFORM @.count_ends(p_now, v_ends);

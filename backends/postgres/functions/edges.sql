@@ -68,10 +68,10 @@ END $$;
 -- wait for their turn.
 CREATE OR REPLACE FUNCTION @.edges_resolve(p_parent uuid, p_state integer, p_now bigint, OUT o_more boolean,
     OUT o_woke boolean, OUT o_left boolean) LANGUAGE plpgsql AS $$
-DECLARE v_children uuid[]; v_events bigint[];
+DECLARE v_children uuid[]; v_freed uuid[];
 BEGIN
-    SELECT array_agg(x.child) INTO v_children FROM (
-        SELECT e.child FROM @.edge AS e WHERE e.parent = p_parent AND e.open AND (p_state = 4 OR NOT e.hard)
+    SELECT array_agg(x.child ORDER BY x.hard, x.child) INTO v_children FROM (
+        SELECT e.child, e.hard FROM @.edge AS e WHERE e.parent = p_parent AND e.open AND (p_state = 4 OR NOT e.hard)
         ORDER BY e.hard, e.child LIMIT 65) AS x;
     o_more := coalesce(cardinality(v_children) > 64, false);
     o_woke := false;
@@ -92,7 +92,11 @@ BEGIN
         ), counted AS (
             INSERT INTO @.tally SELECT f.queue, 1, @.place_of(2, f.shelf), count(*) FROM freed AS f GROUP BY 1, 3
         )
-        SELECT count(*) > 0 INTO o_woke FROM freed;
+        SELECT count(*) > 0, array_agg(f.id) INTO o_woke, v_freed FROM freed AS f;
+        IF o_woke AND @.told() THEN
+            PERFORM @.tell(p_now, ARRAY(SELECT u.id FROM unnest(v_children) WITH ORDINALITY AS u(id, i)
+                                        WHERE u.id = ANY (v_freed) ORDER BY u.i));
+        END IF;
         PERFORM @.children(ARRAY[p_parent], -cardinality(v_children));
     END IF;
     SELECT j.children > 0 INTO o_left FROM @.job AS j WHERE j.id = p_parent;

@@ -73,5 +73,8 @@ BEGIN
     END IF;
     INSERT INTO @.key (scope, job, hold, until, digest) VALUES (p_scope, h.id, h.nums[10], @.add(p_now, h.nums[12]), h.digest);
     INSERT INTO @.tally VALUES (h.queue, 0, v_place, 1);
+    IF @.told() THEN
+        PERFORM @.tell(p_now, ARRAY[h.id]);
+    END IF;
     RETURN v_place <> 1;
 END $$;

@@ -132,6 +132,9 @@ BEGIN
             IF FOUND THEN
                 INSERT INTO @.tally VALUES (v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1);
                 o_woke := v_state = 2;
+                IF @.told() THEN
+                    PERFORM @.tell(p_now, p_ids);
+                END IF;
                 RETURN;
             END IF;
         END IF;
@@ -183,6 +186,9 @@ BEGIN
         SELECT array_agg(p.id), count(p.shelf) INTO v_put, v_woken FROM put AS p;
         o_woke := v_woken > 0;
         IF cardinality(v_put) = v_items THEN
+            IF @.told() THEN
+                PERFORM @.tell(p_now, p_ids);
+            END IF;
             RETURN;
         END IF;
     END IF;
@@ -222,6 +228,9 @@ BEGIN
                 o_nums[v_at + 2] := r.run_at;
                 o_nums[v_at + 3] := 1;
                 o_holders[r.i] := r.id;
+                IF @.told() THEN
+                    PERFORM @.tell(p_now, ARRAY[r.id]);
+                END IF;
                 CONTINUE;
             END IF;
             IF r.only_if > 0 AND NOT p_all_made AND p_verdicts[r.only_if] <> 0 THEN
@@ -298,6 +307,9 @@ BEGIN
                 r.policy, r.key, r.trace, r.scope, r.digest, r.parents, v_pending);
             IF v_place = 0 THEN
                 RAISE EXCEPTION 'the id was taken meanwhile' USING ERRCODE = 'serialization_failure';
+            END IF;
+            IF @.told() THEN
+                PERFORM @.tell(p_now, ARRAY[r.id]);
             END IF;
             IF v_rows IS NOT NULL THEN
                 v_rows[r.queue] := v_rows[r.queue] + 1;

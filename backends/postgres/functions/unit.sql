@@ -127,6 +127,9 @@ BEGIN
     END IF;
     IF p_flags & 4 <> 0 THEN
         PERFORM @.fold();
+        IF @.told() THEN
+            PERFORM @.events_fold();
+        END IF;
     END IF;
     IF v_woke AND p_flags & 1 <> 0 THEN
         PERFORM @.wake();

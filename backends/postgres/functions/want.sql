@@ -105,6 +105,9 @@ BEGIN
     SELECT array_agg(c.v ORDER BY c.i), array_agg(c.id ORDER BY c.i),
         array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
     INTO o_rows, o_ids, v_scopes, v_jobs FROM claimed AS c;
+    IF @.told() THEN
+        PERFORM @.tell(p_now, o_ids);
+    END IF;
     IF v_scopes IS NOT NULL THEN
         PERFORM @.keys_settle(v_scopes, v_jobs, 3, p_now);
     END IF;

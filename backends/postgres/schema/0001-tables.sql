@@ -4,12 +4,15 @@
 -- "@." is the namespace, a schema of the database. The functions are not part of a step: they are made anew with each
 -- version.
 
--- One row: who this store is, and by how much tests moved its clock.
+-- One row: who this store is, by how much tests moved its clock, how many events are kept, and the newest cursor that was
+-- given when this was last said.
 CREATE TABLE @.meta (
     one integer PRIMARY KEY CHECK (one = 1),
     version integer NOT NULL,
     store_id uuid NOT NULL,
     shift bigint NOT NULL DEFAULT 0,
+    events bigint NOT NULL DEFAULT 0,
+    event bigint NOT NULL DEFAULT 0,
     shape text NOT NULL
 );
 
@@ -195,6 +198,32 @@ CREATE TABLE @.schedule (
     paused boolean NOT NULL DEFAULT false
 );
 CREATE INDEX schedule_next ON @.schedule (next_at, name) WHERE NOT paused;
+
+-- Events: first without a cursor, in the order in which they were written, then with it. state: GONE too; worker: who claimed it.
+CREATE TABLE @.happened (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at bigint NOT NULL,
+    attempt bigint NOT NULL,
+    run_at bigint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    state smallint NOT NULL,
+    reason smallint NOT NULL,
+    kind bytea NOT NULL,
+    worker bytea
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+CREATE TABLE @.event (
+    cursor bigint PRIMARY KEY,
+    at bigint NOT NULL,
+    attempt bigint NOT NULL,
+    run_at bigint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    state smallint NOT NULL,
+    reason smallint NOT NULL,
+    kind bytea NOT NULL,
+    worker bytea
+);
 
 CREATE TABLE @.worker (
     name bytea NOT NULL,
