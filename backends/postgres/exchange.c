@@ -72,7 +72,8 @@ static bool has_work(const struct jobq_exchange *x)
 static void prepare(struct run *r)
 {
     struct jobq_store *s = r->s;
-    bool fold = s->exchanges++ % FOLD_EVERY == 0 && has_work(r->x) && !s->attached; /* the locks would last as long as the program likes */
+    /* In the program's transaction the locks would last as long as it likes. */
+    bool fold = s->exchanges++ % FOLD_EVERY == 0 && has_work(r->x) && !s->attached;
     r->has_unit = has_work(r->x) || !r->x->want;
     int32_t flags = (s->address.notify ? FLAG_NOTIFY : 0) | (fold ? FLAG_FOLD : 0) |
                     (r->x->want ? FLAG_NO_NEXT_DUE : 0);

@@ -27,7 +27,8 @@
 #define NO_TOKEN (-1)
 #define FORGED_TOKEN (-2)
 
-enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ, STEP_SCHEDULE, STEP_LIMIT, STEP_LIMITS };
+enum step_kind { STEP_EXCHANGE, STEP_QUEUE, STEP_WORKER_STOP, STEP_READ, STEP_SCHEDULE, STEP_LIMIT, STEP_LIMITS,
+                 STEP_EVENTS };
 
 struct beat_step {
     int token;
@@ -96,7 +97,7 @@ struct step {
     int64_t keep_count, keep_ms;
     int worker; /* 0: none, else the number of a worker; negative: it leaves */
     struct want_step want;
-    /* STEP_QUEUE */
+    /* STEP_QUEUE; STEP_EVENTS: keep_count */
     uint32_t set;
     int queue, paused;
     int64_t depth;
@@ -127,7 +128,8 @@ struct side {
     struct jobq_arena *arena; /* of the newest step */
     struct jobq_token tokens[WANTS];
     int64_t base;
-    bool schedules, groups, figures; /* both stores have them */
+    bool schedules, groups, figures, events; /* both stores have them */
+    int64_t events_kept; /* as it was set */
     struct jobq_bytes cursors[CLIENTS];
     uint8_t cursor_bytes[CLIENTS][2048];
     char uri[512];
@@ -155,6 +157,7 @@ struct outcome {
     size_t reached; /* limits read that leave no room */
 };
 
+int64_t on_the_grid(void *side, int64_t at); /* an instant, as two stores must share it */
 /* Do the step and write all that it answered, or an error, as text. */
 void run_step(struct side *side, const struct step *step, FILE *out, struct outcome *outcome);
 /* Everything that is stored, as text. */
@@ -173,6 +176,9 @@ int side_align(struct side *side, int64_t now); /* move the clock to where seque
 /* ---- history.c ------------------------------------------------------------------------------------------------- */
 
 void show_figures(FILE *out, const struct jobq_queue_stats *q);
+void generate_events(struct generator *g, struct step *s);
+void run_events(struct side *side, const struct step *s, FILE *out);
+void show_events(struct side *side, FILE *out);
 
 /* ---- generate.c ------------------------------------------------------------------------------------------------ */
 
@@ -189,6 +195,7 @@ struct generator {
     bool limits; /* ... and some are set in this sequence: */
     int limits_first; /* by so many of its first steps */
     bool schedules, successors;
+    bool events, events_first; /* kept from the first step on */
     struct step last[CLIENTS];
     bool has_last[CLIENTS];
 };

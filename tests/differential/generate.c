@@ -429,6 +429,8 @@ void generate_step(struct generator *g, struct side *side, struct step *s)
         generate_limit(g, s);
     else if (g->groups && dice < 20)
         generate_limits_read(g, s);
+    else if (g->events && (dice == 29 || g->events_first))
+        generate_events(g, s);
     else if (dice >= 30 || !generate_repeat(g, s))
         generate_exchange(g, side, s);
     if (s->kind == STEP_EXCHANGE) {

@@ -136,6 +136,7 @@ static int pair_open(struct pair *p)
     uint32_t both = common_capabilities(p);
     p->right.schedules = p->other.schedules = both & JOBQ_CAP_SCHEDULES;
     p->right.groups = p->other.groups = both & JOBQ_CAP_GROUPS;
+    p->right.events = p->other.events = both & JOBQ_CAP_EVENTS;
     p->right.figures = p->other.figures = both & JOBQ_CAP_FIGURES;
     return 0;
 }
@@ -198,6 +199,8 @@ static int run_sequence(struct sequence *q, FILE *say)
     common = common_capabilities(&p);
     g.schedules = p.right.schedules;
     g.groups = p.right.groups;
+    g.events = p.right.events;
+    g.events_first = g.events && chance(&g, 60);
     g.limits = g.groups && chance(&g, 75);
     g.limits_first = between(&g, 0, 6);
     g.successors = common & JOBQ_CAP_SUCCESSOR;

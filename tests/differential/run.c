@@ -10,7 +10,7 @@
 
 /* ---- what stores may differ in ------------------------------------------------------------------------------- */
 
-static int64_t on_the_grid(void *user, int64_t at)
+int64_t on_the_grid(void *user, int64_t at)
 {
     const struct side *side = user;
     if (at > INT64_MAX / 2 || at < INT64_MIN / 2)
@@ -406,6 +406,8 @@ void run_step(struct side *side, const struct step *s, FILE *out, struct outcome
         run_limit(side, s, out);
     else if (s->kind == STEP_LIMITS)
         run_limits(side, s, out, outcome);
+    else if (s->kind == STEP_EVENTS)
+        run_events(side, s, out);
     else
         run_configure(side, &stop, out);
 }
@@ -470,6 +472,8 @@ void show_store(struct side *side, FILE *out)
     write_stats(side, out);
     if (side->groups)
         show_limits(side, out);
+    if (side->events)
+        show_events(side, out);
     if (!side->schedules)
         return;
     struct jobq_schedule_query schedules = { .size = sizeof schedules, .limit = 100 };

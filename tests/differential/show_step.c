@@ -112,6 +112,8 @@ void show_step(FILE *out, const struct step *s)
     else if (s->kind == STEP_LIMITS)
         fprintf(out, "read limits of %d, name %d after %d limit=%zu\n", s->limit.of, s->limit.name, s->limit.after,
                 s->want.limit);
+    else if (s->kind == STEP_EVENTS)
+        fprintf(out, "keep %" PRId64 " events\n", s->keep_count);
     else
         fputs("ask worker 'one' to stop\n", out);
 }

@@ -66,7 +66,7 @@ int server_empty(const char *database, const char *name_space)
              "  WHERE relnamespace = to_regnamespace('%s') AND relkind = 'r' AND relname <> 'meta';"
              "  IF list IS NOT NULL THEN"
              "    EXECUTE 'TRUNCATE ' || list || ' RESTART IDENTITY';"
-             "    UPDATE %s.meta SET shift = 0, store_id = gen_random_uuid();"
+             "    UPDATE %s.meta SET shift = 0, events = 0, event = 0, store_id = gen_random_uuid();"
              "    PERFORM setval('%s.fence', 1);"
              "  END IF; END $$",
              name_space, name_space, name_space, name_space);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Several connections at the same moment: a tick fires once, nothing is counted twice or not at all. */
+/* Several connections at the same moment: a tick fires once, nothing is counted twice or not at all, no reader
+ * of events misses one. */
 #include "kit.h"
 
+#include <libpq-fe.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CROWD 8
@@ -242,5 +246,176 @@ START_TEST(old_slots_go)
 }
 END_TEST
 
+/* ---- events ---------------------------------------------------------------------------------------------------------- */
+
+static void keep_events(int64_t count)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    const struct jobq_settings keep = { .size = sizeof keep, .what = JOBQ_CONFIGURE_EVENTS, .events = count };
+    ck_assert_msg(jobq_postgres()->configure(s, &keep, &last) == JOBQ_OK, "keep: %s", last.text);
+    store_close(s);
+}
+
+/* What a reader has seen: cursors one after another, each job's states in their order. */
+struct seen {
+    int64_t cursor;
+    int8_t state[CROWD * 1000];
+};
+
+static uint32_t number_of(const struct jobq_id *id)
+{
+    return (uint32_t)id->bytes[14] << 8 | id->bytes[15];
+}
+
+/* A job waits, runs and has ended: 2, 3, 4 or 5. */
+static bool follows(int before, int state)
+{
+    return before == 0 ? state == JOBQ_ROW_WAITING
+                       : before == JOBQ_ROW_WAITING ? state == JOBQ_ROW_RUNNING
+                                                    : before == JOBQ_ROW_RUNNING && state > JOBQ_ROW_RUNNING;
+}
+
+/* The next page; how many there were, or -1 after something that must not be. */
+static int read_on(struct one *me, struct seen *seen, size_t limit)
+{
+    struct jobq_event_query query = { .size = sizeof query, .after = seen->cursor, .limit = limit };
+    if (jobq_postgres()->events(me->store, &query, me->arena, &me->err) != JOBQ_OK)
+        return -1;
+    for (size_t i = 0; i < query.row_count; i++) {
+        const struct jobq_event_row *e = &query.rows[i];
+        int8_t *state = &seen->state[number_of(&e->id)];
+        if (e->cursor != seen->cursor + 1 || !follows(*state, e->state)) {
+            snprintf(me->err.text, sizeof me->err.text, "event %lld behind %lld: job %u from %d to %d",
+                     (long long)e->cursor, (long long)seen->cursor, number_of(&e->id), *state, e->state);
+            return -1;
+        }
+        *state = (int8_t)e->state;
+        seen->cursor = e->cursor;
+    }
+    return query.newest < seen->cursor || query.oldest != 1 ? -1 : (int)query.row_count;
+}
+
+static atomic_int at_work;
+
+/* Two read while the others work, and go on until nothing comes after all work is done. */
+static void *work_or_read(void *user)
+{
+    struct one *me = user;
+    static struct seen seen[2];
+    pthread_barrier_wait(&all_here);
+    if (me->number >= 2) {
+        for (int i = 0; i < JOBS_EACH; i++)
+            put_claim_complete(me, 1000 * me->number + i);
+        atomic_fetch_sub(&at_work, 1);
+        return NULL;
+    }
+    seen[me->number] = (struct seen){ 0 };
+    for (int got = 1, left = 1; (left > 0 || got > 0) && !me->failed; me->failed |= got < 0) {
+        left = atomic_load(&at_work); /* before the look: what was done then is seen */
+        got = read_on(me, &seen[me->number], me->number ? 1000 : 7);
+    }
+    me->made[0] = (int)seen[me->number].cursor;
+    return NULL;
+}
+
+START_TEST(no_reader_misses_an_event)
+{
+    struct one ones[CROWD];
+    keep_events(1000000);
+    atomic_store(&at_work, CROWD - 2);
+    crowd(ones, work_or_read);
+    int64_t happened = sql_value("SELECT sum(attempt + 1 + (state >= 4)::integer) FROM @.job");
+    ck_assert_int_gt(happened, (CROWD - 2) * JOBS_EACH);
+    ck_assert_int_eq(ones[0].made[0], happened);
+    ck_assert_int_eq(ones[1].made[0], happened);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.happened"), 0);
+}
+END_TEST
+
+static void say(PGconn *conn, const char *text)
+{
+    PGresult *result = PQexec(conn, text);
+    ExecStatusType status = PQresultStatus(result);
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", text, PQerrorMessage(conn));
+    PQclear(result);
+}
+
+static void enqueue_by(PGconn *conn)
+{
+    char text[200];
+    snprintf(text, sizeof text, "SELECT * FROM %s.enqueue('q', 'p')", name_space());
+    say(conn, text);
+}
+
+static size_t events_after(struct jobq_store *s, struct jobq_arena *arena, int64_t after, int64_t expected_first)
+{
+    struct jobq_event_query query = { .size = sizeof query, .after = after, .limit = 100 };
+    ck_assert_msg(jobq_postgres()->events(s, &query, arena, &last) == JOBQ_OK, "events: %s", last.text);
+    ck_assert_int_eq(query.oldest, 1);
+    if (query.row_count)
+        ck_assert_int_eq(query.rows[0].cursor, expected_first);
+    return query.row_count;
+}
+
+/* What was written first is committed last; meanwhile nobody waits, and no reader goes past it. */
+START_TEST(a_late_commit_is_not_skipped)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_arena *arena = jobq_arena_create();
+    PGconn *early = PQconnectdb(getenv("JOBQ_TEST_POSTGRES")), *none = PQconnectdb(getenv("JOBQ_TEST_POSTGRES"));
+    keep_events(100);
+    ck_assert_int_eq(put_job(s, 1), JOBQ_OK); /* the queue is there: making it would be waited for */
+    say(early, "BEGIN");
+    enqueue_by(early);
+    say(none, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    enqueue_by(none);
+    ck_assert_int_eq(put_job(s, 2), JOBQ_OK);
+    ck_assert_uint_eq(events_after(s, arena, 0, 1), 2);
+    say(early, "COMMIT");
+    ck_assert_uint_eq(events_after(s, arena, 2, 3), 1);
+    say(none, "ROLLBACK");
+    ck_assert_int_eq(put_job(s, 3), JOBQ_OK);
+    ck_assert_uint_eq(events_after(s, arena, 3, 4), 1);
+    PQfinish(none);
+    PQfinish(early);
+    jobq_arena_destroy(arena);
+    store_close(s);
+}
+END_TEST
+
+/* Exchanges number what nobody reads, and more than are to be kept go. */
+START_TEST(unread_events_do_not_pile_up)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    keep_events(10);
+    for (uint32_t i = 1; i <= 200; i++)
+        ck_assert_int_eq(put_job(s, i), JOBQ_OK);
+    ck_assert_int_le(sql_value("SELECT count(*) FROM @.happened"), 32);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.event"), 10);
+    store_close(s);
+}
+END_TEST
+
+/* Not kept: nothing is written, whatever the session says. */
+START_TEST(nothing_is_written_unless_asked)
+{
+    struct jobq_store *s = store_open(uri_with("&options=-c%20jobq.events%3Dx"));
+    const struct jobq_row *rows;
+    ck_assert_int_eq(put_job(s, 1), JOBQ_OK);
+    ck_assert_uint_eq(claim_jobs(s, 1, &rows), 1);
+    ck_assert_int_eq(ack_job(s, &rows[0]), JOBQ_OK);
+    PGconn *other = PQconnectdb(getenv("JOBQ_TEST_POSTGRES"));
+    char text[100];
+    snprintf(text, sizeof text, "SET jobq.events = '%s'", name_space());
+    say(other, text);
+    enqueue_by(other);
+    PQfinish(other);
+    ck_assert_int_eq(sql_value("SELECT last_value FROM @.happened_seq_seq"), 1);
+    ck_assert_int_eq(sql_value("SELECT is_called::integer FROM @.happened_seq_seq"), 0);
+    store_close(s);
+}
+END_TEST
+
 KIT_MAIN("postgres together", a_tick_fires_once, a_version_is_given_once, figures_are_exact, buckets_are_the_librarys,
-         old_slots_go)
+         old_slots_go, no_reader_misses_an_event, a_late_commit_is_not_skipped, unread_events_do_not_pile_up,
+         nothing_is_written_unless_asked)
