@@ -16,7 +16,8 @@ static bool is_known(const struct jobq_settings *settings)
         return !(settings->set & ~of_plan);
     if (settings->what == JOBQ_CONFIGURE_SCHEDULE)
         return !(settings->set & ~of_schedule);
-    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER;
+    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
+           settings->what == JOBQ_CONFIGURE_EVENTS;
 }
 
 static void say(struct jobq_store *s, const struct jobq_settings *settings)
@@ -45,6 +46,8 @@ static void say(struct jobq_store *s, const struct jobq_settings *settings)
         rd_argument(q, settings->plan.data, settings->plan.size);
     if (settings->what == JOBQ_CONFIGURE_SCHEDULE)
         rd_schedule_settings(q, settings);
+    if (settings->what == JOBQ_CONFIGURE_EVENTS)
+        rd_events_settings(q, settings);
 }
 
 /* lua/configure.lua numbers them. */

@@ -141,6 +141,11 @@ bool rd_is_ended(int state);
 
 void rd_figures_read(struct jobq_bytes figures, int64_t now, struct jobq_queue_stats *out);
 
+/* ---- events.c -------------------------------------------------------------------------------------------------------------- */
+
+void rd_events_settings(struct request *request, const struct jobq_settings *settings);
+int rd_events_read(struct jobq_store *s, struct jobq_event_query *query, struct jobq_arena *arena, struct jobq_error *err);
+
 /* ---- schedule.c ------------------------------------------------------------------------------------------------------------ */
 
 void rd_schedule_tick(struct request *request, const struct jobq_put_tick *tick);

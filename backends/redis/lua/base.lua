@@ -10,6 +10,7 @@ local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local META = KEYS[1]
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
+local events -- nil unless they are kept: event.lua
 local SPACE = sub(META, 1, -5)
 local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
 local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'

@@ -25,6 +25,9 @@ local function give_back(row)
     wait(row)
     row.outcome = RELEASED
     row.releases = math.min(row.releases + 1, MOST_INT)
+    if events then
+        events.tell(row, WAITING)
+    end
 end
 
 local function by_token(a, b)

@@ -4,7 +4,7 @@
 
 local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT, HAS_SUCCESSOR, HAS_SCHEDULES, HAS_GROUPS = 1, 2, 4, 8, 16, 32, 64
 -- In the store's head under "uses": what it has met so far.
-local USES_SUCCESSORS, USES_GROUPS, USES_LIMITS = 1, 2, 4
+local USES_SUCCESSORS, USES_GROUPS, USES_LIMITS, USES_EVENTS = 1, 2, 4, 8
 
 local head = argument()
 local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', head)

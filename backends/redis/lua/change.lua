@@ -251,6 +251,9 @@ end
 local function make(c, row)
     local before = row.state
     if c.state == GONE then
+        if events then
+            events.tell(row, GONE)
+        end
         remove(row)
         return
     end
@@ -280,6 +283,9 @@ local function make(c, row)
     end
     count_end(queue_of(row.queue), state, state ~= before and is_ended(state), c.outcome == FAILED)
     note_ran(row.queue, row.started_at, 1, c.outcome)
+    if events and state ~= before then
+        events.tell(row, state)
+    end
     settle_after(row, before)
 end
 
@@ -360,6 +366,7 @@ local function end_run(s)
         ids[i] = argument()
         results[i] = with_results ~= 0 and argument() or nil
     end
+    local cold_of = events and many(COLD, ids)
     local found = many(HOT, ids)
     local fence, gone = sub(token, 9), held_out[sub(token, 1, 8)] or {}
     held_out[sub(token, 1, 8)] = gone
@@ -373,6 +380,9 @@ local function end_run(s)
         change_index = change_index + 1
         if way then
             end_one(id, way, results[i])
+            if events then
+                events.tell_strings(id, cold_of[i], hots[id])
+            end
             zrem(CLOCK, id)
             zadd(way.place, now, id)
             gone[#gone + 1] = fence .. id

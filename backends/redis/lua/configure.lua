@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 4 group, 5 schedule, 7 plan), handle (16), I4 set, B paused, i8 depth,
+-- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 4 group, 5 schedule, 6 events, 7 plan), handle (16), I4 set, B paused, i8 depth,
 -- 3 x i8 counts, 3 x i8 ages, i8 clock, then i8 each: at once, at once of a group, starts, in so many ms, puts, in so many ms;
 -- ARGV[2]: the name; ARGV[3] of a group: its plan. Answer: 0 done, 1 no such worker or schedule, 2 the store is gone, 3 another version.
 
@@ -97,9 +97,9 @@ local function configure_named()
     return configure_schedule(name, asked, paused ~= 0)
 end
 
-local configure = { configure_queue, configure_clock, configure_worker, configure_group, configure_named,
-    [7] = configure_plan }
-local status = configure[what]()
+local configure = { configure_queue, configure_clock, configure_worker, configure_group, configure_named, configure_events,
+    configure_plan }
+local status = configure[what](meta[3])
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 end

@@ -143,6 +143,9 @@ local function let_go(id, parent)
         end
         count(child, BLOCKED, WAITING)
         wait(child)
+        if events then
+            events.tell(child, WAITING)
+        end
     end
 end
 

@@ -174,6 +174,9 @@ end
 if write_figures then
     write_figures()
 end
+if events then
+    events.write()
+end
 
 -- ---- what is kept of it, and the answer ---------------------------------------------------------------------------------------------
 

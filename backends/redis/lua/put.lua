@@ -189,6 +189,9 @@ local function add_to_batch(q, id, rest, keyed)
     batch.count = n
     q[WAITING], q[ENQUEUED] = q[WAITING] + 1, q[ENQUEUED] + 1
     rows[id], colds[id], hots[id] = nil, nil, nil
+    if events then
+        events.tell_strings(id, batch.cold[2 * n])
+    end
     answer[#answer + 1] = DONE
 end
 

@@ -79,6 +79,9 @@ function store_row(p)
         meet_groups(q)
     end
     q[ENQUEUED] = q[ENQUEUED] + 1
+    if events then
+        events.tell(row, row.state)
+    end
     return row
 end
 

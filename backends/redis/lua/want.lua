@@ -95,6 +95,9 @@ local function claim_row(row)
     row.lease_until = 0
     row.lease_until = lease_end(row, want.lease_ms)
     set_extra(row, F_PROGRESS, 'S', nil)
+    if events then
+        events.tell(row, RUNNING)
+    end
     if key_rule and key_rule ~= HOLD_LIVE then
         settle_key(row, RUNNING)
     end
@@ -131,6 +134,9 @@ local function claim_fresh(id, cold, way, size)
     zadd(CLOCK, way.lease, id)
     hold(held_in, token, id)
     claimed[#claimed + 1] = id
+    if events then
+        events.tell_strings(id, cold, way.hot)
+    end
     note_given(0, size, way == last_way and 1 or 2)
     n = #views
     views[n + 1], views[n + 2] = id, cold
