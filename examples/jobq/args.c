@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,21 @@ int args_duration(struct cli *cli, const char *field, const char *text, int64_t 
     }
     *out = value * unit;
     return LEAVE_OK;
+}
+
+int args_rate(struct cli *cli, const char *field, const char *text, int64_t min, int64_t *count, int64_t *period_ms)
+{
+    const char *slash = strchr(text, '/');
+    char number[32], period[32];
+    int code;
+
+    if (!slash || (size_t)(slash - text) >= sizeof number || strlen(slash + 1) > sizeof period - 2) {
+        return leave_usage(cli, field, "'%s' is not like 100/s or 10/5m", text);
+    }
+    snprintf(number, sizeof number, "%.*s", (int)(slash - text), text);
+    snprintf(period, sizeof period, "%s%s", isalpha((unsigned char)slash[1]) ? "1" : "", slash + 1);
+    code = args_number(cli, field, number, min, MS_MAX, count);
+    return code == LEAVE_OK ? args_duration(cli, field, period, 1, MS_MAX, period_ms) : code;
 }
 
 int args_instant(struct cli *cli, const char *field, const char *text, int64_t *out)

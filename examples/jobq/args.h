@@ -42,6 +42,9 @@ int args_size(struct cli *cli, const char *field, const char *text, size_t min, 
 int args_duration(struct cli *cli, const char *field, const char *text, int64_t min, int64_t max,
                   int64_t *out);
 
+/* N/PERIOD, such as 100/s or 10/5m: at least `min` in a period. */
+int args_rate(struct cli *cli, const char *field, const char *text, int64_t min, int64_t *count, int64_t *period_ms);
+
 /* Milliseconds since 1970, or RFC 3339: 2024-05-01T12:00:00.250+03:00. */
 int args_instant(struct cli *cli, const char *field, const char *text, int64_t *out);
 

@@ -127,7 +127,7 @@ const struct command commands[] = {
      .alias = "ls",
      .operands = "",
      .summary = "jobs by id, ascending",
-     .details = "  --queue Q, --kind K, --group G\n"
+     .details = "  --queue Q, --kind K, --group G, --filter NAME=VALUE\n"
                 "  --state S              by commas: blocked, scheduled, ready, running, completed, dead, "
                 "cancelled\n"
                 "  --reason R             POISON, ATTEMPTS and so on\n"
@@ -162,36 +162,54 @@ const struct command commands[] = {
      .alias = "tail",
      .operands = "",
      .summary = "what happened, in order, one line each",
-     .details = "  --keep N               from now on keep the newest N, 0 for none (0); prints nothing\n"
+     .details = "  --keep N               from now on keep the newest N, 0 for none (0)\n"
                 "  --after CURSOR         only those after it\n"
                 "  -n, --limit N          at most so many\n"
                 "  -f, --follow           go on until interrupted\n",
      .run = run_events,
      .need = STORE_EXISTING},
+    {.name = "top",
+     .operands = "",
+     .summary = "queues, workers and running jobs, again and again",
+     .details = "  --every MS             100 to 3600000 (1000)\n"
+                "  -n, --limit N          look so many times; until interrupted otherwise\n",
+     .run = run_top,
+     .need = STORE_EXISTING},
     {.name = "metrics",
      .operands = "",
-     .summary = "the statistics as OpenMetrics text",
+     .summary = "the statistics as OpenMetrics text; with --json as those of stats",
      .run = run_metrics,
      .need = STORE_EXISTING},
     {.name = "queues", .operands = "", .summary = "the queues", .run = run_queues, .need = STORE_EXISTING},
     {.name = "cancel",
-     .operands = "ID",
-     .summary = "stop a job; a running one is asked",
-     .details = "  --hard                 void the lease of a running one at once\n",
+     .operands = "ID | --all | FILTER",
+     .summary = "stop a job, or all that a filter names; a running one is asked",
+     .details = "  --hard                 void the lease of a running one at once\n"
+                "  --all                  every job that has not ended\n"
+                "  --queue Q, --kind K, --group G, --state S, --older MS, --filter NAME=VALUE\n"
+                "  --max N                at most so many\n"
+                "  --dry-run              count only\n",
      .run = run_cancel,
      .need = STORE_EXISTING},
     {.name = "redrive",
      .alias = "retry",
-     .operands = "ID | --all",
-     .summary = "run a dead or cancelled job again, or every dead one",
+     .operands = "ID | --all | FILTER",
+     .summary = "run a dead or cancelled job again, or the dead ones that a filter names",
      .details = "  --all                  every dead job\n"
-                "  --queue Q, --kind K, --group G, --reason R, --older MS\n"
+                "  --queue Q, --kind K, --group G, --reason R, --older MS, --filter NAME=VALUE\n"
+                "  --rate N/PERIOD        so many become ready in a period, such as 10/s; all now otherwise\n"
+                "  --max N                at most so many\n"
                 "  --dry-run              count only\n",
      .run = run_redrive,
      .need = STORE_EXISTING},
     {.name = "drop",
-     .operands = "ID",
-     .summary = "remove a job that is not running",
+     .operands = "ID | --all | FILTER",
+     .summary = "remove a job that is not running, or the dead ones that a filter names",
+     .details = "  --all                  every dead job\n"
+                "  --queue Q, --kind K, --group G, --reason R, --older MS, --filter NAME=VALUE\n"
+                "  --state S              others than the dead ones; by commas\n"
+                "  --max N                at most so many\n"
+                "  --dry-run              count only\n",
      .run = run_drop,
      .need = STORE_EXISTING},
     {.name = "unhold",
@@ -201,10 +219,12 @@ const struct command commands[] = {
      .need = STORE_EXISTING},
     {.name = "purge",
      .operands = "--state S",
-     .summary = "remove every job in these states",
+     .summary = "remove every job in these states, or the results of completed ones",
      .details = "  --state S              required; by commas\n"
-                "  --queue Q, --kind K, --group G, --reason R\n"
+                "  --queue Q, --kind K, --group G, --reason R, --filter NAME=VALUE\n"
                 "  --older MS             created, or ended if it has, at least so long ago\n"
+                "  --results              only the results of completed jobs; the jobs stay\n"
+                "  --max N                at most so many\n"
                 "  --dry-run              count only\n",
      .run = run_purge,
      .need = STORE_EXISTING},
@@ -218,11 +238,48 @@ const struct command commands[] = {
      .summary = "allow claims again",
      .run = run_resume,
      .need = STORE_MAKE},
+    {.name = "retention",
+     .operands = "QUEUE",
+     .summary = "show or set how many ended jobs of a queue stay, and how long",
+     .details = "  --completed N, --dead N, --cancelled N\n"
+                "                         the newest so many; or all, none, default\n"
+                "  --completed-for MS, --dead-for MS, --cancelled-for MS\n"
+                "                         none that ended longer ago; or all, default\n",
+     .run = run_retention,
+     .need = STORE_MAKE},
+    {.name = "stop",
+     .operands = "WORKER",
+     .summary = "ask a worker, by the name in stats, to end as after SIGTERM",
+     .run = run_stop,
+     .need = STORE_EXISTING},
+    {.name = "drain",
+     .operands = "QUEUE",
+     .summary = "let a queue run empty while it takes no new jobs",
+     .details = "  --timeout MS           wait at most this long; 0 looks once\n"
+                "  --keep-closed          afterwards take none either, until jobq limit QUEUE --depth unset\n",
+     .run = run_drain,
+     .need = STORE_EXISTING},
+    {.name = "limit",
+     .operands = "[QUEUE | --group GROUP | --every-group | --plan PLAN]",
+     .summary = "show or set how much may wait, run, start or be put",
+     .details = "  --group GROUP          of this tenant, in all queues\n"
+                "  --every-group          of each tenant that has no value of its own\n"
+                "  --plan PLAN            of this plan; with --group: the plan that the tenant has\n"
+                "  --no-plan              with --group: it has none\n"
+                "  --depth N              queue: jobs that wait or are blocked; more are refused\n"
+                "  --concurrency N        jobs that run at a time\n"
+                "  --group-concurrency N  queue: jobs of one tenant that run in it at a time\n"
+                "  --rate N/PERIOD        starts in a period, such as 100/s or 10/5m\n"
+                "  --quota N/PERIOD       tenant, plan: accepted enqueues in a period\n"
+                "Each may also be none (no limit, whatever the plan says) or unset (no value of its own).\n"
+                "Without a target: everything that has a value.\n",
+     .run = run_limit,
+     .need = STORE_MAKE},
     {.name = "dead",
      .alias = "dlq",
      .operands = "",
      .summary = "the dead letters",
-     .details = "  --queue Q, --kind K, --group G, --reason R, --older MS\n"
+     .details = "  --queue Q, --kind K, --group G, --reason R, --older MS, --filter NAME=VALUE\n"
                 "  --limit N              at most so many (100)\n"
                 "  --by-error             grouped by what went wrong, figures left out\n",
      .run = run_dead,
@@ -275,6 +332,27 @@ const struct command commands[] = {
      .summary = "what is wrong here and the command that mends it",
      .details = "  --log-max BYTES        largest write-ahead log that is no finding (67108864)\n",
      .run = run_doctor,
+     .need = STORE_OWN},
+    {.name = "migrate",
+     .operands = "",
+     .summary = "bring the store to the schema of this version, or make it",
+     .details = "  --dry-run              only say what it has and what it would get\n",
+     .run = run_migrate,
+     .need = STORE_MAKE},
+    {.name = "bench",
+     .operands = "",
+     .summary = "what this store does on this machine, in the queue jobq-bench",
+     .details = "The queue jobq-bench is emptied before and after.\n\n"
+                "  --for MS               how long each figure is measured (1000)\n"
+                "  -n, --batch N          jobs put by one call, 2 to 1000 (100)\n"
+                "  -j, --jobs N           threads of the worker, 1 to 1024 (1)\n",
+     .run = run_bench,
+     .need = STORE_MAKE},
+    {.name = "serve",
+     .operands = "[ARGUMENTS]",
+     .summary = "the dashboard of the store: runs jobq-dashboard, which is installed separately",
+     .details = "Arguments are the dashboard's; it finds the store in JOBQ_STORE.\n",
+     .run = run_serve,
      .need = STORE_OWN},
     {.name = "version",
      .operands = "",

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* `jobq events`: what happened, in order, one line each; and whether it is kept at all. */
 #include <stdio.h>
-#include <time.h>
 
 #include "args.h"
+#include "interrupt.h"
 #include "json.h"
 #include "table.h"
+
+enum { LOOK_MS = 100 };
 
 /* What the command line asks for. */
 struct asked {
@@ -69,18 +71,10 @@ static void print_page(struct cli *cli, const struct jobq_events *page)
     fflush(stdout);
 }
 
-static void rest(void)
-{
-    const struct timespec pause = {0, 100000000};
-
-    nanosleep(&pause, NULL);
-}
-
 static int run_pages(struct cli *cli, struct asked *asked)
 {
     size_t left = asked->limit;
 
-    cli->answered = 1;
     for (;;) {
         size_t most = asked->limit && left < 1000 ? left : 1000;
         struct jobq_events *page;
@@ -98,8 +92,8 @@ static int run_pages(struct cli *cli, struct asked *asked)
         if ((asked->limit && !left) || (!count && !asked->follow) || ferror(stdout)) {
             return LEAVE_OK;
         }
-        if (!count) {
-            rest();
+        if (!count && interrupt_rest(LOOK_MS)) {
+            return LEAVE_OK;
         }
     }
 }
@@ -118,6 +112,29 @@ static int read_option(struct cli *cli, int option, struct asked *asked)
     default:
         return args_size(cli, "limit", optarg, 1, 100000000, &asked->limit);
     }
+}
+
+/* Says how many, as one that was asked for. */
+static int set_keep(struct cli *cli, int64_t keep)
+{
+    static const char *const heads[] = {"keep", NULL};
+    int status = jobq_events_keep(cli->q, keep);
+    struct table table;
+
+    if (status < 0) {
+        return leave_status(cli, status, NULL);
+    }
+    if (cli->json) {
+        struct json json = json_begin(cli);
+        json_object(&json, NULL);
+        json_int(&json, "keep", keep);
+        json_end(&json);
+        return LEAVE_OK;
+    }
+    table_begin(&table, cli, heads);
+    table_int(&table, keep);
+    table_end(&table);
+    return LEAVE_OK;
 }
 
 int run_events(struct cli *cli, int argc, char **argv)
@@ -140,11 +157,14 @@ int run_events(struct cli *cli, int argc, char **argv)
             return code;
         }
     }
-    if ((code = args_operands(&args, 0, 0)) != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
+    if ((code = args_operands(&args, 0, 0)) != LEAVE_OK) {
         return code;
     }
-    if (asked.sets_keep) {
-        return leave_status(cli, jobq_events_keep(cli->q, asked.keep), NULL);
+    if (asked.follow) {
+        interrupt_hold();
     }
-    return run_pages(cli, &asked);
+    if ((code = store_open(cli)) != LEAVE_OK) {
+        return code;
+    }
+    return asked.sets_keep ? set_keep(cli, asked.keep) : run_pages(cli, &asked);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "filter.h"
 
 enum { PAGE_MAX = 1000 };
@@ -8,9 +10,30 @@ void filter_init(struct filter *filter, size_t wanted)
     *filter = (struct filter){.jobs = {.size = sizeof filter->jobs}, .wanted = wanted};
 }
 
+/* NAME=VALUE, for scripts that are handed a filter: the same as --NAME VALUE. */
+static int take_pair(struct cli *cli, struct filter *filter, char *pair)
+{
+    static const struct {
+        const char *name;
+        int option;
+    } names[] = {{"queue", FILTER_QUEUE}, {"kind", FILTER_KIND},     {"group", FILTER_GROUP},
+                 {"state", FILTER_STATE}, {"reason", FILTER_REASON}, {"older", FILTER_OLDER}};
+    size_t n = strcspn(pair, "=");
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (pair[n] && strlen(names[i].name) == n && strncmp(names[i].name, pair, n) == 0) {
+            optarg = pair + n + 1;
+            return filter_take(cli, filter, names[i].option);
+        }
+    }
+    return leave_usage(cli, "filter", "'%s' is not NAME=VALUE with queue, kind, group, state, reason or older", pair);
+}
+
 int filter_take(struct cli *cli, struct filter *filter, int option)
 {
     switch (option) {
+    case FILTER_PAIR:
+        return take_pair(cli, filter, optarg);
     case FILTER_QUEUE:
         filter->jobs.queue = optarg;
         return LEAVE_OK;

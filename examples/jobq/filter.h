@@ -14,13 +14,15 @@ enum filter_option {
     FILTER_REASON,
     FILTER_OLDER,
     FILTER_LIMIT,
-    FILTER_AFTER
+    FILTER_AFTER,
+    FILTER_PAIR
 };
 
 #define FILTER_OPTIONS                                                                                       \
     {"queue", required_argument, NULL, FILTER_QUEUE}, {"kind", required_argument, NULL, FILTER_KIND},        \
         {"group", required_argument, NULL, FILTER_GROUP},                                                    \
         {"reason", required_argument, NULL, FILTER_REASON},                                                  \
+        {"filter", required_argument, NULL, FILTER_PAIR},                                                    \
     {                                                                                                        \
         "older", required_argument, NULL, FILTER_OLDER                                                       \
     }

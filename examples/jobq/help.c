@@ -42,6 +42,33 @@ void help_command(const struct cli *cli, const struct command *command)
     }
 }
 
+static void put_command(struct json *json, const struct command *command)
+{
+    json_object(json, NULL);
+    json_text(json, "name", command->name);
+    json_name(json, "alias", command->alias);
+    json_text(json, "operands", command->operands);
+    json_text(json, "summary", command->summary);
+    json_name(json, "details", command->details);
+    json_end(json);
+}
+
+/* One command, or all when it is NULL. */
+static void help_json(struct cli *cli, const struct command *command)
+{
+    struct json json = json_begin(cli);
+
+    if (command) {
+        put_command(&json, command);
+        return;
+    }
+    json_array(&json, NULL);
+    for (const struct command *c = commands; c->name; c++) {
+        put_command(&json, c);
+    }
+    json_end(&json);
+}
+
 int run_help(struct cli *cli, int argc, char **argv)
 {
     struct args args;
@@ -58,7 +85,11 @@ int run_help(struct cli *cli, int argc, char **argv)
     if (optind < argc && !(command = command_find(argv[optind]))) {
         return leave_usage(cli, "command", "there is no command '%s'; jobq help lists them", argv[optind]);
     }
-    help_command(cli, command);
+    if (cli->json) {
+        help_json(cli, command);
+    } else {
+        help_command(cli, command);
+    }
     return LEAVE_OK;
 }
 

@@ -149,6 +149,14 @@ int run_metrics(struct cli *cli, int argc, char **argv)
     if (status < 0) {
         return leave_status(cli, status, NULL);
     }
+    if (cli->json) {
+        struct json json = json_begin(cli);
+        json_object(&json, NULL);
+        stats_members(&json, stats);
+        json_end(&json);
+        jobq_stats_free(stats);
+        return LEAVE_OK;
+    }
     cli->answered = 1;
     put_jobs(stats);
     put_figure(&stuck, "", stats);

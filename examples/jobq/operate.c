@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Verbs of an operator: one job, one queue, or many jobs at once. */
+/* Verbs of an operator for one job, one queue or one worker; those for many jobs are in bulk.c. */
 #include "filter.h"
 #include "table.h"
 #include "view.h"
@@ -21,7 +21,7 @@ static int one_operand(struct cli *cli, int argc, char **argv, const char **out)
     return code;
 }
 
-static int verb_on_id(struct cli *cli, const char *text, int (*verb)(struct jobq *, const struct jobq_id *))
+int verb_on_id(struct cli *cli, const char *text, int (*verb)(struct jobq *, const struct jobq_id *))
 {
     struct jobq_id id;
     int code = args_id(cli, text, &id);
@@ -30,43 +30,6 @@ static int verb_on_id(struct cli *cli, const char *text, int (*verb)(struct jobq
         return code;
     }
     return view_done(cli, &id, verb(cli->q, &id));
-}
-
-static int cancel_soft(struct jobq *q, const struct jobq_id *id)
-{
-    return jobq_cancel(q, id, 0);
-}
-
-static int cancel_hard(struct jobq *q, const struct jobq_id *id)
-{
-    return jobq_cancel(q, id, JOBQ_CANCEL_HARD);
-}
-
-int run_cancel(struct cli *cli, int argc, char **argv)
-{
-    static const struct option options[] = {{"hard", no_argument, NULL, 1}, {NULL, 0, NULL, 0}};
-    struct args args;
-    int option, code, hard = 0;
-
-    args_begin(&args, cli, argc, argv, ":s:h", options);
-    while ((option = args_next(&args)) != ARGS_END) {
-        if (option == ARGS_STOP) {
-            return LEAVE_USAGE;
-        }
-        hard = 1;
-    }
-    if ((code = args_operands(&args, 1, 1)) != LEAVE_OK) {
-        return code;
-    }
-    return verb_on_id(cli, argv[optind], hard ? cancel_hard : cancel_soft);
-}
-
-int run_drop(struct cli *cli, int argc, char **argv)
-{
-    const char *id;
-    int code = one_operand(cli, argc, argv, &id);
-
-    return code == LEAVE_OK ? verb_on_id(cli, id, jobq_drop) : code;
 }
 
 int run_unhold(struct cli *cli, int argc, char **argv)
@@ -151,100 +114,32 @@ int run_sweep(struct cli *cli, int argc, char **argv)
     return LEAVE_OK;
 }
 
-/* ---- many at once ---- */
-
-enum { OPT_ALL = 1, OPT_DRY_RUN };
-
-struct bulk {
-    struct filter filter;
-    int all, dry_run, filtered;
-};
-
-typedef int bulk_verb(struct jobq *q, const struct jobq_filter *filter, int dry_run, struct jobq_bulk *out);
-
-static int bulk_options(struct cli *cli, struct args *args, struct bulk *bulk)
+/* It hears of it with its next heartbeat: this does not wait for that. */
+int run_stop(struct cli *cli, int argc, char **argv)
 {
-    int option, code;
-
-    filter_init(&bulk->filter, 0);
-    while ((option = args_next(args)) != ARGS_END) {
-        if (option == ARGS_STOP) {
-            return LEAVE_USAGE;
-        }
-        if (option == OPT_ALL) {
-            bulk->all = 1;
-        } else if (option == OPT_DRY_RUN) {
-            bulk->dry_run = 1;
-        } else if ((code = filter_take(cli, &bulk->filter, option)) != LEAVE_OK) {
-            return code;
-        } else {
-            bulk->filtered = 1;
-        }
-    }
-    return LEAVE_OK;
-}
-
-static int bulk_run(struct cli *cli, struct bulk *bulk, bulk_verb *verb)
-{
-    struct jobq_bulk done = {.size = sizeof done};
-    int code = store_open(cli);
+    static const char *const heads[] = {"worker", "status", NULL};
+    struct table table;
+    const char *worker;
+    int code = one_operand(cli, argc, argv, &worker);
     int status;
 
-    if (code != LEAVE_OK) {
+    if (code != LEAVE_OK || (code = store_open(cli)) != LEAVE_OK) {
         return code;
     }
-    status = verb(cli->q, &bulk->filter.jobs, bulk->dry_run, &done);
-    if (status < 0 && done.done > 0) {
-        warn_text(cli, "%llu of %llu done before this:", (unsigned long long)done.done,
-                  (unsigned long long)done.matched);
+    if ((status = jobq_ask_stop(cli->q, worker)) < 0) {
+        return leave_status(cli, status, NULL);
     }
-    if (status >= 0) {
-        view_bulk(cli, &done);
+    if (cli->json) {
+        struct json json = json_begin(cli);
+        json_object(&json, NULL);
+        json_text(&json, "worker", worker);
+        json_text(&json, "status", jobq_status_name(status));
+        json_end(&json);
+        return LEAVE_OK;
     }
-    return leave_status(cli, status, NULL);
-}
-
-int run_redrive(struct cli *cli, int argc, char **argv)
-{
-    static const struct option options[] = {FILTER_OPTIONS,
-                                            {"all", no_argument, NULL, OPT_ALL},
-                                            {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-                                            {NULL, 0, NULL, 0}};
-    struct args args;
-    struct bulk bulk = {0};
-    int code;
-
-    args_begin(&args, cli, argc, argv, ":s:h", options);
-    if ((code = bulk_options(cli, &args, &bulk)) != LEAVE_OK ||
-        (code = args_operands(&args, bulk.all ? 0 : 1, bulk.all ? 0 : 1)) != LEAVE_OK) {
-        return code;
-    }
-    if (bulk.all) {
-        return bulk_run(cli, &bulk, jobq_redrive_all);
-    }
-    if (bulk.filtered || bulk.dry_run) {
-        return leave_usage(cli, "all", "missing; a filter and --dry-run go with --all");
-    }
-    return verb_on_id(cli, argv[optind], jobq_redrive);
-}
-
-int run_purge(struct cli *cli, int argc, char **argv)
-{
-    static const struct option options[] = {FILTER_OPTIONS,
-                                            {"state", required_argument, NULL, FILTER_STATE},
-                                            {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-                                            {NULL, 0, NULL, 0}};
-    struct args args;
-    struct bulk bulk = {0};
-    int code;
-
-    args_begin(&args, cli, argc, argv, ":s:h", options);
-    if ((code = bulk_options(cli, &args, &bulk)) != LEAVE_OK ||
-        (code = args_operands(&args, 0, 0)) != LEAVE_OK) {
-        return code;
-    }
-    if (bulk.filter.jobs.states == 0) {
-        return leave_usage(cli, "state", "missing; purge removes jobs and wants to be told which");
-    }
-    return bulk_run(cli, &bulk, jobq_purge);
+    table_begin(&table, cli, heads);
+    table_text(&table, worker);
+    table_text(&table, "asked to stop");
+    table_end(&table);
+    return LEAVE_OK;
 }

@@ -355,11 +355,26 @@ static int verb_edit(struct wish *w)
 
 /* ---- list, next ------------------------------------------------------------------------------------------------ */
 
+/* The answer begins with the first page, so that a store that has no schedules answers with the error alone. */
 struct lister {
     struct cli *cli;
     struct json json;
     struct table table;
+    int begun;
 };
+
+static void begin_list(struct lister *l)
+{
+    if (l->begun++) {
+        return;
+    }
+    if (l->cli->json) {
+        l->json = json_begin(l->cli);
+        json_array(&l->json, NULL);
+    } else {
+        table_begin(&l->table, l->cli, heads);
+    }
+}
 
 static int list_pages(struct wish *w, struct lister *l)
 {
@@ -372,6 +387,9 @@ static int list_pages(struct wish *w, struct lister *l)
         size_t count;
         status = jobq_schedule_list(w->cli->q, after, left < 100 ? left : 100, &page);
         count = status == JOBQ_OK ? page->count : 0;
+        if (status == JOBQ_OK) {
+            begin_list(l);
+        }
         for (size_t i = 0; i < count; i++) {
             if (w->cli->json) {
                 write_schedule(&l->json, &page->schedules[i], NULL);
@@ -399,16 +417,10 @@ static int verb_list(struct wish *w)
     if (code != LEAVE_OK) {
         return code;
     }
-    if (w->cli->json) {
-        l.json = json_begin(w->cli);
-        json_array(&l.json, NULL);
-    } else {
-        table_begin(&l.table, w->cli, heads);
-    }
     status = list_pages(w, &l);
-    if (w->cli->json) {
+    if (l.begun && w->cli->json) {
         json_end(&l.json);
-    } else {
+    } else if (l.begun) {
         table_end(&l.table);
     }
     return leave_status(w->cli, status, NULL);

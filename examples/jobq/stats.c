@@ -237,6 +237,15 @@ static int read_stats(struct cli *cli, int argc, char **argv, int max_operands, 
     return leave_status(cli, jobq_stats(cli->q, optind < argc ? argv[optind] : NULL, out), NULL);
 }
 
+void stats_members(struct json *json, const struct jobq_stats *stats)
+{
+    put_store(json, stats);
+    put_queues(json, "queues", stats);
+    put_total(json, stats);
+    put_workers(json, stats);
+    put_rest(json, stats);
+}
+
 int run_stats(struct cli *cli, int argc, char **argv)
 {
     struct jobq_stats *stats = NULL;
@@ -248,11 +257,7 @@ int run_stats(struct cli *cli, int argc, char **argv)
     if (cli->json) {
         struct json json = json_begin(cli);
         json_object(&json, NULL);
-        put_store(&json, stats);
-        put_queues(&json, "queues", stats);
-        put_total(&json, stats);
-        put_workers(&json, stats);
-        put_rest(&json, stats);
+        stats_members(&json, stats);
         json_end(&json);
     } else {
         stats_identity(cli, stats);

@@ -7,6 +7,9 @@
 /* Which store this is, for people, on stderr: the answer on stdout stays the answer. */
 void stats_identity(const struct cli *cli, const struct jobq_stats *stats);
 
+/* All of it as members of the object that is open. */
+void stats_members(struct json *json, const struct jobq_stats *stats);
+
 /* The store id as 32 digits. */
 void stats_store_id(const struct jobq_stats *stats, char out[33]);
 

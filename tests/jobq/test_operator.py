@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What an operator does: cancel, redrive, drop, purge, pause, hold, the dead letters."""
 import tool
-from tool import NO_ID, NOT_FOUND, REFUSED, USAGE
+from tool import NO_ID, NOT_FOUND, REFUSED, USAGE, on_servers
 
 
 class Operator(tool.Case):
@@ -33,6 +33,7 @@ class Operator(tool.Case):
         self.jobq('redrive', job, code=REFUSED)
         self.jobq('retry', NO_ID, code=NOT_FOUND)
 
+    @on_servers
     def test_explain(self):
         """explain: the first thing in a job's way and the command that changes it (lifecycle: states)"""
         job = self.enqueue()
@@ -61,6 +62,7 @@ class Operator(tool.Case):
         self.assertEqual(self.show(job)['state'], 'dead')
         self.assertEqual(self.json('redrive', '--all'), {'matched': 1, 'done': 0})
 
+    @on_servers
     def test_redrive_all(self):
         """redrive --all: prints matched and done; filters; --dry-run changes nothing"""
         for _ in range(3):
@@ -80,6 +82,7 @@ class Operator(tool.Case):
         self.jobq('redrive', code=USAGE)
         self.assertEqual(self.show(job)['state'], 'dead')
 
+    @on_servers
     def test_purge(self):
         """purge: wants a state; filters by queue and age; --dry-run counts only; running jobs stay"""
         self.dead('q')
@@ -142,6 +145,7 @@ class Operator(tool.Case):
         self.assertEqual(self.json('dead', '--reason', 'POISON'), [])
         self.assertEqual(self.jobq('dead').text.count('\n'), 2)
 
+    @on_servers
     def test_dead_by_error(self):
         """dead --by-error: one row for each kind of error, figures left out, most frequent first"""
         for text in (

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the command share: the command, a store of each test's own, deadlines, TAP.
 
-The environment names what was built: JOBQ (the command) and JOBQ_CLOCK (moves a store's clock).
+The environment names what was built: JOBQ (the command) and JOBQ_CLOCK (moves a store's clock). test_servers.py runs the
+same cases on servers, whose addresses are in JOBQ_TEST_REDIS and JOBQ_TEST_POSTGRES.
 """
 import base64
+import itertools
 import json
 import os
 import shutil
@@ -59,16 +61,51 @@ def bytes_of(job, name):
     return None if job[name] is None else job[name].encode()
 
 
+def on_servers(test):
+    """Also an everyday run asks this on servers."""
+    test.on_servers = True
+    return test
+
+
+def of_a_file(test):
+    """Says something about a file: never asked on a server."""
+    test.of_a_file = True
+    return test
+
+
+def with_option(uri, option):
+    return uri + ('&' if '?' in uri else '?') + option
+
+
+def quoted(word):
+    """As doctor quotes it."""
+    bare = all(c.isascii() and (c.isalnum() or c in '_-./:@%+=,') for c in word)
+    return word if word and bare else "'%s'" % word.replace("'", "'\\''")
+
+
 class Case(unittest.TestCase):
-    """Each test has a folder and a store in it."""
+    """Each test has a folder and a store: a file in it, or a namespace of a server."""
+
+    store = 'sqlite'
+    numbers = itertools.count(1)
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='jobq-cli-')
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.file = os.path.join(self.folder, 'store.db')
-        self.uri = 'sqlite:' + self.file
+        self.server = 'sqlite:' + self.file
+        self.space = 'jobq'
+        self.uri = self.server
+        if self.store != 'sqlite':
+            self.server = os.environ['JOBQ_TEST_' + self.store.upper()]
+            self.space = 'cli_%d_%d' % (os.getpid(), next(self.numbers))
+            self.uri = self.beside(self.space)
         self.started = []
         self.addCleanup(self.end_all)
+
+    def beside(self, space):
+        """The URI of another namespace of the same file or server."""
+        return with_option(self.server, 'namespace=' + space)
 
     def path(self, name, content=None, mode=0o644):
         path = os.path.join(self.folder, name)
@@ -117,6 +154,13 @@ class Case(unittest.TestCase):
         self.assertEqual(len(jobs), 1)
         return jobs[0]['id'], jobs[0]['token']
 
+    def has(self, *words):
+        """Whether this command is one that the store can do; if not, it says so in order."""
+        answer = self.run_at(self.uri, '--json', *words)
+        if answer.code != OK:
+            self.assertEqual((answer.code, answer.json['status']), (REFUSED, 'UNSUPPORTED'), answer)
+        return answer.code == OK
+
     def show(self, job):
         return self.json('show', job)
 
@@ -136,13 +180,36 @@ class Case(unittest.TestCase):
         subprocess.run([CLOCK, uri or self.uri, str(ms)], check=True, timeout=DEADLINE_S)
 
     def set_schema(self, version):
-        """The store says that it was written by another version of the library."""
+        """The store says that it was written by another version of the library. Returns what it said before."""
+        if self.store == 'redis':
+            return self.set_schema_of_redis(version)
+        if self.store == 'postgres':
+            return self.set_schema_of_postgres(version)
         db = sqlite3.connect(self.file)
         with db:
             old = db.execute('select version from jobq_meta').fetchone()[0]
             db.execute('update jobq_meta set version = ?', (version,))
         db.close()
         return old
+
+    def set_schema_of_redis(self, version):
+        socket = self.server[len('redis+unix://'):].split('?')[0]
+        say = lambda *words: subprocess.run(
+            [shutil.which('redis-cli') or 'valkey-cli', '-s', socket, *words], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        key = '{%s}:meta' % self.space
+        old = say('HGET', key, 'version')
+        say('HSET', key, 'version', str(version))
+        return int(old)
+
+    def set_schema_of_postgres(self, version):
+        meta = '%s.meta' % self.space
+        text = 'SELECT version FROM %s; UPDATE %s SET version = %d' % (meta, meta, version)
+        said = subprocess.run(
+            ['psql', '-qtA', self.server.replace('postgres:', 'postgresql:', 1), '-c', text],
+            check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        return int(said.split()[0])
 
     # --- processes ---
 
@@ -201,6 +268,8 @@ class TapResult(unittest.TestResult):
     def line(self, good, test, detail=''):
         self.count += 1
         words = (test.shortDescription() or test.id()).replace('#', ' ')
+        if test.store != 'sqlite':
+            words += ' (%s)' % test.store
         print('%sok %d - %s' % ('' if good else 'not ', self.count, words))
         for text in detail.splitlines():
             print('# ' + text)
@@ -225,8 +294,11 @@ class TapResult(unittest.TestResult):
 
 
 def main(module='__main__'):
+    run(unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module]))
+
+
+def run(suite):
     result = TapResult()
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
     print('1..%d' % suite.countTestCases(), flush=True)
     suite.run(result)
     sys.exit(0 if result.wasSuccessful() and result.count else 1)

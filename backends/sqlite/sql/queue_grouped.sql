@@ -1,3 +1,0 @@
--- SPDX-License-Identifier: MIT
--- ?1 id
-UPDATE [queue] SET grouped = 1 WHERE id = ?1
