@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a worker says by hand: done, already done, stale and unknown (rules 1, 2, 5, 6, 7, 8, 11)."""
 import tool
-from tool import NO_ID, NOT_FOUND, OK, REFUSED, USAGE
+from tool import NO_ID, NOT_FOUND, OK, REFUSED, USAGE, on_servers
 
 
 class Outcomes(tool.Case):
@@ -21,10 +21,12 @@ class Outcomes(tool.Case):
         self.jobq(*verb, NO_ID, token, *more, code=NOT_FOUND)
         self.jobq('drop', job)
 
+    @on_servers
     def test_ack(self):
         """ack: 0 done and already done, 1 stale, 3 unknown; nothing changes but the first time"""
         self.check_verb('ack', state='completed')
 
+    @on_servers
     def test_fail(self):
         """fail: recorded is 0; the job waits for its back-off"""
         self.check_verb('fail', state='scheduled', more=['why'])
@@ -110,6 +112,7 @@ class Outcomes(tool.Case):
         self.assertEqual(shown['errors'][0]['kind'], 'LOST')
         self.jobq('ack', job, token)
 
+    @on_servers
     def test_claim(self):
         """claim: an empty one is 0 and []; -n, --kind, several queues; attempt counts from 1"""
         self.assertEqual(self.json('claim', 'q'), [])
@@ -134,6 +137,7 @@ class Outcomes(tool.Case):
         self.assertEqual((shown['state'], shown['reason']), ('completed', 'EARLY_ACK'))
         self.jobq('claim', 'q', '--ack', 'late', code=USAGE)
 
+    @on_servers
     def test_callback(self):
         """callback, park, unpark: it rests until its token comes back; again is 0, forged is 1"""
         job = self.enqueue()

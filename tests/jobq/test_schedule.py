@@ -4,7 +4,7 @@
 import datetime
 
 import tool
-from tool import NOT_FOUND, OK, REFUSED, STORE, USAGE
+from tool import NOT_FOUND, OK, REFUSED, STORE, USAGE, on_servers
 
 
 class Schedule(tool.Case):
@@ -17,6 +17,7 @@ class Schedule(tool.Case):
         self.advance(ms)
         self.moved = getattr(self, 'moved', 0) + ms
 
+    @on_servers
     def test_add(self):
         """add: new, the same again is ALREADY, a change raises the version; list shows it"""
         said = self.add('nightly', '--cron', '0 3 * * *', '--zone', 'Europe/Istanbul', '--payload', 'hello')
@@ -35,6 +36,7 @@ class Schedule(tool.Case):
         line = self.jobq('schedule', 'list').text.splitlines()[1].split('\t')
         self.assertEqual(line[:4] + line[5:], ['nightly', '0 4 * * *', 'Europe/Istanbul', 'q', 'active'])
 
+    @on_servers
     def test_fires(self):
         """a claim fires what is due, once; run_at is the nominal time; the next is later (S12)"""
         due = self.add('s', '--cron', '0 * * * *', '--payload', 'tick')['next_at']

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import tool
-from tool import ALL_BYTES, NO_ID, OK, USAGE, bytes_of
+from tool import ALL_BYTES, NO_ID, OK, USAGE, bytes_of, of_a_file, on_servers
 
 
 def alive(pid):
@@ -35,6 +35,7 @@ class Work(tool.Case):
 
     # --- what a program says ---
 
+    @on_servers
     def test_success(self):
         """exit 0 acks; stdout is the result; all bytes go in and come out"""
         job = self.enqueue('q', '-', stdin=ALL_BYTES)
@@ -56,6 +57,7 @@ class Work(tool.Case):
         for job in jobs:
             self.assertEqual((self.show(job)['state'], self.show(job)['result']), ('completed', 'fine\n'))
 
+    @on_servers
     def test_failure(self):
         """another exit status fails with what stood on stderr, all 256 byte values of it"""
         job = self.enqueue('q', '-', '--max-attempts', '1', stdin=ALL_BYTES)
@@ -268,6 +270,7 @@ class Work(tool.Case):
         )
         return worker, job, self.pids('pid')[0]
 
+    @on_servers
     def test_graceful(self):
         """SIGTERM: the program in hand may finish, no other is started, exit 0"""
         go = self.path('go')
@@ -317,6 +320,7 @@ class Work(tool.Case):
         self.assertEqual(self.show(job)['state'], 'ready')
         self.gone(pid)
 
+    @on_servers
     def test_worker_killed(self):
         """kill -9 of the worker: its programs die with it, the job is run again, attempt 2 (rule 4)"""
         pid_file = self.path('pid')
@@ -353,6 +357,7 @@ class Work(tool.Case):
         self.assertEqual(drain.communicate(timeout=tool.DEADLINE_S)[1], b'')
         self.assertEqual((drain.returncode, self.show(job)['state']), (OK, 'completed'))
 
+    @on_servers
     def test_drain_leaves_what_it_cannot_do(self):
         """a paused queue and a kind that nobody asked for: it ends, and says what is left where"""
         self.enqueue('q', 'x')
@@ -366,6 +371,7 @@ class Work(tool.Case):
         self.assertEqual(self.drain('--', 'cat').err, 'jobq work: queue q is paused: 1 ready job is left\n')
         self.assertEqual(self.counts(), {'completed': 1, 'ready': 1})
 
+    @of_a_file
     def test_full_store(self):
         """no room in the store: said once, and with room again everything goes on"""
 
