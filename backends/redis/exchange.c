@@ -213,7 +213,7 @@ static bool is_none(const struct jobq_time *when)
 static bool is_plain(const struct jobq_put *p)
 {
     return is_now(&p->run_at) && is_none(&p->expires_at) && !p->held && !p->parent_count && !p->rank_add_ms &&
-           !rd_is_bulky(p->payload) && !may_succeed(p) && !p->tick && !p->group.size;
+           !rd_is_bulky(p->payload) && !may_succeed(p) && !p->tick;
 }
 
 static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
@@ -224,7 +224,7 @@ static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
 static bool same_lane(const struct jobq_put *a, const struct jobq_put *b)
 {
     return is_plain(b) && a->only_if == b->only_if && !a->unique == !b->unique && same_bytes(a->queue, b->queue) &&
-           same_bytes(a->kind, b->kind);
+           same_bytes(a->kind, b->kind) && same_bytes(a->group, b->group);
 }
 
 static void say_key(struct request *q, const struct jobq_put_key *key)
@@ -252,6 +252,7 @@ static size_t say_plain(struct request *q, const struct jobq_put *first, size_t 
     rd_raw(q, first->queue.data, first->queue.size);
     rd_u8(q, (unsigned)first->kind.size);
     rd_raw(q, first->kind.data, first->kind.size);
+    rd_raw(q, first->group.data, first->group.size);
     rd_argument_end(q);
     for (size_t i = 0; i < count; i++) {
         rd_argument(q, first[i].id.bytes, sizeof first[i].id);

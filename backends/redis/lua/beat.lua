@@ -48,12 +48,13 @@ local function beat_one(s)
     local token, flags, lease_ms = sub(s, 1, 16), byte(s, 17), take(s, 18)
     local release, by_mint = band(flags, BEAT_RELEASE) ~= 0, band(flags, BEAT_MINT) ~= 0
     local entries, held, marks = call('HGET', HELD, sub(token, 1, 8)) or '', 0, {}
+    local released = {}
     for at = 1, #entries, 24 do
         local row = (by_mint or sub(entries, at, at + 7) == sub(token, 9)) and open(sub(entries, at + 8, at + 23))
         if row and row.state == RUNNING and row.outcome == 0 and sub(row.token, 9) == sub(entries, at, at + 7) then
             held, row.dirty = held + 1, true
             if release then
-                give_back(row)
+                mark(released, row)
             else
                 if has(row, F_CANCEL) or is_stopped(row) then
                     mark(marks, row)
@@ -63,6 +64,12 @@ local function beat_one(s)
                 end
             end
         end
+    end
+    if events then
+        table.sort(released, by_token)
+    end
+    for _, row in ipairs(released) do
+        give_back(row)
     end
     table.sort(marks, by_token)
     answer[#answer + 1] = pack('>I4I4', held, #marks)

@@ -146,12 +146,13 @@ local function put_one(p)
     end
 end
 
--- ---- a run of plain ones: due now, of one queue and kind, all of them with a key or all without ------------------------------
+-- ---- a run of plain ones: due now, of one queue, kind and group, all of them with a key or all without ------------------------------
 
 local batch -- what the run at hand stores: strings, places, keys
 
 local function begin_batch(run)
-    batch = { cold = {}, places = {}, keys = {}, count = 0, listed = now >= top, lane = lane_of(run.queue, run.kind) }
+    batch = { cold = {}, places = {}, keys = {}, count = 0, listed = not run.group and now >= top, grouped = run.group,
+        lane = lane_of(run.queue, run.kind, run.group) }
 end
 
 local function write_batch(run, q)
@@ -165,7 +166,12 @@ local function write_batch(run, q)
     else
         in_pieces('ZADD', SPACE .. 'rank:' .. batch.lane, batch.places)
     end
-    call('SADD', SPACE .. 'kinds:' .. run.queue, run.kind)
+    if run.group then
+        G.join_circle(run)
+        meet_groups(q)
+    else
+        call('SADD', SPACE .. 'kinds:' .. run.queue, run.kind)
+    end
     top, wake, q.dirty = math.max(top, now), true, true
     begin_batch(run)
 end
@@ -183,7 +189,8 @@ local function add_to_batch(q, id, rest, keyed)
         batch.cold[2 * n] = (keyed and '\4' or '\0') .. now8 .. arrival .. window .. rest
         batch.places[n] = id
     else
-        batch.cold[2 * n] = (keyed and '\5' or '\1') .. now8 .. arrival .. now8 .. window .. rest
+        local parts = (keyed and PART_WINDOW or 0) + (batch.grouped and 0 or PART_RUN_AT)
+        batch.cold[2 * n] = char(parts) .. now8 .. arrival .. (batch.grouped and '' or now8) .. window .. rest
         batch.places[2 * n - 1], batch.places[2 * n] = now, arrival .. id
     end
     batch.count = n
@@ -208,7 +215,9 @@ end
 
 local function read_run(s)
     local run = { ids = {}, rests = {}, keys = {}, scopes = {} }
-    run.count, run.only_if, run.keyed, run.queue, run.kind = cut('>I2I4BBc0Bc0', s, 2)
+    local at
+    run.count, run.only_if, run.keyed, run.queue, run.kind, at = cut('>I2I4BBc0Bc0', s, 2)
+    run.group = at <= #s and sub(s, at) or nil
     for i = 1, run.count do
         run.ids[i], run.rests[i] = argument(), argument()
         if run.keyed == 1 then
@@ -230,11 +239,12 @@ local function put_run(s)
         return run.count
     end
     local found, held = many(COLD, run.ids), many(KEY, run.scopes)
+    local one_by_one = run.group and with_limits and G.limits_of(run.group).quota >= 0
     begin_batch(run)
     for i = 1, run.count do
         local id, keyed = run.ids[i], run.keys[i]
         local scope = run.scopes[i]
-        if found[i] or mine[id] or (keyed and (held[i] or mine[scope])) then
+        if found[i] or one_by_one or mine[id] or (keyed and (held[i] or mine[scope])) then
             write_batch(run, q)
             put_one(put_of_run(run, id, run.rests[i], keyed))
         elseif is_full(q) then

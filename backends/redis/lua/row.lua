@@ -47,6 +47,12 @@ function G.shelf_of(queue, group)
     return #queue .. ';' .. #group .. ':' .. queue .. group
 end
 
+-- A row of this queue, group and kind is ready.
+function G.join_circle(row)
+    call('SADD', SPACE .. 'kinds;' .. G.shelf_of(row.queue, row.group), row.kind)
+    call('ZADD', SPACE .. 'circle:' .. row.queue, 0, row.group)
+end
+
 end
 
 local function lane_of(queue, kind, group)
@@ -327,8 +333,7 @@ local function enter_place(row, key, score, member)
     if row.state ~= WAITING then
         return
     elseif row.due and row.group and not has(row, F_ALONE) then
-        call('SADD', SPACE .. 'kinds;' .. G.shelf_of(row.queue, row.group), row.kind)
-        call('ZADD', SPACE .. 'circle:' .. row.queue, 0, row.group)
+        G.join_circle(row)
     elseif row.due then
         call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
     else
