@@ -115,6 +115,27 @@ static void given_back_by_a_beat(void)
     event_is(&q, 2, 1, JOBQ_ROW_WAITING);
 }
 
+/* In order of arrival, whatever order they were claimed in. */
+static void given_back_together(void)
+{
+    keep(100);
+    put_ok(1);
+    struct jobq_put first = put_of(2);
+    first.rank_add_ms = -STEP;
+    is(put(&first), JOBQ_OK);
+    struct jobq_want w = due(2);
+    want(me, &w);
+    is(w.row_count, 2);
+    ids_are(w.rows[0].id, id(2));
+    struct jobq_beat beat = { .token = w.token, .flags = JOBQ_BEAT_RELEASE };
+    struct jobq_exchange x = { .beats = &beat, .beat_count = 1 };
+    go(me, &x);
+    struct jobq_event_query q = events_after(0, 100);
+    is(q.row_count, 6);
+    event_is(&q, 4, 1, JOBQ_ROW_WAITING);
+    event_is(&q, 5, 2, JOBQ_ROW_WAITING);
+}
+
 /* What is refused, repeated or alters no state is no event. */
 static void nothing_happened(void)
 {
@@ -190,6 +211,7 @@ static const struct test tests[] = {
     { .name = "every state, with its reason", .run = every_state_and_reason, .needs = EVENTS },
     { .name = "children after their parent", .run = children_after_their_parent, .needs = EVENTS | JOBQ_CAP_EDGES },
     { .name = "given back by a beat", .run = given_back_by_a_beat, .needs = EVENTS },
+    { .name = "given back by one beat: in order of arrival", .run = given_back_together, .needs = EVENTS },
     { .name = "nothing happened, nothing is told", .run = nothing_happened, .needs = EVENTS },
     { .name = "pages by cursor", .run = pages, .needs = EVENTS },
     { .name = "bounded: the oldest go first", .run = oldest_go_first, .needs = EVENTS, .flags = PLAIN_ONLY },
