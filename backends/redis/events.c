@@ -13,7 +13,9 @@ void rd_events_settings(struct request *q, const struct jobq_settings *settings)
 
 static int read_event(struct reader r, struct jobq_arena *arena, struct jobq_event_row *out)
 {
-    *out = (struct jobq_event_row){ .cursor = rd_get_i64(&r), .at_ms = rd_get_i64(&r) };
+    *out = (struct jobq_event_row){ 0 };
+    out->cursor = rd_get_i64(&r);
+    out->at_ms = rd_get_i64(&r);
     const uint8_t *id = rd_get_raw(&r, sizeof out->id);
     for (size_t i = 0; id && i < sizeof out->id; i++)
         out->id.bytes[i] = id[i];

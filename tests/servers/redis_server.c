@@ -116,15 +116,26 @@ void redis_server_start_tcp(struct redis_server *server, const char *const *argu
     start(server, arguments);
 }
 
-void redis_server_stop(struct redis_server *server)
+static void end(struct redis_server *server)
 {
-    static const char *const files[] = { "s", "log", "dump.rdb", "appendonlydir" };
-    char name[128];
     if (server->pid > 0) {
         kill(server->pid, SIGKILL);
         waitpid(server->pid, NULL, 0);
     }
     server->pid = -1;
+}
+
+void redis_server_restart(struct redis_server *server, const char *const *arguments)
+{
+    end(server);
+    start(server, arguments);
+}
+
+void redis_server_stop(struct redis_server *server)
+{
+    static const char *const files[] = { "s", "log", "dump.rdb", "appendonlydir" };
+    char name[128];
+    end(server);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(name, sizeof name, "%s/%s", server->folder, files[i]);
         remove(name);

@@ -17,6 +17,8 @@ struct redis_server {
 void redis_server_start(struct redis_server *server, const char *const *arguments);
 /* The same on a free port of 127.0.0.1 too. */
 void redis_server_start_tcp(struct redis_server *server, const char *const *arguments);
+/* Killed, and started anew with what it has saved. */
+void redis_server_restart(struct redis_server *server, const char *const *arguments);
 void redis_server_stop(struct redis_server *server);
 /* A command to it beside the store, its answer to be freed. Must not fail; may be an error. */
 redisReply *redis_server_ask(const struct redis_server *server, const char *format, ...);
