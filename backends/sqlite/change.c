@@ -232,6 +232,8 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
     set_numbers(t, job, change);
     if (sq_job_save(t, job) != 0)
         return -1;
+    if (before == JOBQ_ROW_RUNNING && state != before && sq_slot_freed(t, job) != 0)
+        return -1;
     if (change->set & JOBQ_TAKE_KEY && job->has_key &&
         sq_key_take(t, &job->row.id, &job->key, job->window_until_ms) != 0)
         return -1;
@@ -275,6 +277,7 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
     job->row.outcome = flags >> FLAGS_OUTCOME_SHIFT & 15;
     sq_token_read(row, 4, &job->row.token);
     job->row.started_at_ms = sqlite3_column_int64(row, 6);
+    job->lane = sqlite3_column_int64(row, 7);
     bool sound = sq_unpack(sq_column_bytes(row, 5), job);
     sqlite3_reset(row);
     if (!sound)
@@ -294,7 +297,7 @@ static int make_plain_end(struct turn *t, struct jobq_change *change)
     change->stale = JOBQ_STALE_NONE;
     job.counted = COUNT_RUNNING;
     job.row.state = JOBQ_ROW_COMPLETED;
-    if (sq_job_recount(t, &job) != 0 || count_end(t, &job, true, false) != 0 ||
+    if (sq_job_recount(t, &job) != 0 || sq_slot_freed(t, &job) != 0 || count_end(t, &job, true, false) != 0 ||
         sq_figures_ended(t, job.queue, change->outcome, job.row.started_at_ms) != 0)
         return -1;
     int32_t flags = flags_with(job.flags, change->outcome ? change->outcome : job.row.outcome, change->reason);

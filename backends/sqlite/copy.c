@@ -29,6 +29,31 @@ static struct jobq_item *next_item(struct page *p)
     return item;
 }
 
+/* ---- settings -------------------------------------------------------------------------------------------- */
+
+#define OF_QUEUES JOBQ_LIMIT_QUEUE
+
+static void give_limit(struct jobq_settings *s, uint32_t bit, int64_t value, int64_t *out)
+{
+    if (value < JOBQ_LIMIT_NONE || (value < 0 && s->what == JOBQ_CONFIGURE_QUEUE))
+        return;
+    s->set |= bit;
+    *out = value;
+}
+
+/* Where the next page goes on: what the newest is of, and its name. */
+static int settings_end(struct page *p, int of, struct jobq_bytes name)
+{
+    char *at = jobq_arena_alloc(p->arena, name.size + 1);
+    if (!at)
+        return sq_fault_memory(p->s);
+    at[0] = (char)of;
+    if (name.size)
+        memcpy(at + 1, name.data, name.size);
+    p->dump->last = (struct jobq_bytes){ at, name.size + 1 };
+    return 0;
+}
+
 static int give_queue(struct page *p, int64_t id, struct jobq_bytes name)
 {
     struct jobq_item_settings *out = &next_item(p)->as.settings;
@@ -39,9 +64,12 @@ static int give_queue(struct page *p, int64_t id, struct jobq_bytes name)
     s->size = sizeof *s;
     s->what = JOBQ_CONFIGURE_QUEUE;
     s->paused = q.paused;
-    s->depth = q.depth < 0 ? 0 : q.depth;
-    s->set = (q.paused ? JOBQ_SETTING_PAUSED : 0) | (q.depth < 0 ? 0 : JOBQ_SETTING_DEPTH) |
-             (q.keeps ? JOBQ_SETTING_KEEP : 0);
+    s->set = (q.paused ? JOBQ_SETTING_PAUSED : 0) | (q.keeps ? JOBQ_SETTING_KEEP : 0);
+    give_limit(s, JOBQ_SETTING_DEPTH, q.depth, &s->depth);
+    give_limit(s, JOBQ_SETTING_CONCURRENCY, q.concurrency, &s->concurrency);
+    give_limit(s, JOBQ_SETTING_GROUP_CONCURRENCY, q.group_concurrency, &s->group_concurrency);
+    give_limit(s, JOBQ_SETTING_RATE, q.rate, &s->rate);
+    s->rate_period_ms = q.rate < 0 ? 0 : q.rate_period_ms;
     for (int state = JOBQ_ROW_COMPLETED; q.keeps && state <= JOBQ_ROW_CANCELLED; state++) {
         s->keep_count[state] = q.keep_count[state];
         s->keep_ms[state] = q.keep_ms[state];
@@ -51,9 +79,73 @@ static int give_queue(struct page *p, int64_t id, struct jobq_bytes name)
     out->dead_total = (uint64_t)q.count[COUNT_DEAD_TOTAL];
     out->cancelled_total = (uint64_t)q.count[COUNT_CANCELLED_TOTAL];
     out->failed_total = (uint64_t)q.count[COUNT_FAILED_TOTAL];
-    p->dump->last = s->name;
-    return 0;
+    return settings_end(p, OF_QUEUES, name);
 }
+
+static int give_group(struct page *p, int of, sqlite3_stmt *row)
+{
+    struct jobq_settings *s = &next_item(p)->as.settings.settings;
+    struct jobq_bytes name = sq_column_bytes(row, 6);
+    struct limits own;
+    sq_limits_read(row, &own);
+    s->size = sizeof *s;
+    s->what = of == JOBQ_LIMIT_GROUP ? JOBQ_CONFIGURE_GROUP : JOBQ_CONFIGURE_PLAN;
+    give_limit(s, JOBQ_SETTING_CONCURRENCY, own.concurrency, &s->concurrency);
+    give_limit(s, JOBQ_SETTING_RATE, own.rate, &s->rate);
+    give_limit(s, JOBQ_SETTING_QUOTA, own.quota, &s->quota);
+    s->rate_period_ms = own.rate < 0 ? 0 : own.rate_period_ms;
+    s->quota_period_ms = own.quota < 0 ? 0 : own.quota_period_ms;
+    if (copy(p, sq_column_bytes(row, 5), &s->plan) != 0)
+        return -1;
+    s->set |= s->plan.size ? JOBQ_SETTING_PLAN : 0;
+    if (of == JOBQ_LIMIT_PLAN ? copy(p, name, &s->name) != 0 : name.size && copy(p, name, &s->group) != 0)
+        return -1;
+    return settings_end(p, of, name);
+}
+
+/* Settings are given by what they are of: queues, groups, plans. `after` absent: from the first. */
+static int give_groups(struct page *p, int of, struct jobq_bytes after)
+{
+    const struct jobq_bytes first = { "", 0 };
+    sqlite3_stmt *row = sq_start(p->s, SQL_LIMIT_LIST,
+                                 VALUES(number(of), bytes(after.data ? after : first), number(after.data != NULL),
+                                        number((int64_t)(p->dump->limit - p->count))));
+    int more;
+    while ((more = sq_step(p->s, row)) > 0)
+        if (give_group(p, of, row) != 0) {
+            sqlite3_reset(row);
+            return -1;
+        }
+    return more;
+}
+
+static int give_queues(struct page *p, struct jobq_bytes after)
+{
+    sqlite3_stmt *row = sq_start(p->s, SQL_COPY_QUEUES, VALUES(bytes(after)));
+    int more = row ? 0 : -1;
+    while (p->count < p->dump->limit && (more = sq_step(p->s, row)) > 0)
+        if (give_queue(p, sqlite3_column_int64(row, 0), sq_column_bytes(row, 1)) != 0) {
+            more = -1;
+            break;
+        }
+    if (row)
+        sqlite3_reset(row);
+    return more < 0 ? -1 : 0;
+}
+
+static int give_settings(struct page *p)
+{
+    const struct jobq_bytes after = p->dump->after, none = { 0 };
+    int of = after.size ? ((const char *)after.data)[0] : OF_QUEUES;
+    struct jobq_bytes name = { after.size ? (const char *)after.data + 1 : NULL, after.size ? after.size - 1 : 0 };
+    if (of == OF_QUEUES && give_queues(p, name) != 0)
+        return -1;
+    if (of <= JOBQ_LIMIT_GROUP && give_groups(p, JOBQ_LIMIT_GROUP, of == JOBQ_LIMIT_GROUP ? name : none) != 0)
+        return -1;
+    return give_groups(p, JOBQ_LIMIT_PLAN, of == JOBQ_LIMIT_PLAN ? name : none);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------- */
 
 static int give_edges(struct page *p, struct jobq_item_row *out)
 {
@@ -151,14 +243,9 @@ static sqlite3_stmt *start_page(const struct page *p)
     int64_t n = 0;
     if (after.size == sizeof n)
         memcpy(&n, after.data, sizeof n);
-    switch (p->dump->kind) {
-    case JOBQ_ITEM_SETTINGS:
-        return sq_start(p->s, SQL_COPY_QUEUES, VALUES(bytes(after)));
-    case JOBQ_ITEM_ROW:
+    if (p->dump->kind == JOBQ_ITEM_ROW)
         return sq_start(p->s, SQL_COPY_JOBS, VALUES(number(n)));
-    default:
-        return sq_start(p->s, SQL_COPY_KEYS, VALUES(bytes(after)));
-    }
+    return sq_start(p->s, SQL_COPY_KEYS, VALUES(bytes(after)));
 }
 
 static int give_page(struct page *p)
@@ -168,13 +255,13 @@ static int give_page(struct page *p)
         return -1;
     if (p->dump->kind == JOBQ_ITEM_SCHEDULE)
         return give_schedules(p);
+    if (p->dump->kind == JOBQ_ITEM_SETTINGS)
+        return give_settings(p);
     sqlite3_stmt *row = start_page(p);
     while (given > 0 && p->count < p->dump->limit && (more = sq_step(p->s, row)) != 0) {
         if (more < 0)
             return -1;
-        if (p->dump->kind == JOBQ_ITEM_SETTINGS)
-            given = give_queue(p, sqlite3_column_int64(row, 0), sq_column_bytes(row, 1)) == 0 ? 1 : -1;
-        else if (p->dump->kind == JOBQ_ITEM_ROW)
+        if (p->dump->kind == JOBQ_ITEM_ROW)
             given = give_row(p, sqlite3_column_int64(row, 0));
         else
             give_key(p, row);
@@ -209,11 +296,29 @@ int sq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *are
 
 /* ---- in -------------------------------------------------------------------------------------------------- */
 
+static int take_group(struct turn *t, struct jobq_item *item)
+{
+    const struct jobq_settings *s = &item->as.settings.settings;
+    struct limits own;
+    struct jobq_bytes plan;
+    int of;
+    struct jobq_bytes name = sq_limit_name(s, &of);
+    struct jobq_arena *arena = jobq_arena_create();
+    int found = arena ? sq_limits_get(t->s, of, name, &own, &plan, arena) : sq_fault_memory(t->s);
+    jobq_arena_destroy(arena);
+    item->verdict = found > 0 ? JOBQ_ALREADY : JOBQ_OK;
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    return sq_configure_group(t, s);
+}
+
 static int take_settings(struct turn *t, struct jobq_item *item)
 {
     const struct jobq_item_settings *in = &item->as.settings;
     const struct jobq_settings *s = &in->settings;
     int64_t id;
+    if (s->what != JOBQ_CONFIGURE_QUEUE)
+        return take_group(t, item);
     int found = sq_queue_find(t->s, s->name, &id);
     item->verdict = found > 0 ? JOBQ_ALREADY : JOBQ_OK;
     if (found != 0)
@@ -269,7 +374,9 @@ static int fill_job(struct turn *t, const struct jobq_item_row *in, struct job *
     if (sq_number(t->s, SQL_COPY_CHILDREN, &children, VALUES(id_value(&in->row.id))) < 0)
         return -1;
     job->children = (uint32_t)children;
-    return sq_queue_make(t->s, in->row.queue, &job->queue) != 0 ? -1 : sq_kind_make(t->s, in->row.kind, &job->kind);
+    if (sq_queue_make(t->s, in->row.queue, &job->queue) != 0 || sq_kind_make(t->s, in->row.kind, &job->kind) != 0)
+        return -1;
+    return in->row.group.size ? sq_lane_make(t, job->queue, in->row.group, &job->lane) : 0;
 }
 
 static struct value in_row(struct jobq_bytes b)
@@ -285,13 +392,13 @@ static int insert(struct turn *t, const struct job *job)
     bool claimed = memcmp(&r->token, &none, sizeof none) != 0;
     return sq_run(t->s, SQL_LOAD_JOB,
                   VALUES(id_value(&r->id), number(r->state), number(job->queue), number(job->kind),
-                         number(flags_with(job->flags, r->outcome, r->reason)), number(sq_row_list(r, job->queue)),
+                         number(flags_with(job->flags, r->outcome, r->reason)), number(sq_job_list(job)),
                          number(sq_row_place(r)), instant(sq_row_alarm(job)), number(r->run_at_ms),
                          number(r->created_at_ms), number(r->attempt),
                          claimed ? blob(r->token.bytes, sizeof r->token.bytes) : nothing(), bytes(r->worker),
                          instant(r->started_at_ms), instant(r->stop_at_ms), sq_pack(&rest, job), bytes(r->group),
                          bytes(r->policy), bytes(r->key), bytes(r->trace), bytes(r->progress), in_row(r->payload),
-                         in_row(r->result), in_row(r->data)));
+                         in_row(r->result), in_row(r->data), instant(job->lane)));
 }
 
 /* What stands beside the row. */
@@ -354,6 +461,9 @@ static int take_row(struct turn *t, struct jobq_item *item)
     if (!queue || lift_fence(t, in->row.fence) != 0)
         return -1;
     queue->diff[sq_row_count(&job.row)]++;
+    if (sq_lane_run(t, job.lane, job.row.state == JOBQ_ROW_RUNNING) != 0 ||
+        (sq_job_list(&job) < 0 && sq_lane_ready(t, job.lane) != 0))
+        return -1;
     t->wake = true;
     return take_edges(t, in);
 }

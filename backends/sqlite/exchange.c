@@ -80,14 +80,15 @@ static int find_next_due(struct turn *t, struct jobq_exchange *x)
     else if (sq_next_due(s, t->now, &s->next_due) != 0)
         return -1;
     s->next_epoch = s->epoch;
-    x->next_due_ms = s->next_due;
+    int64_t rate = jobq_add_ms(t->now, t->rate_ms);
+    x->next_due_ms = rate < s->next_due ? rate : s->next_due;
     return sq_schedules_next(s, x);
 }
 
 static enum result commit(struct turn *t, struct jobq_exchange *x)
 {
     bool unknown;
-    if (sq_queue_write(t) != 0 || sq_events_write(t) != 0 || find_next_due(t, x) != 0 ||
+    if (sq_limits_write(t) != 0 || sq_queue_write(t) != 0 || sq_events_write(t) != 0 || find_next_due(t, x) != 0 ||
         (x->want && sq_wake_seen(t->s) != 0)) {
         sq_tx_rollback(t->s);
         return RESULT_UNIT;
@@ -102,9 +103,10 @@ static void begin_turn(struct turn *t)
     t->s->turns++;
     t->now = 0;
     t->wake = t->happened = false;
-    t->put_due = INT64_MAX;
+    t->put_due = t->rate_ms = INT64_MAX;
     t->only_puts = false;
     t->touched = NULL;
+    t->tenants = NULL;
     t->guilty_change = t->guilty_put = -1;
 }
 

@@ -157,10 +157,10 @@ static int insert(struct turn *t, const struct jobq_put *put, const struct job *
     return sq_run(t->s, SQL_JOB_PUT,
                   VALUES(id_value(&put->id), number(r->state), number(job->queue), number(job->kind),
                          number(flags_with(job->flags, JOBQ_OUTCOME_NONE, r->reason)),
-                         number(sq_row_list(r, job->queue)), number(sq_row_place(r)), instant(r->expires_at_ms),
+                         number(sq_job_list(job)), number(sq_row_place(r)), instant(r->expires_at_ms),
                          number(r->run_at_ms), number(t->now), sq_pack(&rest, job), bytes(put->group),
                          bytes(put->policy), bytes(put->key), bytes(put->trace),
-                         sq_is_bulky(put->payload) ? nothing() : bytes(put->payload)));
+                         sq_is_bulky(put->payload) ? nothing() : bytes(put->payload), instant(job->lane)));
 }
 
 static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
@@ -187,7 +187,7 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
         return -1;
     fill_job(t, put, pending, &job);
     if (sq_queue_make(t->s, put->queue, &job.queue) != 0 || sq_kind_make(t->s, put->kind, &job.kind) != 0 ||
-        insert(t, put, &job) != 0)
+        (put->group.size && sq_lane_make(t, job.queue, put->group, &job.lane) != 0) || insert(t, put, &job) != 0)
         return -1;
     if (sqlite3_changes(t->s->db) == 0) {
         if (put->unique && sq_key_give_up(t, &put->id, put->unique->scope) != 0)
@@ -196,6 +196,8 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     }
     if (job.flags & FLAG_BULK_PAYLOAD &&
         sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
+        return -1;
+    if (sq_job_list(&job) < 0 && sq_lane_ready(t, job.lane) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;
@@ -230,8 +232,25 @@ static int take_key(struct turn *t, struct jobq_put *put)
     return sq_key_take(t, &put->id, put->unique, until);
 }
 
-/* What comes before the row: parents, and what makes a full queue refuse. 1 answered, 0 go on, -1. */
-static int ask_first(struct turn *t, struct jobq_put *put, bool full)
+/* What a put is refused with that nothing else answers: JOBQ_OK for nothing. */
+struct refusal {
+    int verdict;
+    int64_t retry_ms;
+};
+
+static int find_refusal(struct turn *t, const struct jobq_put *put, struct refusal *out)
+{
+    *out = (struct refusal){ .verdict = JOBQ_OK };
+    int full = is_full(t, put);
+    if (full < 0 || (!full && sq_quota_wait(t, put->group, &out->retry_ms) != 0))
+        return -1;
+    if (full || out->retry_ms)
+        out->verdict = full ? JOBQ_FULL : JOBQ_LIMITED;
+    return 0;
+}
+
+/* What comes before the row: parents, and what goes before a refusal. 1 answered, 0 go on, -1. */
+static int ask_first(struct turn *t, struct jobq_put *put, const struct refusal *refusal)
 {
     struct key_holder holder;
     int done = answer_already(t, put);
@@ -240,17 +259,18 @@ static int ask_first(struct turn *t, struct jobq_put *put, bool full)
     int missing = parents_missing(t, put);
     if (missing != 0)
         return missing < 0 ? -1 : (refuse_as(put, JOBQ_NO_PARENT), 1);
-    if (!full)
+    if (refusal->verdict == JOBQ_OK)
         return 0;
     int held = put->unique ? sq_key_held(t, put->unique->scope, &holder) : 0;
     if (held != 0)
         return held < 0 || meet_holder(t, put, &holder) != 0 ? -1 : 1;
-    refuse_as(put, JOBQ_FULL);
+    put->retry_ms = refusal->retry_ms;
+    refuse_as(put, refusal->verdict);
     return 1;
 }
 
-/* A put without parents into a queue that is not full has one question only, whether its id and key are new, and the
- * inserts answer that. */
+/* A put without parents that no limit refuses has one question only, whether its id and key are new, and the inserts answer
+ * that. */
 static int make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
 {
     put->verdict = put->state = put->shown = put->same_payload = 0;
@@ -258,14 +278,17 @@ static int make(struct turn *t, struct jobq_put *put, const struct jobq_change *
     put->retry_ms = 0;
     if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK)
         return refuse_as(put, JOBQ_SKIPPED);
-    int full = is_full(t, put), done = full < 0 ? -1 : 0;
-    if (done == 0 && (full || put->parent_count))
-        done = ask_first(t, put, full);
+    struct refusal refusal;
+    int done = find_refusal(t, put, &refusal);
+    if (done == 0 && (refusal.verdict != JOBQ_OK || put->parent_count))
+        done = ask_first(t, put, &refusal);
     if (done == 0 && put->unique)
         done = take_key(t, put);
     if (done != 0)
         return done < 0 ? -1 : 0;
-    return sq_put_row(t, put);
+    if (sq_put_row(t, put) != 0)
+        return -1;
+    return put->verdict == JOBQ_OK ? sq_quota_count(t, put->group) : 0;
 }
 
 /* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */

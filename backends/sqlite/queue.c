@@ -13,6 +13,7 @@ struct queue *sq_queue_of(struct turn *t, int64_t id)
     queue->turn = t->s->turns;
     queue->ended = 0;
     queue->figured = false;
+    queue->starts.read = queue->starts.counted = false;
     memset(queue->diff, 0, sizeof queue->diff);
     queue->next_touched = t->touched;
     t->touched = queue;
@@ -34,11 +35,21 @@ static int read_counts(struct jobq_store *s, int64_t id, struct queue_settings *
     return 0;
 }
 
+static int64_t limit_column(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, column);
+}
+
 static void read_settings(sqlite3_stmt *row, struct queue_settings *out)
 {
-    int at = 2;
+    int at = 7;
     out->paused = sqlite3_column_int(row, 0) != 0;
-    out->depth = sqlite3_column_type(row, 1) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, 1);
+    out->grouped = sqlite3_column_int(row, 1) != 0;
+    out->depth = limit_column(row, 2);
+    out->concurrency = limit_column(row, 3);
+    out->group_concurrency = limit_column(row, 4);
+    out->rate = limit_column(row, 5);
+    out->rate_period_ms = sqlite3_column_int64(row, 6);
     out->keeps = sqlite3_column_int(row, at) != 0;
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++) {
         out->keep_count[state] = sqlite3_column_int64(row, ++at);
@@ -94,9 +105,19 @@ static int write_one(struct turn *t, struct queue *queue)
     return sq_run(t->s, SQL_TALLY_SET, values, 2 + COUNT_OF_COUNTS);
 }
 
+static int write_starts(struct turn *t, struct queue *queue)
+{
+    struct jobq_bytes name;
+    if (!queue->starts.counted)
+        return 0;
+    return sq_queue_text(t->s, queue->id, &name) != 0 ? -1 : sq_meter_write(t, GAUGE_QUEUE, name, &queue->starts);
+}
+
 int sq_queue_write(struct turn *t)
 {
     for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
+        if (write_starts(t, queue) != 0)
+            return -1;
         if (!differs(queue) && !queue->figured)
             continue;
         if (!sq_queue_loaded(t, queue->id) || write_one(t, queue) != 0)

@@ -30,17 +30,24 @@ int64_t sq_row_alarm(const struct job *job)
     return parked ? earlier(r->expires_at_ms, r->callback_until_ms) : r->expires_at_ms;
 }
 
-int64_t sq_row_list(const struct jobq_row *r, int64_t queue)
+static int64_t due_list(const struct job *job)
 {
-    switch (r->state) {
+    if (job->row.alone)
+        return list_of(job->queue, LIST_ALONE);
+    return job->lane ? -job->lane : list_of(job->queue, LIST_DUE);
+}
+
+int64_t sq_job_list(const struct job *job)
+{
+    switch (job->row.state) {
     case JOBQ_ROW_RUNNING:
         return 0;
     case JOBQ_ROW_WAITING:
-        return list_of(queue, !r->due ? LIST_LATER : r->alone ? LIST_ALONE : LIST_DUE);
+        return job->row.due ? due_list(job) : list_of(job->queue, LIST_LATER);
     case JOBQ_ROW_BLOCKED:
-        return list_of(queue, LIST_BLOCKED);
+        return list_of(job->queue, LIST_BLOCKED);
     default:
-        return list_of(queue, r->state);
+        return list_of(job->queue, job->row.state);
     }
 }
 
@@ -150,17 +157,18 @@ static void read_numbers(sqlite3_stmt *row, struct job *out)
 {
     struct jobq_row *r = &out->row;
     int32_t flags = sqlite3_column_int(row, ROW_FLAGS);
-    int64_t list = sqlite3_column_int64(row, ROW_LIST) % 16;
+    int64_t list = sqlite3_column_int64(row, ROW_LIST), part = list % 16;
     out->n = sqlite3_column_int64(row, ROW_N);
     out->queue = sqlite3_column_int64(row, ROW_QUEUE);
     out->kind = sqlite3_column_int64(row, ROW_KIND);
+    out->lane = sqlite3_column_int64(row, ROW_LANE);
     out->flags = flags & FLAGS_OWN;
     r->state = sqlite3_column_int(row, ROW_STATE);
     r->outcome = flags >> FLAGS_OUTCOME_SHIFT & 15;
     r->reason = flags >> FLAGS_REASON_SHIFT;
     r->attempt = sqlite3_column_int64(row, ROW_ATTEMPT);
     r->payload_bytes = (size_t)sqlite3_column_int64(row, ROW_PAYLOAD_BYTES);
-    r->due = list == LIST_DUE || list == LIST_ALONE;
+    r->due = list < 0 || part == LIST_DUE || part == LIST_ALONE;
     read_flags(out->flags, r);
     read_times(row, r);
 }
@@ -210,10 +218,11 @@ int sq_job_recount(struct turn *t, struct job *job)
     struct queue *queue = sq_queue_of(t, job->queue);
     if (!queue)
         return -1;
+    int64_t more = (count == COUNT_RUNNING) - (job->counted == COUNT_RUNNING);
     queue->diff[job->counted]--;
     queue->diff[count]++;
     job->counted = count;
-    return 0;
+    return sq_lane_run(t, job->lane, more);
 }
 
 int sq_job_save(struct turn *t, struct job *job)
@@ -221,11 +230,12 @@ int sq_job_save(struct turn *t, struct job *job)
     const struct jobq_row *r = &job->row;
     struct pack rest;
     job->flags = flags_of(job);
-    if (sq_job_recount(t, job) != 0)
+    int64_t list = sq_job_list(job);
+    if (sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane) != 0))
         return -1;
     return sq_run(t->s, SQL_JOB_SAVE,
                   VALUES(number(job->n), number(r->state), number(flags_with(job->flags, r->outcome, r->reason)),
-                         number(sq_row_list(r, job->queue)), number(sq_row_place(r)), instant(sq_row_alarm(job)),
+                         number(list), number(sq_row_place(r)), instant(sq_row_alarm(job)),
                          number(r->run_at_ms), instant(r->stop_at_ms), sq_pack(&rest, job)));
 }
 
@@ -285,5 +295,7 @@ int sq_job_remove(struct turn *t, const struct job *job)
         remove_bytes(t->s, job) != 0)
         return -1;
     queue->diff[job->counted]--;
+    if (job->counted == COUNT_RUNNING && (sq_lane_run(t, job->lane, -1) != 0 || sq_slot_freed(t, job) != 0))
+        return -1;
     return sq_run(t->s, SQL_JOB_DROP, VALUES(number(job->n)));
 }

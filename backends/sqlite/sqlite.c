@@ -259,6 +259,15 @@ static int sqlite_load(struct jobq_store *s, struct jobq_item *items, size_t cou
     return status;
 }
 
+static int sqlite_limits(struct jobq_store *s, struct jobq_limit_query *query, struct jobq_arena *arena,
+                         struct jobq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int status = sq_limits_show(s, query, arena, err);
+    leave(s);
+    return status;
+}
+
 static void sqlite_wake(struct jobq_store *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -277,6 +286,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .capabilities = JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
             | JOBQ_CAP_SUCCESSOR
+            | JOBQ_CAP_GROUPS
             | JOBQ_CAP_SCHEDULES
             | JOBQ_CAP_WAKE
             | JOBQ_CAP_FIGURES
@@ -296,6 +306,7 @@ const struct jobq_backend *jobq_sqlite(void)
         .events = sqlite_events,
         .dump = sqlite_dump,
         .load = sqlite_load,
+        .limits = sqlite_limits,
     };
     return &table;
 }

@@ -80,11 +80,19 @@ struct figures {
     int64_t last_ms;
 };
 
+/* What counts for a rate, as far as this exchange has asked. */
+struct meter {
+    struct jobq_gauge gauge;
+    bool read, counted; /* counted: to be written */
+};
+
 struct queue_settings {
     int64_t count[COUNT_OF_COUNTS];
     struct figures figures;
     bool paused;
-    int64_t depth; /* -1: no limit */
+    bool grouped; /* a row of a group has been in it */
+    int64_t depth, concurrency, group_concurrency, rate; /* -1: no limit */
+    int64_t rate_period_ms;
     bool keeps;    /* the keep values below go before the defaults */
     int64_t keep_count[8], keep_ms[8];
 };
@@ -96,6 +104,7 @@ struct queue {
     int64_t diff[COUNT_OF_COUNTS];
     uint32_t ended;      /* states that this unit ended rows in */
     bool figured;        /* now.figures changed in this exchange */
+    struct meter starts;
     struct queue *next_touched;
     struct queue_settings now;
 };
@@ -112,6 +121,11 @@ struct names {
 };
 
 /* ---- the store ----------------------------------------------------------------------------------------------------- */
+
+/* Limits of a group or a plan: -1 for none, less for none of its own. */
+struct limits {
+    int64_t concurrency, rate, rate_period_ms, quota, quota_period_ms;
+};
 
 struct fault {
     int code; /* extended result code of SQLite; 0: none */
@@ -139,6 +153,9 @@ struct jobq_store {
     struct jobq_receipt *receipt;
     int64_t next_tick; /* of the schedules, by the calendar; as read last */
     uint64_t tick_epoch;
+    bool limits_any; /* a group or a plan has limits; as read last */
+    struct limits every; /* those of every group */
+    uint64_t limits_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
     struct fault fault;
@@ -164,7 +181,9 @@ struct turn {
     int64_t put_due;  /* the first instant that what was put waits for; INT64_MAX: none */
     bool only_puts;   /* nothing but new rows so far */
     bool happened;    /* an event was written */
+    int64_t rate_ms;  /* until a rate that held the want back lets one start; INT64_MAX: none did */
     struct queue *touched;
+    struct tenant *tenants; /* groups that were looked at */
     int32_t guilty_change, guilty_put;
 };
 
@@ -304,6 +323,52 @@ int64_t sq_queue_rows(const struct queue *queue, enum queue_count which); /* of 
 int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *out);
 int sq_queue_write(struct turn *t); /* the differences into the store */
 
+/* ---- gauge.c, group.c, limit.c -------------------------------------------------------------------------------------------- */
+
+enum gauge { GAUGE_QUEUE = 1, GAUGE_STARTS = 2, GAUGE_PUTS = 3 }; /* stored; of a queue, of a group */
+int sq_meter_read(struct jobq_store *s, enum gauge of, struct jobq_bytes name, struct meter *m); /* once */
+int sq_meter_write(struct turn *t, enum gauge of, struct jobq_bytes name, struct meter *m);      /* if counted */
+void sq_meter_count(struct meter *m, int64_t period_ms, int64_t now, int64_t count);
+
+/* The rows of one group in one queue. */
+struct lane {
+    int64_t id, running;
+    struct jobq_bytes tenant; /* in the arena of the turn */
+};
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id); /* if it is missing */
+int sq_lane_ready(struct turn *t, int64_t lane); /* a due row came into it */
+int sq_lane_run(struct turn *t, int64_t lane, int64_t by); /* lane 0: nothing */
+int sq_lane_get(struct turn *t, int64_t id, struct lane *out);
+/* The first with due rows that is not less than (`after`: greater than) this group. 1, 0 there is none, -1. */
+int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, struct lane *out);
+
+/* A group as far as this exchange has looked at it. */
+struct tenant {
+    struct tenant *next;
+    struct jobq_bytes name;
+    struct limits holds;
+    struct meter starts, puts;
+};
+void sq_limits_read(sqlite3_stmt *row, struct limits *out);
+/* Its own ones. of: enum jobq_limit_of; the plan's name in the arena. 1 found, 0 it has none, -1. */
+int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct limits *out, struct jobq_bytes *plan,
+                  struct jobq_arena *arena);
+int sq_limits_any(struct jobq_store *s); /* has any group or plan limits? 1, 0, -1 */
+int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct limits *out);
+int sq_limits_write(struct turn *t); /* what was counted for groups */
+/* How many more may start now; t->rate_ms is lowered if it is a rate that leaves no room. */
+int sq_queue_room(struct turn *t, struct queue *queue, int64_t *room);
+int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *lane, int64_t *room);
+int sq_starts_count(struct turn *t, struct queue *queue, const struct lane *lane, int64_t count); /* lane NULL: no group */
+int sq_quota_wait(struct turn *t, struct jobq_bytes group, int64_t *wait_ms); /* 0: one more may be put */
+int sq_quota_count(struct turn *t, struct jobq_bytes group);
+struct job;
+int sq_slot_freed(struct turn *t, const struct job *job); /* it runs no more: does somebody wait for that? */
+struct jobq_bytes sq_limit_name(const struct jobq_settings *settings, int *of); /* of GROUP or PLAN */
+int sq_configure_group(struct turn *t, const struct jobq_settings *settings);
+int sq_limits_show(struct jobq_store *s, struct jobq_limit_query *query, struct jobq_arena *arena,
+                   struct jobq_error *err);
+
 /* ---- figures.c, events.c ---------------------------------------------------------------------------------------------------- */
 
 struct figures_blob {
@@ -366,7 +431,7 @@ static inline int32_t flags_with(int32_t flags, int32_t outcome, int32_t reason)
 /* Columns of the statements that read a row: all of them begin so. */
 enum row_column {
     ROW_N, ROW_ID, ROW_STATE, ROW_QUEUE, ROW_KIND, ROW_FLAGS, ROW_LIST, ROW_PLACE, ROW_RUN_AT, ROW_CREATED_AT, ROW_ATTEMPT,
-    ROW_TOKEN, ROW_WORKER, ROW_STARTED_AT, ROW_STOP_AT, ROW_PAYLOAD_BYTES, ROW_REST,
+    ROW_TOKEN, ROW_WORKER, ROW_STARTED_AT, ROW_STOP_AT, ROW_PAYLOAD_BYTES, ROW_REST, ROW_LANE,
     /* job_view */
     VIEW_TENANT, VIEW_POLICY, VIEW_KEY, VIEW_TRACE, VIEW_PROGRESS, VIEW_PAYLOAD, VIEW_RESULT, VIEW_DATA
 };
@@ -382,6 +447,7 @@ static inline int64_t list_of(int64_t queue, int list)
 struct job {
     struct jobq_row row;
     int64_t n, queue, kind;
+    int64_t lane; /* of its group in its queue; 0: it has no group */
     int32_t flags, errors;
     uint32_t children; /* open edges to rows that wait for this one */
     bool has_key, has_digest;
@@ -397,7 +463,7 @@ void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out);
 int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out); /* the row the statement stands on */
 int64_t sq_row_alarm(const struct job *job); /* 0: none */
 int sq_row_count(const struct jobq_row *row); /* enum queue_count */
-int64_t sq_row_list(const struct jobq_row *row, int64_t queue);
+int64_t sq_job_list(const struct job *job);
 int64_t sq_row_place(const struct jobq_row *row);
 int sq_job_find(struct jobq_store *s, const struct jobq_id *id, struct job *out); /* 1 found, 0 not, -1 */
 int sq_job_load(struct jobq_store *s, int64_t n, struct job *out);                /* 1 found, 0 not, -1 */

@@ -297,10 +297,12 @@ static void note_outcome(const struct frame *f, struct outcome *outcome)
     }
 }
 
-/* For the next want that goes on from here. */
-static void keep_cursor(struct side *side, int client, struct jobq_bytes cursor)
+/* For the next want that goes on from here. An answer without a cursor leaves the client with the one that it gave. */
+static void keep_cursor(struct side *side, int client, int given, struct jobq_bytes cursor)
 {
-    if (!cursor.data)
+    if (!cursor.data && given >= 0)
+        cursor = side->cursors[given];
+    if (!cursor.data || cursor.data == side->cursor_bytes[client])
         return;
     if (cursor.size > sizeof side->cursor_bytes[client])
         abort();
@@ -326,7 +328,7 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     if (s->want.mode && memcmp(&f.want.token, &none, sizeof none) != 0)
         side->tokens[s->want.number] = f.want.token;
     if (s->want.mode)
-        keep_cursor(side, s->client, f.want.next_cursor);
+        keep_cursor(side, s->client, s->want.cursor, f.want.next_cursor);
     write_items(side, out, &f);
     if (s->want.mode)
         write_want(side, out, &f);

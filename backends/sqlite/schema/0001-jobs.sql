@@ -19,12 +19,17 @@ CREATE TABLE [meta] (
     bar INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Queues by number, and their settings.
+-- Queues by number, and their settings. grouped: a row of a group has been in it.
 CREATE TABLE [queue] (
     id INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE,
     paused INTEGER NOT NULL DEFAULT 0,
+    grouped INTEGER NOT NULL DEFAULT 0,
     depth INTEGER,
+    concurrency INTEGER,
+    group_concurrency INTEGER,
+    rate INTEGER,
+    rate_period INTEGER,
     keeps INTEGER NOT NULL DEFAULT 0,
     keep_completed INTEGER NOT NULL DEFAULT 0,
     keep_dead INTEGER NOT NULL DEFAULT 0,
@@ -66,7 +71,9 @@ CREATE TABLE [kind] (
 --   flags        enum row_flag; from bit 16 on the outcome, from bit 20 on the reason
 --   list, place  which list the row stands in, and where. list 0: everything that runs, by the end of its lease; else
 --                16 x queue + 1 due, by rank; 2 due and marked alone, by rank; 3 not due yet, by run_at; 4 completed,
---                5 dead, 6 cancelled, by the time they ended; 7 blocked
+--                5 dead, 6 cancelled, by the time they ended; 7 blocked; below 0: those that 1 would hold, of the
+--                group whose lane has this number without the sign
+--   tenant, lane the group, and its lane in the queue
 --   alarm        when a row that does not run needs a look of the sweeper: deadline of a callback, expiry, children that
 --                wait for a decision
 CREATE TABLE [job] (
@@ -87,6 +94,7 @@ CREATE TABLE [job] (
     started_at INTEGER,
     stop_at INTEGER,
     rest BLOB,
+    lane INTEGER,
     tenant BLOB,
     policy BLOB,
     key BLOB,
@@ -101,6 +109,41 @@ CREATE TABLE [job] (
 -- reading others.
 CREATE INDEX [job_list] ON [job](list, place, n, kind, token);
 CREATE INDEX [job_alarm] ON [job](alarm, n) WHERE alarm IS NOT NULL;
+
+-- The rows of one group in one queue. running: how many of them run. ready: some may be due; set when one comes, taken away
+-- by the want that finds none, so that the circle of the groups that are served in turn is an index that few steps write.
+CREATE TABLE [lane] (
+    id INTEGER PRIMARY KEY,
+    tenant BLOB NOT NULL,
+    queue INTEGER NOT NULL,
+    running INTEGER NOT NULL DEFAULT 0,
+    ready INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (tenant, queue)
+) STRICT;
+CREATE INDEX [lane_circle] ON [lane](queue, tenant) WHERE ready = 1;
+
+-- Limits of groups (of = 2; of no bytes: of every group) and plans (3). NULL: no value of its own, -1: no limit.
+CREATE TABLE [limit] (
+    of INTEGER NOT NULL,
+    name BLOB NOT NULL,
+    concurrency INTEGER,
+    rate INTEGER,
+    rate_period INTEGER,
+    quota INTEGER,
+    quota_period INTEGER,
+    plan BLOB,
+    PRIMARY KEY (of, name)
+) STRICT, WITHOUT ROWID;
+
+-- What counts for a rate: 1 starts of a queue, 2 starts of a group, 3 puts of a group. fades: when nothing of it does.
+CREATE TABLE [gauge] (
+    of INTEGER NOT NULL,
+    name BLOB NOT NULL,
+    fades INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (of, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX [gauge_fades] ON [gauge](fades);
 
 -- slot = 4 x n + 1 payload, 2 result, 3 data
 CREATE TABLE [bulk] (

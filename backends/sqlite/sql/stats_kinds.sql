@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- ?1 list of due ones, ?2 now, ?3 bound -> name, how many are ready; from [job_list] alone
+-- ?1 list of due ones, ?2 now, ?3 bound -> name, how many are ready; from [job_list] and [lane_circle] alone
 SELECT k.name, sum(r.ready) FROM (
     SELECT kind, count(*) AS ready FROM (
         SELECT kind FROM (SELECT kind FROM [job] WHERE list = ?1 ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM (SELECT kind FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM
-            (SELECT kind FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT ?3))
+            (SELECT kind FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT ?3)
+        UNION ALL SELECT kind FROM (SELECT j.kind FROM [lane] AS l CROSS JOIN [job] AS j ON j.list = -l.id
+            WHERE l.queue = ?1 / 16 AND l.ready = 1 LIMIT ?3))
     GROUP BY kind) AS r JOIN [kind] AS k ON k.id = r.kind
 GROUP BY k.name ORDER BY k.name

@@ -3,4 +3,6 @@
 SELECT min(run_at) FROM (
     SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 ORDER BY place LIMIT ?3)
     UNION ALL SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
-    UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT 1))
+    UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT 1)
+    UNION ALL SELECT run_at FROM (SELECT j.run_at FROM [lane] AS l CROSS JOIN [job] AS j ON j.list = -l.id
+        WHERE l.queue = ?1 / 16 AND l.ready = 1 LIMIT ?3))

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups: their rows in a queue, which limits they have, and how many more of them may start. What is looked up for a group
+ * is kept until the end of the exchange. */
+#include "store.h"
+
+#include <string.h>
+
+static const struct jobq_bytes every_group = { "", 0 };
+
+/* ---- lanes ------------------------------------------------------------------------------------------------- */
+
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id)
+{
+    struct jobq_store *s = t->s;
+    int found = sq_number(s, SQL_LANE_FIND, id, VALUES(bytes(tenant), number(queue)));
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    if (sq_run(s, SQL_LANE_ADD, VALUES(bytes(tenant), number(queue))) != 0)
+        return -1;
+    *id = sqlite3_last_insert_rowid(s->db);
+    struct queue *slot = sq_queue_loaded(t, queue);
+    if (!slot || slot->now.grouped)
+        return slot ? 0 : -1;
+    slot->now.grouped = true;
+    return sq_run(s, SQL_QUEUE_GROUPED, VALUES(number(queue)));
+}
+
+int sq_lane_ready(struct turn *t, int64_t lane)
+{
+    return sq_run(t->s, SQL_LANE_READY, VALUES(number(lane), number(1)));
+}
+
+int sq_lane_run(struct turn *t, int64_t lane, int64_t by)
+{
+    return lane && by ? sq_run(t->s, SQL_LANE_RUN, VALUES(number(lane), number(by))) : 0;
+}
+
+static int read_lane(struct turn *t, sqlite3_stmt *row, int column, struct lane *out)
+{
+    struct jobq_bytes tenant = sq_column_bytes(row, column);
+    out->running = sqlite3_column_int64(row, column + 1);
+    return jobq_arena_bytes(t->arena, tenant.data, tenant.size, &out->tenant) == 0 ? 0 : sq_fault_memory(t->s);
+}
+
+int sq_lane_get(struct turn *t, int64_t id, struct lane *out)
+{
+    sqlite3_stmt *row = sq_start(t->s, SQL_LANE_GET, VALUES(number(id)));
+    int found = sq_step(t->s, row);
+    if (found == 0)
+        return sq_fault_text(t->s, SQLITE_CORRUPT, "lane number %lld does not exist", (long long)id);
+    if (found < 0)
+        return -1;
+    out->id = id;
+    int result = read_lane(t, row, 0, out);
+    sqlite3_reset(row);
+    return result;
+}
+
+/* Lanes that have run empty leave the circle here: each of them entered it once. */
+int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, struct lane *out)
+{
+    for (;;) {
+        sqlite3_stmt *row = sq_start(t->s, SQL_LANE_NEXT, VALUES(number(queue), bytes(from), number(after)));
+        int found = sq_step(t->s, row);
+        if (found <= 0)
+            return found;
+        out->id = sqlite3_column_int64(row, 0);
+        bool has_rows = sqlite3_column_int(row, 3) != 0;
+        int result = read_lane(t, row, 1, out);
+        sqlite3_reset(row);
+        if (result != 0 || has_rows)
+            return result != 0 ? -1 : 1;
+        if (sq_run(t->s, SQL_LANE_READY, VALUES(number(out->id), number(0))) != 0)
+            return -1;
+    }
+}
+
+/* ---- what holds --------------------------------------------------------------------------------------------- */
+
+static int64_t or_unset(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? JOBQ_LIMIT_UNSET : sqlite3_column_int64(row, column);
+}
+
+void sq_limits_read(sqlite3_stmt *row, struct limits *out)
+{
+    out->concurrency = or_unset(row, 0);
+    out->rate = or_unset(row, 1);
+    out->rate_period_ms = sqlite3_column_int64(row, 2);
+    out->quota = or_unset(row, 3);
+    out->quota_period_ms = sqlite3_column_int64(row, 4);
+}
+
+int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct limits *out, struct jobq_bytes *plan,
+                  struct jobq_arena *arena)
+{
+    *out = (struct limits){ JOBQ_LIMIT_UNSET, JOBQ_LIMIT_UNSET, 0, JOBQ_LIMIT_UNSET, 0 };
+    *plan = (struct jobq_bytes){ 0 };
+    sqlite3_stmt *row = sq_start(s, SQL_LIMIT_GET, VALUES(number(of), bytes(name)));
+    int found = sq_step(s, row);
+    if (found <= 0)
+        return found;
+    sq_limits_read(row, out);
+    struct jobq_bytes stored = sq_column_bytes(row, 5);
+    int result = stored.data ? jobq_arena_bytes(arena, stored.data, stored.size, plan) : 0;
+    sqlite3_reset(row);
+    return result == 0 ? 1 : sq_fault_memory(s);
+}
+
+static void take_over(struct limits *into, const struct limits *from)
+{
+    if (into->concurrency < JOBQ_LIMIT_NONE)
+        into->concurrency = from->concurrency;
+    if (into->rate < JOBQ_LIMIT_NONE) {
+        into->rate = from->rate;
+        into->rate_period_ms = from->rate_period_ms;
+    }
+    if (into->quota < JOBQ_LIMIT_NONE) {
+        into->quota = from->quota;
+        into->quota_period_ms = from->quota_period_ms;
+    }
+}
+
+/* As long as nobody has a limit, and nobody else has written, this is all that limits cost. */
+int sq_limits_any(struct jobq_store *s)
+{
+    struct jobq_bytes plan;
+    int64_t one;
+    if (s->limits_epoch == s->epoch)
+        return s->limits_any;
+    int any = sq_number(s, SQL_LIMIT_ANY, &one, NULL, 0);
+    if (any < 0 || sq_limits_get(s, JOBQ_LIMIT_GROUP, every_group, &s->every, &plan, NULL) < 0)
+        return -1;
+    s->limits_any = any;
+    s->limits_epoch = s->epoch;
+    return any;
+}
+
+int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct limits *out)
+{
+    struct limits of_plan;
+    struct jobq_bytes plan, none;
+    int any = sq_limits_any(s);
+    if (any < 0 || sq_limits_get(s, JOBQ_LIMIT_GROUP, name, out, &plan, arena) < 0)
+        return -1;
+    if (plan.size && sq_limits_get(s, JOBQ_LIMIT_PLAN, plan, &of_plan, &none, arena) < 0)
+        return -1;
+    if (plan.size)
+        take_over(out, &of_plan);
+    take_over(out, &s->every);
+    return 0;
+}
+
+/* The newest stands first: rows of one group come together more often than not. */
+static struct tenant *tenant_of(struct turn *t, struct jobq_bytes name)
+{
+    for (struct tenant **at = &t->tenants; *at; at = &(*at)->next) {
+        struct tenant *tenant = *at;
+        if (sq_bytes_order(tenant->name, name) != 0)
+            continue;
+        *at = tenant->next;
+        tenant->next = t->tenants;
+        return t->tenants = tenant;
+    }
+    struct tenant *tenant = jobq_arena_alloc(t->arena, sizeof *tenant);
+    if (!tenant || jobq_arena_bytes(t->arena, name.data, name.size, &tenant->name) != 0) {
+        sq_fault_memory(t->s);
+        return NULL;
+    }
+    tenant->starts = tenant->puts = (struct meter){ .read = false };
+    if (sq_limits_hold(t->s, name, t->arena, &tenant->holds) != 0)
+        return NULL;
+    tenant->next = t->tenants;
+    return t->tenants = tenant;
+}
+
+int sq_limits_write(struct turn *t)
+{
+    for (struct tenant *tenant = t->tenants; tenant; tenant = tenant->next)
+        if (sq_meter_write(t, GAUGE_STARTS, tenant->name, &tenant->starts) != 0 ||
+            sq_meter_write(t, GAUGE_PUTS, tenant->name, &tenant->puts) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- room --------------------------------------------------------------------------------------------------- */
+
+static int64_t at_most(int64_t room, int64_t limit, int64_t used)
+{
+    if (limit < 0)
+        return room;
+    int64_t left = limit > used ? limit - used : 0;
+    return left < room ? left : room;
+}
+
+static int64_t rate_room(struct turn *t, int64_t room, const struct meter *m, int64_t n, int64_t period_ms)
+{
+    int64_t left = n - jobq_gauge_used(&m->gauge, period_ms, t->now);
+    if (left > 0)
+        return left < room ? left : room;
+    int64_t wait = jobq_gauge_wait(&m->gauge, n, period_ms, t->now);
+    if (wait < t->rate_ms)
+        t->rate_ms = wait;
+    return 0;
+}
+
+static int read_queue_starts(struct turn *t, struct queue *queue)
+{
+    struct jobq_bytes name;
+    if (queue->starts.read)
+        return 0;
+    return sq_queue_text(t->s, queue->id, &name) != 0 ? -1
+                                                      : sq_meter_read(t->s, GAUGE_QUEUE, name, &queue->starts);
+}
+
+int sq_queue_room(struct turn *t, struct queue *queue, int64_t *room)
+{
+    const struct queue_settings *own = &queue->now;
+    *room = at_most(INT64_MAX, own->concurrency, sq_queue_rows(queue, COUNT_RUNNING));
+    if (own->rate < 0 || !*room)
+        return 0;
+    if (read_queue_starts(t, queue) != 0)
+        return -1;
+    *room = rate_room(t, *room, &queue->starts, own->rate, own->rate_period_ms);
+    return 0;
+}
+
+int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *lane, int64_t *room)
+{
+    int any = sq_limits_any(t->s);
+    *room = at_most(INT64_MAX, queue->now.group_concurrency, lane->running);
+    if (any <= 0)
+        return any;
+    struct tenant *tenant = tenant_of(t, lane->tenant);
+    if (!tenant)
+        return -1;
+    const struct limits *holds = &tenant->holds;
+    int64_t running = 0;
+    if (holds->concurrency > 0 && *room &&
+        sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0)
+        return -1;
+    *room = at_most(*room, holds->concurrency, running);
+    if (holds->rate < 0 || !*room)
+        return 0;
+    if (sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
+        return -1;
+    *room = rate_room(t, *room, &tenant->starts, holds->rate, holds->rate_period_ms);
+    return 0;
+}
+
+int sq_starts_count(struct turn *t, struct queue *queue, const struct lane *lane, int64_t count)
+{
+    if (!count)
+        return 0;
+    if (queue->now.rate >= 0) {
+        if (read_queue_starts(t, queue) != 0)
+            return -1;
+        sq_meter_count(&queue->starts, queue->now.rate_period_ms, t->now, count);
+    }
+    int any = lane ? sq_limits_any(t->s) : 0;
+    if (any <= 0)
+        return any;
+    struct tenant *tenant = tenant_of(t, lane->tenant);
+    if (!tenant || tenant->holds.rate < 0)
+        return tenant ? 0 : -1;
+    if (sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
+        return -1;
+    sq_meter_count(&tenant->starts, tenant->holds.rate_period_ms, t->now, count);
+    return 0;
+}
+
+/* ---- the quota ------------------------------------------------------------------------------------------------ */
+
+/* NULL in *out: there is none for this group. */
+static int quota_of(struct turn *t, struct jobq_bytes group, struct tenant **out)
+{
+    *out = NULL;
+    int any = group.size ? sq_limits_any(t->s) : 0;
+    if (any <= 0)
+        return any;
+    struct tenant *tenant = tenant_of(t, group);
+    if (!tenant || tenant->holds.quota < 0)
+        return tenant ? 0 : -1;
+    *out = tenant;
+    return sq_meter_read(t->s, GAUGE_PUTS, group, &tenant->puts);
+}
+
+int sq_quota_wait(struct turn *t, struct jobq_bytes group, int64_t *wait_ms)
+{
+    struct tenant *tenant;
+    *wait_ms = 0;
+    if (quota_of(t, group, &tenant) != 0)
+        return -1;
+    if (tenant)
+        *wait_ms = jobq_gauge_wait(&tenant->puts.gauge, tenant->holds.quota, tenant->holds.quota_period_ms, t->now);
+    return 0;
+}
+
+int sq_quota_count(struct turn *t, struct jobq_bytes group)
+{
+    struct tenant *tenant;
+    if (quota_of(t, group, &tenant) != 0)
+        return -1;
+    if (tenant)
+        sq_meter_count(&tenant->puts, tenant->holds.quota_period_ms, t->now, 1);
+    return 0;
+}
+
+/* ---- a slot that is freed ---------------------------------------------------------------------------------------- */
+
+static int group_waits(struct turn *t, int64_t id)
+{
+    struct lane lane;
+    int any = sq_limits_any(t->s);
+    if (any <= 0)
+        return any;
+    if (sq_lane_get(t, id, &lane) != 0)
+        return -1;
+    const struct tenant *tenant = tenant_of(t, lane.tenant);
+    return tenant ? tenant->holds.concurrency >= 0 : -1;
+}
+
+int sq_slot_freed(struct turn *t, const struct job *job)
+{
+    const struct queue *queue = sq_queue_loaded(t, job->queue);
+    if (!queue)
+        return -1;
+    int waits = queue->now.concurrency >= 0 || (job->lane && queue->now.group_concurrency >= 0);
+    if (!waits && job->lane)
+        waits = group_waits(t, job->lane);
+    t->wake |= waits > 0;
+    return waits < 0 ? -1 : 0;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking due rows, by rank or group by group in turn, as far as limits allow. First rows are read in the order of an index,
+ * then each is changed by its number: a statement that would do both at once builds a table of its own for it, which costs
+ * more than the claim. */
+#include "want.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALONE_PASSED_BY 64
+
+/* ---- claiming ---------------------------------------------------------------------------------------------------------- */
+
+static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
+{
+    int64_t now = c->t->now;
+    r->state = JOBQ_ROW_RUNNING;
+    r->due = 0;
+    r->attempt += r->attempt < INT64_MAX;
+    r->token = c->want->token;
+    r->fence = c->fence;
+    r->outcome = JOBQ_OUTCOME_NONE;
+    r->resumed = 0;
+    r->ran_alone = alone;
+    r->started_at_ms = now;
+    r->stop_at_ms = r->timeout_ms > 0 ? jobq_add_ms(now, r->timeout_ms) : 0;
+    r->lease_until_ms = 0;
+    r->lease_until_ms = sq_lease_end(r, now, c->want->lease_ms);
+    r->progress = (struct jobq_bytes){ 0 };
+}
+
+static int note_claim(struct catch *c, const struct jobq_row *r, int64_t queue)
+{
+    int64_t since = r->run_at_ms > r->created_at_ms ? r->run_at_ms : r->created_at_ms, kind = 0;
+    if (sq_figures_waited(c->t, queue, since) != 0)
+        return -1;
+    if (!c->t->s->clock.events)
+        return 0;
+    return sq_kind_find(c->t->s, r->kind, &kind) < 0 ? -1 : sq_event(c->t, r, queue, kind, JOBQ_ROW_RUNNING);
+}
+
+static int claim(struct catch *c, struct jobq_row *r, const struct taken *taken, bool alone)
+{
+    struct jobq_store *s = c->t->s;
+    struct queue *queue = sq_queue_of(c->t, taken->queue);
+    int32_t flags = taken->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
+    struct job job;
+    if (!queue)
+        return -1;
+    queue->diff[COUNT_DUE]--;
+    queue->diff[COUNT_RUNNING]++;
+    claim_row(c, r, alone);
+    if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &r->worker) != 0)
+        return sq_fault_memory(s);
+    if (sq_run(s, SQL_JOB_CLAIM,
+               VALUES(number(taken->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
+                      number(r->started_at_ms), instant(r->stop_at_ms), number(r->lease_until_ms), number(r->attempt),
+                      number(flags_with(flags | (alone ? FLAG_RAN_ALONE : 0), JOBQ_OUTCOME_NONE, r->reason)))) != 0)
+        return -1;
+    if (!taken->calm && sq_run(s, SQL_JOB_CALM, VALUES(number(taken->n))) != 0)
+        return -1;
+    if (note_claim(c, r, taken->queue) != 0)
+        return -1;
+    if (!taken->frees_key)
+        return 0;
+    return sq_job_load(s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
+}
+
+static bool has_expired(const struct catch *c, const struct jobq_row *r)
+{
+    return r->expires_at_ms && r->expires_at_ms <= c->t->now;
+}
+
+/* How many of the rows from this one on are claims? */
+static size_t starts_from(const struct catch *c, size_t first)
+{
+    size_t starts = 0;
+    for (size_t i = first; i < c->count; i++)
+        starts += !has_expired(c, &c->rows[i]);
+    return starts;
+}
+
+/* What was read since the last time is claimed, or given as it is when it is too late for it. */
+static int settle(struct catch *c, bool alone)
+{
+    if (c->settled < c->count && sq_want_token(c) != 0)
+        return -1;
+    for (; c->settled < c->count; c->settled++) {
+        struct jobq_row *r = &c->rows[c->settled];
+        if (has_expired(c, r)) {
+            r->overdue = JOBQ_OVERDUE_EXPIRED;
+            c->expired++;
+        } else if (claim(c, r, &c->taken[c->settled], alone) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A row claimed by itself by a process that holds no other ran alone. Rows taken in turn are claimed before it is known
+ * whether there will be another. */
+static int settle_rest(struct catch *c)
+{
+    bool alone = !c->want->others && starts_from(c, 0) == 1;
+    if (settle(c, alone) != 0)
+        return -1;
+    for (size_t i = 0; i < c->count && alone; i++) {
+        if (c->rows[i].state != JOBQ_ROW_RUNNING || c->rows[i].ran_alone)
+            continue;
+        c->rows[i].ran_alone = 1;
+        return sq_run(c->t->s, SQL_JOB_MARK, VALUES(number(c->taken[i].n), number(FLAG_RAN_ALONE)));
+    }
+    return 0;
+}
+
+/* ---- reading what is to be claimed ------------------------------------------------------------------------------------- */
+
+static int grow(struct catch *c)
+{
+    if (c->count < c->room)
+        return 0;
+    size_t wanted = c->room ? 2 * c->room : 64;
+    struct jobq_row *rows = jobq_arena_alloc(c->t->arena, wanted * sizeof *rows);
+    struct taken *more = realloc(c->taken, wanted * sizeof *more);
+    if (more)
+        c->taken = more;
+    if (!rows || !more)
+        return sq_fault_memory(c->t->s);
+    if (c->count)
+        memcpy(rows, c->rows, c->count * sizeof *rows);
+    c->rows = rows;
+    c->room = wanted;
+    return 0;
+}
+
+/* 1 taken, 0 there is no room for it, -1. */
+static int take_row(struct catch *c, sqlite3_stmt *row)
+{
+    struct job job;
+    if (grow(c) != 0)
+        return -1;
+    struct jobq_row *r = &c->rows[c->count];
+    if (sq_view_here(c->t->s, c->t->arena, row, r, &job) != 0)
+        return -1;
+    if (!sq_want_room(c, r->payload_bytes))
+        return 0;
+    c->taken[c->count] = (struct taken){ .n = job.n, .queue = job.queue, .flags = job.flags,
+                                         .calm = !r->progress.data && !sq_row_alarm(&job),
+                                         .frees_key = job.has_key && job.key.hold != JOBQ_HOLD_LIVE };
+    sq_want_give(c, JOBQ_OVERDUE_NONE);
+    return 1;
+}
+
+/* A group that is served again must not give again what it gave without a claim. */
+static bool was_given(const struct catch *c, sqlite3_stmt *row)
+{
+    struct jobq_bytes id = sq_column_bytes(row, ROW_ID);
+    for (size_t i = 0; c->expired && i < c->count; i++)
+        if (c->rows[i].overdue && id.size == sizeof c->rows[i].id && memcmp(&c->rows[i].id, id.data, id.size) == 0)
+            return true;
+    return false;
+}
+
+/* Are kinds named, and all of them unknown here? Then there is no need to pass by every row. */
+static bool no_kind(const struct wanted *wanted)
+{
+    return !wanted->any_kind && !wanted->kind_count;
+}
+
+static sqlite3_stmt *start_rows(const struct catch *c, const struct wanted *wanted, int64_t list)
+{
+    return sq_start(c->t->s, SQL_DUE_ROWS,
+                    VALUES(number(list), wanted->kind_count == 1 ? number(wanted->kinds[0]) : nothing()));
+}
+
+/* Up to `most` rows of a list by rank. */
+static int take_from(struct catch *c, const struct wanted *wanted, int64_t list, int64_t most)
+{
+    if (no_kind(wanted))
+        return 0;
+    sqlite3_stmt *row = start_rows(c, wanted, list);
+    int more = row ? 0 : -1;
+    for (int64_t given = 0; !c->full && given < most && (more = sq_step(c->t->s, row)) > 0;) {
+        if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)) || was_given(c, row))
+            continue;
+        more = take_row(c, row);
+        if (more < 0)
+            break;
+        given += more;
+    }
+    if (row)
+        sqlite3_reset(row);
+    return more < 0 ? -1 : 0;
+}
+
+/* ---- groups in turn ------------------------------------------------------------------------------------------------------ */
+
+static const struct jobq_bytes no_group = { "", 0 };
+
+/* The next group with due rows, in the circle; lane->id 0: the rows without a group. 1, 0: none has any, -1. */
+static int next_group(struct catch *c, const struct queue *queue, const struct jobq_turn *turn, struct lane *lane)
+{
+    bool after = turn->group.data && !turn->given;
+    int found = turn->group.data ? sq_lane_next(c->t, queue->id, turn->group, after, lane) : 0;
+    if (found < 0 || (found && (turn->group.size || after)))
+        return found;
+    int without = sq_list_has(c->t->s, NULL, list_of(queue->id, LIST_DUE));
+    if (without == 0)
+        return sq_lane_next(c->t, queue->id, no_group, false, lane);
+    *lane = (struct lane){ .tenant = no_group };
+    return without;
+}
+
+static int take_turn(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn,
+                     const struct lane *lane, int64_t most, int64_t *room)
+{
+    size_t count = c->count;
+    int64_t can = INT64_MAX;
+    if (lane->id && sq_lane_room(c->t, queue, lane, &can) != 0)
+        return -1;
+    can = can < *room ? can : *room;
+    if (take_from(c, wanted, lane->id ? -lane->id : list_of(queue->id, LIST_DUE), most < can ? most : can) != 0 ||
+        settle(c, c->want->limit == 1 && !c->want->others) != 0)
+        return -1;
+    int64_t given = (int64_t)(c->count - count), starts = (int64_t)starts_from(c, count);
+    *room -= given;
+    jobq_turn_gave(turn, lane->tenant, given, c->want->share, c->full || *room == 0);
+    return sq_lane_run(c->t, lane->id, starts) != 0 ? -1 : sq_starts_count(c->t, queue, lane->id ? lane : NULL, starts);
+}
+
+/* 1 the queue has a circle, and it was served; 0 it has none, -1. */
+static int take_turns(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn,
+                      int64_t room)
+{
+    struct lane lane;
+    struct jobq_bytes name;
+    int found = queue->now.grouped ? sq_lane_next(c->t, queue->id, no_group, false, &lane) : 0;
+    if (found <= 0 || sq_queue_text(c->t->s, queue->id, &name) != 0)
+        return found <= 0 ? found : -1;
+    jobq_turn_begin(turn, c->want->cursor, name);
+    while (!c->full && c->count < c->want->limit && room > 0) {
+        found = next_group(c, queue, turn, &lane);
+        int64_t most = found > 0 ? jobq_turn_look(turn, lane.tenant, c->want->share, &c->want->more) : 0;
+        if (!most)
+            return found < 0 ? -1 : 1;
+        if (take_turn(c, wanted, queue, turn, &lane, most, &room) != 0)
+            return -1;
+    }
+    return 1;
+}
+
+/* ---- one that runs alone --------------------------------------------------------------------------------------------------- */
+
+/* Does a limit of its group forbid it? 1, 0, -1. */
+static int is_forbidden(struct catch *c, const struct queue *queue, sqlite3_stmt *row, struct lane *lane)
+{
+    int64_t room;
+    *lane = (struct lane){ .id = sqlite3_column_int64(row, ROW_LANE) };
+    if (!lane->id)
+        return 0;
+    if (sq_lane_get(c->t, lane->id, lane) != 0 || sq_lane_room(c->t, queue, lane, &room) != 0)
+        return -1;
+    return room == 0;
+}
+
+/* 1 taken, 0 there is none, -1. */
+static int find_alone(struct catch *c, const struct wanted *wanted, const struct queue *queue, struct lane *lane)
+{
+    int64_t passed = 0;
+    int more, taken = 0;
+    if (no_kind(wanted))
+        return 0;
+    sqlite3_stmt *row = start_rows(c, wanted, list_of(queue->id, LIST_ALONE));
+    while ((more = sq_step(c->t->s, row)) > 0) {
+        if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)))
+            continue;
+        int forbidden = is_forbidden(c, queue, row, lane);
+        if (forbidden > 0 && passed++ < ALONE_PASSED_BY)
+            continue;
+        taken = forbidden < 0 ? -1 : forbidden ? 0 : take_row(c, row);
+        break;
+    }
+    if (more > 0)
+        sqlite3_reset(row);
+    return more < 0 ? -1 : taken;
+}
+
+static int take_alone(struct catch *c, const struct wanted *wanted, struct queue *queue)
+{
+    struct lane lane;
+    size_t count = c->count;
+    int taken = find_alone(c, wanted, queue, &lane);
+    if (taken <= 0)
+        return taken;
+    c->full = true;
+    if (settle(c, !c->want->others) != 0)
+        return -1;
+    int64_t starts = (int64_t)starts_from(c, count);
+    return sq_lane_run(c->t, lane.id, starts) != 0 ? -1 : sq_starts_count(c->t, queue, lane.id ? &lane : NULL, starts);
+}
+
+/* ---- the queues -------------------------------------------------------------------------------------------------------------- */
+
+/* Is there anything that a limit could hold back? 1, 0, -1. */
+static int has_due(struct catch *c, const struct queue *queue)
+{
+    struct lane lane;
+    int found = sq_list_has(c->t->s, NULL, sq_list_wanted(c->want, queue->id));
+    if (found != 0 || c->want->mode == JOBQ_WANT_ALONE || !queue->now.grouped)
+        return found;
+    return sq_lane_next(c->t, queue->id, no_group, false, &lane);
+}
+
+static int take_by_rank(struct catch *c, const struct wanted *wanted, struct queue *queue, int64_t room)
+{
+    size_t left = c->want->limit - c->count, before = c->count;
+    if (take_from(c, wanted, list_of(queue->id, LIST_DUE), (uint64_t)room < left ? room : (int64_t)left) != 0)
+        return -1;
+    return queue->now.rate < 0 ? 0 : sq_starts_count(c->t, queue, NULL, (int64_t)starts_from(c, before));
+}
+
+static int take_queue(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn)
+{
+    int64_t room = INT64_MAX;
+    if (queue->now.paused || sq_queue_rows(queue, COUNT_DUE) <= 0)
+        return 0;
+    if (queue->now.concurrency >= 0 || queue->now.rate >= 0) {
+        int found = has_due(c, queue);
+        if (found <= 0 || sq_queue_room(c->t, queue, &room) != 0)
+            return found == 0 ? 0 : -1;
+    }
+    if (!room || c->want->mode == JOBQ_WANT_ALONE)
+        return room ? take_alone(c, wanted, queue) : 0;
+    int served = take_turns(c, wanted, queue, turn, room);
+    return served != 0 ? (served < 0 ? -1 : 0) : take_by_rank(c, wanted, queue, room);
+}
+
+int sq_take_due(struct catch *c, const struct wanted *wanted)
+{
+    struct jobq_want *want = c->want;
+    struct jobq_turn *turns = jobq_arena_alloc(c->t->arena, wanted->queue_count * sizeof *turns);
+    if (!turns)
+        return sq_fault_memory(c->t->s);
+    for (size_t i = 0; i < wanted->queue_count; i++)
+        turns[i] = (struct jobq_turn){ .given = 0 };
+    for (size_t i = 0; i < wanted->queue_count && c->count < want->limit && !c->full; i++) {
+        struct queue *queue = sq_queue_loaded(c->t, wanted->queues[i]);
+        if (!queue || take_queue(c, wanted, queue, &turns[i]) != 0)
+            return -1;
+    }
+    if (jobq_turn_cursor(c->t->arena, want->cursor, turns, wanted->queue_count, &want->next_cursor) != 0)
+        return sq_fault_memory(c->t->s);
+    return settle_rest(c);
+}
