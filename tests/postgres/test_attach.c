@@ -69,6 +69,19 @@ static struct jobq_jobs *claim(struct jobq *q)
     return jobs;
 }
 
+/* How many there are after this cursor; they come one after another. */
+static size_t events_after(struct jobq *q, int64_t after)
+{
+    struct jobq_events *events = NULL;
+    ck_assert_msg(jobq_events(q, after, 1000, &events) == JOBQ_OK, "%s", jobq_last_error()->text);
+    for (size_t i = 0; i < events->count; i++)
+        ck_assert_int_eq(events->events[i].cursor, after + 1 + (int64_t)i);
+    size_t count = events->count;
+    ck_assert_uint_eq(events->lost, 0);
+    jobq_events_free(events);
+    return count;
+}
+
 START_TEST(a_job_goes_with_the_transaction)
 {
     struct program p;
@@ -317,6 +330,32 @@ START_TEST(the_sum_is_right)
 }
 END_TEST
 
+/* What is told of the transaction comes with its commit. Until then it is in nobody's way: neither of those who work nor of
+ * those who read, however much it did. */
+START_TEST(events_come_with_the_commit)
+{
+    struct program p;
+    program_begin(&p);
+    ck_assert_int_eq(jobq_events_keep(p.q, 1000), JOBQ_OK);
+    ck_assert_int_eq(enqueue(p.q), JOBQ_OK);
+    ck_assert_uint_eq(events_after(p.q, 0), 1);
+    ck_assert(did(&p, "BEGIN"));
+    for (int i = 0; i < 40; i++)
+        ck_assert_int_eq(enqueue(p.mine), JOBQ_OK);
+    for (int i = 0; i < 40; i++)
+        ck_assert_int_eq(enqueue(p.q), JOBQ_OK);
+    ck_assert_uint_eq(events_after(p.q, 1), 40);
+    ck_assert(did(&p, "COMMIT"));
+    ck_assert_uint_eq(events_after(p.q, 41), 40);
+    ck_assert(did(&p, "BEGIN"));
+    ck_assert_int_eq(enqueue(p.mine), JOBQ_OK);
+    ck_assert(did(&p, "ROLLBACK"));
+    ck_assert_int_eq(enqueue(p.q), JOBQ_OK);
+    ck_assert_uint_eq(events_after(p.q, 81), 1);
+    program_end(&p);
+}
+END_TEST
+
 KIT_MAIN("postgres attach", a_job_goes_with_the_transaction, an_ack_goes_with_the_transaction,
          a_successor_goes_with_the_transaction, a_successor_kept_meanwhile, a_stale_ack_bars_the_commit,
-         what_fails, what_is_refused, at_the_programs_isolation, the_sum_is_right)
+         what_fails, what_is_refused, at_the_programs_isolation, the_sum_is_right, events_come_with_the_commit)

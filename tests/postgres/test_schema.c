@@ -35,6 +35,44 @@ START_TEST(eight_processes_make_one_store)
 }
 END_TEST
 
+static const struct jobq_bytes nightly = { .data = "nightly", .size = 7 };
+
+static void set(struct jobq_store *s, struct jobq_settings settings)
+{
+    settings.size = sizeof settings;
+    ck_assert_msg(jobq_postgres()->configure(s, &settings, &last) == JOBQ_OK, "configure: %s", last.text);
+}
+
+static void put_tick(struct jobq_store *s, uint32_t number)
+{
+    const struct jobq_put_tick tick = { .schedule = nightly, .version = 1, .nominal_ms = number, .next_ms = number + 1 };
+    struct jobq_put put = put_of(number);
+    struct jobq_exchange x = { .puts = &put, .put_count = 1 };
+    put.tick = &tick;
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "tick: %s", last.text);
+    ck_assert_int_eq(put.verdict, JOBQ_OK);
+    ck_assert_int_eq(x.next_tick_ms, number + 1);
+}
+
+/* What has calls of its own: schedules and events. */
+static void schedule_and_events(struct jobq_store *s, uint32_t first)
+{
+    struct jobq_arena *arena = jobq_arena_create();
+    struct jobq_schedule_query schedules = { .size = sizeof schedules, .limit = 10 };
+    struct jobq_event_query events = { .size = sizeof events, .limit = 100 };
+    set(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_EVENTS, .events = 100 });
+    set(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_SCHEDULE, .set = JOBQ_SETTING_SCHEDULE, .name = nightly,
+                                   .schedule = nightly });
+    put_tick(s, first);
+    ck_assert_msg(jobq_postgres()->schedules(s, &schedules, arena, &last) == JOBQ_OK, "schedules: %s", last.text);
+    ck_assert_uint_eq(schedules.row_count, 1);
+    ck_assert_int_eq(schedules.rows[0].fired_ms, first);
+    ck_assert_msg(jobq_postgres()->events(s, &events, arena, &last) == JOBQ_OK, "events: %s", last.text);
+    ck_assert_uint_eq(events.row_count, 1);
+    ck_assert_int_eq(events.rows[0].id.bytes[15], (int)first);
+    jobq_arena_destroy(arena);
+}
+
 /* The worst that a role's settings can be, and objects that shadow what the store uses. */
 START_TEST(hostile_settings)
 {
@@ -72,6 +110,7 @@ START_TEST(hostile_settings)
     sql("TRUNCATE @.job, @.tally");
     s = store_open(uri_as(role, "")); /* what is there already */
     whole_life(s, 50);
+    schedule_and_events(s, 60);
     store_close(s);
     sql("DROP SCHEMA @ CASCADE; DROP SCHEMA evil_@ CASCADE; DROP OWNED BY hostile_@; DROP ROLE hostile_@");
 }
@@ -91,6 +130,7 @@ START_TEST(a_role_that_may_not_create)
         "GRANT ALL ON ALL SEQUENCES IN SCHEMA @ TO plain_@");
     s = store_open(uri_as(role, ""));
     whole_life(s, 1);
+    schedule_and_events(s, 60);
     store_close(s);
     sql("DROP OWNED BY plain_@; DROP ROLE plain_@");
 }
