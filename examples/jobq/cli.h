@@ -31,6 +31,7 @@ struct cli {
     int answered;    /* something is on stdout already */
     int stdin_taken; /* by a first "-" */
     int helped;      /* --help was answered: there is nothing else to do */
+    int64_t retry_ms; /* after JOBQ_LIMITED: come back after so long; told with the error */
     struct jobq_options options;
     struct jobq *q;
 };
@@ -85,6 +86,9 @@ int store_name(struct cli *cli, char *argument);
 /* Open the store that -s, $JOBQ_STORE or $JOBQ_STORE_FILE name, as the command needs it. Returns an exit
  * code. */
 int store_open(struct cli *cli);
+
+/* The same for a command whose need depends on its arguments. */
+int store_open_as(struct cli *cli, enum store_need need);
 
 /* As store_open, with these flags of enum jobq_open_flags and without a word when it cannot be opened:
  * *status is the library's code. Returns an exit code, not LEAVE_OK when no store is named or there is none

@@ -246,7 +246,7 @@ const struct command commands[] = {
                 "  --completed-for MS, --dead-for MS, --cancelled-for MS\n"
                 "                         none that ended longer ago; or all, default\n",
      .run = run_retention,
-     .need = STORE_MAKE},
+     .need = STORE_OWN},
     {.name = "stop",
      .operands = "WORKER",
      .summary = "ask a worker, by the name in stats, to end as after SIGTERM",
@@ -274,7 +274,7 @@ const struct command commands[] = {
                 "Each may also be none (no limit, whatever the plan says) or unset (no value of its own).\n"
                 "Without a target: everything that has a value.\n",
      .run = run_limit,
-     .need = STORE_MAKE},
+     .need = STORE_OWN},
     {.name = "dead",
      .alias = "dlq",
      .operands = "",

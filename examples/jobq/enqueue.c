@@ -318,6 +318,7 @@ static int put(struct cli *cli, struct draft *draft)
         answer(cli, status, &done);
         return LEAVE_OK;
     }
+    cli->retry_ms = status == JOBQ_LIMITED ? done.retry_ms : 0;
     if (status == JOBQ_UNKNOWN) {
         char id[33];
         jobq_id_format(&done.id, id);

@@ -55,6 +55,9 @@ static void put_error(struct cli *cli, int status, const char *field, const char
         json_text(&json, "status", jobq_status_name(status));
         json_name(&json, "field", field);
         json_text(&json, "text", text);
+        if (cli->retry_ms > 0) {
+            json_int(&json, "retry_ms", cli->retry_ms);
+        }
         json_end(&json);
     }
 }

@@ -348,7 +348,7 @@ int run_limit(struct cli *cli, int argc, char **argv)
     }
     if ((code = args_operands(&args, 0, 1)) != LEAVE_OK ||
         (code = take_target(cli, optind < argc ? argv[optind] : NULL, &wish)) != LEAVE_OK ||
-        (code = store_open(cli)) != LEAVE_OK) {
+        (code = store_open_as(cli, wish.limit.set ? STORE_MAKE : STORE_EXISTING)) != LEAVE_OK) {
         return code;
     }
     if (wish.limit.of == 0) {

@@ -152,7 +152,7 @@ int run_retention(struct cli *cli, int argc, char **argv)
     if ((code = args_operands(&args, 1, 1)) != LEAVE_OK) {
         return code;
     }
-    if ((code = store_open(cli)) == LEAVE_OK && sets) {
+    if ((code = store_open_as(cli, sets ? STORE_MAKE : STORE_EXISTING)) == LEAVE_OK && sets) {
         code = set_values(cli, argv[optind], given);
     }
     return code == LEAVE_OK ? show(cli, argv[optind]) : code;

@@ -171,17 +171,9 @@ static int take_option(struct wish *w, int option)
 
 /* ---- answers ---------------------------------------------------------------------------------------------- */
 
-static int open_store(struct cli *cli, uint32_t flags)
-{
-    int status = JOBQ_OK;
-    int code = store_try(cli, flags, &status);
-
-    return code == LEAVE_OK ? leave_status(cli, status, NULL) : code;
-}
-
 static int open_existing(struct cli *cli)
 {
-    return open_store(cli, JOBQ_OPEN_NO_CREATE);
+    return store_open_as(cli, STORE_EXISTING);
 }
 
 static const char *when_of(const struct jobq_schedule *s, char *out, size_t size)
@@ -283,7 +275,7 @@ static int verb_add(struct wish *w)
     w->schedule.name = w->name;
     w->schedule.spec = &w->spec;
     w->spec.backoff = backoff_get(&w->backoff);
-    if ((code = open_store(w->cli, 0)) != LEAVE_OK) {
+    if ((code = store_open_as(w->cli, STORE_MAKE)) != LEAVE_OK) {
         return code;
     }
     return answer_one(w, jobq_schedule_add(w->cli->q, &w->schedule));
@@ -538,6 +530,7 @@ static int verb_run(struct wish *w)
     }
     status = jobq_schedule_run(cli->q, w->name, &done);
     if (status < 0) {
+        cli->retry_ms = status == JOBQ_LIMITED ? done.retry_ms : 0;
         return leave_status(cli, status, status == JOBQ_UNKNOWN ? &done.id : NULL);
     }
     if (cli->json) {

@@ -187,12 +187,17 @@ int store_try(struct cli *cli, uint32_t flags, int *status)
     return LEAVE_OK;
 }
 
-int store_open(struct cli *cli)
+int store_open_as(struct cli *cli, enum store_need need)
 {
     int status = JOBQ_OK;
-    int code = store_try(cli, cli->command->need == STORE_EXISTING ? JOBQ_OPEN_NO_CREATE : 0, &status);
+    int code = store_try(cli, need == STORE_EXISTING ? JOBQ_OPEN_NO_CREATE : 0, &status);
 
     return code == LEAVE_OK ? leave_status(cli, status, NULL) : code;
+}
+
+int store_open(struct cli *cli)
+{
+    return store_open_as(cli, cli->command->need);
 }
 
 void store_close(struct cli *cli)

@@ -457,6 +457,7 @@ class Stats(tool.Case):
         self.assertEqual(self.json('stats')['total']['enqueued_total'], 6)
         self.assertEqual(self.json('stats', 'nothing')['queues'], [])
 
+    @on_servers
     def test_durations(self):
         """stats: how long jobs waited and ran, and what ended lately, each window with its length"""
         self.enqueue()
@@ -659,6 +660,20 @@ class Store(tool.Case):
             ['redrive', '--all'],
             ['purge', '--state', 'dead'],
             ['cancel', NO_ID],
+            ['cancel', '--all'],
+            ['drop', '--all'],
+            ['limit'],
+            ['limit', 'q'],
+            ['retention', 'q'],
+            ['drain', 'q'],
+            ['top', '-n', '1'],
+            ['stop', 'w'],
+            ['events'],
+            ['health'],
+            ['metrics'],
+            ['export'],
+            ['schedule', 'list'],
+            ['migrate', '--dry-run'],
         ):
             self.jobq(*words, code=STORE)
             self.assertFalse(os.path.exists(self.file), words)

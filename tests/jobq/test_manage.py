@@ -47,6 +47,7 @@ class Limit(tool.Case):
             self.enqueue('q', '--group', 'acme')
         said = self.json('enqueue', 'q', 'x', '--group', 'acme', code=REFUSED)
         self.assertEqual(said['status'], 'LIMITED')
+        self.assertTrue(0 < said['retry_ms'] <= 66000, said)
         self.assertEqual(len(self.json('claim', 'q', '-n', 5)), 1)
         self.assertEqual(self.limit('--group', 'acme')['quota_used'], 2)
         self.limit('--every-group', '--concurrency', 7)
@@ -300,6 +301,7 @@ class Retention(tool.Case):
     @on_servers
     def test_set(self):
         """retention: what is set is shown and holds when the next job of the queue ends; the rest stays as it was"""
+        self.jobq('migrate')
         said = self.json('retention', 'q')
         self.assertEqual(
             said,

@@ -156,6 +156,7 @@ class Case(unittest.TestCase):
 
     def has(self, *words):
         """Whether this command is one that the store can do; if not, it says so in order."""
+        self.jobq('migrate')
         answer = self.run_at(self.uri, '--json', *words)
         if answer.code != OK:
             self.assertEqual((answer.code, answer.json['status']), (REFUSED, 'UNSUPPORTED'), answer)
