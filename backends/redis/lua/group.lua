@@ -10,7 +10,7 @@ if with_groups then
 
 local SLOTS, LIMITS, HUGE = SPACE .. 'slots', SPACE .. 'limits', 9007199254740992
 local UNSET = -2
-local slots, slots_changed, limits_known = {}, {}, {}
+local slots, slots_changed, limits_known = {}, {}, {} -- slots: as they are stored; by how much they change
 
 -- ---- what holds ---------------------------------------------------------------------------------------------------------
 
@@ -26,8 +26,13 @@ function G.parse_limits(s)
     return l
 end
 
+local records = {}
+
 function G.read_limits(name)
-    return G.parse_limits(call('HGET', LIMITS, name))
+    if not records[name] then
+        records[name] = G.parse_limits(call('HGET', LIMITS, name))
+    end
+    return records[name]
 end
 
 local function take_over(into, from)
@@ -64,12 +69,10 @@ end
 -- ---- slots ----------------------------------------------------------------------------------------------------------------
 
 function G.slot(name)
-    local running = slots[name]
-    if not running then
-        running = tonumber(call('HGET', SLOTS, name) or 0)
-        slots[name] = running
+    if not slots[name] then
+        slots[name] = tonumber(call('HGET', SLOTS, name) or 0)
     end
-    return running
+    return math.max(slots[name] + (slots_changed[name] or 0), 0)
 end
 
 local function slot_in(queue, group)
@@ -83,7 +86,7 @@ end
 
 function G.count_slot(q, group, by)
     for _, name in ipairs({ 'g' .. group, slot_in(q.name, group) }) do
-        slots[name], slots_changed[name] = math.max(G.slot(name) + by, 0), true
+        slots_changed[name] = (slots_changed[name] or 0) + by
     end
     wake = wake or (by < 0 and is_awaited(q, group))
 end
@@ -156,11 +159,21 @@ end
 -- ---- written at the end, once each ------------------------------------------------------------------------------------------
 
 function G.write_groups()
-    local some, none = {}, {}
+    local unknown, some, none = {}, {}, {}
     for name in pairs(slots_changed) do
-        if slots[name] > 0 then
+        if not slots[name] then
+            unknown[#unknown + 1] = name
+        end
+    end
+    local found = many(SLOTS, unknown)
+    for i = 1, #unknown do
+        slots[unknown[i]] = tonumber(found[i] or 0)
+    end
+    for name in pairs(slots_changed) do
+        local running = G.slot(name)
+        if running > 0 then
             some[#some + 1] = name
-            some[#some + 1] = slots[name]
+            some[#some + 1] = running
         else
             none[#none + 1] = name
         end

@@ -36,10 +36,10 @@ end
 
 local function load_limits()
     local name, s = argument(), argument()
-    local l, there = G.parse_limits(s), G.read_limits(name) ~= G.parse_limits(nil)
+    local there = call('HEXISTS', SPACE .. 'limits', name) == 1
     note(there)
     if not there then
-        write_limits(name, l)
+        write_limits(name, G.parse_limits(s))
         uses = bor(uses, USES_LIMITS)
     end
 end

@@ -25,9 +25,9 @@ local F_LISTED, F_DIGEST, F_KEYED, F_OWN_TIMES, F_BULK, F_GROUPED = 16384, 32768
 local REASON_PARENTS, REASON_CALLBACK, REASON_HOLD, REASON_DEPENDENCY = 1, 2, 3, 15
 local VOID, FAILED, RELEASED = 6, 2, 3
 
--- What this exchange knows of rows: strings read or written, rows opened, and ids that a short way has dealt with whose
--- writes are still to come.
-local hots, colds, rows, opened, touched = {}, {}, {}, {}, {}
+-- What this exchange knows of rows: strings read or written, rows opened, ids that a short way has dealt with whose
+-- writes are still to come, and ids that were found where ready rows stand.
+local hots, colds, rows, opened, touched, found_due = {}, {}, {}, {}, {}, {}
 local write_lists, write_dirty_parents
 local now, now8, micros
 
@@ -229,7 +229,7 @@ local function open(id)
         read_fresh(row)
     end
     if row.state == WAITING then
-        row.due = has(row, F_LISTED)
+        row.due = has(row, F_LISTED) or found_due[id]
             or not call('ZSCORE', SPACE .. 'later:' .. row.queue, row.arrival .. row.id)
     end
     note_place(row)
@@ -443,7 +443,7 @@ function flush()
         end
     end
     write_lists()
-    rows, opened, hots, colds = {}, {}, {}, {}
+    rows, opened, hots, colds, found_due = {}, {}, {}, {}, {}
 end
 
 end

@@ -242,14 +242,23 @@ local function look_list(source)
     source.dry = #ids < LOOK
 end
 
+-- About as many as may be taken, then more: their strings are read along with them.
 local function look_set(source)
-    local page = call('ZRANGE', source.key, source.at, source.at + LOOK - 1, 'WITHSCORES')
+    local page, ids = call('ZRANGE', source.key, source.at, source.at + source.step - 1, 'WITHSCORES'), {}
     for i = 1, #page, 2 do
-        source[#source + 1] =
-            { id = sub(page[i], 9), rank = tonumber(page[i + 1]), arrival = (cut('>I8', page[i])) }
+        local id = sub(page[i], 9)
+        source[#source + 1] = { id = id, rank = tonumber(page[i + 1]), arrival = (cut('>I8', page[i])) }
+        if rows[id] == nil then
+            ids[#ids + 1] = id
+        end
+    end
+    local cold_of, hot_of = many(COLD, ids), many(HOT, ids)
+    for i = 1, #ids do
+        colds[ids[i]], hots[ids[i]], found_due[ids[i]] = cold_of[i], hot_of[i], true
     end
     source.at = source.at + #page / 2
-    source.dry = #page < 2 * LOOK
+    source.dry = #page < 2 * source.step
+    source.step = math.min(4 * source.step, LOOK)
 end
 
 -- The first entry that is alive, or nil.
@@ -330,9 +339,9 @@ end
 
 -- ---- a queue ------------------------------------------------------------------------------------------------------------------------
 
-local function source_of(prefix, lane, look)
+local function source_of(prefix, lane, look, most)
     return { key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1, passed = 0,
-        listed = look == look_list }
+        listed = look == look_list, step = math.min(math.max(most or want.limit - #given, 2), LOOK) }
 end
 
 local function kinds_of(queue)
@@ -383,7 +392,7 @@ function G.open_shelf(circle, group)
             shelf[#shelf + 1] = source_of('list:', lane, look_list)
         end
         if wanted and ranked > 0 then
-            shelf[#shelf + 1] = source_of('rank:', lane, look_set)
+            shelf[#shelf + 1] = source_of('rank:', lane, look_set, grouped and want.share)
         end
     end
     circle.shelves[group] = shelf
