@@ -23,13 +23,18 @@ static enum sql pack_settings(const struct jobq_settings *set, struct params *p)
             pack_bool(p, set->paused != 0);
         else
             pack_null(p);
-        if (set->set & JOBQ_SETTING_DEPTH)
-            pack_int8(p, set->depth);
-        else
-            pack_null(p);
+        pack_int8_if(p, set->set & JOBQ_SETTING_DEPTH, set->depth);
         pack_keep(p, set->set & JOBQ_SETTING_KEEP, set->keep_count);
         pack_keep(p, set->set & JOBQ_SETTING_KEEP, set->keep_ms);
+        pack_int8_if(p, set->set & JOBQ_SETTING_CONCURRENCY, set->concurrency);
+        pack_int8_if(p, set->set & JOBQ_SETTING_GROUP_CONCURRENCY, set->group_concurrency);
+        pack_int8_if(p, set->set & JOBQ_SETTING_RATE, set->rate);
+        pack_int8_if(p, set->set & JOBQ_SETTING_RATE, set->rate_period_ms);
         return SQL_SET_QUEUE;
+    case JOBQ_CONFIGURE_GROUP:
+    case JOBQ_CONFIGURE_PLAN:
+        pq_bound_pack(set, p);
+        return SQL_SET_BOUND;
     case JOBQ_CONFIGURE_SCHEDULE:
         pq_schedule_pack(set, p);
         return SQL_SET_SCHEDULE;
@@ -47,11 +52,23 @@ static enum sql pack_settings(const struct jobq_settings *set, struct params *p)
 
 static bool is_known(const struct jobq_settings *settings)
 {
-    const uint32_t known = JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP;
-    if (settings->what == JOBQ_CONFIGURE_QUEUE)
-        return !(settings->set & ~known);
-    return settings->what == JOBQ_CONFIGURE_CLOCK || settings->what == JOBQ_CONFIGURE_WORKER ||
-           settings->what == JOBQ_CONFIGURE_SCHEDULE || settings->what == JOBQ_CONFIGURE_EVENTS;
+    const uint32_t bound = JOBQ_SETTING_CONCURRENCY | JOBQ_SETTING_RATE | JOBQ_SETTING_QUOTA;
+    switch (settings->what) {
+    case JOBQ_CONFIGURE_QUEUE:
+        return !(settings->set & ~(uint32_t)(JOBQ_SETTING_PAUSED | JOBQ_SETTING_DEPTH | JOBQ_SETTING_KEEP |
+                                             JOBQ_SETTING_CONCURRENCY | JOBQ_SETTING_GROUP_CONCURRENCY | JOBQ_SETTING_RATE));
+    case JOBQ_CONFIGURE_GROUP:
+        return !(settings->set & ~(bound | (settings->group.size ? JOBQ_SETTING_PLAN : 0)));
+    case JOBQ_CONFIGURE_PLAN:
+        return !(settings->set & ~bound);
+    case JOBQ_CONFIGURE_CLOCK:
+    case JOBQ_CONFIGURE_WORKER:
+    case JOBQ_CONFIGURE_SCHEDULE:
+    case JOBQ_CONFIGURE_EVENTS:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* What the functions return. */
@@ -84,7 +101,7 @@ int pq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
         return jobq_error_set(err, JOBQ_FAILED, NULL, "postgres: opened to inspect: nothing can be written");
     if (!is_known(settings))
         return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
-                              "postgres: limits of groups and rates are not supported");
+                              "postgres: it has no such setting");
     pq_store_begin(s);
     if (pq_store_connect(s, &fault) != 0)
         return pq_fault_report(s, &fault, err, JOBQ_FAILED);

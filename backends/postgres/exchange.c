@@ -112,17 +112,17 @@ static bool time_left(const struct run *r)
     return r->s->link.conn && pq_now_us() < r->s->link.deadline_us;
 }
 
-/* Errors that pass are tried again; a want that fails does not undo the unit. */
+/* Errors that pass are tried again; a want that fails does not undo the unit. So is a want that others were in the way of. */
 static void attempt_often(struct run *r)
 {
     bool unit = r->has_unit, want = r->x->want != NULL;
     for (int turn = 0; turn <= TRIES; turn++) {
         attempt(r, unit, want);
         bool unit_again = unit && pq_fault_again(&r->unit.fault);
-        bool want_again = want && pq_fault_again(&r->want.fault);
+        bool want_again = want && (pq_fault_again(&r->want.fault) || pq_want_is_busy(r->want.calls[0].result));
         if ((!unit_again && !want_again) || turn == TRIES || !time_left(r) || r->s->attached)
             return;
-        if (unit_again && r->want.calls[0].result)
+        if (unit_again && want && r->want.calls[0].result)
             return; /* cannot be: the want came through behind a unit that did not */
         unit = unit_again;
         want = unit_again ? r->x->want != NULL : want_again;

@@ -108,6 +108,14 @@ void pack_int8(struct params *p, int64_t value)
     close_param(p);
 }
 
+void pack_int8_if(struct params *p, bool given, int64_t value)
+{
+    if (given)
+        pack_int8(p, value);
+    else
+        pack_null(p);
+}
+
 void pack_bytes(struct params *p, struct jobq_bytes value)
 {
     if (!value.data) {

@@ -251,7 +251,7 @@ const struct jobq_backend *jobq_postgres(void)
         .size = sizeof table,
         .name = "postgres",
         .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE |
-                        JOBQ_CAP_ATTACH | JOBQ_CAP_EVENTS | JOBQ_CAP_FIGURES | JOBQ_CAP_COPY,
+                        JOBQ_CAP_ATTACH | JOBQ_CAP_EVENTS | JOBQ_CAP_FIGURES | JOBQ_CAP_COPY | JOBQ_CAP_GROUPS,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,
@@ -261,6 +261,7 @@ const struct jobq_backend *jobq_postgres(void)
         .wake_fd = pq_wake_fd_of,
         .wake_drain = pq_wake_drain_of,
         .wake = pq_wake_others,
+        .limits = pq_limits_read,
         .dump = pq_dump,
         .load = pq_load,
         .events = pq_events_read,

@@ -35,14 +35,6 @@ void pq_ticks_pack(const struct jobq_exchange *x, struct params *p)
 
 /* ---- settings ------------------------------------------------------------------------------------------------------ */
 
-static void pack_if(struct params *p, bool given, int64_t value)
-{
-    if (given)
-        pack_int8(p, value);
-    else
-        pack_null(p);
-}
-
 void pq_schedule_pack(const struct jobq_settings *set, struct params *p)
 {
     pack_bytes(p, set->name);
@@ -53,8 +45,8 @@ void pq_schedule_pack(const struct jobq_settings *set, struct params *p)
         pack_bool(p, set->paused != 0);
     else
         pack_null(p);
-    pack_if(p, set->set & JOBQ_SETTING_NEXT, set->next_ms);
-    pack_if(p, set->set & JOBQ_SETTING_NEXT, set->fired_ms);
+    pack_int8_if(p, set->set & JOBQ_SETTING_NEXT, set->next_ms);
+    pack_int8_if(p, set->set & JOBQ_SETTING_NEXT, set->fired_ms);
 }
 
 /* ---- answers --------------------------------------------------------------------------------------------------------- */

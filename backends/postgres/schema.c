@@ -12,14 +12,17 @@
 #define FUNCTION_TEXTS
 #include "functions.h"
 
+#define TABLES                                                                                                    \
+    "'meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'bound', 'gauge', 'worker', 'view', 'receipt',"  \
+    " 'schedule', 'figure', 'happened', 'event'"
+
 /* Every column of ours with its type, as one number: whoever changed a table made it another. */
 #define SHAPE                                                                                                          \
     "(SELECT pg_catalog.md5(pg_catalog.string_agg(c.relname || '.' || a.attname || ' '"                                \
     " || pg_catalog.format_type(a.atttypid, NULL), ',' ORDER BY c.relname, a.attnum)) FROM pg_catalog.pg_class AS c"   \
     " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                 \
     " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"               \
-    " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view', 'receipt',"   \
-    " 'schedule', 'figure', 'happened', 'event'))"
+    " AND c.relname IN (" TABLES "))"
 
 static int fail(struct jobq_store *s, const struct fault *fault, struct jobq_error *err)
 {
@@ -70,8 +73,7 @@ static int look(struct jobq_store *s, enum found *out, struct jobq_error *err)
                      " FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0"
                      " AND NOT a.attisdropped) AS a"
                      " WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '@NAME')"
-                     " AND c.relname IN ('meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'worker', 'view',"
-                     " 'receipt', 'fence', 'schedule', 'figure', 'happened', 'event')",
+                     " AND c.relname IN (" TABLES ", 'fence')",
                      &result, err);
     if (status != JOBQ_OK)
         return status;

@@ -54,6 +54,7 @@ void pack_null(struct params *p);
 void pack_bool(struct params *p, bool value);
 void pack_int4(struct params *p, int32_t value);
 void pack_int8(struct params *p, int64_t value);
+void pack_int8_if(struct params *p, bool given, int64_t value); /* else NULL */
 void pack_bytes(struct params *p, struct jobq_bytes value); /* absent: NULL */
 void pack_id(struct params *p, const void *id);             /* 16 bytes; NULL: NULL */
 /* An array: begin, elements, end. */
@@ -116,7 +117,7 @@ void pq_fault_set(struct fault *fault, enum fault_kind kind, const char *format,
 void pq_fault_result(struct fault *fault, const PGresult *result);
 
 /* A transaction on its way: statements with their parameters, and what came back. */
-#define CALLS_MAX 4
+#define CALLS_MAX 5
 struct call {
     const char *text;
     const char *name; /* under which a direct link may know it; NULL: none */
@@ -210,6 +211,7 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
 int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
 int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+bool pq_want_is_busy(const PGresult *result); /* it gave nothing because others looked at what is limited */
 void pq_want_clear(struct jobq_want *want);
 
 /* schedule.c */
@@ -220,6 +222,10 @@ int pq_schedules_view(const PGresult *result, int column, struct jobq_arena *are
                       const struct jobq_schedule_row **rows, size_t *count);
 int pq_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, struct jobq_arena *arena,
                       struct jobq_error *err);
+
+/* limits.c */
+void pq_bound_pack(const struct jobq_settings *settings, struct params *p);
+int pq_limits_read(struct jobq_store *s, struct jobq_limit_query *query, struct jobq_arena *arena, struct jobq_error *err);
 
 /* dump.c, load.c */
 int pq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *arena, struct jobq_error *err);

@@ -418,6 +418,31 @@ static void pack_names(struct params *p, const struct jobq_bytes *names, size_t 
     pack_end(p);
 }
 
+/* Where the circles of the queues stand: names of groups and numbers, by queue. */
+static void pack_turns(struct params *p, const struct jobq_want *w)
+{
+    struct jobq_turn turn;
+    pack_int4(p, w->share);
+    if (!w->cursor.data || !w->queue_count) {
+        pack_nulls(p, 3);
+        return;
+    }
+    for (int since = 0; since < 2; since++) {
+        pack_begin(p, ELEMENT_BYTES);
+        for (size_t i = 0; i < w->queue_count; i++) {
+            jobq_turn_begin(&turn, w->cursor, w->queues[i]);
+            pack_add_bytes(p, since ? turn.since : turn.group);
+        }
+        pack_end(p);
+    }
+    pack_begin(p, ELEMENT_INT8);
+    for (size_t i = 0; i < w->queue_count; i++) {
+        jobq_turn_begin(&turn, w->cursor, w->queues[i]);
+        pack_add_int8(p, turn.given);
+    }
+    pack_end(p);
+}
+
 void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p)
 {
     const struct jobq_want *w = x->want;
@@ -434,6 +459,7 @@ void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, boo
     pack_bytes(p, (struct jobq_bytes){ .data = w->mint, .size = sizeof w->mint });
     pack_names(p, w->queues, w->queue_count);
     pack_names(p, w->kinds, w->kind_count);
+    pack_turns(p, w);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------------------- */
@@ -535,6 +561,7 @@ static void answer_puts(const PGresult *result, struct jobq_exchange *x)
         put->state = (int32_t)next_int(&numbers);
         int64_t run_at = next_int(&numbers);
         put->shown = jobq_shown_state(put->state, run_at, then);
+        put->retry_ms = put->verdict == JOBQ_LIMITED ? run_at : 0;
         put->same_payload = (int32_t)next_int(&numbers);
         next_id(&holders, &put->holder);
     }
@@ -564,7 +591,7 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
 
 enum want_column {
     WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_NEXT_TICK, WANT_TICK_NAMES,
-    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_COLUMNS
+    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_COLUMNS
 };
 
 void pq_want_clear(struct jobq_want *want)
@@ -577,6 +604,27 @@ void pq_want_clear(struct jobq_want *want)
     want->schedules = NULL;
     want->schedule_count = 0;
     want->schedule_now_ms = 0;
+}
+
+bool pq_want_is_busy(const PGresult *result)
+{
+    return result && PQntuples(result) == 1 && PQnfields(result) == WANT_COLUMNS && cell_bool(cell_of(result, 0, WANT_BUSY));
+}
+
+/* The queues that were served in turn, and where their circles stand now: name, group, since of each. */
+static int answer_turns(const PGresult *result, struct jobq_want *w, struct jobq_arena *arena)
+{
+    struct elements names = cell_elements(cell_of(result, 0, WANT_TURNS));
+    struct elements givens = cell_elements(cell_of(result, 0, WANT_TURNS_GIVEN));
+    struct jobq_turn *turns = jobq_arena_alloc(arena, ((size_t)names.left / 3 + 1) * sizeof *turns);
+    struct cell queue, group, since;
+    size_t count = 0;
+    if (!turns)
+        return -1;
+    while (elements_next(&names, &queue) && elements_next(&names, &group) && elements_next(&names, &since))
+        turns[count++] = (struct jobq_turn){ .queue = cell_bytes(queue), .group = cell_bytes(group),
+                                             .since = cell_bytes(since), .given = next_int(&givens) };
+    return jobq_turn_cursor(arena, w->cursor, turns, count, &w->next_cursor);
 }
 
 int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
@@ -595,5 +643,7 @@ int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_
         return -1;
     w->rows = rows;
     w->schedule_now_ms = x->now_ms;
+    if (w->mode != JOBQ_WANT_OVERDUE && !cell_bool(cell_of(result, 0, WANT_REPEAT)) && answer_turns(result, w, arena) != 0)
+        return -1;
     return pq_schedules_view(result, WANT_TICK_NAMES, arena, &w->schedules, &w->schedule_count);
 }

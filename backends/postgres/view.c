@@ -181,7 +181,7 @@ static void fill_numbers(const struct cell *c, struct jobq_row *r)
     r->ran_alone = (flags & FLAG_RAN_ALONE) != 0;
     r->resumed = (flags & FLAG_RESUMED) != 0;
     r->cancel_asked = (flags & FLAG_CANCEL_ASKED) != 0;
-    r->due = shelf == 1 || shelf == 2;
+    r->due = shelf == 1 || shelf == 2 || shelf == 4;
     r->has_callback = cell_bool(c[VIEW_HAS_CALLBACK]);
 }
 

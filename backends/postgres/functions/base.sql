@@ -36,6 +36,11 @@ CREATE OR REPLACE FUNCTION @.place_of(state integer, shelf integer) RETURNS smal
     SELECT (CASE state WHEN 1 THEN 1 WHEN 2 THEN CASE WHEN shelf = 3 THEN 3 ELSE 2 END ELSE state + 1 END)::smallint
 $$;
 
+-- Where a row stands that is due: by itself, alone, or with its group.
+CREATE OR REPLACE FUNCTION @.shelf_due(flags integer, tenant bytea) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN flags & 2 <> 0 THEN 2 WHEN tenant <> '' THEN 4 ELSE 1 END
+$$;
+
 -- Does a key with this rule hold while its job is in this state (enum jobq_row_state)?
 CREATE OR REPLACE FUNCTION @.holds(hold integer, state integer, until bigint, now bigint) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$

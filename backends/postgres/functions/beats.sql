@@ -12,7 +12,7 @@ BEGIN
             WITH back AS (
                 UPDATE @.job AS j SET state = 2, reason = 0, outcome = 3, lease_until = NULL, stop_at = NULL,
                     releases = CASE WHEN j.releases < 2147483647 THEN j.releases + 1 ELSE j.releases END,
-                    shelf = CASE WHEN j.run_at > p_now THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END,
+                    shelf = CASE WHEN j.run_at > p_now THEN 3 ELSE @.shelf_due(j.flags, j.tenant) END,
                     place = CASE WHEN j.run_at > p_now THEN j.run_at ELSE @.add(j.run_at, j.rank_add) END,
                     clock = j.expires_at
                 WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] AND j.outcome = 0

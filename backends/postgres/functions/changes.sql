@@ -11,6 +11,7 @@ DECLARE
     v_items integer := cardinality(p_ids);
     v_done integer[]; v_queues integer[]; v_scopes bytea[]; v_jobs uuid[];
     v_events bigint[] := '{}'; v_ends bigint[];
+    v_freed integer[]; v_tenants boolean := false; v_slots boolean;
     v_i integer; v_place integer; v_told integer := 0;
     v_woke boolean;
     r record;
@@ -28,18 +29,25 @@ BEGIN
                 AND j.children = 0 AND j.flags & 64 = 0
                 -- Who is put instead arrives in the order of the changes.
                 AND (SELECT k.heir FROM @.key AS k WHERE k.scope = j.key_scope) IS NOT TRUE
-            RETURNING u.i, j.queue, j.key_scope, j.id, greatest(p_now - j.started_at, 0) AS ran
+            RETURNING u.i, j.queue, j.key_scope, j.id, j.tenant, greatest(p_now - j.started_at, 0) AS ran
         ), counted AS (
             INSERT INTO @.tally
             SELECT m.queue, 4, 5, count(*), @.bucket(m.ran), least(sum(m.ran), 9223372036854775807), p_now
             FROM made AS m GROUP BY m.queue, @.bucket(m.ran) RETURNING queue
         )
         SELECT array_agg(m.i), array_agg(m.key_scope) FILTER (WHERE m.key_scope IS NOT NULL),
-               array_agg(m.id) FILTER (WHERE m.key_scope IS NOT NULL), (SELECT array_agg(c.queue) FROM counted AS c)
-        INTO v_done, v_scopes, v_jobs, v_queues FROM made AS m;
+               array_agg(m.id) FILTER (WHERE m.key_scope IS NOT NULL), (SELECT array_agg(c.queue) FROM counted AS c),
+               (SELECT bool_or(q.concurrency IS NOT NULL OR q.group_concurrency IS NOT NULL)
+                FROM counted AS c JOIN @.queue AS q ON q.id = c.queue), bool_or(m.tenant IS NOT NULL)
+        INTO v_done, v_scopes, v_jobs, v_queues, v_slots, v_tenants FROM made AS m;
+        IF v_tenants AND NOT v_slots THEN
+            v_slots := EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0);
+        END IF;
+        o_woke := coalesce(v_slots, false);
     END IF;
     IF v_scopes IS NOT NULL THEN
-        o_woke := @.keys_settle(v_scopes, v_jobs, 4, p_now);
+        v_woke := @.keys_settle(v_scopes, v_jobs, 4, p_now);
+        o_woke := o_woke OR v_woke;
     END IF;
     IF v_queues IS NOT NULL THEN
         o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
@@ -51,6 +59,7 @@ BEGIN
         END IF;
     END IF;
 
+    v_tenants := false;
     o_verdicts := array_fill(NULL::integer, ARRAY[v_items]);
     o_stales := array_fill(0, ARRAY[v_items]);
     o_holders := array_fill(NULL::uuid, ARRAY[v_items]);
@@ -132,7 +141,7 @@ BEGIN
 
             v_before := j.state;
             v_was := @.place_of(j.state, j.shelf);
-            v_now_due := coalesce(j.shelf IN (1, 2), false);
+            v_now_due := coalesce(j.shelf <> 3, false);
             IF r.state = 7 THEN
                 IF @.told() THEN
                     INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
@@ -144,6 +153,10 @@ BEGIN
                 END IF;
                 IF j.flags & 64 <> 0 THEN
                     PERFORM @.edges_close(j.id, false);
+                END IF;
+                IF j.state = 3 THEN
+                    v_freed := v_freed || j.queue;
+                    v_tenants := v_tenants OR j.tenant IS NOT NULL;
                 END IF;
                 DELETE FROM @.error AS e WHERE e.job = j.id;
                 DELETE FROM @.job AS k WHERE k.id = j.id;
@@ -193,6 +206,8 @@ BEGIN
                 IF v_before = 3 THEN
                     j.lease_until := NULL;
                     j.stop_at := NULL;
+                    v_freed := v_freed || j.queue;
+                    v_tenants := v_tenants OR j.tenant IS NOT NULL;
                 ELSIF v_before >= 4 THEN
                     j.finished_at := NULL;
                     j.expires_at := NULL;
@@ -244,10 +259,10 @@ BEGIN
                 j.lease_until := greatest(j.lease_until, least(@.add(p_now, r.lease), j.stop_at));
                 o_leases[r.i] := j.lease_until;
             END IF;
-            v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN NOT v_now_due THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END;
+            v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN NOT v_now_due THEN 3
+                            ELSE @.shelf_due(j.flags, j.tenant) END;
             j.shelf := v_shelf;
-            j.place := CASE v_shelf WHEN 3 THEN j.run_at WHEN 1 THEN @.add(j.run_at, j.rank_add)
-                                    WHEN 2 THEN @.add(j.run_at, j.rank_add) END;
+            j.place := CASE WHEN v_shelf = 3 THEN j.run_at WHEN v_shelf IS NOT NULL THEN @.add(j.run_at, j.rank_add) END;
             j.clock := @.alarm(j);
             UPDATE @.job AS k SET place = j.place, clock = j.clock, edits = j.edits, payload_bytes = j.payload_bytes,
                 run_at = j.run_at, finished_at = j.finished_at, lease_until = j.lease_until, stop_at = j.stop_at,
@@ -303,6 +318,9 @@ BEGIN
     END LOOP;
     IF v_done IS NOT NULL AND @.told() THEN
         PERFORM @.tell(p_now, ARRAY(SELECT p_ids[i] FROM unnest(v_done) AS i WHERE i > v_told ORDER BY i));
+    END IF;
+    IF v_freed IS NOT NULL AND NOT o_woke THEN
+        o_woke := @.frees_slots(v_freed, v_tenants);
     END IF;
     PERFORM @.count(v_events);
     IF v_ends IS NOT NULL THEN

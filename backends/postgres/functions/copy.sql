@@ -190,7 +190,8 @@ BEGIN
         j.reason := r.m[2];
         j.flags := r.m[13];
         j.run_at := r.m[17];
-        j.shelf := CASE WHEN j.state <> 2 THEN NULL WHEN r.m[14] = 0 THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END;
+        j.shelf := CASE WHEN j.state <> 2 THEN NULL WHEN r.m[14] = 0 THEN 3
+                        ELSE @.shelf_due(j.flags, r.tenant) END;
         j.finished_at := nullif(r.m[19], 0);
         j.lease_until := nullif(r.m[20], 0);
         j.expires_at := nullif(r.m[22], 0);

@@ -81,7 +81,7 @@ BEGIN
         DELETE FROM @.edge AS e WHERE e.parent = p_parent AND e.child = ANY (v_children);
         WITH freed AS (
             UPDATE @.job AS j SET pending = 0, state = 2, reason = 0, run_at = greatest(j.run_at, p_now),
-                shelf = CASE WHEN j.run_at > p_now THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END,
+                shelf = CASE WHEN j.run_at > p_now THEN 3 ELSE @.shelf_due(j.flags, j.tenant) END,
                 place = CASE WHEN j.run_at > p_now THEN j.run_at ELSE @.add(p_now, j.rank_add) END,
                 clock = j.expires_at
             WHERE j.id = ANY (v_children) AND j.state = 1 AND j.pending <= 1 AND j.flags & 1 = 0

@@ -40,12 +40,15 @@ BEGIN
         CASE WHEN key IS NULL THEN 0 ELSE 1 END, ARRAY[v_queue], ARRAY[v_id],
         ARRAY[1, coalesce(priority, 0), coalesce(priority, 0) * 600000::bigint, 1, coalesce(delay_ms, 0), 0, 0, 0, 0, 0, 0, 0,
               0, 0, 0],
-        ARRAY[v_kind], ARRAY[v_tenant], ARRAY[coalesce(payload, '')], NULL, ARRAY[key], NULL,
+        ARRAY[v_kind], CASE WHEN tenant IS NOT NULL THEN ARRAY[v_tenant] END, ARRAY[coalesce(payload, '')], NULL, ARRAY[key], NULL,
         CASE WHEN key IS NOT NULL THEN ARRAY[v_scope] END, CASE WHEN key IS NOT NULL THEN ARRAY[v_digest] END,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     job := coalesce(r.o_put_holders[1], v_id);
     fresh := r.o_puts IS NULL OR r.o_puts[1] = 0;
     IF r.o_puts[1] = -7 THEN
         RAISE EXCEPTION 'queue "%" is full', queue USING ERRCODE = 'program_limit_exceeded';
+    ELSIF r.o_puts[1] = -8 THEN
+        RAISE EXCEPTION 'the quota of tenant "%" is used up for % ms', tenant, r.o_puts[3]
+            USING ERRCODE = 'program_limit_exceeded';
     END IF;
 END $$;

@@ -32,14 +32,14 @@ DECLARE
     v_expires_at bigint := nullif(CASE p_nums[6] WHEN 0 THEN p_nums[7] ELSE @.add(p_now, p_nums[7]) END, 0);
     v_held boolean := p_nums[9] <> 0;
     v_state integer := CASE WHEN v_held OR p_pending > 0 THEN 1 ELSE 2 END;
-    v_shelf integer := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE 1 END;
+    v_shelf integer := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE @.shelf_due(0, p_tenant) END;
 BEGIN
     INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
         pending, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant,
         policy, key, trace, payload)
     VALUES (p_id, v_state, p_queue, p_kind,
         CASE WHEN v_held THEN 1 ELSE 0 END | CASE WHEN p_parents > 0 THEN 64 ELSE 0 END, v_shelf,
-        CASE v_shelf WHEN 3 THEN v_run_at WHEN 1 THEN @.add(v_run_at, p_nums[3]) END, v_expires_at,
+        CASE WHEN v_shelf = 3 THEN v_run_at WHEN v_shelf IS NOT NULL THEN @.add(v_run_at, p_nums[3]) END, v_expires_at,
         CASE WHEN v_held THEN 3 WHEN p_pending > 0 THEN 1 ELSE 0 END, v_run_at, p_nums[3], p_nums[2],
         p_pending, p_now, v_expires_at, nullif(p_nums[8], 0), p_scope, p_digest, CASE WHEN p_scope IS NOT NULL THEN p_nums[10] END,
         CASE WHEN p_scope IS NOT NULL THEN @.add(p_now, p_nums[12]) END, coalesce(octet_length(p_payload), 0),
@@ -78,7 +78,7 @@ BEGIN
     o_verdict := 4;
     o_run_at := p_run_at;
     v_was := @.place_of(j.state, j.shelf);
-    v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN p_run_at > p_now THEN 3 WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END;
+    v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN p_run_at > p_now THEN 3 ELSE @.shelf_due(j.flags, j.tenant) END;
     UPDATE @.job AS k SET run_at = p_run_at, edits = least(k.edits + 1, 4294967295), shelf = v_shelf,
         place = CASE WHEN v_shelf = 3 THEN p_run_at WHEN v_shelf IS NOT NULL THEN @.add(p_run_at, k.rank_add) END
     WHERE k.id = j.id;
@@ -90,7 +90,7 @@ END $$;
 
 -- p_keyed: how many have a key. p_ticks: names of schedules, p_tick_nums: {version, nominal, next, mode} of each put.
 -- p_plain: none has parents, is a tick or hangs on a change, and no two have the same id or key; those are put together.
--- Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at, same payload} of each.
+-- Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at (LIMITED: ms to wait), same payload} of each.
 CREATE OR REPLACE FUNCTION @.puts(p_now bigint, p_plain boolean, p_keyed integer, p_queues bytea[], p_ids uuid[],
     p_nums bigint[], p_kinds bytea[], p_tenants bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
     p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_parents uuid[], p_rules integer[], p_ticks bytea[],
@@ -103,6 +103,7 @@ DECLARE
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
     v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint;
+    v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint;
     v_key @.key;
     v_met record;
     r record;
@@ -112,9 +113,9 @@ BEGIN
         PERFORM @.keys_fade(p_now);
     END IF;
     -- One by itself is what a program waits for most often.
-    IF p_plain AND v_items = 1 AND p_keyed = 0 THEN
+    IF p_plain AND v_items = 1 AND p_keyed = 0 AND p_tenants IS NULL THEN
         SELECT q.id, q.depth INTO v_queue, v_depth FROM @.queue AS q WHERE q.name = p_queues[1];
-        IF v_queue IS NOT NULL AND v_depth IS NULL THEN
+        IF v_queue IS NOT NULL AND v_depth IS NULL AND p_tenants IS NULL THEN
             v_run_at := p_nums[5];
             IF p_nums[4] <> 0 THEN v_run_at := @.add(p_now, v_run_at); END IF;
             v_expires_at := p_nums[7];
@@ -143,7 +144,11 @@ BEGIN
     SELECT array_agg(q.depth ORDER BY u.i) INTO v_depths
     FROM unnest(v_queues) WITH ORDINALITY AS u(id, i) JOIN @.queue AS q ON q.id = u.id
     HAVING bool_or(q.depth IS NOT NULL);
-    IF v_depths IS NULL AND p_plain THEN
+    IF p_tenants IS NOT NULL THEN
+        UPDATE @.queue AS q SET grouped = true WHERE q.id = ANY (v_queues) AND NOT q.grouped;
+        SELECT * INTO v_names, v_quotas, v_periods, v_helds FROM @.quotas_lock(p_now, p_tenants);
+    END IF;
+    IF v_depths IS NULL AND v_names IS NULL AND p_plain THEN
         IF p_keyed > 0 THEN
             WITH taken AS (
                 INSERT INTO @.key AS k (scope, job, hold, until, digest)
@@ -161,7 +166,7 @@ BEGIN
                 key, trace, payload)
             SELECT f.id, CASE WHEN f.held <> 0 THEN 1 ELSE 2 END, v_queues[f.queue], f.kind,
                 CASE WHEN f.held <> 0 THEN 1 ELSE 0 END,
-                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE 1 END,
+                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE @.shelf_due(0, f.tenant) END,
                 CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at ELSE @.add(f.run_at, f.rank_add) END,
                 f.expires_at, CASE WHEN f.held <> 0 THEN 3 ELSE 0 END, f.run_at, f.rank_add, f.priority, p_now,
                 f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
@@ -287,6 +292,16 @@ BEGIN
                 o_nums[v_at] := -7;
                 CONTINUE;
             END IF;
+            v_of := array_position(v_names, r.tenant);
+            IF v_of IS NOT NULL THEN
+                v_wait := @.gauge_wait(v_helds[13 * v_of - 12 : 13 * v_of], v_quotas[v_of], v_periods[v_of], p_now);
+                IF v_wait > 0 THEN
+                    o_nums[v_at] := -8;
+                    o_nums[v_at + 2] := v_wait;
+                    CONTINUE;
+                END IF;
+                v_helds[13 * v_of - 12 : 13 * v_of] := @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of], v_periods[v_of], p_now, 1);
+            END IF;
 
             IF r.scope IS NOT NULL THEN
                 INSERT INTO @.key (scope, job, hold, until, digest)
@@ -326,5 +341,8 @@ BEGIN
             o_holders[r.i] := r.id;
         END;
     END LOOP;
+    IF v_names IS NOT NULL THEN
+        PERFORM @.quotas_keep(v_names, v_helds);
+    END IF;
     PERFORM @.count(v_events);
 END $$;

@@ -41,6 +41,8 @@ BEGIN
             UNION ALL
             (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 2 ORDER BY j.place, j.n LIMIT 10000)
             UNION ALL
+            (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 4 LIMIT 10000)
+            UNION ALL
             (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
              ORDER BY j.place, j.n LIMIT 1)) AS x),
         greatest(q.finished_at, t.finished_at), f.waited, f.waited_rows, f.waited_total, f.ran, f.ran_rows, f.ran_total,
@@ -63,6 +65,8 @@ BEGIN
         UNION ALL
         (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 2 ORDER BY j.place, j.n LIMIT 100000)
         UNION ALL
+        (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 4 LIMIT 100000)
+        UNION ALL
         (SELECT j.kind FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
          ORDER BY j.place, j.n LIMIT 100000)) AS k
     WHERE p_queue IS NULL OR q.name = p_queue GROUP BY q.name, k.kind ORDER BY q.name, k.kind;
@@ -73,16 +77,22 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM @.worker AS w WHERE (p_now - w.seen_at) / 10 < w.lease ORDER BY w.name, w.nonce
 $$;
 
--- Settings of a queue; what is NULL stays as it is. A depth below 0 takes the limit away.
+-- Settings of a queue; what is NULL stays as it is. A limit below 0 takes it away.
 CREATE OR REPLACE FUNCTION @.set_queue(p_name bytea, p_paused boolean, p_depth bigint, p_keep_count bigint[],
-    p_keep_ms bigint[]) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    p_keep_ms bigint[], p_concurrency bigint, p_group_concurrency bigint, p_rate bigint, p_rate_ms bigint)
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO @.queue (name, known) VALUES (p_name, true) ON CONFLICT (name) DO UPDATE SET known = true;
     UPDATE @.queue AS q SET paused = coalesce(p_paused, q.paused),
         depth = CASE WHEN p_depth IS NULL THEN q.depth WHEN p_depth >= 0 THEN p_depth END,
-        keep_count = coalesce(p_keep_count, q.keep_count), keep_ms = coalesce(p_keep_ms, q.keep_ms)
+        keep_count = coalesce(p_keep_count, q.keep_count), keep_ms = coalesce(p_keep_ms, q.keep_ms),
+        concurrency = CASE WHEN p_concurrency IS NULL THEN q.concurrency WHEN p_concurrency >= 0 THEN p_concurrency END,
+        group_concurrency = CASE WHEN p_group_concurrency IS NULL THEN q.group_concurrency
+                                 WHEN p_group_concurrency >= 0 THEN p_group_concurrency END,
+        rate = CASE WHEN p_rate IS NULL THEN q.rate WHEN p_rate >= 0 THEN p_rate END,
+        rate_ms = CASE WHEN p_rate IS NULL THEN q.rate_ms WHEN p_rate >= 0 THEN p_rate_ms END
     WHERE q.name = p_name;
-    IF p_paused = false THEN
+    IF p_paused = false OR p_concurrency IS NOT NULL OR p_group_concurrency IS NOT NULL OR p_rate IS NOT NULL THEN
         PERFORM @.wake();
     END IF;
     RETURN 1;

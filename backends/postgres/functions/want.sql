@@ -17,78 +17,29 @@ BEGIN
             ORDER BY j.place, j.n LIMIT p_most + 1 FOR UPDATE SKIP LOCKED) AS x
         ORDER BY x.place, x.n LIMIT p_most + 1);
     WITH come AS (
-        UPDATE @.job AS j SET shelf = CASE WHEN j.flags & 2 <> 0 THEN 2 ELSE 1 END, place = @.add(j.run_at, j.rank_add)
+        UPDATE @.job AS j SET shelf = @.shelf_due(j.flags, j.tenant), place = @.add(j.run_at, j.rank_add)
         WHERE j.ctid = ANY (v_rows[1:p_most]) RETURNING j.queue
     )
     INSERT INTO @.tally SELECT c.queue, 3, 2, count(*) FROM come AS c GROUP BY 1;
     RETURN cardinality(v_rows) > p_most;
 END $$;
 
-CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
-    p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
-    OUT o_token uuid, OUT o_more boolean, OUT o_rows @.view[], OUT o_ids uuid[]) LANGUAGE plpgsql AS $$
+-- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely: nothing else
+-- is held by this process or claimed in this want.
+CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
+    p_at tid[], p_of bytea[], p_late boolean[], OUT o_rows @.view[], OUT o_ids uuid[]) LANGUAGE plpgsql AS $$
 DECLARE
-    v_queues integer[]; v_names bytea[]; v_paused boolean[];
-    v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
-    v_picked tid[]; v_late boolean[]; v_cut boolean;
-    v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
-    v_shelf integer := CASE WHEN p_alone THEN 2 ELSE 1 END;
-    v_used bigint := 0; v_claimed integer; v_sum bigint;
+    v_claimed integer := cardinality(array_positions(p_late, false));
     v_scopes bytea[]; v_jobs uuid[]; v_rows @.view[];
 BEGIN
-    SELECT array_agg(x.id ORDER BY x.i), array_agg(x.name ORDER BY x.i), array_agg(x.paused ORDER BY x.i)
-    INTO v_queues, v_names, v_paused FROM (
-        SELECT q.id, q.name, q.paused, min(u.i) AS i FROM unnest(p_queues) WITH ORDINALITY AS u(name, i)
-        JOIN @.queue AS q ON q.name = u.name GROUP BY q.id, q.name, q.paused) AS x;
-    o_more := false;
-    IF v_queues IS NULL THEN
-        RETURN;
-    END IF;
-    o_more := @.want_due_bits(p_now, v_queues, CASE WHEN p_limit < 500000000 THEN 2 * p_limit + 64 ELSE 2147483646 END);
-    FOR i IN 1 .. cardinality(v_queues) LOOP
-        CONTINUE WHEN v_paused[i];
-        EXIT WHEN cardinality(v_at) >= v_limit;
-        WITH held AS MATERIALIZED (
-            SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
-            FROM @.job AS j
-            WHERE j.queue = v_queues[i] AND j.shelf = v_shelf AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-            ORDER BY j.place, j.n LIMIT v_limit - cardinality(v_at) FOR UPDATE SKIP LOCKED
-        ), sized AS (
-            SELECT h.*, row_number() OVER w AS o,
-                CASE WHEN row_number() OVER w = 1 AND cardinality(v_at) = 0 THEN least(h.payload_bytes, p_bytes)
-                     ELSE h.payload_bytes END AS size
-            FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
-        ), summed AS (
-            SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
-        )
-        SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-               max(s.used) FILTER (WHERE fits), bool_or(NOT fits)
-        INTO v_picked, v_late, v_sum, v_cut
-        FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
-        IF v_picked IS NOT NULL THEN
-            v_at := v_at || v_picked;
-            v_expired := v_expired || v_late;
-            v_of := v_of || array_fill(v_names[i], ARRAY[cardinality(v_picked)]);
-            v_used := v_sum;
-        END IF;
-        IF v_cut THEN
-            o_more := true;
-            EXIT;
-        END IF;
-    END LOOP;
-    IF cardinality(v_at) = 0 THEN
-        RETURN;
-    END IF;
-    o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
-    v_claimed := cardinality(array_positions(v_expired, false));
     WITH claimed AS (
-        UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = o_token, worker = p_worker,
+        UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
             attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
-            flags = j.flags & ~396 | CASE WHEN v_claimed = 1 AND NOT p_others THEN 4 ELSE 0 END,
+            flags = j.flags & ~396 | CASE WHEN v_claimed = 1 AND p_lonely THEN 4 ELSE 0 END,
             started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
             lease_until = least(@.add(p_now, p_lease), CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
             clock = least(@.add(p_now, p_lease), CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
-        FROM unnest(v_at, v_of, v_expired) WITH ORDINALITY AS u(at, name, late, i)
+        FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
         WHERE j.ctid = u.at AND NOT u.late
         RETURNING u.i, ROW(j.id, j.token, u.name, j.kind, j.tenant, j.worker, j.payload, j.policy, j.key, NULL,
             NULL, j.data, j.trace, j.payload_bytes, j.state, j.reason, j.outcome, j.priority, j.rank_add, j.attempt,
@@ -111,19 +62,162 @@ BEGIN
     IF v_scopes IS NOT NULL THEN
         PERFORM @.keys_settle(v_scopes, v_jobs, 3, p_now);
     END IF;
-    IF v_claimed < cardinality(v_at) THEN
+    IF v_claimed < cardinality(p_at) THEN
         -- Those past their time are given as they are, in their places.
         v_rows := o_rows;
         o_rows := '{}';
         v_claimed := 0;
-        FOR i IN 1 .. cardinality(v_at) LOOP
-            IF v_expired[i] THEN
-                o_rows := o_rows || (SELECT @.show(j, 1, 4) FROM @.job AS j WHERE j.ctid = v_at[i]);
+        FOR i IN 1 .. cardinality(p_at) LOOP
+            IF p_late[i] THEN
+                o_rows := o_rows || (SELECT @.show(j, 1, 4) FROM @.job AS j WHERE j.ctid = p_at[i]);
             ELSE
                 v_claimed := v_claimed + 1;
                 o_rows := o_rows || v_rows[v_claimed];
             END IF;
         END LOOP;
+    END IF;
+END $$;
+
+-- Due rows, in the order of the queues, within one by rank or by turns. p_turn_*: where each queue's circle stands, NULL for all
+-- when no place is known; back come those that were looked at. o_busy: another looks at what is limited at this moment. o_wait:
+-- in so many ms a rate allows a start that it held back.
+CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
+    p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
+    p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[],
+    OUT o_token uuid, OUT o_more boolean, OUT o_rows @.view[], OUT o_ids uuid[], OUT o_busy boolean, OUT o_wait bigint,
+    OUT o_turns bytea[], OUT o_turn_givens bigint[]) LANGUAGE plpgsql AS $$
+DECLARE
+    v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[]; v_places integer[];
+    v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
+    v_picked tid[]; v_late boolean[]; v_cut boolean := false; v_turns boolean;
+    v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
+    v_given integer := 0; v_used bigint := 0; v_sum bigint; v_starts bigint;
+    v_room bigint; v_groups boolean;
+    q @.queue;
+    v_one record; v_took record;
+BEGIN
+    SELECT array_agg(x.id ORDER BY x.i), array_agg(x.name ORDER BY x.i), array_agg(x.paused ORDER BY x.i),
+           array_agg(x.limited ORDER BY x.i), array_agg(x.grouped ORDER BY x.i), array_agg(x.i ORDER BY x.i)
+    INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM (
+        SELECT y.id, y.name, y.paused, y.concurrency IS NOT NULL OR y.rate IS NOT NULL AS limited, y.grouped,
+               min(u.i)::integer AS i
+        FROM unnest(p_queues) WITH ORDINALITY AS u(name, i) JOIN @.queue AS y ON y.name = u.name GROUP BY y.id) AS x;
+    o_more := false;
+    o_busy := false;
+    IF v_queues IS NULL THEN
+        RETURN;
+    END IF;
+    o_more := @.want_due_bits(p_now, v_queues, CASE WHEN p_limit < 500000000 THEN 2 * p_limit + 64 ELSE 2147483646 END);
+    FOR i IN 1 .. cardinality(v_queues) LOOP
+        CONTINUE WHEN v_paused[i];
+        EXIT WHEN v_cut OR v_given >= v_limit;
+        v_turns := v_grouped[i] AND NOT p_alone
+            AND EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queues[i] AND j.shelf = 4);
+        v_room := NULL;
+        q := NULL;
+        IF v_limited[i] OR v_grouped[i] THEN
+            -- No limit holds back what is not there.
+            CONTINUE WHEN p_alone AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queues[i] AND j.shelf = 2)
+                OR NOT p_alone AND NOT v_turns
+                    AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queues[i] AND j.shelf = 1);
+            IF v_limited[i] AND NOT @.gate(1, v_names[i]) THEN
+                o_busy := true;
+                CONTINUE;
+            END IF;
+            SELECT * INTO q FROM @.queue AS y WHERE y.id = v_queues[i];
+            SELECT * INTO v_one FROM @.queue_room(p_now, q);
+            v_room := v_one.o_room;
+            o_wait := least(o_wait, v_one.o_wait);
+            CONTINUE WHEN v_room = 0;
+        END IF;
+        v_starts := 0;
+        IF v_turns OR p_alone THEN
+            IF o_token IS NULL THEN
+                o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
+            END IF;
+            IF v_groups IS NULL THEN
+                v_groups := @.groups_limited();
+            END IF;
+        END IF;
+        IF p_alone THEN
+            SELECT * INTO v_one FROM @.want_alone(p_now, v_queues[i], p_kinds, q.group_concurrency, v_groups);
+            o_busy := o_busy OR v_one.o_busy;
+            o_wait := least(o_wait, v_one.o_wait);
+            IF v_one.o_at IS NOT NULL THEN
+                v_at := ARRAY[v_one.o_at];
+                v_of := ARRAY[v_names[i]];
+                v_expired := ARRAY[v_one.o_late];
+                v_given := 1;
+                v_starts := CASE WHEN v_one.o_late THEN 0 ELSE 1 END;
+            END IF;
+        ELSIF v_turns THEN
+            IF cardinality(v_at) > 0 THEN
+                SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired);
+                o_rows := o_rows || v_took.o_rows;
+                o_ids := o_ids || v_took.o_ids;
+                v_at := '{}'; v_of := '{}'; v_expired := '{}';
+            END IF;
+            SELECT * INTO v_took FROM @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
+                o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker, q.group_concurrency IS NOT NULL OR v_groups, p_share,
+                p_turn_groups[v_places[i]], p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0));
+            o_rows := o_rows || v_took.o_rows;
+            o_ids := o_ids || v_took.o_ids;
+            o_more := o_more OR v_took.o_more;
+            o_busy := o_busy OR v_took.o_busy;
+            o_wait := least(o_wait, v_took.o_wait);
+            o_turns := o_turns || ARRAY[v_names[i], v_took.o_group, v_took.o_since];
+            o_turn_givens := o_turn_givens || v_took.o_in_turn;
+            v_given := v_given + v_took.o_given;
+            v_used := v_took.o_used;
+            v_starts := v_took.o_starts;
+            v_cut := v_took.o_full;
+        ELSE
+            WITH held AS MATERIALIZED (
+                SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
+                FROM @.job AS j
+                WHERE j.queue = v_queues[i] AND j.shelf = 1 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
+            ), sized AS (
+                SELECT h.*, row_number() OVER w AS o,
+                    CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
+                         ELSE h.payload_bytes END AS size
+                FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
+            ), summed AS (
+                SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
+            )
+            SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
+                   max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late)
+            INTO v_picked, v_late, v_sum, v_cut, v_starts
+            FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+            IF v_picked IS NOT NULL THEN
+                v_at := v_at || v_picked;
+                v_expired := v_expired || v_late;
+                v_of := v_of || array_fill(v_names[i], ARRAY[cardinality(v_picked)]);
+                v_used := v_sum;
+                v_given := v_given + cardinality(v_picked);
+            END IF;
+            v_cut := coalesce(v_cut, false);
+            o_more := o_more OR v_cut;
+            IF o_token IS NULL AND v_given > 0 THEN
+                o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
+            END IF;
+        END IF;
+        IF v_starts > 0 AND q.rate IS NOT NULL THEN
+            PERFORM @.count_starts(1, q.name, q.rate_ms, p_now, v_starts);
+        END IF;
+    END LOOP;
+    IF v_given = 0 THEN
+        o_token := NULL;
+        RETURN;
+    END IF;
+    IF cardinality(v_at) > 0 THEN
+        SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, o_rows IS NULL AND NOT p_others, p_worker, v_at, v_of,
+                                              v_expired);
+        o_rows := o_rows || v_took.o_rows;
+        o_ids := o_ids || v_took.o_ids;
+    END IF;
+    IF o_turns IS NOT NULL AND v_limit > 1 AND cardinality(o_ids) = 1 AND NOT p_others THEN
+        o_rows := @.want_lonely(o_rows, o_ids[1]);
     END IF;
 END $$;
 
@@ -184,16 +278,20 @@ BEGIN
     END LOOP;
 END $$;
 
--- The want of an exchange. p_mode: enum jobq_want_mode.
+-- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others looked at
+-- what is limited; it is to be asked again.
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
+    p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_token uuid, OUT o_more boolean,
-    OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[])
+    OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[],
+    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_receipt @.receipt;
+    v_wait bigint;
     v_got record;
     v_next bigint[];
 BEGIN
@@ -223,24 +321,32 @@ BEGIN
         SELECT * INTO v_got FROM @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
     ELSE
         SELECT * INTO v_got FROM @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
-            p_queues, p_kinds);
+            p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens);
+        o_busy := v_got.o_busy AND v_got.o_rows IS NULL;
+        o_more := v_got.o_busy;
+        o_turns := v_got.o_turns;
+        o_turns_given := v_got.o_turn_givens;
+        v_wait := v_got.o_wait;
     END IF;
     o_token := v_got.o_token;
-    o_more := v_got.o_more;
+    o_more := v_got.o_more OR coalesce(o_more, false);
     o_rows := v_got.o_rows;
-    IF p_number > 0 THEN
+    IF p_number > 0 AND NOT coalesce(o_busy, false) THEN
         IF o_rows IS NULL THEN -- nothing that must outlive a crash
             PERFORM set_config('synchronous_commit', 'off', true);
         END IF;
         INSERT INTO @.receipt (client, number, part, items, ids, token, more)
         VALUES (p_client, p_number, 1, '{}', coalesce(v_got.o_ids, '{}'), o_token, o_more);
-        IF p_drop > 0 THEN
-            DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
-        END IF;
+    END IF;
+    IF p_number > 0 AND p_drop > 0 THEN
+        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
     v_next := @.next_due(o_now);
     o_next_due := v_next[1];
     o_next_tick := v_next[2];
+    IF v_wait IS NOT NULL THEN
+        o_next_due := least(o_next_due, @.add(o_now, v_wait));
+    END IF;
     IF p_mode = 2 AND o_next_tick <= o_now THEN
         SELECT x.o_names, x.o_bytes, x.o_nums INTO o_tick_names, o_tick_bytes, o_tick_nums FROM @.ticks_due(o_now) AS x;
     END IF;

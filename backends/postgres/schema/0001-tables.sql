@@ -19,13 +19,18 @@ CREATE TABLE @.meta (
 -- The newest fence. CACHE 1: the next claim, whoever makes it, draws a larger one.
 CREATE SEQUENCE @.fence CACHE 1 MAXVALUE 9007199254740991;
 
--- Queues by number and their settings. The counts are what was folded of [tally]; nobody waits for anybody here.
+-- Queues by number and their settings; limits are NULL for none. grouped: rows with a group were put into it. The counts are what was folded of [tally]; nobody waits for anybody here.
 CREATE TABLE @.queue (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name bytea NOT NULL UNIQUE,
     known boolean NOT NULL DEFAULT false,
     paused boolean NOT NULL DEFAULT false,
     depth bigint,
+    concurrency bigint,
+    group_concurrency bigint,
+    rate bigint,
+    rate_ms bigint,
+    grouped boolean NOT NULL DEFAULT false,
     keep_count bigint[],
     keep_ms bigint[],
     blocked bigint NOT NULL DEFAULT 0,
@@ -69,7 +74,8 @@ CREATE TABLE @.figure (
 ) WITH (fillfactor = 50);
 
 -- Jobs. n rises with arrival. Instants are milliseconds by the server's clock, NULL for none.
---   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet; ordered by rank, rank, run_at
+--   shelf, place  waiting rows only: 1 due, 2 due and marked alone, 3 not due yet, 4 due and of a group; ordered by
+--                 rank, rank, run_at, rank
 --   clock         when the row needs a look of the sweeper: running rows the end of the lease; others the deadline of a
 --                 callback, the expiry, or when they ended with children that wait for a decision
 --   flags         1 held, 2 alone, 4 ran alone, 8 resumed, 16 cancel asked, 32 callback used, 64 was put with parents,
@@ -127,8 +133,12 @@ CREATE TABLE @.job (
     PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_cost_delay = 0);
--- A claim reads the front of (queue, shelf).
-CREATE INDEX job_shelf ON @.job (queue, shelf, place, n) WHERE shelf IS NOT NULL;
+-- A claim reads the front of (queue, shelf), or of (queue, tenant) where groups are served in turn. A row stands in one of
+-- the two.
+CREATE INDEX job_shelf ON @.job (queue, shelf, place, n) WHERE shelf < 4;
+CREATE INDEX job_lane ON @.job (queue, tenant, place, n) WHERE shelf = 4;
+-- The slots of a group are counted.
+CREATE INDEX job_tenant ON @.job (tenant, queue) WHERE state = 3 AND tenant IS NOT NULL;
 -- A heartbeat finds its rows.
 CREATE INDEX job_held ON @.job (token) WHERE state = 3;
 CREATE INDEX job_clock ON @.job (clock, n) WHERE clock IS NOT NULL;
@@ -187,6 +197,31 @@ CREATE TABLE @.heir (
     trace bytea,
     digest bytea NOT NULL
 );
+
+-- Limits of groups (of 2; no bytes: every group) and of plans (of 3) as they were set: NULL nothing, -1 none.
+CREATE TABLE @.bound (
+    of smallint NOT NULL,
+    name bytea NOT NULL,
+    plan bytea,
+    concurrency bigint,
+    rate bigint,
+    rate_ms bigint,
+    quota bigint,
+    quota_ms bigint,
+    PRIMARY KEY (of, name)
+);
+CREATE INDEX bound_starts ON @.bound (of) WHERE concurrency >= 0 OR rate >= 0;
+CREATE INDEX bound_slots ON @.bound (of) WHERE concurrency >= 0;
+CREATE INDEX bound_quota ON @.bound (of) WHERE quota >= 0;
+
+-- Starts of a queue (of 1), of a group (2), puts of a group (3), as functions/limits.sql keeps them. Who starts or puts where a
+-- limit is locks the row first.
+CREATE TABLE @.gauge (
+    of smallint NOT NULL,
+    name bytea NOT NULL,
+    held bigint[],
+    PRIMARY KEY (of, name)
+) WITH (fillfactor = 50);
 
 -- Schedules. fired_at: every nominal time up to here is settled; next_at: when somebody should look at it again.
 CREATE TABLE @.schedule (

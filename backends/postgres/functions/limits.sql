@@ -1,0 +1,271 @@
+-- SPDX-License-Identifier: MIT
+-- Limits: what holds for a group, how much of it is used, and who may look. Nobody is in the way of anybody where nothing is
+-- limited: a claim locks the gauges of what has a limit and counts in its next statement, because a statement sees what was
+-- there when it began, and not what the one before it in the queue for the lock has done.
+
+-- ---- what holds --------------------------------------------------------------------------------------------------------
+
+-- Member by member: its own, else that of its plan, else that of every group. NULL: no limit.
+CREATE OR REPLACE FUNCTION @.bounds_of(p_tenant bytea, OUT concurrency bigint, OUT rate bigint, OUT rate_ms bigint,
+    OUT quota bigint, OUT quota_ms bigint) LANGUAGE plpgsql AS $$
+DECLARE own @.bound; plan @.bound; every @.bound;
+BEGIN
+    SELECT * INTO own FROM @.bound AS b WHERE b.of = 2 AND b.name = p_tenant;
+    IF own.plan IS NOT NULL THEN
+        SELECT * INTO plan FROM @.bound AS b WHERE b.of = 3 AND b.name = own.plan;
+    END IF;
+    SELECT * INTO every FROM @.bound AS b WHERE b.of = 2 AND b.name = '';
+    concurrency := nullif(coalesce(own.concurrency, plan.concurrency, every.concurrency), -1);
+    rate := nullif(coalesce(own.rate, plan.rate, every.rate), -1);
+    rate_ms := CASE WHEN own.rate IS NOT NULL THEN own.rate_ms WHEN plan.rate IS NOT NULL THEN plan.rate_ms ELSE every.rate_ms END;
+    quota := nullif(coalesce(own.quota, plan.quota, every.quota), -1);
+    quota_ms := CASE WHEN own.quota IS NOT NULL THEN own.quota_ms WHEN plan.quota IS NOT NULL THEN plan.quota_ms
+                     ELSE every.quota_ms END;
+END $$;
+
+-- ---- n per period: struct jobq_gauge -----------------------------------------------------------------------------------
+-- {length of a tenth, number of the newest, 11 counts by number modulo 11}; NULL: nothing was counted yet.
+
+CREATE OR REPLACE FUNCTION @.tenth_of(period bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN period > 10 THEN period / 10 + CASE WHEN period % 10 <> 0 THEN 1 ELSE 0 END ELSE 1 END
+$$;
+
+CREATE OR REPLACE FUNCTION @.gauge_count(held bigint[], number bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN number < 0 OR number > held[2] OR number <= held[2] - 11 THEN 0 ELSE held[3 + number % 11] END
+$$;
+
+-- A gauge from ahead of the clock counts as it is.
+CREATE OR REPLACE FUNCTION @.gauge_used(held bigint[], now bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN held IS NULL THEN 0
+        ELSE (SELECT sum(@.gauge_count(held, greatest(held[2], now / held[1]) - i)) FROM generate_series(0, 10) AS i) END::bigint
+$$;
+
+-- As it is for this period at this moment. What was kept for another period counts as of now.
+CREATE OR REPLACE FUNCTION @.gauge_turn(held bigint[], period bigint, now bigint) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_tenth bigint := @.tenth_of(period);
+    v_last bigint := now / v_tenth;
+    v_turned bigint[];
+BEGIN
+    IF held[1] = v_tenth THEN
+        v_last := greatest(v_last, held[2]);
+        FOR i IN held[2] + 1 .. least(v_last, held[2] + 11) LOOP
+            held[3 + i % 11] := 0;
+        END LOOP;
+        held[2] := v_last;
+        RETURN held;
+    END IF;
+    v_turned := ARRAY[v_tenth, v_last] || array_fill(0::bigint, ARRAY[11]);
+    v_turned[3 + v_last % 11] := @.gauge_used(held, now);
+    RETURN v_turned;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.gauge_add(held bigint[], period bigint, now bigint, count bigint) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    held := @.gauge_turn(held, period, now);
+    held[3 + held[2] % 11] := held[3 + held[2] % 11] + count;
+    RETURN held;
+END $$;
+
+-- ms until one more than n may pass if nothing is added.
+CREATE OR REPLACE FUNCTION @.gauge_wait(held bigint[], n bigint, period bigint, now bigint) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_held bigint[] := @.gauge_turn(held, period, now);
+    v_left bigint := @.gauge_used(v_held, now);
+BEGIN
+    IF v_left < n THEN
+        RETURN 0;
+    ELSIF n <= 0 THEN
+        RETURN period;
+    END IF;
+    FOR i IN v_held[2] - 10 .. v_held[2] LOOP
+        v_left := v_left - @.gauge_count(v_held, i);
+        IF v_left < n THEN
+            RETURN @.add((i + 11) * v_held[1], -now);
+        END IF;
+    END LOOP;
+    RETURN period;
+END $$;
+
+-- ---- who may look --------------------------------------------------------------------------------------------------------
+
+-- The gauge of a group is ours, or another's: then false. What has no row yet gets one.
+CREATE OR REPLACE FUNCTION @.gate(p_of integer, p_name bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM @.gauge AS g WHERE g.of = p_of AND g.name = p_name FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        INSERT INTO @.gauge (of, name) VALUES (p_of, p_name) ON CONFLICT (of, name) DO NOTHING;
+    END IF;
+    RETURN FOUND;
+END $$;
+
+-- How many more of a queue may start, NULL for any number, and in how many ms if it is its rate that says none. Whoever asks
+-- has the gate. Running rows are counted by the tally, which is exact for what was committed.
+CREATE OR REPLACE FUNCTION @.queue_room(p_now bigint, q @.queue, OUT o_room bigint, OUT o_wait bigint) LANGUAGE plpgsql AS $$
+DECLARE v_held bigint[]; v_left bigint;
+BEGIN
+    IF q.concurrency IS NOT NULL THEN
+        o_room := greatest(q.concurrency - @.present(q.id, 4), 0);
+    END IF;
+    IF q.rate IS NOT NULL AND o_room IS DISTINCT FROM 0 THEN
+        v_held := (SELECT g.held FROM @.gauge AS g WHERE g.of = 1 AND g.name = q.name);
+        v_left := q.rate - @.gauge_used(v_held, p_now);
+        IF v_left <= 0 THEN
+            o_wait := @.gauge_wait(v_held, q.rate, q.rate_ms, p_now);
+        END IF;
+        o_room := least(o_room, greatest(v_left, 0));
+    END IF;
+END $$;
+
+-- How many more rows of a group may run, in this queue and in all, NULL for any number. As many rows of the index of running
+-- ones are read as the limit has.
+CREATE OR REPLACE FUNCTION @.lane_slots(p_queue integer, p_tenant bytea, p_here bigint, p_everywhere bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE v_here bigint; v_everywhere bigint;
+BEGIN
+    IF p_here IS NOT NULL THEN
+        SELECT p_here - count(*) INTO v_here FROM (
+            SELECT 1 FROM @.job AS j WHERE j.state = 3 AND j.tenant = p_tenant AND j.queue = p_queue LIMIT p_here) AS x;
+    END IF;
+    IF p_everywhere IS NOT NULL THEN
+        SELECT p_everywhere - count(*) INTO v_everywhere FROM (
+            SELECT 1 FROM @.job AS j WHERE j.state = 3 AND j.tenant = p_tenant LIMIT p_everywhere) AS x;
+    END IF;
+    RETURN least(v_here, v_everywhere);
+END $$;
+
+-- Is there anything that limits what groups start?
+CREATE OR REPLACE FUNCTION @.groups_limited() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0 OR b.rate >= 0);
+END $$;
+
+-- Starts are counted where there is a rate; without a period there is none.
+CREATE OR REPLACE FUNCTION @.count_starts(p_of integer, p_name bytea, p_period bigint, p_now bigint, p_count bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE @.gauge AS g SET held = @.gauge_add(g.held, p_period, p_now, p_count)
+    WHERE p_period IS NOT NULL AND g.of = p_of AND g.name = p_name;
+END $$;
+
+-- Rows of these queues do not run any more: does that let others start?
+CREATE OR REPLACE FUNCTION @.frees_slots(p_queues integer[], p_tenants boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM @.queue AS q WHERE q.id = ANY (p_queues)
+                   AND (q.concurrency IS NOT NULL OR p_tenants AND q.group_concurrency IS NOT NULL))
+        OR p_tenants AND EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0);
+END $$;
+
+-- Of these groups those that have a quota, with their gauges of puts, 13 numbers each, which are ours until the end; NULL when
+-- none has. Locked in the order of names, read in the next statement.
+CREATE OR REPLACE FUNCTION @.quotas_lock(p_now bigint, p_tenants bytea[], OUT o_names bytea[], OUT o_quotas bigint[],
+    OUT o_periods bigint[], OUT o_helds bigint[]) LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM @.bound AS b WHERE b.quota >= 0) THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(u.name ORDER BY u.name), array_agg(h.quota ORDER BY u.name), array_agg(h.quota_ms ORDER BY u.name)
+    INTO o_names, o_quotas, o_periods
+    FROM (SELECT DISTINCT t.name FROM unnest(p_tenants) AS t(name) WHERE t.name <> '') AS u
+    CROSS JOIN LATERAL @.bounds_of(u.name) AS h WHERE h.quota IS NOT NULL;
+    IF o_names IS NULL THEN
+        RETURN;
+    END IF;
+    INSERT INTO @.gauge (of, name) SELECT 3, u.name FROM unnest(o_names) AS u(name)
+    WHERE NOT EXISTS (SELECT 1 FROM @.gauge AS g WHERE g.of = 3 AND g.name = u.name) ORDER BY u.name
+    ON CONFLICT (of, name) DO NOTHING;
+    PERFORM 1 FROM @.gauge AS g WHERE g.of = 3 AND g.name = ANY (o_names) ORDER BY g.name FOR UPDATE;
+    o_helds := ARRAY(
+        SELECT n.value FROM unnest(o_names, o_periods) WITH ORDINALITY AS u(name, period, i)
+        JOIN @.gauge AS g ON g.of = 3 AND g.name = u.name
+        CROSS JOIN LATERAL unnest(@.gauge_turn(g.held, u.period, p_now)) WITH ORDINALITY AS n(value, k)
+        ORDER BY u.i, n.k);
+END $$;
+
+CREATE OR REPLACE FUNCTION @.quotas_keep(p_names bytea[], p_helds bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE @.gauge AS g SET held = p_helds[13 * u.i::integer - 12 : 13 * u.i::integer]
+    FROM unnest(p_names) WITH ORDINALITY AS u(name, i)
+    WHERE g.of = 3 AND g.name = u.name AND g.held IS DISTINCT FROM p_helds[13 * u.i::integer - 12 : 13 * u.i::integer];
+END $$;
+
+-- ---- settings --------------------------------------------------------------------------------------------------------------
+
+-- What a group (p_of 2, no bytes: every group) or a plan (3) has. What is NULL stays as it is; -2: no value of its own.
+CREATE OR REPLACE FUNCTION @.set_bound(p_of integer, p_name bytea, p_concurrency bigint, p_rate bigint, p_rate_ms bigint,
+    p_quota bigint, p_quota_ms bigint, p_plan_set boolean, p_plan bytea) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO @.bound (of, name) VALUES (p_of, p_name) ON CONFLICT (of, name) DO NOTHING;
+    UPDATE @.bound AS b SET
+        concurrency = CASE WHEN p_concurrency IS NULL THEN b.concurrency WHEN p_concurrency >= -1 THEN p_concurrency END,
+        rate = CASE WHEN p_rate IS NULL THEN b.rate WHEN p_rate >= -1 THEN p_rate END,
+        rate_ms = CASE WHEN p_rate IS NULL THEN b.rate_ms WHEN p_rate >= 0 THEN p_rate_ms END,
+        quota = CASE WHEN p_quota IS NULL THEN b.quota WHEN p_quota >= -1 THEN p_quota END,
+        quota_ms = CASE WHEN p_quota IS NULL THEN b.quota_ms WHEN p_quota >= 0 THEN p_quota_ms END,
+        plan = CASE WHEN p_plan_set THEN nullif(p_plan, '') ELSE b.plan END
+    WHERE b.of = p_of AND b.name = p_name;
+    DELETE FROM @.bound AS b WHERE b.of = p_of AND b.name = p_name AND b.concurrency IS NULL AND b.rate IS NULL
+        AND b.quota IS NULL AND b.plan IS NULL;
+    PERFORM @.wake();
+    RETURN 1;
+END $$;
+
+-- ---- reading ---------------------------------------------------------------------------------------------------------------
+
+-- The queue, group or plan named, stored or not, or a page of those that have a value. What is counted comes as it is kept,
+-- with the limit that holds for it.
+CREATE OR REPLACE FUNCTION @.limits_queues(p_name bytea, p_after bytea, p_limit bigint) RETURNS TABLE (now bigint, name bytea,
+    depth bigint, concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint, running bigint, starts bigint[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE v_now bigint := @.clock();
+BEGIN
+    RETURN QUERY
+    SELECT v_now, q.name, q.depth, q.concurrency, q.group_concurrency, q.rate, q.rate_ms, @.present(q.id, 4), g.held
+    FROM @.queue AS q LEFT JOIN @.gauge AS g ON g.of = 1 AND g.name = q.name
+    WHERE CASE WHEN p_name IS NOT NULL THEN q.name = p_name
+               ELSE (p_after IS NULL OR q.name > p_after)
+                   AND (q.depth IS NOT NULL OR q.concurrency IS NOT NULL OR q.group_concurrency IS NOT NULL OR q.rate IS NOT NULL) END
+    ORDER BY q.name LIMIT p_limit;
+    IF p_name IS NOT NULL AND NOT FOUND THEN
+        RETURN QUERY SELECT v_now, p_name, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, 0::bigint,
+            NULL::bigint[];
+    END IF;
+    IF p_name IS NULL AND NOT FOUND THEN
+        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, 0::bigint,
+            NULL::bigint[];
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.limits_bounds(p_of integer, p_name bytea, p_after bytea, p_limit bigint) RETURNS TABLE (now bigint,
+    name bytea, plan bytea, concurrency bigint, rate bigint, rate_ms bigint, quota bigint, quota_ms bigint, running bigint,
+    holds_rate bigint, holds_rate_ms bigint, holds_quota bigint, holds_quota_ms bigint, starts bigint[], puts bigint[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE v_now bigint := @.clock();
+BEGIN
+    RETURN QUERY
+    SELECT v_now, x.name, x.plan, x.concurrency, x.rate, x.rate_ms, x.quota, x.quota_ms,
+        (SELECT count(*) FROM @.job AS j WHERE p_of = 2 AND j.state = 3 AND j.tenant = x.name),
+        h.rate, h.rate_ms, h.quota, h.quota_ms, s.held, p.held
+    FROM (
+        SELECT b.name, b.plan, b.concurrency, b.rate, b.rate_ms, b.quota, b.quota_ms FROM @.bound AS b
+        WHERE b.of = p_of AND CASE WHEN p_name IS NOT NULL THEN b.name = p_name ELSE p_after IS NULL OR b.name > p_after END
+        UNION ALL
+        SELECT p_name, NULL, NULL, NULL, NULL, NULL, NULL
+        WHERE p_name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.bound AS b WHERE b.of = p_of AND b.name = p_name)
+        ORDER BY 1 LIMIT p_limit
+    ) AS x
+    CROSS JOIN LATERAL @.bounds_of(CASE WHEN p_of = 2 THEN x.name END) AS h
+    LEFT JOIN @.gauge AS s ON p_of = 2 AND s.of = 2 AND s.name = x.name
+    LEFT JOIN @.gauge AS p ON p_of = 2 AND p.of = 3 AND p.name = x.name
+    ORDER BY x.name;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+            0::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint[], NULL::bigint[];
+    END IF;
+END $$;

@@ -1,0 +1,272 @@
+-- SPDX-License-Identifier: MIT
+-- Groups in turn, and rows that run alone. What a group may start is asked for once in a visit of a queue: its gauge is ours
+-- from then on.
+
+-- The room of a group as it is met: slots (NULL: any number), and its rate with its gauge, if it has one. o_busy: another looks.
+CREATE OR REPLACE FUNCTION @.lane_look(p_now bigint, p_queue integer, p_tenant bytea, p_here bigint, OUT o_slots bigint,
+    OUT o_rate bigint, OUT o_period bigint, OUT o_held bigint[], OUT o_busy boolean) LANGUAGE plpgsql AS $$
+DECLARE h record;
+BEGIN
+    o_busy := false;
+    SELECT * INTO h FROM @.bounds_of(p_tenant);
+    IF p_here IS NULL AND h.concurrency IS NULL AND h.rate IS NULL THEN
+        RETURN;
+    END IF;
+    IF NOT @.gate(2, p_tenant) THEN
+        o_busy := true;
+        o_slots := 0;
+        RETURN;
+    END IF;
+    o_slots := @.lane_slots(p_queue, p_tenant, p_here, h.concurrency);
+    IF h.rate IS NOT NULL THEN
+        o_rate := h.rate;
+        o_period := h.rate_ms;
+        o_held := @.gauge_turn((SELECT g.held FROM @.gauge AS g WHERE g.of = 2 AND g.name = p_tenant), h.rate_ms, p_now);
+    END IF;
+END $$;
+
+-- How many may start, NULL for any number, and in how many ms if it is the rate that says none.
+CREATE OR REPLACE FUNCTION @.lane_room(p_now bigint, p_slots bigint, p_rate bigint, p_period bigint, p_held bigint[],
+    OUT o_room bigint, OUT o_wait bigint) LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE v_left bigint;
+BEGIN
+    o_room := p_slots;
+    IF p_rate IS NOT NULL AND p_slots IS DISTINCT FROM 0 THEN
+        v_left := p_rate - @.gauge_used(p_held, p_now);
+        IF v_left <= 0 THEN
+            o_wait := @.gauge_wait(p_held, p_rate, p_period, p_now);
+        END IF;
+        o_room := least(p_slots, greatest(v_left, 0));
+    END IF;
+END $$;
+
+-- The first by rank that no limit of its group forbids, passing by at most 64.
+CREATE OR REPLACE FUNCTION @.want_alone(p_now bigint, p_queue integer, p_kinds bytea[], p_here bigint, p_groups boolean,
+    OUT o_at tid, OUT o_late boolean, OUT o_busy boolean, OUT o_wait bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    v_passed integer := 0;
+    v_limited boolean;
+    v_lane record; v_room record;
+    r record;
+BEGIN
+    o_busy := false;
+    FOR r IN
+        SELECT j.ctid AS at, j.tenant, coalesce(j.expires_at <= p_now, false) AS late FROM @.job AS j
+        WHERE j.queue = p_queue AND j.shelf = 2 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds)) ORDER BY j.place, j.n
+    LOOP
+        v_limited := coalesce(r.tenant <> '', false) AND (p_groups OR p_here IS NOT NULL);
+        IF v_limited THEN
+            SELECT * INTO v_lane FROM @.lane_look(p_now, p_queue, r.tenant, p_here);
+            SELECT * INTO v_room FROM @.lane_room(p_now, v_lane.o_slots, v_lane.o_rate, v_lane.o_period, v_lane.o_held);
+            o_busy := o_busy OR v_lane.o_busy;
+            o_wait := least(o_wait, v_room.o_wait);
+            IF v_room.o_room = 0 THEN
+                v_passed := v_passed + 1;
+                EXIT WHEN v_passed > 64;
+                CONTINUE;
+            END IF;
+        END IF;
+        PERFORM 1 FROM @.job AS j WHERE j.ctid = r.at AND j.shelf = 2 FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        o_at := r.at;
+        o_late := r.late;
+        IF v_limited AND NOT r.late THEN
+            PERFORM @.count_starts(2, r.tenant, v_lane.o_period, p_now, 1);
+        END IF;
+        EXIT;
+    END LOOP;
+END $$;
+
+-- The next group with due rows in the circle; no bytes: the rows without one; NULL: there are none. given: a turn was cut short.
+CREATE OR REPLACE FUNCTION @.turn_next(p_queue integer, p_group bytea, p_given bigint) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE v_group bytea;
+BEGIN
+    IF p_given > 0 AND p_group <> '' THEN
+        SELECT j.tenant INTO v_group FROM @.job AS j WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant >= p_group
+        ORDER BY j.tenant LIMIT 1;
+    ELSIF p_given = 0 AND p_group IS NOT NULL THEN
+        SELECT j.tenant INTO v_group FROM @.job AS j WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant > p_group
+        ORDER BY j.tenant LIMIT 1;
+    END IF;
+    IF v_group IS NULL THEN
+        IF EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = p_queue AND j.shelf = 1) THEN
+            RETURN '';
+        END IF;
+        SELECT j.tenant INTO v_group FROM @.job AS j WHERE j.queue = p_queue AND j.shelf = 4 ORDER BY j.tenant LIMIT 1;
+    END IF;
+    RETURN v_group;
+END $$;
+
+-- Rows of a group by rank, locked, but those given before. {place in the table, late} of each that fits into what is left of
+-- `bytes`. o_full: a row more was there, and no room for it; o_more: because of its bytes.
+CREATE OR REPLACE FUNCTION @.turn_pick(p_now bigint, p_queue integer, p_group bytea, p_kinds bytea[], p_given tid[],
+    p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, OUT o_at tid[], OUT o_late boolean[],
+    OUT o_used bigint, OUT o_full boolean, OUT o_more boolean) LANGUAGE plpgsql AS $$
+DECLARE r record; v_limit bigint := least(p_most, p_left + 1);
+BEGIN
+    o_at := '{}';
+    o_late := '{}';
+    o_used := p_used;
+    o_full := false;
+    o_more := false;
+    FOR r IN
+        SELECT x.* FROM (
+            SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late, j.place, j.n
+            FROM @.job AS j
+            WHERE p_group = '' AND j.queue = p_queue AND j.shelf = 1 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                AND j.ctid <> ALL (p_given)
+            ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN v_limit ELSE 0 END FOR UPDATE SKIP LOCKED) AS x
+        UNION ALL
+        SELECT y.* FROM (
+            SELECT j.ctid, j.payload_bytes, coalesce(j.expires_at <= p_now, false), j.place, j.n
+            FROM @.job AS j
+            WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant = p_group AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                AND j.ctid <> ALL (p_given)
+            ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN 0 ELSE v_limit END FOR UPDATE SKIP LOCKED) AS y
+    LOOP
+        o_full := cardinality(o_at) = p_left;
+        IF NOT o_full AND p_bytes > 0 AND r.size > p_bytes - o_used AND NOT (p_first AND cardinality(o_at) = 0) THEN
+            o_full := true;
+            o_more := true;
+        END IF;
+        EXIT WHEN o_full;
+        o_at := o_at || r.at;
+        o_late := o_late || r.late;
+        o_used := least(o_used + r.size, CASE WHEN p_bytes > 0 THEN p_bytes ELSE o_used + r.size END);
+    END LOOP;
+END $$;
+
+-- A visit of a queue whose due rows have groups: struct jobq_turn. p_left: rows that the want has room for, p_room: that the
+-- queue's limits let start (NULL: any number), p_limits: groups may have some here; p_group, p_since, p_in_turn: its place.
+CREATE OR REPLACE FUNCTION @.want_turns(p_now bigint, q @.queue, p_kinds bytea[], p_left integer, p_room bigint,
+    p_bytes bigint, p_used bigint, p_first boolean, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
+    p_limits boolean, p_share integer, p_group bytea, p_since bytea, p_in_turn bigint,
+    OUT o_rows @.view[], OUT o_ids uuid[], OUT o_given integer, OUT o_starts bigint, OUT o_used bigint, OUT o_full boolean,
+    OUT o_more boolean, OUT o_busy boolean, OUT o_wait bigint, OUT o_group bytea, OUT o_since bytea, OUT o_in_turn bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_group bytea; v_goes_on boolean; v_wraps boolean; v_wrapped boolean; v_cut boolean;
+    v_most bigint; v_room bigint := p_room; v_looks integer := 0; v_count integer; v_began integer;
+    -- of the groups that were looked at
+    v_groups bytea[] := '{}'; v_slots bigint[] := '{}'; v_rates bigint[] := '{}'; v_periods bigint[] := '{}';
+    v_helds bigint[] := '{}'; v_started bigint[] := '{}'; v_of integer;
+    v_late tid[] := '{}';
+    v_lane record; v_can record; v_pick record; v_took record;
+    v_row @.view;
+BEGIN
+    o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
+    o_group := p_group; o_since := p_since; o_in_turn := p_in_turn;
+    LOOP
+        EXIT WHEN o_full OR o_given >= p_left OR v_room <= 0;
+        v_group := @.turn_next(q.id, o_group, o_in_turn);
+        EXIT WHEN v_group IS NULL;
+
+        -- may it give, and how many?
+        v_goes_on := o_in_turn > 0 AND o_group = v_group;
+        v_wraps := v_group <= o_group;
+        v_wrapped := o_group < o_since;
+        IF v_goes_on THEN
+            v_most := greatest(greatest(p_share, 1) - o_in_turn, 1);
+        ELSIF (v_wraps AND v_wrapped) OR (v_wraps OR v_wrapped) AND v_group >= o_since THEN
+            o_since := NULL; -- the round is whole
+            EXIT;
+        ELSIF v_looks >= 64 THEN
+            o_more := true;
+            EXIT;
+        ELSE
+            v_most := greatest(p_share, 1);
+        END IF;
+
+        -- may it start?
+        v_of := NULL;
+        IF p_limits AND v_group <> '' THEN
+            v_of := array_position(v_groups, v_group);
+            IF v_of IS NULL THEN
+                SELECT * INTO v_lane FROM @.lane_look(p_now, q.id, v_group, q.group_concurrency);
+                o_busy := o_busy OR v_lane.o_busy;
+                v_groups := v_groups || v_group;
+                v_slots := v_slots || v_lane.o_slots;
+                v_rates := v_rates || v_lane.o_rate;
+                v_periods := v_periods || v_lane.o_period;
+                v_helds := v_helds || coalesce(v_lane.o_held, array_fill(0::bigint, ARRAY[13]));
+                v_started := v_started || 0::bigint;
+                v_of := cardinality(v_groups);
+            END IF;
+            SELECT * INTO v_can FROM @.lane_room(p_now, v_slots[v_of], v_rates[v_of], v_periods[v_of],
+                                                 v_helds[13 * v_of - 12 : 13 * v_of]);
+            o_wait := least(o_wait, v_can.o_wait);
+            v_most := least(v_most, v_can.o_room);
+        END IF;
+        v_most := least(v_most, v_room);
+
+        -- it gives
+        v_count := 0;
+        IF v_most > 0 THEN
+            SELECT * INTO v_pick FROM @.turn_pick(p_now, q.id, v_group, p_kinds, v_late, v_most, p_left - o_given, p_bytes, o_used,
+                                                  p_first AND o_given = 0);
+            v_count := cardinality(v_pick.o_at);
+            o_used := v_pick.o_used;
+            o_full := v_pick.o_full;
+            o_more := o_more OR v_pick.o_more;
+        END IF;
+        IF v_count > 0 THEN
+            SELECT * INTO v_took FROM @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_pick.o_at,
+                                                  array_fill(q.name, ARRAY[v_count]), v_pick.o_late);
+            FOREACH v_row IN ARRAY v_took.o_rows LOOP
+                o_rows := array_append(o_rows, v_row);
+            END LOOP;
+            v_began := coalesce(cardinality(v_took.o_ids), 0);
+            IF v_began < v_count THEN
+                v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late) WHERE u.late);
+            END IF;
+            o_ids := o_ids || v_took.o_ids;
+            o_given := o_given + v_count;
+            o_starts := o_starts + v_began;
+            v_room := v_room - v_count;
+            IF v_of IS NOT NULL AND v_began > 0 THEN
+                v_slots[v_of] := v_slots[v_of] - v_began;
+                v_started[v_of] := v_started[v_of] + v_began;
+                IF v_rates[v_of] IS NOT NULL THEN
+                    v_helds[13 * v_of - 12 : 13 * v_of] :=
+                        @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of], v_periods[v_of], p_now, v_began);
+                END IF;
+            END IF;
+        END IF;
+
+        -- where the circle stands now; a want without room is not the group's fault
+        v_cut := o_full OR coalesce(v_room = 0, false);
+        CONTINUE WHEN v_cut AND v_count = 0;
+        o_in_turn := CASE WHEN v_goes_on THEN o_in_turn ELSE 0 END + v_count;
+        IF NOT v_cut OR o_in_turn >= p_share THEN
+            o_in_turn := 0;
+        END IF;
+        o_group := v_group;
+        IF v_count > 0 THEN
+            o_since := NULL;
+            v_looks := 0;
+        ELSE
+            o_since := coalesce(o_since, v_group);
+            v_looks := v_looks + 1;
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. cardinality(v_groups) LOOP
+        IF v_started[i] > 0 AND v_rates[i] IS NOT NULL THEN
+            PERFORM @.count_starts(2, v_groups[i], v_periods[i], p_now, v_started[i]);
+        END IF;
+    END LOOP;
+END $$;
+
+-- Of several looks one row came in the end: it ran alone.
+CREATE OR REPLACE FUNCTION @.want_lonely(p_rows @.view[], p_id uuid) RETURNS @.view[] LANGUAGE plpgsql AS $$
+DECLARE v @.view;
+BEGIN
+    UPDATE @.job AS j SET flags = j.flags | 4 WHERE j.id = p_id AND j.flags & 4 = 0;
+    FOR i IN 1 .. cardinality(p_rows) LOOP
+        v := p_rows[i];
+        IF v.id = p_id THEN
+            v.flags := v.flags | 4;
+            p_rows[i] := v;
+        END IF;
+    END LOOP;
+    RETURN p_rows;
+END $$;
