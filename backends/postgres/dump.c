@@ -50,7 +50,8 @@ static int64_t at_most(size_t number)
 
 /* ---- settings --------------------------------------------------------------------------------------------------- */
 
-enum { QUEUE_NAME, QUEUE_PAUSED, QUEUE_DEPTH, QUEUE_KEEP_COUNT, QUEUE_KEEP_MS, QUEUE_TOTALS };
+enum { QUEUE_NAME, QUEUE_PAUSED, QUEUE_DEPTH, QUEUE_KEEP_COUNT, QUEUE_KEEP_MS, QUEUE_TOTALS, QUEUE_CONCURRENCY = 10,
+       QUEUE_GROUP_CONCURRENCY, QUEUE_RATE, QUEUE_RATE_MS };
 
 static void give_keep(struct cell cell, int64_t values[8])
 {
@@ -61,17 +62,27 @@ static void give_keep(struct cell cell, int64_t values[8])
             values[state] = cell_int(value);
 }
 
+/* What has a value says so by its bit. */
+static void give_limit(struct jobq_settings *s, struct cell cell, uint32_t bit, int64_t *out)
+{
+    s->set |= cell.size < 0 ? 0 : bit;
+    *out = cell_int(cell);
+}
+
 static int give_queue(struct page *p, const PGresult *r, int row)
 {
     struct jobq_item_settings *out = &next_item(p)->as.settings;
     struct jobq_settings *s = &out->settings;
-    struct cell depth = cell_of(r, row, QUEUE_DEPTH), keep = cell_of(r, row, QUEUE_KEEP_COUNT);
+    struct cell keep = cell_of(r, row, QUEUE_KEEP_COUNT);
     s->size = sizeof *s;
     s->what = JOBQ_CONFIGURE_QUEUE;
     s->paused = cell_bool(cell_of(r, row, QUEUE_PAUSED));
-    s->depth = cell_int(depth);
-    s->set = (s->paused ? JOBQ_SETTING_PAUSED : 0) | (depth.size < 0 ? 0 : JOBQ_SETTING_DEPTH) |
-             (keep.size < 0 ? 0 : JOBQ_SETTING_KEEP);
+    s->set = (s->paused ? JOBQ_SETTING_PAUSED : 0) | (keep.size < 0 ? 0 : JOBQ_SETTING_KEEP);
+    give_limit(s, cell_of(r, row, QUEUE_DEPTH), JOBQ_SETTING_DEPTH, &s->depth);
+    give_limit(s, cell_of(r, row, QUEUE_CONCURRENCY), JOBQ_SETTING_CONCURRENCY, &s->concurrency);
+    give_limit(s, cell_of(r, row, QUEUE_GROUP_CONCURRENCY), JOBQ_SETTING_GROUP_CONCURRENCY, &s->group_concurrency);
+    give_limit(s, cell_of(r, row, QUEUE_RATE), JOBQ_SETTING_RATE, &s->rate);
+    s->rate_period_ms = cell_int(cell_of(r, row, QUEUE_RATE_MS));
     give_keep(keep, s->keep_count);
     give_keep(cell_of(r, row, QUEUE_KEEP_MS), s->keep_ms);
     uint64_t *const totals[] = { &out->enqueued_total, &out->completed_total, &out->dead_total, &out->cancelled_total,
@@ -81,19 +92,78 @@ static int give_queue(struct page *p, const PGresult *r, int row)
     return copy(p, cell_of(r, row, QUEUE_NAME), &s->name);
 }
 
-static int give_settings(struct page *p, struct jobq_error *err)
+enum { BOUND_NAME, BOUND_PLAN, BOUND_CONCURRENCY, BOUND_RATE, BOUND_RATE_MS, BOUND_QUOTA, BOUND_QUOTA_MS };
+
+static int give_bound(struct page *p, const PGresult *r, int row, int of)
+{
+    struct jobq_settings *s = &next_item(p)->as.settings.settings;
+    struct cell plan = cell_of(r, row, BOUND_PLAN), name = cell_of(r, row, BOUND_NAME);
+    s->size = sizeof *s;
+    s->what = of == OF_GROUP ? JOBQ_CONFIGURE_GROUP : JOBQ_CONFIGURE_PLAN;
+    s->set = plan.size < 0 ? 0 : JOBQ_SETTING_PLAN;
+    give_limit(s, cell_of(r, row, BOUND_CONCURRENCY), JOBQ_SETTING_CONCURRENCY, &s->concurrency);
+    give_limit(s, cell_of(r, row, BOUND_RATE), JOBQ_SETTING_RATE, &s->rate);
+    give_limit(s, cell_of(r, row, BOUND_QUOTA), JOBQ_SETTING_QUOTA, &s->quota);
+    s->rate_period_ms = cell_int(cell_of(r, row, BOUND_RATE_MS));
+    s->quota_period_ms = cell_int(cell_of(r, row, BOUND_QUOTA_MS));
+    if (copy(p, plan, &s->plan) != 0)
+        return -1;
+    if (of == OF_PLAN)
+        return copy(p, name, &s->name);
+    return name.size ? copy(p, name, &s->group) : 0; /* of every group: absent */
+}
+
+/* Settings are given by what they are of: queues, groups, plans; the place begins with one of these letters. */
+static const char parts[] = "qrs";
+
+/* Where this part goes on, absent from its beginning; false when it was passed before. */
+static bool goes_on(const struct page *p, char of, struct jobq_bytes *name)
+{
+    const char *after = p->dump->after.data;
+    *name = (struct jobq_bytes){ 0 };
+    if (!after || !p->dump->after.size || after[0] < of)
+        return true;
+    *name = (struct jobq_bytes){ after + 1, p->dump->after.size - 1 };
+    return after[0] == of;
+}
+
+static int note_place(struct page *p, char of, struct cell name)
+{
+    char *at = jobq_arena_alloc(p->arena, (size_t)name.size + 1);
+    if (!at)
+        return -1;
+    at[0] = of;
+    memcpy(at + 1, name.data, (size_t)name.size);
+    p->dump->last = (struct jobq_bytes){ at, (size_t)name.size + 1 };
+    return 0;
+}
+
+static int give_part(struct page *p, int part, struct jobq_bytes after, struct jobq_error *err)
 {
     struct params params = { 0 };
     struct transaction t;
-    pack_bytes(&params, p->dump->after);
-    pack_int8(&params, at_most(p->dump->limit));
-    int status = ask(p, SQL_DUMP_QUEUES, &params, &t, err);
-    for (int i = 0; status == JOBQ_OK && i < PQntuples(t.calls[0].result); i++)
-        if (give_queue(p, t.calls[0].result, i) != 0)
+    int of = part == 1 ? OF_GROUP : OF_PLAN;
+    if (part)
+        pack_int4(&params, of);
+    pack_bytes(&params, after);
+    pack_int8(&params, at_most(p->dump->limit - p->count));
+    int status = ask(p, part ? SQL_DUMP_BOUNDS : SQL_DUMP_QUEUES, &params, &t, err);
+    const PGresult *r = t.calls[0].result;
+    for (int i = 0; status == JOBQ_OK && i < PQntuples(r); i++)
+        if ((part ? give_bound(p, r, i, of) : give_queue(p, r, i)) != 0 ||
+            note_place(p, parts[part], cell_of(r, i, QUEUE_NAME)) != 0)
             status = JOBQ_NOMEM;
-    if (p->count)
-        p->dump->last = p->items[p->count - 1].as.settings.settings.name;
     pq_transaction_clear(&t);
+    return status;
+}
+
+static int give_settings(struct page *p, struct jobq_error *err)
+{
+    struct jobq_bytes after;
+    int status = JOBQ_OK;
+    for (int part = 0; parts[part] && status == JOBQ_OK && p->count < p->dump->limit; part++)
+        if (goes_on(p, parts[part], &after))
+            status = give_part(p, part, after, err);
     return status;
 }
 

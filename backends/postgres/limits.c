@@ -5,8 +5,6 @@
 
 /* ---- set -------------------------------------------------------------------------------------------------------- */
 
-enum { OF_GROUP = 2, OF_PLAN = 3 }; /* as in the tables */
-
 void pq_bound_pack(const struct jobq_settings *set, struct params *p)
 {
     const struct jobq_bytes every = { "", 0 };

@@ -9,13 +9,13 @@
 
 #define TRIES 5
 
-enum group { QUEUES, SCHEDULES, ROWS, KEYS, GROUPS };
+enum group { QUEUES, BOUNDS, SCHEDULES, ROWS, KEYS, GROUPS };
 
 static enum group group_of(const struct jobq_item *item)
 {
     switch (item->kind) {
     case JOBQ_ITEM_SETTINGS:
-        return QUEUES;
+        return item->as.settings.settings.what == JOBQ_CONFIGURE_QUEUE ? QUEUES : BOUNDS;
     case JOBQ_ITEM_SCHEDULE:
         return SCHEDULES;
     case JOBQ_ITEM_ROW:
@@ -77,6 +77,11 @@ static void pack_numbers(struct batch *b, const int64_t *numbers, size_t count)
 
 /* ---- queues, schedules, keys ------------------------------------------------------------------------------------------ */
 
+static int64_t limit_of(const struct jobq_settings *s, uint32_t bit, int64_t value, int64_t none)
+{
+    return s->set & bit ? value : none;
+}
+
 static void pack_queues(struct batch *b)
 {
     pack_bytes_at(b, offsetof(struct jobq_item, as.settings.settings.name));
@@ -84,13 +89,38 @@ static void pack_queues(struct batch *b)
     for (size_t i = 0; i < b->count; i++) {
         const struct jobq_item_settings *in = &b->items[i]->as.settings;
         const struct jobq_settings *s = &in->settings;
-        const int64_t numbers[] = { s->set & JOBQ_SETTING_PAUSED && s->paused, s->set & JOBQ_SETTING_DEPTH ? s->depth : -1,
+        const int64_t numbers[] = { s->set & JOBQ_SETTING_PAUSED && s->paused, limit_of(s, JOBQ_SETTING_DEPTH, s->depth, -1),
                                     (s->set & JOBQ_SETTING_KEEP) != 0, (int64_t)in->enqueued_total,
                                     (int64_t)in->completed_total, (int64_t)in->dead_total, (int64_t)in->cancelled_total,
-                                    (int64_t)in->failed_total };
+                                    (int64_t)in->failed_total, limit_of(s, JOBQ_SETTING_CONCURRENCY, s->concurrency, -1),
+                                    limit_of(s, JOBQ_SETTING_GROUP_CONCURRENCY, s->group_concurrency, -1),
+                                    limit_of(s, JOBQ_SETTING_RATE, s->rate, -1), s->rate_period_ms };
         pack_numbers(b, numbers, sizeof numbers / sizeof *numbers);
         pack_numbers(b, s->keep_count, 8);
         pack_numbers(b, s->keep_ms, 8);
+    }
+    pack_end(&b->params);
+}
+
+static void pack_bounds(struct batch *b)
+{
+    const struct jobq_bytes every = { "", 0 };
+    pack_begin(&b->params, ELEMENT_BYTES);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct jobq_settings *s = &b->items[i]->as.settings.settings;
+        struct jobq_bytes name = s->what == JOBQ_CONFIGURE_GROUP ? s->group : s->name;
+        pack_add_bytes(&b->params, name.data ? name : every);
+    }
+    pack_end(&b->params);
+    pack_bytes_at(b, offsetof(struct jobq_item, as.settings.settings.plan));
+    pack_begin(&b->params, ELEMENT_INT8);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct jobq_settings *s = &b->items[i]->as.settings.settings;
+        const int64_t numbers[] = { s->what == JOBQ_CONFIGURE_GROUP ? OF_GROUP : OF_PLAN,
+                                    limit_of(s, JOBQ_SETTING_CONCURRENCY, s->concurrency, JOBQ_LIMIT_UNSET),
+                                    limit_of(s, JOBQ_SETTING_RATE, s->rate, JOBQ_LIMIT_UNSET), s->rate_period_ms,
+                                    limit_of(s, JOBQ_SETTING_QUOTA, s->quota, JOBQ_LIMIT_UNSET), s->quota_period_ms };
+        pack_numbers(b, numbers, sizeof numbers / sizeof *numbers);
     }
     pack_end(&b->params);
 }
@@ -229,6 +259,7 @@ static const struct {
     void (*pack)(struct batch *b);
 } makers[GROUPS] = {
     [QUEUES] = { SQL_LOAD_QUEUES, pack_queues },
+    [BOUNDS] = { SQL_LOAD_BOUNDS, pack_bounds },
     [SCHEDULES] = { SQL_LOAD_SCHEDULES, pack_schedules },
     [ROWS] = { SQL_LOAD_ROWS, pack_rows },
     [KEYS] = { SQL_LOAD_KEYS, pack_keys },

@@ -224,6 +224,7 @@ int pq_schedules_read(struct jobq_store *s, struct jobq_schedule_query *query, s
                       struct jobq_error *err);
 
 /* limits.c */
+enum { OF_GROUP = 2, OF_PLAN = 3 }; /* whose limits they are, in the tables */
 void pq_bound_pack(const struct jobq_settings *settings, struct params *p);
 int pq_limits_read(struct jobq_store *s, struct jobq_limit_query *query, struct jobq_arena *arena, struct jobq_error *err);
 

@@ -6,7 +6,7 @@
 -- Queues with their settings and totals; names after p_after, NULL: from the first.
 CREATE OR REPLACE FUNCTION @.dump_queues(p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, paused boolean,
     depth bigint, keep_count bigint[], keep_ms bigint[], enqueued_total bigint, completed_total bigint, dead_total bigint,
-    cancelled_total bigint, failed_total bigint)
+    cancelled_total bigint, failed_total bigint, concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -20,10 +20,22 @@ BEGIN
     )
     SELECT q.name, q.paused, q.depth, q.keep_count, q.keep_ms, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
         (q.completed_total + coalesce(t.completed, 0))::bigint, (q.dead_total + coalesce(t.dead, 0))::bigint,
-        (q.cancelled_total + coalesce(t.cancelled, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint
+        (q.cancelled_total + coalesce(t.cancelled, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint,
+        q.concurrency, q.group_concurrency, q.rate, q.rate_ms
     FROM @.queue AS q LEFT JOIN t ON t.queue = q.id
     WHERE (p_after IS NULL OR q.name > p_after) AND (q.known OR q.enqueued_total + coalesce(t.enqueued, 0) > 0)
     ORDER BY q.name LIMIT p_limit;
+END $$;
+
+-- Limits of groups (p_of 2) or plans (3), by name.
+CREATE OR REPLACE FUNCTION @.dump_bounds(p_of integer, p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, plan bytea,
+    concurrency bigint, rate bigint, rate_ms bigint, quota bigint, quota_ms bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT b.name, b.plan, b.concurrency, b.rate, b.rate_ms, b.quota, b.quota_ms FROM @.bound AS b
+    WHERE b.of = p_of AND (p_after IS NULL OR b.name > p_after) ORDER BY b.name LIMIT p_limit;
 END $$;
 
 -- The rows with these ids that are still there, in this order, as long as payload, data and result fit into p_bytes (0: all).
@@ -72,8 +84,9 @@ END $$;
 -- ---- in --------------------------------------------------------------------------------------------------------------
 -- Each answers a verdict per item: 0 taken, 1 what was there is left as it is.
 
--- p_nums has 24 numbers for each: paused, depth (-1: none), whether it has keep values of its own, five totals (enqueued,
--- completed, dead, cancelled, failed), keep_count and keep_ms by state (0 to 7 each).
+-- p_nums has 28 numbers for each: paused, depth (-1: none), whether it has keep values of its own, five totals (enqueued,
+-- completed, dead, cancelled, failed), concurrency, group concurrency, rate (-1: none) and its period, keep_count and keep_ms by
+-- state (0 to 7 each).
 CREATE OR REPLACE FUNCTION @.load_queues(p_names bytea[], p_nums bigint[]) RETURNS integer[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -88,15 +101,37 @@ BEGIN
             v_verdicts[i] := 1;
             CONTINUE;
         END IF;
-        DECLARE b integer := 24 * (i - 1);
+        DECLARE b integer := 28 * (i - 1);
         BEGIN
             UPDATE @.queue AS x SET known = true, paused = p_nums[b + 1] <> 0, depth = CASE WHEN p_nums[b + 2] >= 0 THEN p_nums[b + 2] END,
-                keep_count = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 9 : b + 16] END,
-                keep_ms = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 17 : b + 24] END,
+                concurrency = CASE WHEN p_nums[b + 9] >= 0 THEN p_nums[b + 9] END,
+                group_concurrency = CASE WHEN p_nums[b + 10] >= 0 THEN p_nums[b + 10] END,
+                rate = CASE WHEN p_nums[b + 11] >= 0 THEN p_nums[b + 11] END,
+                rate_ms = CASE WHEN p_nums[b + 11] >= 0 THEN p_nums[b + 12] END,
+                keep_count = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 13 : b + 20] END,
+                keep_ms = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 21 : b + 28] END,
                 enqueued_total = p_nums[b + 4], completed_total = p_nums[b + 5], dead_total = p_nums[b + 6],
                 cancelled_total = p_nums[b + 7], failed_total = p_nums[b + 8]
             WHERE x.id = q.id;
         END;
+    END LOOP;
+    RETURN v_verdicts;
+END $$;
+
+-- p_nums has 6 numbers for each: of, concurrency, rate and its period, quota and its period; -2: no value of its own.
+CREATE OR REPLACE FUNCTION @.load_bounds(p_names bytea[], p_plans bytea[], p_nums bigint[]) RETURNS integer[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE v_verdicts integer[] := '{}'; b integer;
+BEGIN
+    FOR i IN 1 .. cardinality(p_names) LOOP
+        b := 6 * (i - 1);
+        IF EXISTS (SELECT 1 FROM @.bound AS x WHERE x.of = p_nums[b + 1] AND x.name = p_names[i]) THEN
+            v_verdicts := v_verdicts || 1;
+        ELSE
+            PERFORM @.set_bound(p_nums[b + 1]::integer, p_names[i], p_nums[b + 2], p_nums[b + 3], p_nums[b + 4], p_nums[b + 5],
+                                p_nums[b + 6], true, p_plans[i]);
+            v_verdicts := v_verdicts || 0;
+        END IF;
     END LOOP;
     RETURN v_verdicts;
 END $$;
@@ -174,6 +209,7 @@ DECLARE
     v_counted integer[] := '{}';
     v_open uuid[];
     v_fence bigint := 0;
+    v_grouped boolean := false;
     j @.job;
     r record;
 BEGIN
@@ -215,6 +251,7 @@ BEGIN
             v_verdicts[r.i] := 1;
             CONTINUE;
         END IF;
+        v_grouped := v_grouped OR coalesce(r.tenant <> '', false);
         v_counted := v_counted || ARRAY[r.queue_id, @.place_of(j.state, j.shelf)];
         v_fence := greatest(v_fence, r.m[27]);
         IF r.m[29] > 0 THEN
@@ -233,6 +270,9 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM @.load_count(v_counted);
+    IF v_grouped THEN
+        UPDATE @.queue AS q SET grouped = true WHERE q.id = ANY (v_queues) AND NOT q.grouped;
+    END IF;
     -- The step ahead is for claims that draw one between the look and the lift.
     PERFORM setval('@.fence', least(v_fence + 100000, 9007199254740991)) FROM @.fence AS f WHERE f.last_value <= v_fence;
     PERFORM @.wake();

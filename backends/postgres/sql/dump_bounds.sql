@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- The parameters are those of the function, in its order.
+SELECT * FROM @.dump_bounds($1, $2, $3)
