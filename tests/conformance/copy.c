@@ -416,6 +416,29 @@ static void settings_of_a_queue(void)
     ok(!exists(1)); /* its own retention, not that of the exchange */
 }
 
+/* They hold where they were loaded, and what is set there already is left. */
+static void limits_hold(void)
+{
+    struct jobq_item items[] = {{.kind = JOBQ_ITEM_SETTINGS}, {.kind = JOBQ_ITEM_SETTINGS}};
+    struct jobq_settings *of_queue = &items[0].as.settings.settings, *of_group = &items[1].as.settings.settings;
+    *of_queue = (struct jobq_settings){.size = sizeof *of_queue, .what = JOBQ_CONFIGURE_QUEUE, .name = text("q"),
+                                       .set = JOBQ_SETTING_CONCURRENCY, .concurrency = 3};
+    *of_group = (struct jobq_settings){.size = sizeof *of_group, .what = JOBQ_CONFIGURE_GROUP, .group = text("g"),
+                                       .set = JOBQ_SETTING_CONCURRENCY, .concurrency = 1};
+    is(load(items, 2), JOBQ_OK);
+    is(items[0].verdict, JOBQ_OK);
+    is(items[1].verdict, JOBQ_OK);
+    for (uint32_t i = 0; i < 4; i++)
+        is(put_in(i, "q", "g"), JOBQ_OK);
+    for (uint32_t i = 10; i < 14; i++)
+        is(put_in(i, "q", "h"), JOBQ_OK);
+    is(starts(9), 3);
+    of_group->concurrency = 4;
+    is(load_one(&items[1]), JOBQ_ALREADY);
+    limit_queue("q", JOBQ_SETTING_CONCURRENCY, JOBQ_LIMIT_NONE, 0);
+    is(starts(9), 2); /* of h */
+}
+
 static void a_schedule(void)
 {
     struct jobq_item item = {.kind = JOBQ_ITEM_SCHEDULE};
@@ -438,6 +461,20 @@ static void a_schedule(void)
 }
 
 /* ---- out, in, out ------------------------------------------------------------------------------------ */
+
+/* Of every kind; a value of none is one too. */
+static void some_limits(void)
+{
+    limit_queue("q", JOBQ_SETTING_CONCURRENCY, 3, 0);
+    limit_queue("q8", JOBQ_SETTING_RATE, 5, 1000);
+    limit_queue("q8", JOBQ_SETTING_GROUP_CONCURRENCY, 0, 0);
+    limit_group("", JOBQ_SETTING_QUOTA, 100, 60000);
+    limit_group("g", JOBQ_SETTING_CONCURRENCY, JOBQ_LIMIT_NONE, 0);
+    limit_group("h", JOBQ_SETTING_RATE, 7, 2000);
+    give_plan("h", "pro");
+    limit_plan("free", JOBQ_SETTING_QUOTA, 1, 100);
+    limit_plan("pro", JOBQ_SETTING_CONCURRENCY, 9, 0);
+}
 
 static void some_of_everything(void)
 {
@@ -485,6 +522,8 @@ static void some_of_everything(void)
                               .name = text("q9"),
                               .depth = 0};
     is(configure(&s), JOBQ_OK);
+    if (store_has(JOBQ_CAP_GROUPS))
+        some_limits();
 }
 
 static void copy_kind(struct actor *from, struct actor *to, int kind)
@@ -586,6 +625,7 @@ static const struct test tests[] = {
      .run = closed_edges_open_again,
      .needs = JOBQ_CAP_COPY | JOBQ_CAP_EDGES},
     {.name = "settings and totals of a queue", .run = settings_of_a_queue, .needs = JOBQ_CAP_COPY},
+    {.name = "limits hold (rule 10)", .run = limits_hold, .needs = JOBQ_CAP_COPY | JOBQ_CAP_GROUPS},
     {.name = "a schedule with its version", .run = a_schedule, .needs = JOBQ_CAP_COPY | JOBQ_CAP_SCHEDULES},
     {.name = "dump, load, dump: the same bytes",
      .run = there_and_again,
