@@ -37,7 +37,6 @@ struct file {
 
 #define PAGE 500
 static const int kinds[] = { JOBQ_ITEM_SETTINGS, JOBQ_ITEM_SCHEDULE, JOBQ_ITEM_ROW, JOBQ_ITEM_KEY, JOBQ_ITEM_WORKER };
-#define KINDS (sizeof kinds / sizeof *kinds)
 
 /* The first line of the file. */
 struct header {
@@ -91,11 +90,6 @@ static int file_lock(struct file *file, int64_t timeout_ms, struct jobq_error *e
     return JOBQ_OK;
 }
 
-static void file_unlock(struct file *file)
-{
-    flock(file->lock_fd, LOCK_UN);
-}
-
 static FILE *file_begin(struct file *file)
 {
     int fd = open(file->beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -133,12 +127,6 @@ static int file_replace(struct file *file, FILE *begun, int good, struct jobq_er
 
 /* ---- from the file to the model and back ------------------------------------------------------------------- */
 
-static int move_clock(struct jobq_store *s, int64_t ms, struct jobq_error *err)
-{
-    struct jobq_settings settings = { .size = sizeof settings, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
-    return jobq_memory()->configure(s->model, &settings, err);
-}
-
 static void forget(struct jobq_store *s)
 {
     jobq_memory()->close(s->model);
@@ -166,9 +154,11 @@ static int load_page(struct jobq_store *s, FILE *f, struct jobq_error *err)
 static int load(struct jobq_store *s, FILE *f, struct jobq_error *err)
 {
     const struct jobq_store_options options = { .size = sizeof options, .uri = "memory:" };
+    const struct jobq_settings ahead = { .size = sizeof ahead, .what = JOBQ_CONFIGURE_CLOCK,
+                                         .clock_ms = s->header.ahead_ms };
     int status = jobq_memory()->open(&s->model, &options, err), more = 1;
     if (status == JOBQ_OK)
-        status = move_clock(s, s->header.ahead_ms, err);
+        status = jobq_memory()->configure(s->model, &ahead, err);
     while (status == JOBQ_OK && more) {
         more = load_page(s, f, err);
         status = more < 0 ? more : JOBQ_OK;
@@ -230,7 +220,7 @@ static int save(struct jobq_store *s, struct jobq_error *err)
 {
     FILE *f = file_begin(&s->file);
     int good = f && fprintf(f, HEADER_OUT, ++s->header.generation, s->header.ahead_ms, s->header.id) > 0;
-    for (size_t i = 0; good && i < KINDS && s->model; i++)
+    for (size_t i = 0; good && i < sizeof kinds / sizeof *kinds && s->model; i++)
         good = save_kind(s, f, kinds[i], err);
     int status = file_replace(&s->file, f, good, err);
     if (status != JOBQ_OK)
@@ -247,7 +237,7 @@ static int begin(struct jobq_store *s, struct jobq_error *err)
         return status;
     status = catch_up(s, err);
     if (status != JOBQ_OK)
-        file_unlock(&s->file);
+        flock(s->file.lock_fd, LOCK_UN);
     return status == JOBQ_OK ? JOBQ_OK : JOBQ_FAILED;
 }
 
@@ -255,7 +245,7 @@ static int end(struct jobq_store *s, int status, int changed, struct jobq_error 
 {
     if (status == JOBQ_OK && changed)
         status = save(s, err);
-    file_unlock(&s->file);
+    flock(s->file.lock_fd, LOCK_UN);
     return status;
 }
 
@@ -505,7 +495,7 @@ static int open_parsed(struct jobq_store *s, const struct jobq_uri *uri, uint32_
         status = make_file(s, err);
     if (status == JOBQ_OK)
         status = catch_up(s, err);
-    file_unlock(&s->file);
+    flock(s->file.lock_fd, LOCK_UN);
     return status;
 }
 
