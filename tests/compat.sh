@@ -12,6 +12,8 @@
 #
 # 0 all passed, 1 something failed, 2 usage, 3 something is missing.
 
+# Functions are called by step.
+# shellcheck disable=SC2317
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
@@ -40,6 +42,8 @@ install_missing
 PLACE=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/compat
 SYSTEM=$PLACE/system
 mkdir -p "$PLACE" || exit 1
+# It is expanded when the script ends.
+# shellcheck disable=SC2016
 [ -n "$KEEP_SYSTEM" ] || at_exit 'rm -rf --one-file-system "$SYSTEM"'
 
 make_system() {
@@ -57,9 +61,9 @@ copy_tree() {
 }
 
 # within COMMAND...: as a process of the system, with mounts that go with it.
+# The parameters are those of the shell inside.
 # shellcheck disable=SC2016
 within() {
-    # The parameters are those of the shell inside.
     unshare --mount --pid --fork --kill-child chroot "$SYSTEM" /bin/sh -c '
         mount -t proc proc /proc && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs -o mode=1777 tmpfs /tmp || exit 3
         export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -67,9 +71,9 @@ within() {
         cd /src && exec "$@"' sh "$@"
 }
 
+# Names and versions as the package system there prints them.
 # shellcheck disable=SC2016
 say_versions() {
-    # Names and versions as the package system there prints them.
     within dpkg-query -W -f '  ${Package} ${Version}\n' gcc libsqlite3-0 libhiredis-dev valkey-server libpq5 'postgresql-1*' \
         pgbouncer 2>/dev/null | grep -v ' $'
 }

@@ -231,7 +231,7 @@ static bool generate_change(struct generator *g, const struct side *side, const 
         .state = t->from == t->to ? JOBQ_ROW_KEEP : t->to,
         .by = token ? JOBQ_BY_TOKEN : strcmp(t->by, "callback") == 0 ? JOBQ_BY_CALLBACK : JOBQ_BY_OPERATOR,
         .allowed = legal_from(t), .set = token ? set_of_outcome(g, t) : set_of_operator(g, t),
-        .edits = chance(g, 35) ? JOBQ_ANY_EDITS : chance(g, 85) ? r->edits : r->edits + 1,
+        .edits = chance(g, 35) ? JOBQ_ANY_EDITS : chance(g, is_event(t, "resume_early") ? 50 : 78) ? r->edits : r->edits + 1,
     };
     fill_values(g, r, c);
     c->token = choose_token(g, side, r);

@@ -89,11 +89,38 @@ static void count_by_itself(const struct step *s, const struct outcome *o, const
     }
 }
 
+static struct {
+    long again, forged, limits, bytes;
+} drawn;
+
+static bool at_limit(int64_t value)
+{
+    return value == INT64_MAX || value == INT64_MIN || value == INT32_MAX || value == INT32_MIN;
+}
+
+static void count_drawn(const struct step *s)
+{
+    drawn.again += s->repeat;
+    for (int i = 0; i < s->beat_count; i++)
+        drawn.forged += s->beats[i].token == FORGED_TOKEN;
+    for (int i = 0; i < s->change_count; i++) {
+        const struct change_step *c = &s->changes[i];
+        drawn.forged += c->token == FORGED_TOKEN;
+        drawn.limits += at_limit(c->lease_ms) || at_limit(c->run_at.offset_ms) || at_limit(c->counters[4]);
+    }
+    for (int i = 0; i < s->put_count; i++) {
+        const struct put_step *p = &s->puts[i];
+        drawn.limits += at_limit(p->priority) || at_limit(p->rank_add_ms) || at_limit(p->timeout_ms) || at_limit(p->window_ms);
+        drawn.bytes += p->queue && p->payload > 1;
+    }
+}
+
 static void count_step(const struct step *s, const struct outcome *o, const int before[JOBS], const int after[JOBS])
 {
     limits_reached += (long)o->reached;
     if (s->kind != STEP_EXCHANGE)
         return;
+    count_drawn(s);
     for (int i = 0; i < s->change_count; i++)
         count_change(&s->changes[i], o->verdicts[i], before, after);
     for (int i = 0; i < s->put_count; i++) {
@@ -341,17 +368,36 @@ static bool is_by(const struct jobq_transition *t, const char *by)
     return strcmp(t->by, by) == 0;
 }
 
-/* How often must each cell have been met in a run of this size? */
+static bool is_possible(const struct jobq_transition *t, int verdict)
+{
+    bool callback = is_by(t, "callback"), changed = callback || is_by(t, "token") || is_by(t, "operator");
+    switch (verdict) {
+    case MADE:
+        return true;
+    case ALREADY:
+        return callback || is_by(t, "put") || (is_by(t, "token") && strcmp(t->outcome, "-") != 0);
+    case DUPLICATE:
+        return is_by(t, "put") || strcmp(t->event, "redrive") == 0;
+    default:
+        return changed;
+    }
+}
+
+/* How often must each cell have been met in a run of this size? 20 times in the whole one; chance is larger in a part. */
 static long floor_of(const struct jobq_transition *t, int verdict, long count)
 {
-    bool changed = is_by(t, "token") || is_by(t, "operator") || is_by(t, "callback");
-    if (verdict == MADE)
-        return count / 100;
-    if (verdict == ALREADY && is_by(t, "token") && strcmp(t->outcome, "-") != 0)
-        return count / 200;
-    if ((verdict == STALE || verdict == OUTDATED) && changed)
-        return count / 400;
-    return 0;
+    return is_possible(t, verdict) ? count / (count < 2000 ? 200 : 100) : 0;
+}
+
+/* What makes sequences hard. */
+static int print_drawn(long count)
+{
+    printf("# drawn: requests again %ld, forged tokens %ld, numbers at their limits %ld, bytes of every kind %ld\n",
+           drawn.again, drawn.forged, drawn.limits, drawn.bytes);
+    bool thin = drawn.again < count || drawn.forged < count || drawn.limits < count || drawn.bytes < count;
+    if (thin)
+        printf("# too thin: what was drawn\n");
+    return thin;
 }
 
 /* How often was a limit met, and a successor kept? */
@@ -384,7 +430,7 @@ static int print_coverage(long count)
            put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE], put_verdicts[JOBQ_REPLACED],
            put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL], put_verdicts[10 - JOBQ_NO_PARENT],
            put_verdicts[10 - JOBQ_SKIPPED]);
-    return thin + print_limits(count);
+    return thin + print_drawn(count) + print_limits(count);
 }
 
 int main(int argc, char **argv)

@@ -113,6 +113,14 @@ class Demo(unittest.TestCase):
             self.assertEqual(done.returncode, 2, arguments)
         self.assertEqual(self.demo("five", "--help").returncode, 0)
 
+    def test_6_stage_one_on_a_server(self):
+        """The first stage with each store behind a server, which it starts and ends."""
+        for store in "redis", "postgres":
+            done = self.demo("six", store, "--stage", "1", jobs=200)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertIn("200 of 200 completed", done.stdout)
+            self.assertIn("Nothing was lost.", done.stdout)
+
 
 if __name__ == "__main__":
     sys.exit(tap.main())
