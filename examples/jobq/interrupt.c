@@ -1,34 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "interrupt.h"
 
-static sigset_t held;
+/* The handler writes a byte that the rest waits for: whichever thread it runs in, and also before the rest begins. */
+static int ends[2] = {-1, -1};
+static volatile sig_atomic_t came;
 
-/* What the caller has ignored (a job in the background, nohup) stays ignored. */
-static void add(int number)
+static void on_signal(int number)
 {
-    struct sigaction action;
+    ssize_t written = 0;
 
-    if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
-        sigaddset(&held, number);
+    if (came) {
+        signal(number, SIG_DFL);
+        raise(number); /* while a store does not answer there is no rest to end */
+    } else {
+        came = 1;
+        written = write(ends[1], "", 1);
+    }
+    (void)written; /* a full pipe says the same */
+}
+
+/* What the caller has ignored (a job in the background) stays ignored. */
+static void hold(int number)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
+
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
+        sigaction(number, &action, NULL);
     }
 }
 
 void interrupt_hold(void)
 {
-    sigemptyset(&held);
-    add(SIGINT);
-    add(SIGTERM);
-    sigprocmask(SIG_BLOCK, &held, NULL);
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+        hold(SIGINT);
+        hold(SIGTERM);
+    }
 }
 
 int interrupt_rest(int64_t ms)
 {
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    struct pollfd wait = {.fd = ends[0], .events = POLLIN};
 
-    /* EINTR: the process was stopped and goes on. A shorter rest does no harm. */
-    return sigtimedwait(&held, NULL, &pause) > 0;
+    poll(&wait, 1, (int)ms);
+    return came != 0;
 }

@@ -17,8 +17,6 @@ class Limit(tool.Case):
     @on_servers
     def test_queue(self):
         """limit QUEUE: what is set is answered, holds at the next claim and enqueue, and stays when another is set"""
-        if not self.has('limit'):
-            return
         said = self.limit('q', '--concurrency', 2, '--rate', '100/s', '--depth', 3)
         self.assertEqual((said['of'], said['name'], said['concurrency'], said['depth']), ('queue', 'q', 2, 3))
         self.assertEqual((said['rate'], said['rate_period_ms'], said['quota']), (100, 1000, None))
@@ -38,8 +36,6 @@ class Limit(tool.Case):
     @on_servers
     def test_groups_and_plans(self):
         """limit --group, --plan: a tenant gets what its plan says; over its quota enqueue is LIMITED and says when"""
-        if not self.has('limit'):
-            return
         self.limit('--plan', 'free', '--concurrency', 1, '--quota', '2/m')
         said = self.limit('--group', 'acme', '--plan', 'free')
         self.assertEqual((said['of'], said['name'], said['plan'], said['concurrency']), ('group', 'acme', 'free', None))
@@ -65,8 +61,6 @@ class Limit(tool.Case):
 
     def test_many(self):
         """limit: all of them, by name, also when there are more than a page"""
-        if not self.has('limit'):
-            return
         for name in ('b', 'a', 'c'):
             self.limit(name, '--depth', 9)
         self.assertEqual([s['name'] for s in self.limit()], ['a', 'b', 'c'])
@@ -99,8 +93,6 @@ class Drain(tool.Case):
     @on_servers
     def test_drains(self):
         """drain: takes no new job, ends when nothing is ready or running, and lets new ones in again"""
-        if not self.has('limit'):
-            return
         self.jobq('limit', 'q', '--depth', 50)
         jobs = [self.enqueue(), self.enqueue()]
         later = self.enqueue('q', '--delay', '1h')
@@ -124,8 +116,6 @@ class Drain(tool.Case):
 
     def test_time_over(self):
         """drain --timeout: exit 5 with what is left, and open again; a paused queue is named"""
-        if not self.has('limit'):
-            return
         self.enqueue()
         self.jobq('pause', 'q')
         answer = self.jobq('--json', 'drain', 'q', '--timeout', 0, code=TIME)
@@ -136,8 +126,6 @@ class Drain(tool.Case):
 
     def test_interrupted(self):
         """drain: interrupted it lets new jobs in again and exits 5"""
-        if not self.has('limit'):
-            return
         self.enqueue()
         draining = self.start('drain', 'q')
         self.until(lambda: self.json('limit', 'q')['depth'] == 0, 'closed')
@@ -147,8 +135,6 @@ class Drain(tool.Case):
 
     def test_keep_closed(self):
         """drain --keep-closed: it stays closed, and a later drain does not open it; limit does"""
-        if not self.has('limit'):
-            return
         self.jobq('drop', self.enqueue())
         answer = self.jobq('--json', 'drain', 'q', '--keep-closed')
         self.assertEqual((answer.json['drained'], answer.json['closed']), (True, True))

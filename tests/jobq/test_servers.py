@@ -12,7 +12,7 @@ import unittest
 
 import tool
 
-MODULES = ('answers', 'outcomes', 'operator', 'manage', 'input', 'work', 'doctor', 'schedule')
+MODULES = ('answers', 'outcomes', 'unknown', 'operator', 'manage', 'input', 'work', 'doctor', 'schedule')
 
 
 def wanted(case, name, words):
