@@ -52,9 +52,9 @@ local function oldest_listed(lane)
     end
 end
 
-local function oldest_ranked(key)
+local function oldest_ranked(key, most)
     local oldest = nil
-    for _, member in ipairs(call('ZRANGE', key, 0, LOOK_MOST - 1)) do
+    for _, member in ipairs(call('ZRANGE', key, 0, (most or LOOK_MOST) - 1)) do
         local row = open(sub(member, 9))
         oldest = smaller(row and row.run_at, oldest)
     end
@@ -75,13 +75,17 @@ local function look_at_lanes(name, kinds)
     return oldest
 end
 
--- The same of rows with a group: those of the first of its groups.
+-- The same of rows with a group: those of the first of its groups. When many were looked at, the first row of each lane stands
+-- for the others.
 local function look_at_groups(name, kinds, oldest)
+    local left = LOOK_MOST
     for _, group in ipairs(call('ZRANGE', SPACE .. 'circle:' .. name, 0, LOOK_MOST - 1)) do
         for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. G.shelf_of(name, group))) do
             local rank = SPACE .. 'rank:' .. lane_of(name, kind, group)
-            kinds[kind] = (kinds[kind] or 0) + call('ZCARD', rank)
-            oldest = smaller(oldest_ranked(rank), oldest)
+            local ready = call('ZCARD', rank)
+            kinds[kind] = (kinds[kind] or 0) + ready
+            oldest = smaller(oldest_ranked(rank, math.max(left, 1)), oldest)
+            left = left - ready
         end
     end
     return oldest
