@@ -123,16 +123,21 @@ static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_c
 static void read_progress(struct turn *t, struct jobq_ctx *job, const struct jobq_change *change)
 {
     struct pool *pool = &t->w->pool;
+    /* Progress and log are for people: what the engine refuses is dropped. */
+    bool refused = change->verdict == JOBQ_FAILED && change->stale == JOBQ_FAILURE_REFUSED;
+    bool again = !refused && (change->verdict == JOBQ_FAILED || change->verdict == JOBQ_UNKNOWN);
 
+    pthread_mutex_lock(&pool->lock);
+    if (again)
+        pool->progress_new = true;
+    else
+        job_log_drop(job, job->log_sent);
+    if (again && change->set & JOBQ_SET_PROGRESS)
+        job->progress_new = true;
+    job->log_sent = 0;
+    pthread_mutex_unlock(&pool->lock);
     if (change->verdict == JOBQ_STALE)
         job_lost(t->w, job);
-    if (change->verdict != JOBQ_FAILED && change->verdict != JOBQ_UNKNOWN)
-        return;
-    if (change->verdict == JOBQ_FAILED && change->stale == JOBQ_FAILURE_REFUSED)
-        return; /* progress is for people: what the engine refuses is dropped */
-    pthread_mutex_lock(&pool->lock);
-    job->progress_new = pool->progress_new = true;
-    pthread_mutex_unlock(&pool->lock);
 }
 
 static void read_change(struct turn *t, const struct slot *slot, const struct jobq_change *change)
@@ -386,8 +391,11 @@ void turn_not_sent(struct turn *t)
 
     pthread_mutex_lock(&pool->lock);
     for (size_t i = 0; i < t->call->change_count; i++)
-        if (t->slots[i].use == USE_PROGRESS)
-            t->slots[i].job->progress_new = pool->progress_new = true;
+        if (t->slots[i].use == USE_PROGRESS) {
+            pool->progress_new = true;
+            t->slots[i].job->progress_new |= (t->call->changes[i].set & JOBQ_SET_PROGRESS) != 0;
+            t->slots[i].job->log_sent = 0;
+        }
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -33,7 +33,8 @@ static void put_off(const struct jobq_bulk_options *o, uint64_t place, struct jo
     change->run_at.offset_ms = jobq_add_ms(change->run_at.offset_ms, offset);
 }
 
-static size_t plan_page(struct bulk *b, const struct jobq_row *rows, size_t count, struct jobq_change *changes)
+static size_t plan_page(struct bulk *b, const struct jobq_row *rows, size_t count, struct jobq_change *changes,
+                        const struct jobq_row **about)
 {
     size_t planned = 0;
 
@@ -42,7 +43,7 @@ static size_t plan_page(struct bulk *b, const struct jobq_row *rows, size_t coun
             continue;
         if (b->options.rate)
             put_off(&b->options, b->planned, &changes[planned]);
-        planned++;
+        about[planned++] = &rows[i];
         b->planned++;
     }
     return planned;
@@ -67,14 +68,16 @@ static int change_page(struct bulk *b, const struct jobq_row *rows, size_t count
 {
     struct call *call = call_create();
     struct jobq_change *changes = calloc(count, sizeof *changes);
+    const struct jobq_row **about = call ? jobq_arena_alloc(call->arena, count * sizeof *about) : NULL;
     size_t planned = 0;
-    int rc = call && changes ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a bulk change");
+    int rc = about && changes ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a bulk change");
 
     if (rc == JOBQ_OK)
-        planned = plan_page(b, rows, count, changes);
+        planned = plan_page(b, rows, count, changes, about);
     if (planned) {
         call->changes = changes;
         call->change_count = planned;
+        call->about = about;
         call->lends = true;
         rc = call_run(b->q, call, 0);
     }

@@ -53,7 +53,8 @@ void judge_rows(const struct jobq_row *rows, size_t count, struct jobq_change *o
 }
 
 /* A part of the judgement, small enough that each change can have an alert beside it. */
-static int judge_part(struct jobq *q, struct jobq_change *changes, size_t count, size_t *judged)
+static int judge_part(struct jobq *q, struct jobq_change *changes, const struct jobq_row *const *about, size_t count,
+                      size_t *judged)
 {
     struct call *call = call_create();
     int rc;
@@ -62,6 +63,7 @@ static int judge_part(struct jobq *q, struct jobq_change *changes, size_t count,
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
     call->changes = changes;
     call->change_count = count;
+    call->about = about;
     call->lends = true;
     call->separable = true;
     rc = call_run(q, call, 0);
@@ -71,20 +73,35 @@ static int judge_part(struct jobq *q, struct jobq_change *changes, size_t count,
     return rc;
 }
 
+/* Of the children of a dead parent only the ids are known. */
+static void note_rows(const struct jobq_row *rows, size_t count, const struct jobq_row **about)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t made = changes_for(&rows[i]);
+        if (made && rows[i].overdue != JOBQ_OVERDUE_EDGES)
+            *about = &rows[i];
+        about += made;
+    }
+}
+
 /* Send the judgement of some rows. One that was edited in between is found again by the next sweep. */
 static int judge_send(struct jobq *q, const struct jobq_row *rows, size_t count, size_t *judged)
 {
     size_t changes = judge_count(rows, count);
     struct jobq_change *made = calloc(changes + 1, sizeof *made);
-    int rc = made ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
+    const struct jobq_row **about = calloc(changes + 1, sizeof *about);
+    int rc = made && about ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for a sweep");
 
-    if (made)
+    if (rc == JOBQ_OK) {
         judge_rows(rows, count, made);
+        note_rows(rows, count, about);
+    }
     for (size_t from = 0; from < changes && rc == JOBQ_OK; from += JUDGE_STEP) {
         size_t left = changes - from;
-        rc = judge_part(q, made + from, left < JUDGE_STEP ? left : JUDGE_STEP, judged);
+        rc = judge_part(q, made + from, about + from, left < JUDGE_STEP ? left : JUDGE_STEP, judged);
     }
     free(made);
+    free(about);
     return rc;
 }
 

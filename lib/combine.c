@@ -61,9 +61,18 @@ void call_unref(struct call *call)
     free(call);
 }
 
+static size_t log_bytes(const struct jobq_change *c)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; c->set & JOBQ_ADD_LOG && i < c->log_count; i++)
+        bytes += c->log[i].size;
+    return bytes;
+}
+
 static size_t change_bytes(const struct jobq_change *c)
 {
-    return c->result.size + c->progress.size + c->data.size + c->payload.size + c->error.size;
+    return log_bytes(c) + c->result.size + c->progress.size + c->data.size + c->payload.size + c->error.size;
 }
 
 static size_t call_bytes(const struct call *call)
@@ -644,6 +653,7 @@ int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
         return fail_with(JOBQ_UNKNOWN, NULL, "no answer within the call's time; it may still take effect");
     if (!done)
         return call->unit = fail_with(JOBQ_FAILED, NULL, "the store was busy for the call's whole time");
+    hook_call(q, call);
     if (call->unit != JOBQ_OK) {
         call->error.status = call->unit;
         fail_copy(&call->error);

@@ -164,6 +164,7 @@ static int check_numbers(const struct jobq_item_row *item)
         {"fence", r->fence, 0, MAX_MS},
         {"swept", item->swept, 0, JOBQ_OVERDUE_TIMEOUT},
         {"errors", (int64_t)r->error_count, 0, 10},
+        {"log", (int64_t)r->log_count, 0, LOG_LINES},
         {"key_hold", item->key.hold, 0, JOBQ_HOLD_FOREVER},
         {"priority", r->priority, -32768, 32767},
     };
@@ -194,6 +195,8 @@ static int check_sizes(const struct jobq_row *r)
         rc = check_size(sizes[i].field, sizes[i].size, sizes[i].high);
     for (size_t i = 0; rc == JOBQ_OK && i < r->error_count; i++)
         rc = check_size("errors.text", r->errors[i].text.size, ERROR_TEXT_MAX_BYTES);
+    for (size_t i = 0; rc == JOBQ_OK && i < r->log_count; i++)
+        rc = check_size("log.text", r->log[i].text.size, LOG_TEXT_MAX_BYTES);
     return rc;
 }
 
@@ -223,6 +226,8 @@ static int check_row(const struct jobq *q, const struct jobq_item_row *item)
     if (rc == JOBQ_OK && item->edge_count && !handle_has(q, JOBQ_CAP_EDGES))
         rc = fail_with(JOBQ_UNSUPPORTED, "parents", "parents: the %s store has no dependencies",
                        q->backend->name);
+    if (rc == JOBQ_OK && r->log_count && !handle_has(q, JOBQ_CAP_LOG))
+        rc = fail_with(JOBQ_UNSUPPORTED, "log", "log: the %s store keeps no log", q->backend->name);
     if (rc == JOBQ_OK)
         rc = check_size("parents", item->edge_count, EXCHANGE_ITEMS);
     for (size_t i = 0; rc == JOBQ_OK && i < item->edge_count; i++)

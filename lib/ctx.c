@@ -96,6 +96,67 @@ int jobq_ctx_progress(struct jobq_ctx *ctx, const void *progress, size_t progres
     return JOBQ_OK;
 }
 
+/* ---- log ------------------------------------------------------------------------------------------------ */
+
+void job_log_drop(struct jobq_ctx *job, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)job->log[i].data);
+    job->log_count -= count;
+    if (job->log_count)
+        memmove(job->log, job->log + count, job->log_count * sizeof *job->log);
+    job->log_sent -= count < job->log_sent ? count : job->log_sent;
+}
+
+/* Lock of the pool held. The line is taken over. */
+static int add_line(struct jobq_ctx *ctx, struct jobq_bytes line)
+{
+    if (!ctx->log)
+        ctx->log = malloc(LOG_LINES * sizeof *ctx->log);
+    if (!ctx->log)
+        return -1;
+    if (ctx->log_count == LOG_LINES) /* more than a job keeps: the oldest would go anyway */
+        job_log_drop(ctx, 1);
+    ctx->log[ctx->log_count++] = line;
+    return 0;
+}
+
+static int check_log(const struct jobq_ctx *ctx, const void *text, size_t text_bytes)
+{
+    const struct jobq *q = ctx->worker->q;
+
+    if (!handle_has(q, JOBQ_CAP_LOG))
+        return fail_with(JOBQ_UNSUPPORTED, NULL, "the %s store keeps no log", q->backend->name);
+    if (ctx->acked)
+        return fail_with(JOBQ_UNSUPPORTED, NULL, "the job was completed before it started: nothing more is told of it");
+    return check_data("text", text, text_bytes, SIZE_MAX);
+}
+
+int jobq_ctx_log(struct jobq_ctx *ctx, const void *text, size_t text_bytes)
+{
+    struct pool *pool = &ctx->worker->pool;
+    struct jobq_bytes line = { NULL, 0 };
+    int rc = check_log(ctx, text, text_bytes);
+    bool first;
+
+    if (rc == JOBQ_OK)
+        rc = keep_bytes(&line, text, text_bytes < LOG_TEXT_MAX_BYTES ? text_bytes : LOG_TEXT_MAX_BYTES);
+    if (rc != JOBQ_OK)
+        return rc;
+    pthread_mutex_lock(&pool->lock);
+    bool added = add_line(ctx, line) == 0;
+    first = added && !pool->progress_new;
+    pool->progress_new |= added;
+    pthread_mutex_unlock(&pool->lock);
+    if (!added) {
+        free((void *)(uintptr_t)line.data);
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a line of log");
+    }
+    if (first)
+        waker_ring(&ctx->worker->waker);
+    return JOBQ_OK;
+}
+
 /* ---- follow-up jobs ----------------------------------------------------------------------------------- */
 
 static int make_room(struct jobq_ctx *ctx)

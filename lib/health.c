@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define RUNNING_READ 1000
-#define FINDINGS_PER_QUEUE 8
+#define FINDINGS_PER_QUEUE 9
 
 struct health_owner {
     struct jobq_health health;
@@ -109,6 +109,19 @@ static void judge_counts(struct judge *j, const struct jobq_queue_stats *s, cons
              "a worker or jobq sweep takes them back", "%" PRIu64 " jobs are stuck: their lease has run out", s->stuck);
 }
 
+/* Nothing leaves silently: who lets the dead lie hears of it before retention takes the oldest. */
+static void judge_retention(struct judge *j, const struct jobq_queue_stats *s, int64_t kept,
+                            const struct jobq_thresholds *t)
+{
+    uint64_t dead = s->present[JOBQ_DEAD];
+
+    if (kept > 0 && dead >= (uint64_t)kept / 100 * (uint64_t)t->retention_percent +
+                                (uint64_t)kept % 100 * (uint64_t)t->retention_percent / 100 && dead > 0)
+        find(j, JOBQ_FINDING_RETENTION, JOBQ_SEVERITY_WARNING, dead, (uint64_t)kept,
+             "redrive or drop them, or have more kept", "%" PRIu64 " dead jobs of %" PRId64 " that are kept: "
+             "beyond that the oldest are removed", dead, kept);
+}
+
 static void judge_service(struct judge *j, const struct jobq_stats *stats, const struct jobq_queue_stats *s,
                           const struct jobq_thresholds *t)
 {
@@ -163,7 +176,7 @@ static void add_figures(struct jobq_health *h, const struct jobq_queue_stats *s,
 }
 
 int health_judge(struct jobq_arena *arena, const struct jobq_stats *stats, const struct jobq_jobs *running,
-                 const struct jobq_thresholds *thresholds, struct jobq_health *out)
+                 const int64_t *dead_kept, const struct jobq_thresholds *thresholds, struct jobq_health *out)
 {
     size_t room = stats->queue_count * FINDINGS_PER_QUEUE;
     struct judge j = { .arena = arena, .health = out, .room = room };
@@ -180,6 +193,7 @@ int health_judge(struct jobq_arena *arena, const struct jobq_stats *stats, const
         if (!j.queue)
             return -1;
         judge_counts(&j, s, thresholds);
+        judge_retention(&j, s, dead_kept[i], thresholds);
         judge_service(&j, stats, s, thresholds);
         judge_running(&j, running, thresholds);
         add_figures(out, s, &waits, &runs);
@@ -196,7 +210,7 @@ static int read_thresholds(const struct jobq_thresholds *given, struct jobq_thre
 {
     const struct jobq_thresholds defaults = { .size = sizeof defaults, .error_percent = 5, .pending_max = 1000,
                                               .stuck_max = 10, .stuck_critical = 5, .average_ms = 10000,
-                                              .running_ms = 600000 };
+                                              .running_ms = 600000, .retention_percent = 80 };
     int rc;
 
     *out = defaults;
@@ -211,7 +225,10 @@ static int read_thresholds(const struct jobq_thresholds *given, struct jobq_thre
     out->stuck_critical = out->stuck_critical ? out->stuck_critical : defaults.stuck_critical;
     out->average_ms = out->average_ms ? out->average_ms : defaults.average_ms;
     out->running_ms = out->running_ms ? out->running_ms : defaults.running_ms;
+    out->retention_percent = out->retention_percent ? out->retention_percent : defaults.retention_percent;
     rc = check_range("error_percent", out->error_percent, 1, 100);
+    if (rc == JOBQ_OK)
+        rc = check_range("retention_percent", out->retention_percent, 1, 100);
     if (rc == JOBQ_OK)
         rc = check_range("average_ms", out->average_ms, 1, MAX_MS);
     return rc == JOBQ_OK ? check_range("running_ms", out->running_ms, 1, MAX_MS) : rc;
@@ -232,17 +249,21 @@ int jobq_health(struct jobq *q, const char *queue, const struct jobq_thresholds 
         rc = jobq_stats(q, queue, &stats);
     if (rc == JOBQ_OK)
         rc = list_bare(q, &filter, &running);
+    int64_t *kept = rc == JOBQ_OK ? calloc(stats->queue_count + 1, sizeof *kept) : NULL;
+    if (rc == JOBQ_OK && kept)
+        rc = keep_of_state(q, stats, JOBQ_ROW_DEAD, kept);
     if (rc != JOBQ_OK)
         goto done;
     owner = calloc(1, sizeof *owner);
-    if (!owner || !(owner->arena = jobq_arena_create()) ||
-        health_judge(owner->arena, stats, running, &limits, &owner->health) != 0) {
+    if (!kept || !owner || !(owner->arena = jobq_arena_create()) ||
+        health_judge(owner->arena, stats, running, kept, &limits, &owner->health) != 0) {
         rc = fail_with(JOBQ_NOMEM, NULL, "out of memory for the health");
         jobq_health_free(owner ? &owner->health : NULL);
         goto done;
     }
     *out = &owner->health;
 done:
+    free(kept);
     jobq_jobs_free(running);
     jobq_stats_free(stats);
     return rc;

@@ -279,6 +279,8 @@ void job_over(struct jobq_worker *w, struct jobq_ctx *job)
     free((void *)(uintptr_t)job->result.data);
     free((void *)(uintptr_t)job->error.data);
     free(job->progress);
+    job_log_drop(job, job->log_count);
+    free(job->log);
     free(job->puts);
     jobq_arena_destroy(job->arena);
     answer_drop(job->fresh);

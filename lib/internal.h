@@ -17,6 +17,8 @@
 #define TRACE_MAX_BYTES 255
 #define PROGRESS_MAX_BYTES 4096
 #define ERROR_TEXT_MAX_BYTES 8192
+#define LOG_LINES 100
+#define LOG_TEXT_MAX_BYTES 2048
 #define PAYLOAD_DEFAULT_BYTES ((size_t)1 << 20)
 #define PAYLOAD_CEILING_BYTES ((size_t)64 << 20)
 #define EXCHANGE_ITEMS 1000
@@ -167,9 +169,10 @@ void explain_job(const struct explain_facts *facts, struct jobq_explanation *out
 
 /* ---- health.c: (statistics, what runs, thresholds) -> what is out of the ordinary. Pure ------------------------------- */
 
-/* What it says is in the arena. -1 without memory. */
+/* What it says is in the arena; dead_kept: how many dead jobs retention keeps, by queue of the statistics, less than 1: no
+ * matter how many. -1 without memory. */
 int health_judge(struct jobq_arena *arena, const struct jobq_stats *stats, const struct jobq_jobs *running,
-                 const struct jobq_thresholds *thresholds, struct jobq_health *out);
+                 const int64_t *dead_kept, const struct jobq_thresholds *thresholds, struct jobq_health *out);
 
 /* ---- enqueue.c: spec -> put -------------------------------------------------------------------------------------------- */
 
@@ -189,6 +192,7 @@ int enqueued_of_put(const struct jobq_put *put, const struct jobq_spec *spec, st
 
 void keep_default(struct keep_values *out);
 /* Checked; what is 0 in `given` (NULL: all of it) is taken from `defaults`. */
+int keep_of_state(struct jobq *q, const struct jobq_stats *stats, int state, int64_t *out); /* counts, by queue */
 int keep_values_of(const struct jobq_keep *given, const struct keep_values *defaults, struct keep_values *out);
 
 /* ---- operator.c: from a row to the change of a verb: JOBQ_OK to send it ----------------------------------------------------- */
@@ -214,6 +218,8 @@ struct call {
     size_t put_count;
     struct jobq_want *want;
     struct jobq_worker_record *worker;
+    const struct jobq_row *const *about; /* by change: the row that it was computed from; NULL: not known. For hooks only, read
+                                            while the caller is inside call_run */
     bool lends;     /* the items point at memory of the caller: never left before the exchange is over */
     bool separable; /* the items are independent: after a FAILED exchange they are sent one by one (a change with the
                        puts that hang on it) and each has its own verdict, JOBQ_FAILED included; `stale` of a change
@@ -252,6 +258,12 @@ int alert_payload(struct jobq_arena *arena, const struct jobq_row *row, const st
  * FORKED, FAILED with call->error set: then the call must not be sent. */
 int alerts_add(struct jobq *q, struct call *call);
 #define ALERT_BYTES 1024 /* beside its error */
+
+/* ---- hook.c: tracing -------------------------------------------------------------------------------------------------- */
+
+int hook_of_change(const struct jobq_change *change); /* enum jobq_hook_what of a change that was made; 0: nothing to tell */
+void hook_call(const struct jobq *q, const struct call *call); /* what an answered call did; in its caller's thread */
+void hook_handler(const struct jobq *q, const struct jobq_row *row, int what); /* STARTED, RETURNED */
 
 /* ---- crew.c: the workers of one handle ---------------------------------------------------------------------------------------- */
 
@@ -295,6 +307,8 @@ struct jobq {
     int64_t alone_at_ms; /* and of its last look for a row that must run alone */
     int64_t tick_at_ms;  /* monotonic time of the next tick of a schedule that is known of; 0: look */
     struct crew crew;    /* with its own lock */
+    jobq_hook_fn hook;   /* NULL: nobody listens */
+    void *hook_user;
     struct poke *pokes;  /* who wants to be woken when a put of this handle made something due */
 };
 

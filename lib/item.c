@@ -45,7 +45,7 @@ static const struct member row_members[] = {
     MORE("key_hold", key.hold, I32), MORE("key_conflict", key.conflict, I32),
     MORE("key_window_ms", key.window_ms, I64), MORE("key_window_until_ms", window_until_ms, I64),
     ROW(trace, BYTES), ROW(policy, BYTES), ROW(payload, BYTES), ROW(progress, BYTES), ROW(data, BYTES),
-    ROW(result, BYTES), ROW(errors, ERRORS), MORE("parents", edges, EDGES), { 0 },
+    ROW(result, BYTES), ROW(errors, ERRORS), ROW(log, LOG), MORE("parents", edges, EDGES), { 0 },
 };
 
 #define KEY(name, member, type) { name, offsetof(struct jobq_item_key, member), MEMBER_##type }
@@ -164,12 +164,16 @@ static void add_bytes(struct text *t, const char *name, struct jobq_bytes bytes)
 static void add_list(struct text *t, const struct member *member, const void *from)
 {
     const struct jobq_item_row *row = from;
-    size_t count = member->type == MEMBER_ERRORS ? row->row.error_count : row->edge_count;
+    size_t count = member->type == MEMBER_ERRORS ? row->row.error_count
+                   : member->type == MEMBER_LOG  ? row->row.log_count
+                                                 : row->edge_count;
     if (!count)
         return;
     add_name(t, member->name, "");
     if (member->type == MEMBER_ERRORS)
         add_array(t, error_members, row->row.errors, count, sizeof *row->row.errors);
+    else if (member->type == MEMBER_LOG)
+        add_array(t, error_members, row->row.log, count, sizeof *row->row.log);
     else
         add_array(t, edge_members, row->edges, count, sizeof *row->edges);
 }
@@ -224,6 +228,7 @@ static void add_members(struct text *t, const struct member *members, const void
             add_bytes(t, m->name, *(const struct jobq_bytes *)at);
             break;
         case MEMBER_ERRORS:
+        case MEMBER_LOG:
         case MEMBER_EDGES:
             add_list(t, m, from);
             break;

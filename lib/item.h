@@ -17,6 +17,7 @@ enum member_type {
     MEMBER_HEX_32,
     MEMBER_BYTES,  /* a string, or `name`_base64 */
     MEMBER_ERRORS, /* of a row */
+    MEMBER_LOG,    /* in the same form */
     MEMBER_EDGES
 };
 

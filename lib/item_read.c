@@ -315,6 +315,10 @@ static bool read_member(struct reader *r, const struct member *member, bool base
         good = read_list(r, error_members, sizeof *row->row.errors, &list, &row->row.error_count);
         row->row.errors = list;
         return good;
+    case MEMBER_LOG:
+        good = read_list(r, error_members, sizeof *row->row.log, &list, &row->row.log_count);
+        row->row.log = list;
+        return good;
     case MEMBER_EDGES:
         good = read_list(r, edge_members, sizeof *row->edges, &list, &row->edge_count);
         row->edges = list;

@@ -100,28 +100,24 @@ int jobq_keep_set(struct jobq *q, const char *queue, const struct jobq_keep *kee
 
 /* ---- read: a store tells its settings when it is copied, and so it can be read there ------------------------- */
 
-static bool is_named(const struct jobq_settings *s, struct jobq_bytes queue)
-{
-    return s->what == JOBQ_CONFIGURE_QUEUE && s->set & JOBQ_SETTING_KEEP && s->name.size == queue.size &&
-           memcmp(s->name.data, queue.data, queue.size) == 0;
-}
+/* Is told of a queue that has values of its own; true: enough. */
+typedef bool (*own_fn)(void *user, const struct jobq_settings *own);
 
-static bool find_in_page(const struct jobq_dump *page, struct jobq_bytes queue, struct keep_values *out)
+static bool tell_page(const struct jobq_dump *page, own_fn fn, void *user)
 {
-    for (size_t i = 0; i < page->item_count; i++) {
+    bool enough = false;
+
+    for (size_t i = 0; i < page->item_count && !enough; i++) {
         const struct jobq_settings *s = &page->items[i].as.settings.settings;
-        if (!is_named(s, queue))
-            continue;
-        memcpy(out->count, s->keep_count, sizeof out->count);
-        memcpy(out->ms, s->keep_ms, sizeof out->ms);
-        return true;
+        if (s->what == JOBQ_CONFIGURE_QUEUE && s->set & JOBQ_SETTING_KEEP)
+            enough = fn(user, s);
     }
-    return false;
+    return enough;
 }
 
-/* One page behind *place; *more: there may be others. */
-static int look_at_page(struct jobq *q, struct jobq_bytes queue, uint8_t place[PLACE_MAX_BYTES], size_t *place_bytes,
-                        struct keep_values *out, bool *found, bool *more)
+/* The page behind *place; *more: there may be others. */
+static int look_at_page(struct jobq *q, uint8_t place[PLACE_MAX_BYTES], size_t *place_bytes, own_fn fn, void *user,
+                        bool *more)
 {
     struct jobq_dump page = { .size = sizeof page, .kind = JOBQ_ITEM_SETTINGS, .limit = PAGE_ITEMS,
                               .bytes = EXCHANGE_BYTES };
@@ -135,20 +131,51 @@ static int look_at_page(struct jobq *q, struct jobq_bytes queue, uint8_t place[P
         rc = q->backend->dump(q->store, &page, arena, last_error());
         handle_leave(q);
     }
-    *found = rc == JOBQ_OK && find_in_page(&page, queue, out);
-    *more = rc == JOBQ_OK && page.item_count && page.last.size && page.last.size <= PLACE_MAX_BYTES;
+    bool enough = rc == JOBQ_OK && tell_page(&page, fn, user);
+    *more = rc == JOBQ_OK && !enough && page.item_count && page.last.size && page.last.size <= PLACE_MAX_BYTES;
     if (*more)
         memcpy(place, page.last.data, *place_bytes = page.last.size);
     jobq_arena_destroy(arena);
     return rc;
 }
 
-int jobq_keep_get(struct jobq *q, const char *queue, struct jobq_keep *out)
+static int each_own(struct jobq *q, own_fn fn, void *user)
 {
     uint8_t place[PLACE_MAX_BYTES];
     size_t place_bytes = 0;
+    bool more = true;
+    int rc = JOBQ_OK;
+
+    while (rc == JOBQ_OK && more)
+        rc = look_at_page(q, place, &place_bytes, fn, user, &more);
+    return rc;
+}
+
+struct one {
+    struct jobq_bytes queue;
     struct keep_values values;
-    bool found = false, more = true;
+    bool found;
+};
+
+static bool is_named(struct jobq_bytes name, const struct jobq_settings *own)
+{
+    return own->name.size == name.size && memcmp(own->name.data, name.data, name.size) == 0;
+}
+
+static bool find_one(void *user, const struct jobq_settings *own)
+{
+    struct one *one = user;
+
+    if (!is_named(one->queue, own))
+        return false;
+    memcpy(one->values.count, own->keep_count, sizeof one->values.count);
+    memcpy(one->values.ms, own->keep_ms, sizeof one->values.ms);
+    return one->found = true;
+}
+
+int jobq_keep_get(struct jobq *q, const char *queue, struct jobq_keep *out)
+{
+    struct one one = { .queue = bytes_of(queue) };
     int rc = handle_check_own(q, "jobq_keep_get");
 
     if (rc == JOBQ_OK)
@@ -157,9 +184,34 @@ int jobq_keep_get(struct jobq *q, const char *queue, struct jobq_keep *out)
         rc = check_struct("jobq_keep", out->size, offsetof(struct jobq_keep, own));
     if (rc == JOBQ_OK && !handle_has(q, JOBQ_CAP_COPY))
         rc = fail_with(JOBQ_UNSUPPORTED, NULL, "the %s store does not tell its settings", q->backend->name);
-    while (rc == JOBQ_OK && more && !found)
-        rc = look_at_page(q, bytes_of(queue), place, &place_bytes, &values, &found, &more);
     if (rc == JOBQ_OK)
-        show(found ? &values : &q->keep, found, out);
+        rc = each_own(q, find_one, &one);
+    if (rc == JOBQ_OK)
+        show(one.found ? &one.values : &q->keep, one.found, out);
     return rc;
+}
+
+struct all {
+    const struct jobq_stats *stats;
+    int state;
+    int64_t *out;
+};
+
+static bool note_one(void *user, const struct jobq_settings *own)
+{
+    const struct all *all = user;
+
+    for (size_t i = 0; i < all->stats->queue_count; i++)
+        if (is_named(bytes_of(all->stats->queues[i].queue), own))
+            all->out[i] = own->keep_count[all->state];
+    return false;
+}
+
+int keep_of_state(struct jobq *q, const struct jobq_stats *stats, int state, int64_t *out)
+{
+    struct all all = { stats, state, out };
+
+    for (size_t i = 0; i < stats->queue_count; i++)
+        out[i] = q->keep.count[state];
+    return handle_has(q, JOBQ_CAP_COPY) && stats->queue_count ? each_own(q, note_one, &all) : JOBQ_OK;
 }

@@ -13,6 +13,7 @@
 
 #define EDGES_AT_ONCE 64
 #define ERRORS_KEPT 10
+#define LOG_KEPT 100
 
 /* ---- memory_tree.c: ordered, intrusive; adding and removing cannot fail --------------------------------- */
 

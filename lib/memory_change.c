@@ -116,28 +116,62 @@ static int refusal(const struct mem_unit *u, struct jobq_change *change, const s
 
 /* ---- changes: values ------------------------------------------------------------------------------------------- */
 
+/* A list of which the newest `kept` stay. */
+struct entries {
+    const struct jobq_row_error *at;
+    size_t count, kept;
+};
+
+/* Append `more` lines with these texts. The list before is freed, but not what it shares with the new one. */
+static int append(struct mem_unit *u, const struct jobq_row *r, int kind, const struct jobq_bytes *texts, size_t more,
+                  struct entries *list)
+{
+    size_t ignored = more > list->kept ? more - list->kept : 0;
+    texts += ignored;
+    more -= ignored;
+    size_t skip = list->count + more > list->kept ? list->count + more - list->kept : 0, old = list->count - skip;
+    struct jobq_row_error *entries = mem_alloc(u, (old + more) * sizeof *entries);
+    if (!entries)
+        return -1;
+    if (old)
+        memcpy(entries, list->at + skip, old * sizeof *entries);
+    for (size_t i = 0; i < more; i++) {
+        struct jobq_row_error *newest = &entries[old + i];
+        *newest = (struct jobq_row_error){ .attempt = r->attempt > INT32_MAX ? INT32_MAX : (int32_t)r->attempt,
+                                           .kind = kind, .at_ms = u->now };
+        if (mem_copy_bytes(u, r->worker, &newest->worker) != 0 || mem_copy_bytes(u, texts[i], &newest->text) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < skip; i++) {
+        mem_free(u, list->at[i].worker.data);
+        mem_free(u, list->at[i].text.data);
+    }
+    mem_free(u, list->at);
+    *list = (struct entries){ entries, old + more, list->kept };
+    return 0;
+}
+
 static int add_error(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
 {
     struct jobq_row *r = &row->c.row;
-    size_t old = r->error_count, skip = old == ERRORS_KEPT;
-    struct jobq_row_error *errors = mem_alloc(u, (old - skip + 1) * sizeof *errors);
-    if (!errors)
+    struct entries errors = { r->errors, r->error_count, ERRORS_KEPT };
+    if (append(u, r, change->error_kind, &change->error, 1, &errors) != 0)
         return -1;
-    if (old > skip)
-        memcpy(errors, r->errors + skip, (old - skip) * sizeof *errors);
-    struct jobq_row_error *newest = &errors[old - skip];
-    newest->attempt = r->attempt > INT32_MAX ? INT32_MAX : (int32_t)r->attempt;
-    newest->kind = change->error_kind;
-    newest->at_ms = u->now;
-    if (mem_copy_bytes(u, r->worker, &newest->worker) != 0 || mem_copy_bytes(u, change->error, &newest->text) != 0)
+    r->errors = errors.at;
+    r->error_count = errors.count;
+    return 0;
+}
+
+static int add_log(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
+{
+    struct jobq_row *r = &row->c.row;
+    struct entries log = { r->log, r->log_count, LOG_KEPT };
+    if (change->log_count == 0)
+        return 0;
+    if (append(u, r, 0, change->log, change->log_count, &log) != 0)
         return -1;
-    if (skip) {
-        mem_free(u, r->errors[0].worker.data);
-        mem_free(u, r->errors[0].text.data);
-    }
-    mem_free(u, r->errors);
-    r->errors = errors;
-    r->error_count = old - skip + 1;
+    r->log = log.at;
+    r->log_count = log.count;
     return 0;
 }
 
@@ -229,7 +263,8 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
         return -1;
     if (change->set & JOBQ_BLOCK_AGAIN)
         r->pending = pending;
-    if (change->set & JOBQ_ADD_ERROR && add_error(u, row, change) != 0)
+    if ((change->set & JOBQ_ADD_ERROR && add_error(u, row, change) != 0) ||
+        (change->set & JOBQ_ADD_LOG && add_log(u, row, change) != 0))
         return -1;
     struct jobq_row next = *r;
     jobq_row_change(&next, change, u->now);

@@ -183,7 +183,7 @@ static int give_row(struct page *p, const struct mem_row *row)
 {
     const struct mem_row_cells *c = &row->c;
     struct jobq_item *item = next_item(p, &c->arrival, sizeof c->arrival);
-    if (!item || mem_view(p->m, p->arena, row, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS,
+    if (!item || mem_view(p->m, p->arena, row, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS | JOBQ_READ_LOG,
                           &item->as.row.row) != 0)
         return -1;
     struct jobq_item_row *out = &item->as.row;
@@ -313,19 +313,18 @@ static int take_settings(struct mem_unit *u, struct jobq_item *item)
     return 0;
 }
 
-static int take_errors(struct mem_unit *u, const struct jobq_row *from, struct jobq_row *r)
+static int take_entries(struct mem_unit *u, const struct jobq_row_error **list, size_t count)
 {
-    struct jobq_row_error *errors =
-        from->error_count ? mem_alloc(u, from->error_count * sizeof *errors) : NULL;
-    if (from->error_count && !errors)
+    struct jobq_row_error *entries = count ? mem_alloc(u, count * sizeof *entries) : NULL;
+    if (count && !entries)
         return -1;
-    for (size_t i = 0; i < from->error_count; i++) {
-        errors[i] = from->errors[i];
-        if (mem_copy_bytes(u, errors[i].worker, &errors[i].worker) != 0 ||
-            mem_copy_bytes(u, errors[i].text, &errors[i].text) != 0)
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = (*list)[i];
+        if (mem_copy_bytes(u, entries[i].worker, &entries[i].worker) != 0 ||
+            mem_copy_bytes(u, entries[i].text, &entries[i].text) != 0)
             return -1;
     }
-    r->errors = errors;
+    *list = entries;
     return 0;
 }
 
@@ -369,7 +368,8 @@ static int take_row(struct mem_unit *u, struct jobq_item *item)
     if (u->m->fence < in->row.fence)
         u->m->fence = in->row.fence;
     u->wake = true;
-    if (take_bytes(u, &row->c.row) != 0 || take_errors(u, &in->row, &row->c.row) != 0 || mem_add(u, row) != 0)
+    if (take_bytes(u, &row->c.row) != 0 || take_entries(u, &row->c.row.errors, in->row.error_count) != 0 ||
+        take_entries(u, &row->c.row.log, in->row.log_count) != 0 || mem_add(u, row) != 0)
         return -1;
     return mem_edges_load(u, &in->row.id, in->edges, in->edge_count);
 }

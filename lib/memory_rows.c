@@ -228,17 +228,23 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
     return tick < next ? tick : next;
 }
 
+static void free_entries(struct mem_unit *u, const struct jobq_row_error *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mem_free(u, entries[i].worker.data);
+        mem_free(u, entries[i].text.data);
+    }
+    mem_free(u, entries);
+}
+
 static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
 {
     const void *pieces[] = { r->kind.data,   r->group.data,    r->worker.data, r->payload.data, r->policy.data,
                              r->key.data,    r->result.data,   r->progress.data, r->data.data,  r->trace.data };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         mem_free(u, pieces[i]);
-    for (size_t i = 0; i < r->error_count; i++) {
-        mem_free(u, r->errors[i].worker.data);
-        mem_free(u, r->errors[i].text.data);
-    }
-    mem_free(u, r->errors);
+    free_entries(u, r->errors, r->error_count);
+    free_entries(u, r->log, r->log_count);
 }
 
 int mem_row_remove(struct mem_unit *u, struct mem_row *row)

@@ -20,17 +20,17 @@ static int copy_small(struct jobq_arena *arena, struct jobq_row *r)
                : 0;
 }
 
-static int copy_errors(struct jobq_arena *arena, struct jobq_row *r)
+static int copy_entries(struct jobq_arena *arena, const struct jobq_row_error **list, size_t count)
 {
-    struct jobq_row_error *errors = jobq_arena_alloc(arena, r->error_count * sizeof *errors);
-    if (!errors)
+    struct jobq_row_error *entries = jobq_arena_alloc(arena, count * sizeof *entries);
+    if (!entries)
         return -1;
-    for (size_t i = 0; i < r->error_count; i++) {
-        errors[i] = r->errors[i];
-        if (copy(arena, &errors[i].worker) != 0 || copy(arena, &errors[i].text) != 0)
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = (*list)[i];
+        if (copy(arena, &entries[i].worker) != 0 || copy(arena, &entries[i].text) != 0)
             return -1;
     }
-    r->errors = errors;
+    *list = entries;
     return 0;
 }
 
@@ -58,10 +58,15 @@ int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row
         out->errors = NULL;
         out->error_count = 0;
     }
+    if (!(flags & JOBQ_READ_LOG)) {
+        out->log = NULL;
+        out->log_count = 0;
+    }
     if (copy_small(arena, out) != 0 || copy(arena, &out->payload) != 0 || copy(arena, &out->data) != 0 ||
         copy(arena, &out->result) != 0)
         return -1;
-    if (out->error_count && copy_errors(arena, out) != 0)
+    if ((out->error_count && copy_entries(arena, &out->errors, out->error_count) != 0) ||
+        (out->log_count && copy_entries(arena, &out->log, out->log_count) != 0))
         return -1;
     return flags & JOBQ_READ_PARENTS ? add_parents(m, arena, out) : 0;
 }

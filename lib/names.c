@@ -85,6 +85,7 @@ static const struct name findings[] = {
     { JOBQ_FINDING_STUCK, "stuck", 0 },   { JOBQ_FINDING_SLOW, "slow", 0 },
     { JOBQ_FINDING_NO_WORKER, "no_worker", 0 }, { JOBQ_FINDING_PAUSED, "paused", 0 },
     { JOBQ_FINDING_LONG, "long", 0 },     { JOBQ_FINDING_LAST_ATTEMPT, "last_attempt", 0 },
+    { JOBQ_FINDING_RETENTION, "retention", 0 },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

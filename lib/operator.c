@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int send_one(struct jobq *q, struct jobq_change *change)
+static int send_one(struct jobq *q, const struct jobq_row *row, struct jobq_change *change)
 {
     struct call *call = call_create();
     struct jobq_change *own = call ? jobq_arena_alloc(call->arena, sizeof *own) : NULL;
@@ -18,6 +18,7 @@ static int send_one(struct jobq *q, struct jobq_change *change)
     *own = *change;
     call->changes = own;
     call->change_count = 1;
+    call->about = &row;
     rc = call_run(q, call, 0);
     if (rc == JOBQ_OK) {
         *change = *own;
@@ -45,7 +46,7 @@ int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, verb_plan
             rc = plan(&query.rows[0], flags, &change);
         bool planned = rc == JOBQ_OK;
         if (planned)
-            rc = send_one(q, &change);
+            rc = send_one(q, &query.rows[0], &change);
         jobq_arena_destroy(arena);
         bool moved = change.verdict == JOBQ_OUTDATED ||
                      (change.verdict == JOBQ_STALE && change.stale == JOBQ_STALE_STATE);

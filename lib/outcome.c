@@ -46,6 +46,19 @@ int status_of_change(const struct jobq_change *change)
     }
 }
 
+static int copy_log(struct jobq_arena *arena, struct jobq_change *change)
+{
+    struct jobq_bytes *log = jobq_arena_alloc(arena, change->log_count * sizeof *log + 1);
+
+    if (!log)
+        return -1;
+    for (size_t i = 0; i < change->log_count; i++)
+        if (jobq_arena_bytes(arena, change->log[i].data, change->log[i].size, &log[i]) != 0)
+            return -1;
+    change->log = log;
+    return 0;
+}
+
 /* Run one change that owns its bytes in the call's arena. *answer (may be NULL) receives the change as answered. */
 static int run_change(struct jobq *q, struct call *call, struct jobq_change *change, struct jobq_change *answer)
 {
@@ -53,6 +66,8 @@ static int run_change(struct jobq *q, struct call *call, struct jobq_change *cha
                                          &change->error };
     struct jobq_change *own = jobq_arena_alloc(call->arena, sizeof *own);
 
+    if (own && copy_log(call->arena, change) != 0)
+        own = NULL;
     for (size_t i = 0; own && i < sizeof bytes / sizeof bytes[0]; i++)
         if (bytes[i]->data && jobq_arena_bytes(call->arena, bytes[i]->data, bytes[i]->size, bytes[i]) != 0)
             own = NULL;
@@ -69,15 +84,23 @@ static int run_change(struct jobq *q, struct call *call, struct jobq_change *cha
     return status_of_change(own);
 }
 
-static int run_simple(struct jobq *q, struct jobq_change *change, struct jobq_change *answer)
+static int run_about(struct jobq *q, struct jobq_change *change, const struct jobq_row *row, struct jobq_change *answer)
 {
     struct call *call = call_create();
+
+    if (call && row)
+        call->about = &row;
     int rc = call ? run_change(q, call, change, answer) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a change");
 
     if (answer)
         answer->row = NULL; /* it lived in the call */
     call_unref(call);
     return rc;
+}
+
+static int run_simple(struct jobq *q, struct jobq_change *change, struct jobq_change *answer)
+{
+    return run_about(q, change, NULL, answer);
 }
 
 static int check_token(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token)
@@ -111,7 +134,7 @@ static int settle(struct jobq *q, const struct jobq_id *id, const struct jobq_to
             policy_outcome(&query.rows[0], said, random_dice(), &change);
             change.token = *token;
             struct jobq_change answer = { .verdict = 0 };
-            rc = run_simple(q, &change, &answer);
+            rc = run_about(q, &change, &query.rows[0], &answer);
             if (rc == JOBQ_FAILED && answer.verdict == JOBQ_OUTDATED)
                 rc = JOBQ_OUTDATED;
         }
@@ -242,6 +265,24 @@ int jobq_progress(struct jobq *q, const struct jobq_id *id, const struct jobq_to
     return run_simple(q, &change, NULL);
 }
 
+int jobq_log(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, const void *text,
+             size_t text_bytes)
+{
+    int rc = check_token(q, id, token);
+
+    if (rc == JOBQ_OK && !text && text_bytes)
+        rc = fail_with(JOBQ_INVALID, "text", "text: is NULL but has %zu bytes", text_bytes);
+    if (rc == JOBQ_OK && !handle_has(q, JOBQ_CAP_LOG))
+        rc = fail_with(JOBQ_UNSUPPORTED, NULL, "the %s store keeps no log", q->backend->name);
+    if (rc != JOBQ_OK)
+        return rc;
+    struct jobq_change change = under_token(id, token, JOBQ_ADD_LOG);
+    const struct jobq_bytes line = { text ? text : "", text_bytes < LOG_TEXT_MAX_BYTES ? text_bytes : LOG_TEXT_MAX_BYTES };
+    change.log = &line;
+    change.log_count = 1;
+    return run_simple(q, &change, NULL);
+}
+
 /* ---- callbacks ------------------------------------------------------------------------------------------------------------ */
 
 static void callback_digest(const struct jobq_callback *callback, uint8_t out[32])
@@ -282,7 +323,7 @@ static int resume_once(struct jobq *q, const struct jobq_id *id, const uint8_t d
         rc = fail_with(JOBQ_NOT_FOUND, "callback", "no such job");
     if (rc == JOBQ_OK) {
         policy_resume(&query.rows[0], data, digest, &change);
-        rc = run_simple(q, &change, &answer);
+        rc = run_about(q, &change, &query.rows[0], &answer);
         *again = answer.verdict == JOBQ_OUTDATED ||
                  (answer.verdict == JOBQ_STALE && answer.stale == JOBQ_STALE_STATE && change.allowed != 0 &&
                   (query.rows[0].state == JOBQ_ROW_RUNNING || query.rows[0].state == JOBQ_ROW_BLOCKED));

@@ -48,7 +48,9 @@ static void run_job(struct jobq_ctx *job)
         job->outcome = JOBQ_RELEASE;
         return;
     }
+    hook_handler(job->worker->q, &job->row, JOBQ_HOOK_STARTED);
     job->outcome = job->handler(job, job->user);
+    hook_handler(job->worker->q, &job->row, JOBQ_HOOK_RETURNED);
 }
 
 /* Lock held. */

@@ -73,7 +73,7 @@ int jobq_get(struct jobq *q, const struct jobq_id *id, struct jobq_jobs **out)
     struct jobq_query query = { .size = sizeof query, .ids = id, .id_count = 1, .limit = 1 };
 
     *out = NULL;
-    return id ? read_jobs(q, &query, WHOLE, out) : fail_with(JOBQ_INVALID, "id", "id: is NULL");
+    return id ? read_jobs(q, &query, WHOLE | JOBQ_READ_LOG, out) : fail_with(JOBQ_INVALID, "id", "id: is NULL");
 }
 
 static int list(struct jobq *q, const struct jobq_filter *filter, uint32_t flags, struct jobq_jobs **out)

@@ -75,7 +75,7 @@ static struct jobq_row numbers_of(const struct jobq_row *row)
     copy.queue = copy.kind = copy.group = copy.worker = (struct jobq_bytes){ 0 };
     copy.payload = copy.policy = copy.key = copy.result = (struct jobq_bytes){ 0 };
     copy.progress = copy.data = copy.trace = (struct jobq_bytes){ 0 };
-    copy.errors = NULL;
+    copy.errors = copy.log = NULL;
     copy.error_count = 0;
     copy.parents = copy.children = NULL;
     copy.parent_count = copy.child_count = 0;

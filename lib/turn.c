@@ -81,13 +81,15 @@ static int reserve_changes(struct turn *t)
     puts = puts < EXCHANGE_ITEMS ? puts : EXCHANGE_ITEMS;
     call->changes = jobq_arena_alloc(call->arena, changes * sizeof *call->changes + 1);
     t->slots = jobq_arena_alloc(call->arena, changes * sizeof *t->slots + 1);
+    call->about = t->about = jobq_arena_alloc(call->arena, changes * sizeof *t->about + 1);
     call->puts = jobq_arena_alloc(call->arena, puts * sizeof *call->puts + 1);
-    return call->changes && t->slots && call->puts ? 0 : -1;
+    return call->changes && t->slots && t->about && call->puts ? 0 : -1;
 }
 
 static struct jobq_change *new_change(struct turn *t, enum use use, struct jobq_ctx *job)
 {
     t->slots[t->call->change_count] = (struct slot){ use, job };
+    t->about[t->call->change_count] = job ? &job->row : NULL;
     t->items--;
     return &t->call->changes[t->call->change_count++];
 }
@@ -110,8 +112,10 @@ static void add_judgements(struct turn *t)
         if (count + alerts > t->items)
             return;
         judge_rows(row, 1, &t->call->changes[t->call->change_count]);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             (void)new_change(t, USE_JUDGE, NULL);
+            t->about[t->call->change_count - 1] = row->overdue == JOBQ_OVERDUE_EDGES ? NULL : row;
+        }
         t->items -= alerts;
     }
 }
@@ -163,6 +167,20 @@ static void add_follow_ups(struct turn *t, const struct jobq_ctx *job, size_t ch
     t->items -= job->put_count;
 }
 
+/* Nobody is inside any more, so its last progress and log can be lent. */
+static void add_last_words(const struct jobq_ctx *job, struct jobq_change *change)
+{
+    if (job->progress_new) {
+        change->set |= JOBQ_SET_PROGRESS;
+        change->progress = (struct jobq_bytes){ job->progress, job->progress_bytes };
+    }
+    if (job->log_count) {
+        change->set |= JOBQ_ADD_LOG;
+        change->log = job->log;
+        change->log_count = job->log_count;
+    }
+}
+
 static void add_outcome(struct turn *t, struct jobq_ctx *job)
 {
     struct verdict_said said;
@@ -178,10 +196,8 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
     policy_outcome(&job->row, &said, follow ? 0 : random_dice(), change);
     if (job->refused)
         change->error_kind = JOBQ_ERROR_RESULT;
-    else if (job->progress_new) { /* nobody is inside any more, so its last progress can be lent */
-        change->set |= JOBQ_SET_PROGRESS;
-        change->progress = (struct jobq_bytes){ job->progress, job->progress_bytes };
-    }
+    else
+        add_last_words(job, change);
     if (follow)
         add_follow_ups(t, job, t->call->change_count - 1);
     t->items -= alerts;
@@ -198,24 +214,57 @@ static void add_early(struct turn *t, struct jobq_ctx *job)
 
 static bool may_show_progress(const struct jobq_ctx *job)
 {
-    return !job->over && job->progress_new && !job->lost && !job->acked && job->stage == JOB_RUNNING;
+    return !job->over && (job->progress_new || job->log_count) && !job->lost && !job->acked && job->stage == JOB_RUNNING;
+}
+
+static size_t log_bytes(const struct jobq_ctx *job)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < job->log_count; i++)
+        bytes += job->log[i].size;
+    return bytes;
+}
+
+/* More lines may come while these are on their way, and push them out of the list. Lock of the pool held. */
+static int copy_log(const struct turn *t, const struct jobq_ctx *job, struct jobq_change *change)
+{
+    struct jobq_bytes *log;
+
+    if (job->log_count == 0)
+        return 0;
+    log = jobq_arena_alloc(t->call->arena, job->log_count * sizeof *log);
+    for (size_t i = 0; log && i < job->log_count; i++)
+        if (jobq_arena_bytes(t->call->arena, job->log[i].data, job->log[i].size, &log[i]) != 0)
+            log = NULL;
+    change->set |= JOBQ_ADD_LOG;
+    change->log = log;
+    change->log_count = job->log_count;
+    return log ? 0 : -1;
 }
 
 /* Lock of the pool held. */
 static int add_progress(struct turn *t, struct jobq_ctx *job)
 {
     struct jobq_change change = { .id = job->row.id, .by = JOBQ_BY_TOKEN, .token = job->row.token,
-                                  .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_PROGRESS };
+                                  .edits = JOBQ_ANY_EDITS };
+    size_t bytes = log_bytes(job) + (job->progress_new ? job->progress_bytes : 0);
 
-    if (!fits(t, 1, job->progress_bytes)) {
+    if (!fits(t, 1, bytes)) {
         t->w->pool.progress_new = true; /* the next time */
         return 0;
     }
-    if (jobq_arena_bytes(t->call->arena, job->progress, job->progress_bytes, &change.progress) != 0)
+    if (job->progress_new) {
+        change.set |= JOBQ_SET_PROGRESS;
+        if (jobq_arena_bytes(t->call->arena, job->progress, job->progress_bytes, &change.progress) != 0)
+            return -1;
+    }
+    if (copy_log(t, job, &change) != 0)
         return -1;
     job->progress_new = false;
+    job->log_sent = job->log_count;
     *new_change(t, USE_PROGRESS, job) = change;
-    take_room(t, job->progress_bytes);
+    take_room(t, bytes);
     return 0;
 }
 

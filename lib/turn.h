@@ -20,6 +20,7 @@ struct turn {
     struct claim **beaten; /* by beat */
     size_t *expected;      /* by beat: rows that it should find */
     struct slot *slots;    /* by change */
+    const struct jobq_row **about; /* by change */
     size_t items, bytes;   /* room that is left */
     size_t handing;        /* jobs that are free if the store takes this */
     size_t judged;         /* rows of w->judge that are in */

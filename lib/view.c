@@ -35,6 +35,27 @@ static int view_errors(struct jobq_arena *arena, const struct jobq_row *row, str
     return 0;
 }
 
+static int view_log(struct jobq_arena *arena, const struct jobq_row *row, struct jobq_job *out)
+{
+    struct jobq_log_line *log;
+
+    if (row->log_count == 0)
+        return 0;
+    log = jobq_arena_alloc(arena, row->log_count * sizeof *log);
+    if (!log)
+        return -1;
+    for (size_t i = 0; i < row->log_count; i++) {
+        const struct jobq_row_error *e = &row->log[i];
+        log[i] = (struct jobq_log_line){ .attempt = e->attempt, .at_ms = e->at_ms,
+                                         .worker = text_of(arena, &e->worker), .text = e->text };
+        if (!log[i].worker)
+            return -1;
+    }
+    out->log = log;
+    out->log_count = row->log_count;
+    return 0;
+}
+
 static void view_numbers(const struct jobq_row *row, int64_t now_ms, struct jobq_job *out)
 {
     bool running = row->state == JOBQ_ROW_RUNNING;
@@ -97,7 +118,7 @@ int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_m
     out->data = row->data;
     if (!out->queue || !out->kind || !out->group || !out->worker || !out->trace)
         return -1;
-    return view_errors(arena, row, out);
+    return view_errors(arena, row, out) != 0 ? -1 : view_log(arena, row, out);
 }
 
 int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t count, int64_t now_ms,

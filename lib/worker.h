@@ -105,6 +105,9 @@ struct jobq_ctx {
     uint8_t *progress;
     size_t progress_bytes;
     bool progress_new;
+    struct jobq_bytes *log; /* lines that the store has not taken yet, own memory; room for LOG_LINES */
+    size_t log_count;
+    size_t log_sent; /* of these, the first so many are on their way */
 };
 
 /* The rows that one want gave: one token. */
@@ -308,6 +311,11 @@ void jobs_over(struct jobq_worker *w, struct jobq_ctx **list); /* forget those m
 void jobs_flag(struct jobq_worker *w, uint32_t flag);
 void jobs_append(struct jobq_ctx **list, struct jobq_ctx *more);
 void beats_schedule(struct jobq_worker *w); /* beat_at_ms from the claims */
+
+/* ---- ctx.c -------------------------------------------------------------------------------------------- */
+
+/* The first `count` lines of its log are done with. */
+void job_log_drop(struct jobq_ctx *job, size_t count);
 
 /* ---- turn.c ------------------------------------------------------------------------------------------- */
 

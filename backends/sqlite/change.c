@@ -49,6 +49,23 @@ static int add_error(struct turn *t, struct job *job, const struct jobq_change *
                          number(change->error_kind), number(t->now), bytes(r->worker), bytes(change->error)));
 }
 
+static int add_log(struct turn *t, struct job *job, const struct jobq_change *change)
+{
+    const struct jobq_row *r = &job->row;
+    size_t skip = change->log_count > LOG_KEPT ? change->log_count - LOG_KEPT : 0;
+    int64_t seq = 0;
+    if (job->flags & FLAG_LOG && sq_number(t->s, SQL_LOG_LAST, &seq, VALUES(number(job->n))) < 0)
+        return -1;
+    for (size_t i = skip; i < change->log_count; i++)
+        if (sq_run(t->s, SQL_LOG_ADD,
+                   VALUES(number(job->n), number(++seq), number(r->attempt > INT32_MAX ? INT32_MAX : r->attempt),
+                          number(t->now), bytes(r->worker), bytes(change->log[i]))) != 0)
+            return -1;
+    if (change->log_count)
+        job->flags |= FLAG_LOG;
+    return seq > LOG_KEPT ? sq_run(t->s, SQL_LOG_DROP, VALUES(number(job->n), number(seq - LOG_KEPT))) : 0;
+}
+
 static int set_bytes(struct turn *t, struct job *job, const struct jobq_change *change)
 {
     const struct jobq_bytes none = { 0 };
@@ -224,7 +241,8 @@ static int make(struct turn *t, struct jobq_change *change, struct job *job)
     if (settle_before(t, job) != 0)
         return -1;
     note_guard(job, change);
-    if (change->set & JOBQ_ADD_ERROR && add_error(t, job, change) != 0)
+    if ((change->set & JOBQ_ADD_ERROR && add_error(t, job, change) != 0) ||
+        (change->set & JOBQ_ADD_LOG && add_log(t, job, change) != 0))
         return -1;
     int state = target_state(&job->row, change, &reason);
     if (set_state(t, job, state, reason) != 0 || set_bytes(t, job, change) != 0)

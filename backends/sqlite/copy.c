@@ -179,7 +179,7 @@ static int give_row(struct page *p, int64_t n)
 {
     struct jobq_item_row *out = &next_item(p)->as.row;
     struct job job;
-    if (sq_view_row(p->s, p->arena, n, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS, &out->row, &job) <= 0)
+    if (sq_view_row(p->s, p->arena, n, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS | JOBQ_READ_LOG, &out->row, &job) <= 0)
         return -1;
     p->bytes += out->row.payload.size + out->row.data.size + out->row.result.size;
     if (p->count > 1 && p->dump->bytes && p->bytes > p->dump->bytes) {
@@ -355,6 +355,7 @@ static int32_t flags_of(const struct jobq_item_row *in)
         { sq_is_bulky(r->result), FLAG_BULK_RESULT },
         { sq_is_bulky(r->data), FLAG_BULK_DATA },
         { in->edge_count > 0, FLAG_PARENTS },
+        { r->log_count > 0, FLAG_LOG },
     };
     int32_t flags = 0;
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
@@ -414,6 +415,13 @@ static int insert_more(struct turn *t, const struct job *job, int64_t n)
         if (sq_run(t->s, SQL_ERROR_ADD,
                    VALUES(number(n), number((int64_t)i + 1), number(e->attempt), number(e->kind), number(e->at_ms),
                           bytes(e->worker), bytes(e->text))) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < r->log_count; i++) {
+        const struct jobq_row_error *e = &r->log[i];
+        if (sq_run(t->s, SQL_LOG_ADD,
+                   VALUES(number(n), number((int64_t)i + 1), number(e->attempt), number(e->at_ms), bytes(e->worker),
+                          bytes(e->text))) != 0)
             return -1;
     }
     return 0;

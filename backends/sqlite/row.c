@@ -284,6 +284,8 @@ static int remove_bytes(struct jobq_store *s, const struct job *job)
     for (enum bulk what = BULK_PAYLOAD; what <= BULK_DATA; what++)
         if (job->flags & sq_bulk_flag(what) && sq_bulk_drop(s, job->n, what) != 0)
             return -1;
+    if (job->flags & FLAG_LOG && sq_run(s, SQL_LOG_DROP_ALL, VALUES(number(job->n))) != 0)
+        return -1;
     return job->errors ? sq_run(s, SQL_ERROR_DROP_ALL, VALUES(number(job->n))) : 0;
 }
 

@@ -17,6 +17,7 @@
 #define SCHEMA_VERSION 1
 #define EDGES_AT_ONCE 64
 #define ERRORS_KEPT 10
+#define LOG_KEPT 100
 
 /* ---- clock.c: the store's time ------------------------------------------------------------------------------ */
 
@@ -418,7 +419,8 @@ enum row_flag {
     FLAG_BULK_DATA = 1024,
     FLAG_BULK = FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA,
     FLAG_PARENTS = 2048,  /* it has, or had, edges to parents */
-    FLAG_SUCCESSOR = 4096 /* its key keeps, or kept, a successor */
+    FLAG_SUCCESSOR = 4096, /* its key keeps, or kept, a successor */
+    FLAG_LOG = 8192        /* it has lines of log */
 };
 /* The column `flags` also holds two numbers. */
 #define FLAGS_OWN 0xffff

@@ -35,7 +35,7 @@ static int list_oldest(struct turn *t, int64_t list, size_t most, size_t skip, s
         }
         out[(*count)++] = (struct oldest){ .n = job.n, .finished_at = sqlite3_column_int64(row, 1),
                                            .has_children = job.children != 0,
-                                           .plain = !(sqlite3_column_int(row, 2) & (FLAG_PARENTS | FLAG_BULK)) &&
+                                           .plain = !(sqlite3_column_int(row, 2) & (FLAG_PARENTS | FLAG_BULK | FLAG_LOG)) &&
                                                     !job.errors && !job.has_key };
     }
     return more;

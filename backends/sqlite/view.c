@@ -64,15 +64,19 @@ static int read_bulks(struct jobq_store *s, struct jobq_arena *arena, int64_t n,
     return 0;
 }
 
-static int read_errors(struct jobq_store *s, struct jobq_arena *arena, int64_t n, struct jobq_row *out)
+/* Errors, or lines of log. */
+static int read_entries(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, size_t most,
+                        const struct jobq_row_error **out, size_t *out_count)
 {
-    struct jobq_row_error *errors = jobq_arena_alloc(arena, ERRORS_KEPT * sizeof *errors);
-    sqlite3_stmt *row = sq_start(s, SQL_ERROR_LIST, VALUES(number(n)));
+    struct jobq_row_error *entries = jobq_arena_alloc(arena, most * sizeof *entries);
     int more = 0;
-    if (!errors)
+    if (!entries) {
+        if (row)
+            sqlite3_reset(row);
         return sq_fault_memory(s);
-    while (out->error_count < ERRORS_KEPT && (more = sq_step(s, row)) > 0) {
-        struct jobq_row_error *error = &errors[out->error_count++];
+    }
+    while (*out_count < most && (more = sq_step(s, row)) > 0) {
+        struct jobq_row_error *error = &entries[(*out_count)++];
         *error = (struct jobq_row_error){ .attempt = sqlite3_column_int(row, 0), .kind = sqlite3_column_int(row, 1),
                                           .at_ms = sqlite3_column_int64(row, 2) };
         if (copy_column(s, arena, row, 3, &error->worker) != 0 || copy_column(s, arena, row, 4, &error->text) != 0)
@@ -82,8 +86,19 @@ static int read_errors(struct jobq_store *s, struct jobq_arena *arena, int64_t n
     }
     if (row)
         sqlite3_reset(row);
-    out->errors = errors;
+    *out = entries;
     return more < 0 ? -1 : 0;
+}
+
+static int read_errors(struct jobq_store *s, struct jobq_arena *arena, int64_t n, struct jobq_row *out)
+{
+    return read_entries(s, arena, sq_start(s, SQL_ERROR_LIST, VALUES(number(n))), ERRORS_KEPT, &out->errors,
+                        &out->error_count);
+}
+
+static int read_log(struct jobq_store *s, struct jobq_arena *arena, int64_t n, struct jobq_row *out)
+{
+    return read_entries(s, arena, sq_start(s, SQL_LOG_LIST, VALUES(number(n))), LOG_KEPT, &out->log, &out->log_count);
 }
 
 int sq_view_here(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, struct jobq_row *out,
@@ -115,6 +130,8 @@ int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint3
     if (result != 0 || (job->flags & FLAG_BULK && read_bulks(s, arena, n, job->flags, asked, out) != 0))
         return -1;
     if (asked & JOBQ_READ_ERRORS && job->errors && read_errors(s, arena, n, out) != 0)
+        return -1;
+    if (asked & JOBQ_READ_LOG && job->flags & FLAG_LOG && read_log(s, arena, n, out) != 0)
         return -1;
     if (asked & JOBQ_READ_PARENTS && sq_edges_parents(s, arena, out) != 0)
         return -1;

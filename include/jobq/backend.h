@@ -125,6 +125,8 @@ struct jobq_row {
     int64_t lease_until_ms, stop_at_ms, expires_at_ms, callback_until_ms, timeout_ms; /* 0: none */
     const struct jobq_row_error *errors; /* the last 10, newest last; when asked for */
     size_t error_count;
+    const struct jobq_row_error *log; /* capability LOG: the last 100 lines, newest last, kind 0; when asked for */
+    size_t log_count;
     const struct jobq_edge *parents; /* when asked for */
     size_t parent_count;
     /* only in an overdue answer */
@@ -181,6 +183,9 @@ enum jobq_set {
     JOBQ_BLOCK_AGAIN = 1u << 16,      /* re-open kept edges to parents that have not completed: if any, state
                                          BLOCKED / PARENTS with that pending count instead of `state`. A parent that is
                                          gone, or ended under rule IGNORE, lets go: its edge is removed */
+    JOBQ_ADD_LOG = 1u << 17,          /* capability LOG: append a line {attempt of the row, now, worker of the row, text} for
+                                         each of `log`, in order, and keep the newest 100 of the row. They stay until the
+                                         row is gone */
 };
 
 enum jobq_stale {
@@ -216,7 +221,7 @@ enum jobq_stale {
  * Making it: a change not BY_TOKEN raises edits (saturating). outcome != NONE is stored on the row (VOID also by an operator). Leaving RUNNING clears lease_until and
  * stop_at; token, worker and started_at stay. Entering an ended state sets finished_at = now, decides the key (see
  * keys), resolves at most 64 of the row's edges (see edges) and closes its own incoming edges. Leaving an ended state
- * clears finished_at, result and expires_at. Entering WAITING stores the due bit. Entering GONE removes row, errors and incoming
+ * clears finished_at, result and expires_at. Entering WAITING stores the due bit. Entering GONE removes row, errors, log and incoming
  * edges; the key row lives on by its own rule; a row with open edges to children answers STALE / STATE.
  */
 struct jobq_change {
@@ -236,6 +241,8 @@ struct jobq_change {
     uint8_t alone;
     int32_t error_kind;
     struct jobq_bytes result, progress, data, payload, error;
+    const struct jobq_bytes *log; /* ADD_LOG: lines */
+    size_t log_count;
     /* answer */
     int32_t verdict;             /* JOBQ_OK, ALREADY, OUTDATED, STALE, DUPLICATE */
     int32_t stale;               /* enum jobq_stale */
@@ -520,7 +527,8 @@ enum jobq_read_flags {
     JOBQ_READ_PAYLOAD = 1, /* payload and data */
     JOBQ_READ_RESULT = 2,
     JOBQ_READ_ERRORS = 4,
-    JOBQ_READ_PARENTS = 8
+    JOBQ_READ_PARENTS = 8,
+    JOBQ_READ_LOG = 16 /* capability LOG */
 };
 
 /* By ids (in the order asked; unknown ones are left out), or by filter, ascending by id. */
@@ -663,7 +671,7 @@ struct jobq_item_edge {
 /* Times are instants of the store's clock and are taken over as they are, token and lease too. The fence is the one in the
  * token. Of a key as it was put: scope, payload digest and hold; the rest is 0. */
 struct jobq_item_row {
-    struct jobq_row row; /* without parents and children; payload, result, errors are there */
+    struct jobq_row row; /* without parents and children; payload, result, errors, log are there */
     const struct jobq_item_edge *edges;
     size_t edge_count;
     struct jobq_put_key key; /* as it was put, if has_key: what TAKE_KEY acquires */
@@ -745,7 +753,8 @@ enum jobq_capability {
     JOBQ_CAP_WAKE = 64,
     JOBQ_CAP_ATTACH = 128,
     JOBQ_CAP_FIGURES = 256, /* durations and rates in the statistics */
-    JOBQ_CAP_COPY = 512     /* dump and load */
+    JOBQ_CAP_COPY = 512,    /* dump and load */
+    JOBQ_CAP_LOG = 1024     /* lines of log on a row */
 };
 
 struct jobq_store_options {

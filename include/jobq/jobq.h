@@ -246,6 +246,45 @@ struct jobq_options {
 JOBQ_API int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char *uri,
                        const struct jobq_options *options);
 
+/* What a hook is told of. Values never change; new ones are added. */
+enum jobq_hook_what {
+    JOBQ_HOOK_ENQUEUED = 1,
+    JOBQ_HOOK_CLAIMED = 2,
+    JOBQ_HOOK_STARTED = 3,   /* a worker's handler is about to be called, in its thread */
+    JOBQ_HOOK_RETURNED = 4,  /* and has returned; the same thread */
+    JOBQ_HOOK_COMPLETED = 5,
+    JOBQ_HOOK_FAILED = 6,    /* and waits for its next attempt */
+    JOBQ_HOOK_DEAD = 7,      /* for `reason` */
+    JOBQ_HOOK_CANCELLED = 8,
+    JOBQ_HOOK_RELEASED = 9,
+    JOBQ_HOOK_SNOOZED = 10,
+    JOBQ_HOOK_PARKED = 11,
+    JOBQ_HOOK_READY = 12     /* made to wait again by somebody who does not hold it: redriven, resumed, unheld */
+};
+
+struct jobq_hooked {
+    size_t size;
+    int32_t what;    /* enum jobq_hook_what */
+    int32_t reason;  /* enum jobq_reason */
+    struct jobq_id id;
+    int64_t at_ms;   /* the store's clock; 0 for STARTED and RETURNED */
+    int64_t fence;   /* of the lease that it happened under; 0: none */
+    int32_t attempt; /* 0: not known here */
+    int32_t reserved;
+    struct jobq_bytes queue, kind, group, trace; /* absent: none, or not known here: an ack by hand names the job only */
+};
+
+/* Is told what this handle did; `what` and its bytes are lent for the call. Runs in the thread whose call did it, or the
+ * turning thread of a worker, after the store has answered; must be quick, and must not use the handle. */
+typedef void (*jobq_hook_fn)(const struct jobq_hooked *what, void *user);
+
+/* For tracing: have fn told of what this handle does; NULL for nobody. What it is told may be lost: a process that is killed
+ * between the store's answer and the hook tells nothing, nor a caller whose time was over, nor what other processes do. Use
+ * jobq_events for what must be complete and jobq_options.alert_queue for what must not be lost.
+ *   user  lent to each call.
+ * Threads: one, before others use the handle. Errors: JOBQ_INVALID, JOBQ_FORKED. Since 0.1. */
+JOBQ_API int jobq_hook(struct jobq *q, jobq_hook_fn fn, void *user);
+
 /* Close; NULL is fine. No other thread may be inside a call. Workers of the handle are destroyed first by the
  * caller. Leases that are held stay until they run out. In a forked child it only frees memory. Threads: one.
  * Errors: none. Since 0.1. */
@@ -373,6 +412,14 @@ struct jobq_failure_entry {
     struct jobq_bytes text;
 };
 
+struct jobq_log_line {
+    int32_t attempt;
+    int32_t reserved;
+    int64_t at_ms;      /* when the store took it */
+    const char *worker; /* "" when none */
+    struct jobq_bytes text;
+};
+
 struct jobq_job {
     size_t size;
     struct jobq_id id;
@@ -401,6 +448,8 @@ struct jobq_job {
     const char *trace;      /* "" for none */
     const struct jobq_failure_entry *failures_log; /* the last 10, newest last */
     size_t failures_log_count;
+    const struct jobq_log_line *log; /* in an answer of jobq_get: the last 100 lines, newest last */
+    size_t log_count;
 };
 
 /* Some jobs. Owned by the caller: jobq_jobs_free. */
@@ -496,6 +545,13 @@ JOBQ_API int jobq_snooze(struct jobq *q, const struct jobq_id *id, const struct 
 JOBQ_API int jobq_progress(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token,
                            const void *progress, size_t progress_bytes);
 
+/* Add a line to the log of a claimed job, for whoever reads it with jobq_get: the last 100 lines of a job are kept, over all
+ * its attempts, as long as the job. A call of unknown outcome that is repeated may be there twice.
+ *   text  lent; the first 2,048 bytes are kept.
+ * Threads: any. Errors: as jobq_ack; JOBQ_UNSUPPORTED (the store keeps no log). Since 0.1. */
+JOBQ_API int jobq_log(struct jobq *q, const struct jobq_id *id, const struct jobq_token *token, const void *text,
+                      size_t text_bytes);
+
 /* Mint the single-use token by which an outside service resumes this claimed job, and store its digest. Call it
  * before the token is given away; jobq_park follows. A further call replaces the token.
  * Threads: any. Errors: as jobq_ack. Since 0.1. */
@@ -549,7 +605,7 @@ struct jobq_filter {
     size_t bytes;                /* of payload and result, default 4 MiB */
 };
 
-/* Read one job with its error history.
+/* Read one job with its error history and its log.
  *   out  one job, owned by the caller: jobq_jobs_free.
  * Threads: any. Errors: JOBQ_NOT_FOUND, JOBQ_FAILED. Since 0.1. */
 JOBQ_API int jobq_get(struct jobq *q, const struct jobq_id *id, struct jobq_jobs **out);
@@ -1057,7 +1113,8 @@ enum jobq_finding_what {
     JOBQ_FINDING_NO_WORKER = 5,   /* `value` jobs are ready and nobody was seen for three of his leases */
     JOBQ_FINDING_PAUSED = 6,      /* `value` jobs are ready and the queue is paused */
     JOBQ_FINDING_LONG = 7,        /* `value` jobs have been running for longer than `limit` ms */
-    JOBQ_FINDING_LAST_ATTEMPT = 8 /* `value` jobs are on their last attempt */
+    JOBQ_FINDING_LAST_ATTEMPT = 8, /* `value` jobs are on their last attempt */
+    JOBQ_FINDING_RETENTION = 9     /* `value` dead jobs of `limit` that are kept: soon the oldest are removed */
 };
 
 /* From where on something is a finding. 0 in any member: the default. */
@@ -1070,6 +1127,8 @@ struct jobq_thresholds {
     uint64_t stuck_critical; /* critical above; default 5 */
     int64_t average_ms;      /* default 10,000 */
     int64_t running_ms;      /* default 600,000 */
+    int32_t retention_percent; /* dead of those that retention keeps; from this on; default 80 */
+    int32_t reserved_too;      /* 0 */
 };
 
 struct jobq_finding {
@@ -1095,8 +1154,8 @@ struct jobq_health {
     int64_t now_ms;
 };
 
-/* Look at one queue, or all (queue NULL), and say what is out of the ordinary. Reads the statistics and at most 1,000
- * running jobs; nothing is changed.
+/* Look at one queue, or all (queue NULL), and say what is out of the ordinary. Reads the statistics, at most 1,000 running
+ * jobs and the retention of the queues (of a store without copies: the handle's); nothing is changed.
  *   thresholds  lent; NULL for the defaults.
  *   out         owned by the caller: jobq_health_free. NULL on failure.
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM, JOBQ_FAILED. Since 0.1. */
@@ -1257,6 +1316,12 @@ JOBQ_API int jobq_ctx_delay(struct jobq_ctx *ctx, int64_t delay_ms);
 /* Show how far the job is (at most 4,096 bytes). Sent with the worker's next exchange, so calling it often costs
  * nothing. Threads: any. Errors: JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
 JOBQ_API int jobq_ctx_progress(struct jobq_ctx *ctx, const void *progress, size_t progress_bytes);
+
+/* Add a line to the job's log (the first 2,048 bytes are kept); copied. Sent with the worker's next exchange, at the latest
+ * with the outcome, so calling it often costs little; of more than 100 lines in between the newest go. See jobq_log.
+ * Threads: any. Errors: JOBQ_UNSUPPORTED (the store keeps no log; or with JOBQ_WORKER_ACK_EARLY: the job has completed
+ * already), JOBQ_INVALID, JOBQ_NOMEM. Since 0.1. */
+JOBQ_API int jobq_ctx_log(struct jobq_ctx *ctx, const void *text, size_t text_bytes);
 
 /* Add a job that is put in the exchange that completes this one, if and only if the handler returns JOBQ_DONE and
  * that is accepted. At most 999. Later jobs may name earlier ones as parents.

@@ -132,7 +132,7 @@ const struct jobq_row *row(struct jobq_id which)
 {
     struct jobq_query query = { .size = sizeof query, .ids = &which, .id_count = 1,
                                 .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                         JOBQ_READ_PARENTS };
+                                         JOBQ_READ_PARENTS | JOBQ_READ_LOG };
     int status;
     do
         status = store_table()->read(me->store, &query, me->arena, &me->err);

@@ -153,7 +153,7 @@ static char *all_rows(void)
 {
     struct jobq_query query = { .size = sizeof query, .limit = 1000,
                                 .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                         JOBQ_READ_PARENTS };
+                                         JOBQ_READ_PARENTS | JOBQ_READ_LOG };
     is(store_table()->read(stranger->store, &query, stranger->arena, &stranger->err), JOBQ_OK);
     char *out = NULL;
     size_t size;

@@ -114,6 +114,18 @@ static void show_errors(FILE *out, const struct jobq_row *r, const struct show_a
     }
 }
 
+static void show_log(FILE *out, const struct jobq_row *r, const struct show_as *as)
+{
+    for (size_t i = 0; i < r->log_count; i++) {
+        const struct jobq_row_error *e = &r->log[i];
+        fprintf(out, " log(attempt=%d", e->attempt);
+        show_instant(out, "at", e->at_ms, as);
+        show_bytes(out, "worker", e->worker);
+        show_bytes(out, "text", e->text);
+        putc(')', out);
+    }
+}
+
 static void show_edges(FILE *out, const char *name, const struct jobq_edge *edges, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -132,6 +144,7 @@ void show_row_as(FILE *out, const struct jobq_row *r, const struct show_as *as)
     show_numbers(out, r);
     show_times(out, r, as);
     show_errors(out, r, as);
+    show_log(out, r, as);
     show_edges(out, "parent", r->parents, r->parent_count);
     show_edges(out, "child", r->children, r->child_count);
 }

@@ -67,7 +67,8 @@ struct topic {
     X(limits)      \
     X(rates)       \
     X(groups)      \
-    X(successor)
+    X(successor)   \
+    X(log)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
 TOPICS(DECLARE_TOPIC)

@@ -194,7 +194,7 @@ struct generator {
     bool groups; /* both stores serve groups in turn */
     bool limits; /* ... and some are set in this sequence: */
     int limits_first; /* by so many of its first steps */
-    bool schedules, successors;
+    bool schedules, successors, logs;
     bool events, events_first; /* kept from the first step on */
     struct step last[CLIENTS];
     bool has_last[CLIENTS];

@@ -235,6 +235,8 @@ static bool generate_change(struct generator *g, const struct side *side, const 
     };
     fill_values(g, r, c);
     c->token = choose_token(g, side, r);
+    if (g->logs && chance(g, 30))
+        c->set |= JOBQ_ADD_LOG;
     return true;
 }
 

@@ -231,6 +231,7 @@ static int run_sequence(struct sequence *q, FILE *say)
     g.limits = g.groups && chance(&g, 75);
     g.limits_first = between(&g, 0, 6);
     g.successors = common & JOBQ_CAP_SUCCESSOR;
+    g.logs = common & JOBQ_CAP_LOG;
     int steps = 20 + (int)roll(&g.dice, STEPS_MAX - 20);
     memset(before, 0, sizeof before);
     for (q->count = 0; q->count < steps && !differ;) {

@@ -60,6 +60,7 @@ struct frame {
     struct jobq_exchange x;
     struct jobq_beat beats[2];
     struct jobq_change changes[ITEMS];
+    struct jobq_bytes log[ITEMS][2];
     struct jobq_put puts[ITEMS];
     struct jobq_put_key keys[ITEMS];
     struct jobq_parent parents[ITEMS][3];
@@ -69,7 +70,8 @@ struct frame {
     struct jobq_worker_record worker;
 };
 
-static void fill_change(const struct side *side, const struct change_step *s, struct jobq_change *c)
+static void fill_change(const struct side *side, const struct change_step *s, struct jobq_bytes log[2],
+                        struct jobq_change *c)
 {
     *c = (struct jobq_change){
         .id = job_id(s->job), .by = s->by, .allowed = s->allowed, .edits = s->edits, .outcome = s->outcome,
@@ -84,6 +86,10 @@ static void fill_change(const struct side *side, const struct change_step *s, st
     digest_of(s->digest, c->digest);
     if (s->by == JOBQ_BY_TOKEN)
         c->token = token_of(side, s->token);
+    log[0] = c->error;
+    log[1] = c->progress;
+    c->log = log;
+    c->log_count = 1 + (size_t)s->alone;
 }
 
 static void fill_put(const struct side *side, const struct put_step *s, struct frame *f, int i)
@@ -167,7 +173,7 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         f->beats[i] = (struct jobq_beat){ .token = token_of(side, s->beats[i].token),
                                           .flags = s->beats[i].flags, .lease_ms = s->beats[i].lease_ms };
     for (int i = 0; i < s->change_count; i++)
-        fill_change(side, &s->changes[i], &f->changes[i]);
+        fill_change(side, &s->changes[i], f->log[i], &f->changes[i]);
     for (int i = 0; i < s->put_count; i++)
         fill_put(side, &s->puts[i], f, i);
     if (s->want.mode)
@@ -463,7 +469,7 @@ void show_store(struct side *side, FILE *out)
     struct jobq_error err = { 0 };
     struct jobq_query query = { .size = sizeof query, .limit = 1000,
                                 .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS |
-                                         JOBQ_READ_PARENTS };
+                                         JOBQ_READ_PARENTS | JOBQ_READ_LOG };
     side_new_arena(side);
     int status = side->backend->read(side->stores[0], &query, side->arena, &err);
     fprintf(out, "  stored=%d rows=%zu\n", status, query.row_count);

@@ -84,7 +84,8 @@ START_TEST(every_member_comes_back)
             fill(edge_members, &edges[1], 9);
             item.as.row.row.errors = errors;
             item.as.row.edges = edges;
-            item.as.row.row.error_count = item.as.row.edge_count = 2;
+            item.as.row.row.log = errors;
+            item.as.row.row.error_count = item.as.row.row.log_count = item.as.row.edge_count = 2;
         }
         const char *first = written(arena, &item);
         for (const struct member *m = item_members(kind); m->name; m++)

@@ -14,13 +14,15 @@ static struct jobq_jobs running;
 static struct jobq_thresholds limits;
 static struct jobq_arena *arena;
 static struct jobq_health health;
+static int64_t dead_kept;
 
 static void setup(void)
 {
     queue = (struct jobq_queue_stats){ .queue = "q" };
     running = (struct jobq_jobs){ .now_ms = NOW };
     limits = (struct jobq_thresholds){ .error_percent = 5, .pending_max = 1000, .stuck_max = 10, .stuck_critical = 5,
-                                       .average_ms = 10000, .running_ms = 600000 };
+                                       .average_ms = 10000, .running_ms = 600000, .retention_percent = 80 };
+    dead_kept = 0;
     arena = jobq_arena_create();
 }
 
@@ -29,7 +31,7 @@ static const struct jobq_finding *judge(void)
     struct jobq_stats stats = { .queues = &queue, .queue_count = 1, .workers = &worker, .worker_count = 1,
                                 .now_ms = NOW };
 
-    ck_assert_int_eq(health_judge(arena, &stats, &running, &limits, &health), 0);
+    ck_assert_int_eq(health_judge(arena, &stats, &running, &dead_kept, &limits, &health), 0);
     return health.finding_count ? health.findings : NULL;
 }
 
@@ -172,6 +174,63 @@ START_TEST(running_for_long_or_for_the_last_time)
 }
 END_TEST
 
+START_TEST(rule_14_dead_from_eighty_percent_of_retention_on)
+{
+    setup();
+    queue.present[JOBQ_COMPLETED] = 1000000;
+    queue.present[JOBQ_DEAD] = 3999;
+    dead_kept = 5000;
+    quiet();
+    queue.present[JOBQ_DEAD] = 4000;
+    only(JOBQ_FINDING_RETENTION, JOBQ_SEVERITY_WARNING, 4000);
+    ck_assert_uint_eq(health.findings[0].limit, 5000);
+    dead_kept = -1; /* all are kept */
+    quiet();
+    dead_kept = 0; /* none are */
+    queue.present[JOBQ_DEAD] = 0;
+    quiet();
+    jobq_arena_destroy(arena);
+}
+END_TEST
+
+static bool warns_of_retention(struct jobq *q, const struct jobq_thresholds *t)
+{
+    struct jobq_health *h;
+    bool warns = false;
+
+    ck_assert_msg(jobq_health(q, NULL, t, &h) == JOBQ_OK, "%s", jobq_last_error()->text);
+    for (size_t i = 0; i < h->finding_count; i++)
+        warns |= h->findings[i].what == JOBQ_FINDING_RETENTION && strcmp(h->findings[i].queue, "mail") == 0;
+    jobq_health_free(h);
+    return warns;
+}
+
+START_TEST(rule_14_retention_as_it_is_set)
+{
+    static const char *const mail = "mail";
+    struct jobq_claim_options o = { .size = sizeof o, .queues = &mail, .queue_count = 1, .limit = 10 };
+    struct jobq_failure f = { .size = sizeof f, .permanent = 1 };
+    struct jobq_keep keep = { .size = sizeof keep, .dead = 5 };
+    struct jobq_thresholds all = { .size = sizeof all, .retention_percent = 100 };
+    struct jobq_spec spec = { .size = sizeof spec, .queue = "mail" };
+    struct jobq_jobs *jobs = NULL;
+    struct jobq *q;
+
+    ck_assert_int_eq(jobq_open(&q, jobq_memory(), "memory:", NULL), JOBQ_OK);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(jobq_enqueue(q, &spec, NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_claim(q, &o, &jobs), JOBQ_OK);
+    for (size_t i = 0; i < jobs->count; i++)
+        ck_assert_int_eq(jobq_fail(q, &jobs->jobs[i].id, &jobs->jobs[i].token, &f), JOBQ_OK);
+    jobq_jobs_free(jobs);
+    ck_assert(!warns_of_retention(q, NULL)); /* 4 of 5,000 */
+    ck_assert_int_eq(jobq_keep_set(q, "mail", &keep), JOBQ_OK);
+    ck_assert(warns_of_retention(q, NULL)); /* 4 of 5 */
+    ck_assert(!warns_of_retention(q, &all));
+    jobq_close(q);
+}
+END_TEST
+
 START_TEST(of_a_store)
 {
     struct jobq_thresholds bad = { .size = sizeof bad, .error_percent = 101 }, one = { .size = sizeof one,
@@ -204,4 +263,5 @@ END_TEST
 
 UNIT_MAIN("health", the_sample_of_the_seed, errors_above_five_percent, pending_above_a_thousand,
           stuck_above_five_is_critical, slow_above_ten_seconds_on_average, nobody_works_it_or_it_is_paused,
-          running_for_long_or_for_the_last_time, of_a_store)
+          running_for_long_or_for_the_last_time, rule_14_dead_from_eighty_percent_of_retention_on,
+          rule_14_retention_as_it_is_set, of_a_store)

@@ -163,6 +163,17 @@ CREATE TABLE [error] (
     PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- The newest lines of a job's log; seq rises.
+CREATE TABLE [log] (
+    job INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    worker BLOB,
+    text BLOB,
+    PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Who waits for whom. hard: the rule asks for a decision when the parent does not complete.
 CREATE TABLE [edge] (
     child BLOB NOT NULL,

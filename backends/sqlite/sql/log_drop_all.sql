@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- ?1 job
+DELETE FROM [log] WHERE job = ?1
