@@ -205,12 +205,18 @@ static struct jobq_change held(int job, int outcome, int state)
 
 static void make_changes(struct scene *s)
 {
+    static struct jobq_bytes lines[2];
+
+    lines[0] = text("one");
+    lines[1] = text("two");
     s->changes[0] = held(1, JOBQ_OUTCOME_COMPLETE, JOBQ_ROW_COMPLETED);
     s->changes[0].set = JOBQ_SET_RESULT | JOBQ_SET_PROGRESS;
     s->changes[0].result = s->changes[0].progress = text("result");
     s->changes[1] = held(2, JOBQ_OUTCOME_FAIL, JOBQ_ROW_DEAD);
-    s->changes[1].set = JOBQ_ADD_ERROR;
+    s->changes[1].set = JOBQ_ADD_ERROR | JOBQ_ADD_LOG;
     s->changes[1].error = text("error");
+    s->changes[1].log = lines;
+    s->changes[1].log_count = 2;
     s->changes[2] = change_of(5, JOBQ_ROW_WAITING); /* redrive */
     s->changes[2].set = JOBQ_TAKE_KEY | JOBQ_BLOCK_AGAIN;
     s->changes[3] = change_of(7, JOBQ_ROW_GONE);
