@@ -50,8 +50,9 @@ DECLARE
 BEGIN
     IF held[1] = v_tenth THEN
         v_last := greatest(v_last, held[2]);
-        FOR i IN held[2] + 1 .. least(v_last, held[2] + 11) LOOP
-            held[3 + i % 11] := 0;
+        -- A loop counts in 32 bits, which the number of a tenth of a second is beyond.
+        FOR i IN 1 .. least(v_last - held[2], 11) LOOP
+            held[3 + (held[2] + i) % 11] := 0;
         END LOOP;
         held[2] := v_last;
         RETURN held;
@@ -81,10 +82,10 @@ BEGIN
     ELSIF n <= 0 THEN
         RETURN period;
     END IF;
-    FOR i IN v_held[2] - 10 .. v_held[2] LOOP
-        v_left := v_left - @.gauge_count(v_held, i);
+    FOR i IN 1 .. 11 LOOP
+        v_left := v_left - @.gauge_count(v_held, v_held[2] - 11 + i);
         IF v_left < n THEN
-            RETURN @.add((i + 11) * v_held[1], -now);
+            RETURN @.add((v_held[2] + i) * v_held[1], -now);
         END IF;
     END LOOP;
     RETURN period;
