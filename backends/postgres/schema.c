@@ -16,6 +16,11 @@
     "'meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'bound', 'gauge', 'worker', 'view', 'receipt',"  \
     " 'schedule', 'figure', 'happened', 'event'"
 
+/* Nobody's objects stand before the server's own, and what a role's settings say of time and compiling is not meant for this. */
+#define BEGIN_TO_LOOK                                                                                                  \
+    "BEGIN READ WRITE; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0;"                  \
+    " SET LOCAL jit = off;"
+
 /* Every column of ours with its type, as one number: whoever changed a table made it another. */
 #define SHAPE                                                                                                          \
     "(SELECT pg_catalog.md5(pg_catalog.string_agg(c.relname || '.' || a.attname || ' '"                                \
@@ -36,8 +41,7 @@ static int run(struct jobq_store *s, const char *text, PGresult **out, struct jo
 {
     struct fault fault = { 0 }, ignored = { 0 };
     bool open = PQtransactionStatus(s->link.conn) == PQTRANS_INTRANS;
-    char *filled = pq_text(s, open ? "" : "BEGIN READ WRITE; SET LOCAL search_path = pg_catalog, pg_temp;", text,
-                           open ? "" : "; COMMIT");
+    char *filled = pq_text(s, open ? "" : BEGIN_TO_LOOK, text, open ? "" : "; COMMIT");
     if (!filled)
         return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
     PGresult *result = pq_link_query(&s->link, filled, &fault);
@@ -184,6 +188,7 @@ static int under_lock(struct jobq_store *s, struct jobq_error *err)
     int status = run(s,
                      "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL standard_conforming_strings = on;"
                      "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL check_function_bodies = on;"
+                     "SET LOCAL jit = off;"
                      "SET LOCAL client_min_messages = error; SET LOCAL default_tablespace = '';"
                      "SELECT pg_advisory_xact_lock(@LOCK)",
                      NULL, err);

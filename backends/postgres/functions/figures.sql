@@ -31,11 +31,11 @@ BEGIN
     DELETE FROM @.figure AS f WHERE f.queue = ANY (p_queues) AND f.what IN (3, 4) AND f.number < v_oldest;
 END $$;
 
--- Folded or not. Arrays: numbers of buckets and how many are in each.
+-- Folded or not, of one queue by its key, or of all. Arrays: numbers of buckets and how many are in each.
 CREATE OR REPLACE FUNCTION @.stats_figures(p_queue integer, p_now bigint) RETURNS TABLE (queue integer,
     waited bigint[], waited_rows bigint[], waited_total bigint, ran bigint[], ran_rows bigint[], ran_total bigint,
     minute_completed bigint, minute_failed bigint, quarter_completed bigint, quarter_failed bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE v_slot bigint := p_now / 10000;
 BEGIN

@@ -36,7 +36,7 @@ END $$;
 CREATE OR REPLACE FUNCTION @.schedules(p_name bytea, p_after bytea, p_limit bigint, p_most bigint, OUT o_now bigint,
     OUT o_names bytea[], OUT o_bytes bytea[], OUT o_nums bigint[])
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     o_now := @.clock();
     SELECT array_agg(y.name ORDER BY y.i), array_agg(y.bytes ORDER BY y.i),

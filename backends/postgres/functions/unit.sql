@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not.
 CREATE OR REPLACE FUNCTION @.next_due(p_now bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
-BEGIN
-    RETURN ARRAY[coalesce(least(
+DECLARE
+    v_next bigint[] := ARRAY[
         (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1),
         (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1),
-        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused AND s.next_at > p_now ORDER BY s.next_at LIMIT 1)),
-        9223372036854775807),
-        coalesce((SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1),
-        9223372036854775807)];
+        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)];
+    v_tick bigint := coalesce(v_next[3], 9223372036854775807);
+BEGIN
+    IF v_tick <= p_now THEN -- somebody looks at it any moment; what is behind it?
+        v_next[3] := (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused AND s.next_at > p_now
+                      ORDER BY s.next_at LIMIT 1);
+    END IF;
+    RETURN ARRAY[coalesce(least(v_next[1], v_next[2], v_next[3]), 9223372036854775807), v_tick];
 END $$;
 
 -- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
