@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Limits under many connections at once: never exceeded by one, and nobody is told of a deadlock. Rule 10; S9. And quotas where
+ * there is no library between the program and the store. */
+#include "kit.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THREADS 8
+#define HANDLES 64
+#define ROUNDS 3
+
+static struct jobq_bytes text(const char *s)
+{
+    return (struct jobq_bytes){ s, strlen(s) };
+}
+
+static void set_limit(struct jobq_store *s, struct jobq_settings settings)
+{
+    settings.size = sizeof settings;
+    ck_assert_msg(jobq_postgres()->configure(s, &settings, &last) == JOBQ_OK, "%s", last.text);
+}
+
+static void limit_queue(struct jobq_store *s, uint32_t set, int64_t value)
+{
+    set_limit(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_QUEUE, .name = text("q"), .set = set, .concurrency = value,
+                                         .group_concurrency = value, .rate = value, .rate_period_ms = 3600000 });
+}
+
+static void limit_every_group(struct jobq_store *s, uint32_t set, int64_t value)
+{
+    set_limit(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_GROUP, .set = set, .concurrency = value, .rate = value,
+                                         .rate_period_ms = 3600000, .quota = value, .quota_period_ms = 3600000 });
+}
+
+/* Jobs of three groups, and some of none. */
+static void put_jobs(struct jobq_store *s, uint32_t count)
+{
+    static const char *const groups[] = { "a", "b", "c", NULL };
+    struct jobq_put puts[100];
+    for (uint32_t i = 0; i < count; i++) {
+        puts[i] = put_of(i);
+        if (groups[i % 4])
+            puts[i].group = text(groups[i % 4]);
+    }
+    struct jobq_exchange x = { .puts = puts, .put_count = count };
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+}
+
+/* ---- many who claim ---------------------------------------------------------------------------------------------- */
+
+struct crowd {
+    struct jobq_store *stores[HANDLES];
+    pthread_barrier_t barrier;
+    _Atomic int failed, claimed;
+    struct jobq_error why; /* the first failure */
+};
+
+struct part {
+    struct crowd *crowd;
+    int number;
+};
+
+/* One claim of up to three by each handle of this thread, nobody ends any. A call of the kit's would share its state. */
+static void *claim_some(void *argument)
+{
+    struct part *part = argument;
+    struct crowd *c = part->crowd;
+    const struct jobq_bytes queue = text("q");
+    pthread_barrier_wait(&c->barrier);
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = part->number; i < HANDLES; i += THREADS) {
+            struct jobq_arena *arena = jobq_arena_create();
+            struct jobq_error err = { 0 };
+            struct jobq_want w = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = 3, .lease_ms = 60000,
+                                   .worker = text("w"), .mint = { 1, (uint8_t)i, (uint8_t)round } };
+            struct jobq_exchange x = { .size = sizeof x, .want = &w, .client = { 7, (uint8_t)i },
+                                       .number = (uint64_t)round + 1 };
+            int status = jobq_postgres()->exchange(c->stores[i], &x, arena, &err);
+            if ((status != JOBQ_OK || x.want_unit != JOBQ_OK) && atomic_fetch_add(&c->failed, 1) == 0)
+                c->why = err;
+            atomic_fetch_add(&c->claimed, (int)w.row_count);
+            jobq_arena_destroy(arena);
+        }
+    return NULL;
+}
+
+static void let_claim(struct crowd *c)
+{
+    pthread_t threads[THREADS];
+    struct part parts[THREADS];
+    c->failed = c->claimed = 0;
+    pthread_barrier_init(&c->barrier, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        parts[i] = (struct part){ c, i };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, claim_some, &parts[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&c->barrier);
+    ck_assert_msg(c->failed == 0, "%d claims failed: %s", c->failed, c->why.text);
+}
+
+static void crowd_open(struct crowd *c)
+{
+    for (int i = 0; i < HANDLES; i++)
+        c->stores[i] = store_open(uri_with(""));
+}
+
+static void crowd_close(struct crowd *c)
+{
+    for (int i = 0; i < HANDLES; i++)
+        store_close(c->stores[i]);
+}
+
+/* One more by itself, so that what all were in each other's way of is taken too. */
+static void claim_the_rest(struct jobq_store *s)
+{
+    const struct jobq_row *rows;
+    while (claim_jobs(s, 100, &rows) > 0)
+        ;
+}
+
+static const struct {
+    const char *name;
+    bool of_groups;
+    uint32_t set;
+    int64_t value, expected;
+} limits[] = {
+    { "jobs of a queue", false, JOBQ_SETTING_CONCURRENCY, 7, 7 },
+    { "starts of a queue", false, JOBQ_SETTING_RATE, 7, 7 },
+    { "jobs of each group in a queue", false, JOBQ_SETTING_GROUP_CONCURRENCY, 5, 3 * 5 + 25 },
+    { "jobs of each group", true, JOBQ_SETTING_CONCURRENCY, 5, 3 * 5 + 25 },
+    { "starts of each group", true, JOBQ_SETTING_RATE, 5, 3 * 5 + 25 },
+};
+
+/* What runs never passes the limit, and all of it is used. */
+START_TEST(never_exceeded_by_one)
+{
+    static struct crowd c;
+    crowd_open(&c);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        sql("TRUNCATE @.job, @.tally, @.queue, @.bound, @.gauge, @.receipt");
+        put_jobs(c.stores[0], 100);
+        if (limits[i].of_groups)
+            limit_every_group(c.stores[0], limits[i].set, limits[i].value);
+        else
+            limit_queue(c.stores[0], limits[i].set, limits[i].value);
+        let_claim(&c);
+        ck_assert_msg(c.claimed <= limits[i].expected, "%s: %d", limits[i].name, c.claimed);
+        claim_the_rest(c.stores[0]);
+        int64_t running = sql_value("SELECT count(*) FROM @.job WHERE state = 3");
+        ck_assert_msg(running == limits[i].expected, "%s: %d run", limits[i].name, (int)running);
+    }
+    crowd_close(&c);
+}
+END_TEST
+
+/* ---- many who put ------------------------------------------------------------------------------------------------- */
+
+static void *put_some(void *argument)
+{
+    struct part *part = argument;
+    struct crowd *c = part->crowd;
+    pthread_barrier_wait(&c->barrier);
+    for (int i = part->number; i < HANDLES; i += THREADS) {
+        struct jobq_arena *arena = jobq_arena_create();
+        struct jobq_error err = { 0 };
+        struct jobq_put puts[4];
+        for (uint32_t k = 0; k < 4; k++) {
+            puts[k] = put_of((uint32_t)i * 4 + k);
+            puts[k].group = text((i + (int)k) % 2 ? "a" : "b"); /* in either order */
+        }
+        struct jobq_exchange x = { .size = sizeof x, .puts = puts, .put_count = 4, .client = { 7, (uint8_t)i }, .number = 1 };
+        int status = jobq_postgres()->exchange(c->stores[i], &x, arena, &err);
+        if (status != JOBQ_OK && atomic_fetch_add(&c->failed, 1) == 0)
+            c->why = err;
+        jobq_arena_destroy(arena);
+    }
+    return NULL;
+}
+
+START_TEST(puts_of_each_group)
+{
+    static struct crowd c;
+    pthread_t threads[THREADS];
+    struct part parts[THREADS];
+    crowd_open(&c);
+    limit_every_group(c.stores[0], JOBQ_SETTING_QUOTA, 33);
+    c.failed = 0;
+    pthread_barrier_init(&c.barrier, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        parts[i] = (struct part){ &c, i };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, put_some, &parts[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&c.barrier);
+    ck_assert_msg(c.failed == 0, "%s", c.why.text);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE tenant = 'a'"), 33);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE tenant = 'b'"), 33);
+    crowd_close(&c);
+}
+END_TEST
+
+/* ---- without the library -------------------------------------------------------------------------------------------- */
+
+START_TEST(the_quota_of_plain_sql)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    char command[200];
+    limit_every_group(s, JOBQ_SETTING_QUOTA, 1);
+    sql("SELECT job FROM @.enqueue('q', 'x', tenant => 'a')");
+    sql("SELECT job FROM @.enqueue('q', 'x', tenant => 'b')");
+    sql("SELECT job FROM @.enqueue('q', 'x')");
+    PGconn *conn = PQconnectdb(server_address());
+    snprintf(command, sizeof command, "SELECT job FROM %s.enqueue('q', 'x', tenant => 'a')", name_space());
+    PGresult *result = PQexec(conn, command);
+    ck_assert_int_eq(PQresultStatus(result), PGRES_FATAL_ERROR);
+    ck_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "54000");
+    ck_assert_ptr_nonnull(strstr(PQresultErrorMessage(result), "quota of tenant \"a\""));
+    PQclear(result);
+    PQfinish(conn);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 3);
+    store_close(s);
+}
+END_TEST
+
+/* What a transaction puts and takes back has not used the quota. */
+START_TEST(the_quota_of_a_transaction)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    PGconn *conn = PQconnectdb(server_address());
+    struct jobq *q;
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "q", .group = "a" };
+    struct jobq_enqueued out = { .size = sizeof out };
+    limit_every_group(s, JOBQ_SETTING_QUOTA, 1);
+    ck_assert_msg(jobq_postgres_attach(&q, conn, name_space(), NULL) == JOBQ_OK, "%s", jobq_last_error()->text);
+    for (int round = 0; round < 2; round++) {
+        PQclear(PQexec(conn, "BEGIN"));
+        ck_assert_int_eq(jobq_enqueue(q, &spec, &out), JOBQ_OK);
+        ck_assert_int_eq(jobq_enqueue(q, &spec, &out), JOBQ_LIMITED);
+        ck_assert_int_gt(out.retry_ms, 0);
+        PQclear(PQexec(conn, round ? "COMMIT" : "ROLLBACK"));
+    }
+    PQclear(PQexec(conn, "BEGIN"));
+    ck_assert_int_eq(jobq_enqueue(q, &spec, &out), JOBQ_LIMITED);
+    PQclear(PQexec(conn, "COMMIT"));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 1);
+    jobq_close(q);
+    PQfinish(conn);
+    store_close(s);
+}
+END_TEST
+
+KIT_MAIN("postgres limits", never_exceeded_by_one, puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)
