@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define ITEM_LIMITS 5
-enum load_status { LOADED = 0, STORE_GONE = 2, STORE_NEWER = 3 };
+enum load_status { LOADED = 0, NAMESPACE_GONE = 2, NAMESPACE_NEWER = 3 };
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
 
@@ -118,7 +118,7 @@ int rd_load_items(struct jobq_store *s, struct jobq_item *items, size_t count, s
             return jobq_error_set(err, JOBQ_FAILED, NULL, "redis: an item of a kind that this store has not");
     rd_link_begin(&s->link);
     int status = run_once(s, items, count);
-    if (status == STORE_GONE) {
+    if (status == NAMESPACE_GONE) {
         if (rd_namespace_open(s, true, err) != JOBQ_OK)
             return JOBQ_FAILED;
         status = run_once(s, items, count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The Redis store: its table, open and close. Start reading at lua/exchange.lua, which is where things happen; exchange.c
- * makes its arguments and reads its answer. */
+ * makes its arguments, verdicts.c reads its answer. */
 #include "store.h"
 
 #include <jobq/redis.h>

@@ -153,6 +153,14 @@ void rd_schedule_settings(struct request *request, const struct jobq_settings *s
 /* The next schedule of an answer, copied into the arena. -1: broken or no memory. */
 int rd_schedule_view(struct strings *s, struct jobq_arena *arena, struct jobq_schedule_row *out);
 
+/* ---- verdicts.c: what an exchange answers ------------------------------------------------------------------------------------ */
+
+enum answer_status { DONE_NOW, DONE_BEFORE, ANOTHER_REQUEST, STORE_GONE, STORE_NEWER };
+
+/* The answer into the exchange. Returns its status, or -1 when it cannot be read. */
+int rd_exchange_answer(const redisReply *reply, struct jobq_exchange *x, struct jobq_arena *arena);
+void rd_want_clear(struct jobq_want *want);
+
 /* ---- turn.c: groups in turn ------------------------------------------------------------------------------------------------ */
 
 void rd_turn_place(struct request *request, struct jobq_bytes cursor, struct jobq_bytes queue);
