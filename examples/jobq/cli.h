@@ -139,6 +139,7 @@ int run_resume(struct cli *cli, int argc, char **argv);
 int run_sweep(struct cli *cli, int argc, char **argv);
 int run_stop(struct cli *cli, int argc, char **argv);
 int run_retention(struct cli *cli, int argc, char **argv);
+int run_log(struct cli *cli, int argc, char **argv);
 int run_drain(struct cli *cli, int argc, char **argv);
 int run_limit(struct cli *cli, int argc, char **argv);
 int run_top(struct cli *cli, int argc, char **argv);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a worker says by hand: done, already done, stale and unknown (rules 1, 2, 5, 6, 7, 8, 11)."""
 import tool
-from tool import NO_ID, NOT_FOUND, OK, REFUSED, USAGE, on_servers
+from tool import ALL_BYTES, NO_ID, NOT_FOUND, OK, REFUSED, USAGE, bytes_of, on_servers
 
 
 class Outcomes(tool.Case):
@@ -136,6 +136,27 @@ class Outcomes(tool.Case):
         shown = self.show(job)
         self.assertEqual((shown['state'], shown['reason']), ('completed', 'EARLY_ACK'))
         self.jobq('claim', 'q', '--ack', 'late', code=USAGE)
+
+    @on_servers
+    def test_log(self):
+        """log: lines of the holder with attempt and worker, in order, any bytes; a stale token notes nothing"""
+        job = self.enqueue()
+        self.assertEqual(self.json('log', job), [])
+        _, token = self.claim('q', '--worker', 'w')
+        if not self.has('log', job, token, 'begun'):
+            return
+        self.jobq('log', job, token, '-', stdin=ALL_BYTES)
+        self.jobq('release', job, token)
+        self.assertEqual(self.json('log', job, token, 'late', code=REFUSED)['status'], 'STALE')
+        _, token = self.claim('q', '--worker', 'v')
+        self.jobq('log', job, token, 'again')
+        said = self.json('log', job)
+        self.assertEqual([(s['attempt'], s['worker']) for s in said], [(1, 'w'), (1, 'w'), (2, 'v')])
+        self.assertEqual([bytes_of(s, 'text') for s in said], [b'begun', ALL_BYTES, b'again'])
+        self.assertEqual(self.jobq('log', job).text.splitlines()[2].split('\t')[1:], ['2', 'v', 'again'])
+        self.jobq('log', NO_ID, code=NOT_FOUND)
+        self.jobq('log', job, token, code=USAGE)
+        self.jobq('log', code=USAGE)
 
     @on_servers
     def test_callback(self):
