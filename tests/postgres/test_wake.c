@@ -2,7 +2,9 @@
 /* Being told: L1, L3; reliability: a listener that died and was never noticed. */
 #include "kit.h"
 
+#include <libpq-fe.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,6 +75,32 @@ START_TEST(told_only_when_somebody_listens)
 }
 END_TEST
 
+/* However much one call puts, it says so once. */
+START_TEST(told_once_a_call)
+{
+    struct jobq_store *s = store_open(uri_with("")), *other = store_open(uri_with(""));
+    struct jobq_put puts[200];
+    char text[120];
+    int told = 0;
+    PGconn *conn = PQconnectdb(server_address());
+    be_quiet(s); /* somebody listens */
+    snprintf(text, sizeof text, "LISTEN \"jobq:%s\"", name_space());
+    PQclear(PQexec(conn, text));
+    for (uint32_t i = 0; i < 200; i++)
+        puts[i] = put_of(1 + i);
+    struct jobq_exchange x = { .puts = puts, .put_count = 200 };
+    ck_assert_msg(exchange(other, &x) == JOBQ_OK, "%s", last.text);
+    ck_assert(woken(s, 5000));
+    PQclear(PQexec(conn, "SELECT 1"));
+    for (PGnotify *n; (n = PQnotifies(conn)) != NULL; PQfreemem(n))
+        told++;
+    ck_assert_int_eq(told, 1);
+    PQfinish(conn);
+    store_close(other);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(switched_off)
 {
     struct jobq_store *s = store_open(uri_with("")), *silent = store_open(uri_with("&notify=off"));
@@ -90,4 +118,4 @@ START_TEST(switched_off)
 END_TEST
 
 KIT_MAIN("postgres wake", a_listener_that_died_listens_again, own_news_are_none, told_only_when_somebody_listens,
-         switched_off)
+         told_once_a_call, switched_off)

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* R2, L3: the script cache is emptied between any two calls. */
@@ -74,6 +75,64 @@ START_TEST(a_replica)
     ck_assert_uint_eq(kit_count(&k, k.store), 3);
     ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
     ck_assert_int_eq(verdict, JOBQ_OK);
+    kit_end(&k);
+}
+END_TEST
+
+/* S16: a server whose snapshot could not be written refuses every write. Here it cannot put the file in place, because a folder
+ * has its name. */
+START_TEST(a_failed_snapshot)
+{
+    static const char *const arguments[] = { "--save", "100000 1000000", "--dbfilename", "taken", NULL };
+    struct kit k;
+    struct jobq_row rows[4];
+    char taken[96];
+    int verdict;
+    kit_begin(&k, arguments);
+    snprintf(taken, sizeof taken, "%s/taken", k.server.folder);
+    ck_assert_int_eq(mkdir(taken, 0700), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        kit_put(&k, i);
+    ck_assert_uint_eq(kit_claim(&k, rows), 3);
+    redis_server_do(&k.server, "BGSAVE");
+    for (bool failed = false; !failed; usleep(2000)) { /* a hang is ended by the time limit of the test */
+        redisReply *info = redis_server_ask(&k.server, "INFO persistence");
+        failed = strstr(info->str, "rdb_last_bgsave_status:err") != NULL;
+        freeReplyObject(info);
+    }
+    ck_assert_int_eq(kit_put_as(&k, k.store, 0, 100, 10, &verdict), JOBQ_FAILED);
+    ck_assert_int_eq(verdict, JOBQ_FAILURE_TRANSIENT);
+    ck_assert_msg(strstr(k.err.text, "MISCONF") != NULL, "%s", k.err.text);
+    ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_FAILED);
+    ck_assert_int_eq(verdict, JOBQ_FAILURE_TRANSIENT);
+    ck_assert_uint_eq(kit_count(&k, k.store), 3);
+    redis_server_do(&k.server, "CONFIG SET stop-writes-on-bgsave-error no");
+    ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
+    ck_assert_int_eq(verdict, JOBQ_OK);
+    kit_put(&k, 100);
+    rmdir(taken);
+    kit_end(&k);
+}
+END_TEST
+
+/* An exchange is one call, whatever is in it; and so is a want that finds nothing. */
+START_TEST(one_call_an_exchange)
+{
+    struct kit k;
+    struct jobq_row rows[4];
+    int verdict;
+    kit_begin(&k, NULL);
+    kit_put(&k, 1);
+    ck_assert_uint_eq(kit_claim(&k, rows), 1);
+    redis_server_do(&k.server, "CONFIG RESETSTAT");
+    kit_put(&k, 2);
+    ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
+    ck_assert_uint_eq(kit_claim(&k, rows), 1);
+    ck_assert_uint_eq(kit_claim(&k, rows), 0);
+    redisReply *info = redis_server_ask(&k.server, "INFO commandstats");
+    ck_assert_msg(strstr(info->str, "cmdstat_evalsha:calls=4,") != NULL, "%s", info->str);
+    ck_assert_msg(strstr(info->str, "cmdstat_eval:") == NULL && strstr(info->str, "cmdstat_ping:") == NULL, "%s", info->str);
+    freeReplyObject(info);
     kit_end(&k);
 }
 END_TEST
@@ -283,7 +342,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { scripts_are_forgotten, a_full_server, a_replica, passwords, an_evicting_server,
+    const TTest *const tests[] = { scripts_are_forgotten, a_full_server, a_replica, a_failed_snapshot,
+                                          one_call_an_exchange, passwords, an_evicting_server,
                                           foreign_and_newer, emptied, woken_again_after_the_connection_died,
                                           closed_while_idle, a_server_that_sleeps, a_server_that_is_gone };
     Suite *suite = suite_create("redis-server");
