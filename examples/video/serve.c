@@ -28,7 +28,8 @@ static const char usage_text[] =
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
-    const char *store, *media, *listen, *tokens, *secrets;
+    char *store;
+    const char *media, *listen, *tokens, *secrets;
     int64_t io_timeout_ms;
 };
 

@@ -36,7 +36,23 @@ static const struct jobq_backend *backend_of(const char *uri)
     return NULL;
 }
 
-int store_open(struct jobq **out, const char *uri, int64_t io_timeout_ms, const char **why)
+/* Stars over the password in an argument: everybody can read the list of processes. */
+static void hide_password(char *uri)
+{
+    char *user = strstr(uri, "://"), *end = user ? user + 3 + strcspn(user + 3, "/?") : NULL, *at = NULL;
+    for (char *c = user; c && c < end; c++)
+        if (*c == '@')
+            at = c;
+    char *colon = at ? memchr(user + 3, ':', (size_t)(at - user - 3)) : NULL;
+    if (colon)
+        memset(colon + 1, '*', (size_t)(at - colon - 1));
+    for (char *c = uri; (c = strstr(c, "password=")) != NULL;) {
+        c += strlen("password=");
+        memset(c, '*', strcspn(c, "&"));
+    }
+}
+
+int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why)
 {
     const struct jobq_options options = {
         .size = sizeof(options),
@@ -45,17 +61,17 @@ int store_open(struct jobq **out, const char *uri, int64_t io_timeout_ms, const 
         .result_max_bytes = REPORT_MAX_BYTES,
     };
     const struct jobq_backend *backend;
-    char *read = NULL;
+    char *uri = *argument == '@' ? text_of_file(argument + 1, URI_MAX_BYTES) : strdup(argument);
     int status = JOBQ_INVALID;
 
     *out = NULL;
     *why = NULL;
-    if (*uri == '@')
-        uri = read = text_of_file(uri + 1, URI_MAX_BYTES);
     if (!uri) {
         *why = "the file with the store's address cannot be read";
         return JOBQ_UNREACHABLE;
     }
+    if (*argument != '@')
+        hide_password(argument);
     backend = backend_of(uri);
     if (!backend)
         *why = "a store's address begins with the name of a store this program was built with"
@@ -73,6 +89,6 @@ int store_open(struct jobq **out, const char *uri, int64_t io_timeout_ms, const 
         status = jobq_open(out, backend, uri, &options);
     if (status < 0 && !*why)
         *why = jobq_last_error()->text;
-    free(read);
+    free(uri);
     return status;
 }

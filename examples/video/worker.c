@@ -41,7 +41,8 @@ static const char usage_text[] =
     "Runs until SIGINT or SIGTERM.\n";
 
 struct worker_options {
-    const char *store, *media, *services, *secrets, *callback, *step, *model;
+    char *store;
+    const char *media, *services, *secrets, *callback, *step, *model;
     int64_t threads[PART_COUNT];
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
 };

@@ -5,6 +5,7 @@ command prints, in the list of processes, and in what the server logs and shows.
 """
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,7 +30,7 @@ class Secrets:
     """The tests, for a server of the class `kind`."""
 
     kind = None
-    server = None
+    machine = None
 
     @classmethod
     def setUpClass(cls):
@@ -37,18 +38,18 @@ class Secrets:
         os.chmod(cls.place, 0o755)
         inner = os.path.join(cls.place, 's')
         os.mkdir(inner)
-        cls.server = cls.kind(inner, USER, PASSWORD)
+        cls.machine = cls.kind(inner, USER, PASSWORD)
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.stop()
+        cls.machine.stop()
         shutil.rmtree(cls.place, ignore_errors=True)
 
     # --- addresses ---
 
     def at(self, place=None, user=USER, password=ENCODED, base=None, name_space='jobq', more=''):
-        place = place or '127.0.0.1:%d' % self.server.port
-        return self.server.uri(user, password, place, base or self.server.base) + 'namespace=' + name_space + more
+        place = place or '127.0.0.1:%d' % self.machine.port
+        return self.machine.uri(user, password, place, base or self.machine.base) + 'namespace=' + name_space + more
 
     def no_canary(self, text, what):
         self.assertNotIn(CANARY, text, what)
@@ -97,12 +98,12 @@ class Secrets:
 
     def test_wrong_database(self):
         """a database that is not there"""
-        self.fails(self.at(base=self.server.wrong_base), r'127\.0\.0\.1(?s:.)*(does not exist|out of range)')
+        self.fails(self.at(base=self.machine.wrong_base), r'127\.0\.0\.1(?s:.)*(does not exist|out of range)')
 
     def test_newer_namespace(self):
         """a namespace of a newer version; doctor looks at it nevertheless"""
         self.assertEqual(self.run_at(self.at(name_space='newer'), 'enqueue', 'q', 'x').code, OK)
-        self.server.make_newer('newer')
+        self.machine.make_newer('newer')
         self.fails(self.at(name_space='newer'), '(?i)version', commands=[w for w in COMMANDS if w[0] != 'doctor'])
         answer = self.ask(self.at(name_space='newer'), ['doctor'], 'environment')
         self.assertEqual(answer.code, REFUSED, answer)
@@ -114,7 +115,7 @@ class Secrets:
                     self.at(password=CANARY + '%zz'), self.at('[::1:7')):
             for words in SHORT:
                 self.assertIn(self.ask(uri, words, 'environment').code, (USAGE, STORE), uri)
-        for uri in 'nonsense://u:%s@h' % CANARY, '%s:' % self.server.name + CANARY:
+        for uri in 'nonsense://u:%s@h' % CANARY, '%s:' % self.machine.name + CANARY:
             for words in SHORT:
                 self.assertIn(self.ask(uri, words, 'environment').code, (USAGE, STORE), uri)
 
@@ -145,7 +146,7 @@ class Secrets:
     def test_repeats(self):
         """a server that repeats the password in its error"""
         self.strange(private.repeat_everything, (STORE,))
-        self.strange(private.repeat_everything, (STORE,), more='&sslmode=disable' if self.server.name == 'postgres' else '')
+        self.strange(private.repeat_everything, (STORE,), more='&sslmode=disable' if self.machine.name == 'postgres' else '')
 
     def test_breaks_off(self):
         """a server that dies in the middle of an answer: a definite end each time, and afterwards all is in order"""
@@ -153,7 +154,7 @@ class Secrets:
         self.assertEqual(self.run_at(uri, 'enqueue', 'q', 'first').code, OK)
         after = 0
         for after in list(range(0, 80, 5)) + list(range(80, 4000, 211)):
-            other = private.NoServer(private.cutter(self.server.port, after))
+            other = private.NoServer(private.cutter(self.machine.port, after))
             cut = self.at('127.0.0.1:%d' % other.port, name_space='cut')
             answer = self.ask(cut, ['enqueue', 'q', 'x', '--id', '%032x' % (1000 + after)], 'environment', '--io-timeout', '5s')
             other.close()
@@ -174,10 +175,10 @@ class Secrets:
             answer = self.ask(self.at(name_space='well'), words, 'environment')
             self.assertIn(answer.code, (OK, REFUSED, 3), (words, answer))
         answer = self.ask(self.at(name_space='well'), ['stats'], 'argument', '--json')
-        self.assertRegex(answer.json['store']['engine'], self.server.engine)
+        self.assertRegex(answer.json['store']['engine'], self.machine.engine)
         self.assertIn('127.0.0.1', answer.json['store']['address'])
-        if self.server.name == 'redis': # and by its other ways to be told
-            other = 'redis+unix://%s?user=%s&password=%s&namespace=well' % (self.server.socket, USER, ENCODED)
+        if self.machine.name == 'redis': # and by its other ways to be told
+            other = 'redis+unix://%s?user=%s&password=%s&namespace=well' % (self.machine.socket, USER, ENCODED)
             self.assertEqual(self.ask(other, ['stats'], 'argument').code, OK)
 
     def test_processes(self):
@@ -197,17 +198,36 @@ class Secrets:
                 except OSError:
                     continue
                 self.no_canary(shown, 'a process')
-        self.no_canary(self.server.seen(), 'the server')
-        self.server.stop()
+        self.no_canary(self.machine.seen(), 'the server')
+        self.machine.stop()
         self.assertEqual(self.ask(uri, ['stats'], 'environment').code, STORE)
         self.until(lambda: b'the store fails' in b''.join(said), 'the worker says it')
-        self.server.start()
+        self.machine.start()
         self.until(lambda: self.run_at(uri, 'enqueue', 'q', 'x').code == OK, 'the store again')
         self.until(lambda: self.done(uri), 'the worker works again')
         worker.terminate()
         self.assertEqual(worker.wait(tool.DEADLINE_S), OK, said)
         reader.join()
         self.no_canary((b''.join(said) + worker.stdout.read()).decode('utf-8', 'replace'), 'the worker')
+
+    def test_video(self):
+        """the video service: no password in what it says, nor in the list of processes"""
+        video = os.environ['JOBQ_VIDEO']
+        for uri, works in (self.at('127.0.0.1:1'), False), (self.at(password='no' + CANARY), False), (self.at(), True):
+            process = subprocess.Popen([video, 'serve', '--store', uri, '--media', self.folder, '--listen', '127.0.0.1:0'],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.started.append(process)
+            said = process.stdout.readline() # the address where it listens, or what is wrong
+            if works:
+                with open('/proc/%d/cmdline' % process.pid, 'rb') as file:
+                    shown = file.read().decode()
+                self.assertIn('--store', shown)
+                self.no_canary(shown, 'the process')
+                process.terminate()
+            said += process.communicate(timeout=tool.DEADLINE_S)[0] or b''
+            self.assertTrue(said)
+            self.no_canary(said.decode('utf-8', 'replace'), 'the service')
+            self.assertEqual(process.returncode == OK, works, said)
 
     def done(self, uri):
         answer = self.run_at(uri, '--json', 'stats')
@@ -218,6 +238,8 @@ def tests_of(kind):
     return type(kind.__name__ + 'Secrets', (Secrets, tool.Case), {'kind': kind})
 
 
+if 'JOBQ_VIDEO' not in os.environ: # a build without the service
+    del Secrets.test_video
 if 'redis' in os.environ['JOBQ_STORES'].split():
     RedisSecrets = tests_of(private.Redis)
 if 'postgres' in os.environ['JOBQ_STORES'].split():
