@@ -256,7 +256,7 @@ static bool live_and_die(struct kit *k, int at, int fault)
     door.fault_at = at;
     door.fault = fault;
     door.fault_length = 1000; /* from there on there is no process any more */
-    for (int step = 0; step < 6; step++) {
+    for (int step = 0; step < 3; step++) {
         struct jobq_jobs *jobs = NULL;
         int rc = jobq_claim(k->q, &o, &jobs);
         if (rc == JOBQ_OK && jobs->count)
