@@ -52,7 +52,7 @@ make_system() {
         mv "$SYSTEM.part" "$SYSTEM"
 }
 
-# What is in the working copy, without what was built there.
+# What is in the working copy, without what was built there. What was built in the system stays, beside it.
 copy_tree() {
     rm -rf "$SYSTEM/src"
     mkdir "$SYSTEM/src" &&
@@ -83,12 +83,12 @@ if [ ! -d "$SYSTEM" ]; then
 fi
 step "$PLACE/copy.log" 'a copy of the tree there' copy_tree || exit 1
 say_versions
-step "$PLACE/configure.log" 'configure' within meson setup --wipe build -Dwerror=true -Dbuildtype=debugoptimized \
+step "$PLACE/configure.log" 'configure' within meson setup --reconfigure /build -Dwerror=true -Dbuildtype=debugoptimized \
     -Dsqlite=enabled -Dredis=enabled -Dredis_tls=enabled -Dpostgres=enabled -Dvideo=disabled || exit 1
-step "$PLACE/build.log" 'build' within ninja -C build || exit 1
+step "$PLACE/build.log" 'build' within ninja -C /build || exit 1
 [ $# -gt 0 ] || set -- --no-suite full --suite conformance --suite redis --suite postgres --suite sqlite
 STEP_TAIL=0 step "$PLACE/test.log" 'conformance and the tests of the stores' \
-    within meson test -C build --no-rebuild "$@"
+    within meson test -C /build --no-rebuild "$@"
 status=$?
 grep -E '(FAIL|TIMEOUT|ERROR) ' "$PLACE/test.log" | sed 's/^/    /'
 grep -E '^(Ok|Fail|Skipped|Timeout):' "$PLACE/test.log"

@@ -157,4 +157,5 @@ def main():
     print('1..%d' % COUNT)
 
 
-main()
+if __name__ == '__main__':
+    main()
