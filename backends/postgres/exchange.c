@@ -50,6 +50,9 @@ static int64_t shorter(int64_t a, int64_t b)
     return b > 0 && b < a ? b : a;
 }
 
+/* A busy server needs so long for what is not waiting for anybody. */
+#define SERVER_LEAST_MS 200
+
 /* What waits in the server must be over well before a lease of those who wait is. */
 static int64_t server_ms(const struct jobq_store *s, const struct jobq_exchange *x)
 {
@@ -61,7 +64,7 @@ static int64_t server_ms(const struct jobq_store *s, const struct jobq_exchange 
     if (x->worker)
         lease = shorter(lease, x->worker->lease_ms);
     int64_t ms = lease / 3 - 1 < left ? lease / 3 - 1 : left;
-    return ms > 30 ? ms : 30;
+    return ms > SERVER_LEAST_MS ? ms : SERVER_LEAST_MS;
 }
 
 static bool has_work(const struct jobq_exchange *x)
