@@ -95,7 +95,7 @@ static int ask_rows(struct page *p, const uint8_t *place, size_t count, size_t *
     size_t left = p->dump->bytes > p->bytes ? p->dump->bytes - p->bytes : 1;
     rd_script_begin(p->s);
     rd_argument_begin(q);
-    rd_u8(q, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS | READ_EDGES);
+    rd_u8(q, READ_ALL);
     rd_i64(q, p->dump->bytes && left < INT64_MAX ? (int64_t)left : 0);
     rd_argument_end(q);
     for (size_t i = 0; i < count; i++)

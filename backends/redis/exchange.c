@@ -154,6 +154,16 @@ static unsigned present_bytes(const struct jobq_change *c, const struct jobq_byt
     return present;
 }
 
+/* No more than are kept. */
+static void say_lines(struct request *q, const struct jobq_change *c)
+{
+    for (size_t i = c->log_count - at_most(c->log_count, LOG_KEPT); i < c->log_count; i++) {
+        rd_argument_begin(q);
+        rd_entry_text(q, c->log[i]);
+        rd_argument_end(q);
+    }
+}
+
 static void say_change(struct request *q, const struct jobq_change *c)
 {
     const struct jobq_bytes *all[5];
@@ -179,10 +189,14 @@ static void say_change(struct request *q, const struct jobq_change *c)
     rd_u8(q, c->alone != 0);
     rd_i32(q, c->error_kind);
     rd_u8(q, present);
+    if (c->set & JOBQ_ADD_LOG)
+        rd_u8(q, (unsigned)at_most(c->log_count, LOG_KEPT));
     rd_argument_end(q);
     for (unsigned i = 0; i < 5; i++)
         if (present & 1u << i)
             rd_argument(q, all[i]->data, all[i]->size);
+    if (c->set & JOBQ_ADD_LOG)
+        say_lines(q, c);
 }
 
 static void say_changes(struct request *q, const struct jobq_exchange *x)

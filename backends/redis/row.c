@@ -13,10 +13,12 @@ enum mask {
 enum flag {
     F_CANCEL = 1, F_HELD = 2, F_ALONE = 4, F_RAN_ALONE = 8, F_RESUMED = 16, F_USED = 32, F_SWEPT_LEASE = 64,
     F_SWEPT_TIMEOUT = 128, F_PARENTS = 512, F_RESULT = 1024, F_PROGRESS = 2048, F_DATA = 4096, F_ERRORS = 8192,
-    F_DIGEST = 32768, F_KEYED = 65536, F_OWN_TIMES = 131072, F_BULK = 262144, F_GROUPED = 524288
+    F_DIGEST = 32768, F_KEYED = 65536, F_OWN_TIMES = 131072, F_BULK = 262144, F_GROUPED = 524288,
+    F_LOG = 1048576
 };
 enum info { INFO_PROGRESS = 1, INFO_BULK = 2, INFO_DATA = 4, INFO_RESULT = 8, INFO_ERRORS = 16, INFO_PARENTS = 32,
             INFO_CHILDREN = 64, INFO_EDGES = 128 };
+enum more { MORE_DUE = 1, MORE_LOG = 2 }; /* the byte behind it */
 
 bool rd_is_ended(int state)
 {
@@ -97,7 +99,8 @@ static uint32_t flags_of(const struct jobq_item_row *item)
            flag_if(item->swept == JOBQ_OVERDUE_TIMEOUT, F_SWEPT_TIMEOUT) | flag_if(item->edge_count, F_PARENTS) |
            flag_if(r->result.data, F_RESULT) | flag_if(r->progress.data, F_PROGRESS) | flag_if(r->data.data, F_DATA) |
            flag_if(r->error_count, F_ERRORS) | flag_if(item->has_digest, F_DIGEST) | flag_if(item->has_key, F_KEYED) |
-           flag_if(rd_is_bulky(r->payload), F_BULK) | flag_if(r->group.size, F_GROUPED);
+           flag_if(rd_is_bulky(r->payload), F_BULK) | flag_if(r->group.size, F_GROUPED) |
+           flag_if(r->log_count, F_LOG);
 }
 
 /* Is it as a put makes it? Then it has no hot string. */
@@ -141,21 +144,42 @@ static void say_hot(struct request *q, const struct jobq_item_row *item)
         rd_raw(q, item->digest, sizeof item->digest);
 }
 
+void rd_entry_text(struct request *q, struct jobq_bytes text)
+{
+    rd_u32(q, text.data ? text.size + 1 : 0);
+    rd_raw(q, text.data, text.size);
+}
+
+/* An error, or a line of log. */
+static void say_entry(struct request *q, const struct jobq_row_error *e)
+{
+    rd_i32(q, e->attempt);
+    rd_i32(q, e->kind);
+    rd_i64(q, e->at_ms);
+    rd_u16(q, e->worker.data ? e->worker.size + 1 : 0);
+    rd_raw(q, e->worker.data, e->worker.size);
+    rd_entry_text(q, e->text);
+}
+
 static void say_errors(struct request *q, const struct jobq_row *r)
 {
     rd_argument_begin(q);
     rd_u8(q, (unsigned)r->error_count);
-    for (size_t i = 0; i < r->error_count; i++) {
-        const struct jobq_row_error *e = &r->errors[i];
-        rd_i32(q, e->attempt);
-        rd_i32(q, e->kind);
-        rd_i64(q, e->at_ms);
-        rd_u16(q, e->worker.data ? e->worker.size + 1 : 0);
-        rd_raw(q, e->worker.data, e->worker.size);
-        rd_u32(q, e->text.data ? e->text.size + 1 : 0);
-        rd_raw(q, e->text.data, e->text.size);
-    }
+    for (size_t i = 0; i < r->error_count; i++)
+        say_entry(q, &r->errors[i]);
     rd_argument_end(q);
+}
+
+static void say_log(struct request *q, const struct jobq_row *r)
+{
+    size_t skip = r->log_count > LOG_KEPT ? r->log_count - LOG_KEPT : 0;
+    const uint8_t count = (uint8_t)(r->log_count - skip);
+    rd_argument(q, &count, 1);
+    for (size_t i = skip; i < r->log_count; i++) {
+        rd_argument_begin(q);
+        say_entry(q, &r->log[i]);
+        rd_argument_end(q);
+    }
 }
 
 static void say_edges(struct request *q, const struct jobq_item_row *item)
@@ -169,12 +193,13 @@ static void say_edges(struct request *q, const struct jobq_item_row *item)
     rd_argument_end(q);
 }
 
-/* Payload, result, data, progress, errors, edges: in this order. */
+/* Payload, result, data, progress, errors, edges, log: in this order. */
 static unsigned extras_of(const struct jobq_item_row *item)
 {
     const struct jobq_row *r = &item->row;
     return mask_if(rd_is_bulky(r->payload), 1) | mask_if(r->result.data, 2) | mask_if(r->data.data, 4) |
-           mask_if(r->progress.data, 8) | mask_if(r->error_count, 16) | mask_if(item->edge_count, 32);
+           mask_if(r->progress.data, 8) | mask_if(r->error_count, 16) | mask_if(item->edge_count, 32) |
+           mask_if(r->log_count, 64);
 }
 
 static void say_extras(struct request *q, const struct jobq_item_row *item)
@@ -189,6 +214,8 @@ static void say_extras(struct request *q, const struct jobq_item_row *item)
         say_errors(q, r);
     if (item->edge_count)
         say_edges(q, item);
+    if (r->log_count)
+        say_log(q, r);
 }
 
 static void say_times(struct request *q, const struct jobq_item_row *item, bool fresh)
@@ -377,14 +404,15 @@ static int copy_bytes(struct jobq_arena *arena, struct jobq_row *r)
     return 0;
 }
 
-static int read_errors(struct reader r, struct jobq_arena *arena, struct jobq_row *out)
+/* Errors, or lines of log. */
+static int read_entries(struct reader r, struct jobq_arena *arena, const struct jobq_row_error **out, size_t *out_count)
 {
     size_t count = rd_get_u8(&r);
-    struct jobq_row_error *errors = jobq_arena_alloc(arena, count * sizeof *errors);
-    if (!errors)
+    struct jobq_row_error *entries = jobq_arena_alloc(arena, count * sizeof *entries);
+    if (!entries)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        struct jobq_row_error *e = &errors[i];
+        struct jobq_row_error *e = &entries[i];
         *e = (struct jobq_row_error){ 0 };
         e->attempt = (int32_t)rd_get_u32(&r);
         e->kind = (int32_t)rd_get_u32(&r);
@@ -398,8 +426,8 @@ static int read_errors(struct reader r, struct jobq_arena *arena, struct jobq_ro
         if (r.broken || copy(arena, &e->worker) != 0 || copy(arena, &e->text) != 0)
             return -1;
     }
-    out->errors = errors;
-    out->error_count = count;
+    *out = entries;
+    *out_count = count;
     return 0;
 }
 
@@ -445,7 +473,7 @@ static int read_item_edges(struct jobq_bytes bytes, struct jobq_arena *arena, st
     return 0;
 }
 
-static int read_extras(struct strings *s, unsigned info, struct jobq_arena *arena, struct jobq_item_row *item)
+static int read_extras(struct strings *s, unsigned info, unsigned more, struct jobq_arena *arena, struct jobq_item_row *item)
 {
     struct jobq_row *out = &item->row;
     if (info & INFO_PROGRESS)
@@ -456,13 +484,15 @@ static int read_extras(struct strings *s, unsigned info, struct jobq_arena *aren
         out->data = rd_next_bytes(s);
     if (info & INFO_RESULT)
         out->result = rd_next_bytes(s);
-    if (info & INFO_ERRORS && read_errors(rd_next_string(s), arena, out) != 0)
+    if (info & INFO_ERRORS && read_entries(rd_next_string(s), arena, &out->errors, &out->error_count) != 0)
         return -1;
     if (info & INFO_PARENTS && read_edges(rd_next_bytes(s), arena, &out->parents, &out->parent_count) != 0)
         return -1;
     if (info & INFO_EDGES && read_item_edges(rd_next_bytes(s), arena, item) != 0)
         return -1;
     if (info & INFO_CHILDREN && read_edges(rd_next_bytes(s), arena, &out->children, &out->child_count) != 0)
+        return -1;
+    if (more & MORE_LOG && read_entries(rd_next_string(s), arena, &out->log, &out->log_count) != 0)
         return -1;
     return 0;
 }
@@ -471,7 +501,7 @@ static int read_view(struct strings *s, struct jobq_arena *arena, uint32_t asked
                      struct jobq_bytes *cold)
 {
     struct reader head = rd_next_string(s);
-    unsigned info = rd_get_u8(&head), due = rd_get_u8(&head);
+    unsigned info = rd_get_u8(&head), more = rd_get_u8(&head);
     struct jobq_bytes id = rd_next_bytes(s), hot;
     struct jobq_row *out = &item->row;
     *cold = rd_next_bytes(s);
@@ -488,10 +518,10 @@ static int read_view(struct strings *s, struct jobq_arena *arena, uint32_t asked
         read_hot(hot, item, &broken);
     else
         out->state = JOBQ_ROW_WAITING;
-    out->due = out->state == JOBQ_ROW_WAITING && due;
+    out->due = out->state == JOBQ_ROW_WAITING && more & MORE_DUE;
     if (!(asked & JOBQ_READ_PAYLOAD))
         out->payload = (struct jobq_bytes){ 0 };
-    if (broken || read_extras(s, info, arena, item) != 0 || s->broken)
+    if (broken || read_extras(s, info, more, arena, item) != 0 || s->broken)
         return -1;
     return copy_bytes(arena, out) == 0 ? 1 : -1;
 }
@@ -508,7 +538,7 @@ int rd_row_view(struct strings *s, struct jobq_arena *arena, uint32_t asked, str
 int rd_row_item(struct strings *s, struct jobq_arena *arena, struct jobq_item_row *out, uint8_t arrival[8])
 {
     struct jobq_bytes cold;
-    int given = read_view(s, arena, JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS, out, &cold);
+    int given = read_view(s, arena, READ_ALL, out, &cold);
     if (given > 0)
         memcpy(arrival, (const uint8_t *)cold.data + 9, 8);
     return given;

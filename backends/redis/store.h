@@ -18,6 +18,8 @@
 #define NAMESPACES "libjobq:namespaces" /* a set of names: the only key outside of a namespace */
 #define INLINE_MOST 1024 /* a larger payload stands beside its row */
 #define READ_EDGES 32    /* besides enum jobq_read_flags: edges as they are */
+#define READ_ALL (JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT | JOBQ_READ_ERRORS | JOBQ_READ_LOG | READ_EDGES) /* for a copy */
+#define LOG_KEPT 100
 
 /* ---- address.c: the URI ----------------------------------------------------------------------------------- */
 
@@ -134,6 +136,7 @@ int rd_row_item(struct strings *s, struct jobq_arena *arena, struct jobq_item_ro
 int rd_row_fresh(struct strings *s, struct jobq_bytes hot, struct jobq_arena *arena, struct jobq_row *out);
 bool rd_is_bulky(struct jobq_bytes payload);
 void rd_row_rest(struct request *request, const struct jobq_put *put); /* what a put stores, without times */
+void rd_entry_text(struct request *request, struct jobq_bytes text); /* the last part of a line of log */
 void rd_row_load(struct request *request, const struct jobq_item_row *item); /* as lua/load.lua takes it */
 bool rd_is_ended(int state);
 

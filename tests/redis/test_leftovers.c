@@ -71,6 +71,80 @@ START_TEST(a_successor_at_maxmemory)
 }
 END_TEST
 
+/* ---- lines of log ------------------------------------------------------------------------------------------------ */
+
+static long long lines_of(struct kit *k, const struct jobq_row *row)
+{
+    redisReply *reply = redis_server_ask(&k->server, "LLEN {jobq}:log:%b", row->id.bytes, sizeof row->id.bytes);
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    long long number = reply->integer;
+    freeReplyObject(reply);
+    return number;
+}
+
+static long long keys_of(struct kit *k)
+{
+    redisReply *reply = redis_server_ask(&k->server, "DBSIZE");
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    long long number = reply->integer;
+    freeReplyObject(reply);
+    return number;
+}
+
+static void add_lines(struct kit *k, const struct jobq_row *held, size_t count)
+{
+    static struct jobq_bytes lines[300];
+    for (size_t i = 0; i < count; i++)
+        lines[i] = (struct jobq_bytes){ "line", 4 };
+    struct jobq_change c = { .id = held->id, .by = JOBQ_BY_TOKEN, .token = held->token, .edits = held->edits,
+                             .set = JOBQ_ADD_LOG, .log = lines, .log_count = count };
+    int unit = exchange(k, (struct jobq_exchange){ .changes = &c, .change_count = 1 });
+    ck_assert_msg(unit == JOBQ_OK, "%s", k->err.text);
+    ck_assert_int_eq(c.verdict, JOBQ_OK);
+}
+
+/* A key for each job that has lines, none for any other; the key goes with the job, on each way that a job goes. */
+START_TEST(a_log_goes_with_its_job)
+{
+    struct kit k;
+    struct jobq_row held[4];
+    int verdict;
+    kit_begin(&k, NULL);
+    for (uint32_t i = 1; i <= 4; i++)
+        kit_put(&k, i);
+    ck_assert_uint_eq(kit_claim(&k, held), 4);
+    long long before = keys_of(&k);
+    add_lines(&k, &held[3], 0);
+    ck_assert_int_eq(keys_of(&k), before);
+    redis_server_do(&k.server, "CONFIG SET maxmemory 1"); /* who holds a job may go on */
+    add_lines(&k, &held[0], 70);
+    redis_server_do(&k.server, "CONFIG SET maxmemory 0");
+    add_lines(&k, &held[0], 60);
+    add_lines(&k, &held[1], 300);
+    add_lines(&k, &held[2], 1);
+    ck_assert_int_eq(keys_of(&k), before + 3);
+    ck_assert_int_eq(lines_of(&k, &held[0]), 100);
+    ck_assert_int_eq(lines_of(&k, &held[1]), 100);
+    ck_assert_int_eq(lines_of(&k, &held[2]), 1);
+    end_row(&k, 1, JOBQ_ROW_GONE);
+    ck_assert_int_eq(lines_of(&k, &held[0]), 0);
+    for (int i = 1; i < 4; i++) {
+        ck_assert_int_eq(kit_complete(&k, &held[i], &verdict), JOBQ_OK);
+        ck_assert_int_eq(verdict, JOBQ_OK);
+    }
+    ck_assert_int_eq(lines_of(&k, &held[1]), 100);
+    put_keyed(&k, 5);
+    struct jobq_change c = { .id = kit_id(5), .by = JOBQ_BY_OPERATOR, .allowed = ~0u, .edits = JOBQ_ANY_EDITS,
+                             .state = JOBQ_ROW_COMPLETED };
+    int unit = exchange(&k, (struct jobq_exchange){ .changes = &c, .change_count = 1, .trim = { .limit = 3 } });
+    ck_assert_msg(unit == JOBQ_OK, "%s", k.err.text);
+    ck_assert_uint_eq(kit_count(&k, k.store), 1);
+    for (int i = 1; i < 4; i++)
+        ck_assert_int_eq(lines_of(&k, &held[i]), 0);
+    kit_end(&k);
+}
+END_TEST
+
 /* ---- copies ------------------------------------------------------------------------------------------------------ */
 
 static void next_page(struct kit *k, struct jobq_dump *page)
@@ -144,7 +218,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { a_successor_at_maxmemory, a_copied_backlog, rows_that_go_while_they_are_copied };
+    const TTest *const tests[] = { a_successor_at_maxmemory, a_log_goes_with_its_job, a_copied_backlog,
+                                   rows_that_go_while_they_are_copied };
     Suite *suite = suite_create("redis-leftovers");
     TCase *one = tcase_create("leftovers");
     tcase_set_timeout(one, 60);

@@ -14,7 +14,8 @@ local BY_TOKEN, BY_CALLBACK, BY_OPERATOR = 1, 2, 3
 local SET_RUN_AT, SET_COUNTERS, SET_RESULT, SET_PROGRESS, SET_DATA, SET_PAYLOAD = 1, 2, 4, 8, 16, 32
 local SET_CALLBACK, SET_DEADLINE, SET_CANCEL_ASKED, SET_ALONE, SET_LEASE = 64, 128, 256, 512, 1024
 local SET_RESUMED, ADD_ERROR, TAKE_KEY, LIFT_HOLD, CLEAR_CANCEL, BLOCK_AGAIN = 2048, 4096, 8192, 16384, 32768, 65536
-local ERRORS_KEPT = 10
+local ADD_LOG = 131072
+local ERRORS_KEPT, LOG_KEPT = 10, 100
 
 local change_index = 0 -- the number of the change at hand
 
@@ -80,7 +81,15 @@ end
 
 -- ---- values ------------------------------------------------------------------------------------------------------------
 
--- B count, then of each: i4 attempt, i4 kind, i8 at, I2 length + 1 and the worker, I4 length + 1 and the text.
+-- An error, or a line of log: i4 attempt, i4 kind, i8 at, I2 length + 1 and the worker, I4 length + 1 and the text. This is all
+-- of it but for the text.
+local function entry_head(row, kind)
+    local worker = row.worker
+    return pack('>i4i4', math.min(near(row.attempt), MOST_INT), kind) .. now8 ..
+        (worker and pack('>I2', #worker + 1) .. worker or '\0\0')
+end
+
+-- B count, then the entries.
 local function add_error(row, c)
     local s, n = has(row, F_ERRORS) and call('HGET', EXTRA, row.id .. 'E') or '\0', 0
     n = byte(s)
@@ -90,11 +99,21 @@ local function add_error(row, c)
         local text_at = 20 + math.max(worker_bytes - 1, 0)
         from, n = text_at + 4 + math.max(cut('>I4', s, text_at) - 1, 0), n - 1
     end
-    local worker, text = row.worker, c.error
-    set_extra(row, F_ERRORS, 'E', char(n + 1) .. sub(s, from) ..
-        pack('>i4i4', math.min(near(row.attempt), MOST_INT), c.error_kind) .. now8 ..
-        (worker and pack('>I2', #worker + 1) .. worker or '\0\0') ..
+    local text = c.error
+    set_extra(row, F_ERRORS, 'E', char(n + 1) .. sub(s, from) .. entry_head(row, c.error_kind) ..
         (text and pack('>I4', #text + 1) .. text or '\0\0\0\0'))
+end
+
+-- A list, so that a line costs what it is long, whatever stands before it. The client sends no more lines than are kept.
+local function add_log(row, lines)
+    local key, head = SPACE .. 'log:' .. row.id, entry_head(row, 0)
+    for i = 1, #lines do
+        lines[i] = head .. lines[i]
+    end
+    if call('RPUSH', key, unpack(lines)) > LOG_KEPT then
+        call('LTRIM', key, -LOG_KEPT, -1)
+    end
+    set(row, F_LOG, true)
 end
 
 local function set_bytes(row, c)
@@ -244,6 +263,9 @@ function remove(row)
     call('HDEL', HOT, row.id)
     local id = row.id
     call('HDEL', EXTRA, id .. 'P', id .. 'R', id .. 'D', id .. 'S', id .. 'E', id .. 'U')
+    if has(row, F_LOG) then
+        call('DEL', SPACE .. 'log:' .. id)
+    end
     row.gone = true
     rows[id], colds[id], hots[id] = false, false, false
 end
@@ -273,6 +295,9 @@ local function make(c, row)
     end
     if band(c.set, ADD_ERROR) ~= 0 then
         add_error(row, c)
+    end
+    if c.log then
+        add_log(row, c.log)
     end
     local state, reason = target_state(row, c)
     set_state(row, state, reason)
@@ -316,6 +341,15 @@ end
 
 -- ---- what is asked -------------------------------------------------------------------------------------------------------
 
+-- Lines of log as they are stored behind their heads; nil: none.
+local function read_lines(number)
+    local lines = {}
+    for i = 1, number do
+        lines[i] = argument()
+    end
+    return number > 0 and lines or nil
+end
+
 local function read_change(s)
     local c, at, run_offset, until_offset, lease, present = {}, nil, nil, nil, nil, nil
     c.id, c.by, c.token, c.digest, c.allowed, c.edits, c.outcome, c.state, c.reason, c.set, c.run_base, run_offset,
@@ -328,6 +362,9 @@ local function read_change(s)
         end
     end
     c.bulk = band(present, 32) ~= 0
+    if band(c.set, ADD_LOG) ~= 0 then
+        c.log = read_lines(byte(s, at))
+    end
     return c
 end
 

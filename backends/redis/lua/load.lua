@@ -4,7 +4,8 @@
 --   a group or a plan  \5, its name and its string as group.lua has them
 --   a schedule  \2, the name, its numbers as schedule.lua has them, the core's bytes
 --   a row     \3, id, B parts, created, [run_at], [expires_at], [window end] as row.lua has them; B its due bit, B extras
---             that follow; the part that is stored as it is; the hot string, '' when it is as a put makes it; the extras
+--             that follow; the part that is stored as it is; the hot string, '' when it is as a put makes it; the extras, of
+--             the log B count, then each line
 --   a key     \4, scope, its string
 -- Answer: B status (0 done, 2 the store is gone, 3 of another version) and for each item B whether it was there.
 
@@ -59,6 +60,7 @@ end
 -- ---- rows --------------------------------------------------------------------------------------------------------------
 
 local EXTRA_LETTERS = { 'P', 'R', 'D', 'S', 'E', 'U' }
+local EXTRA_LOG = 64
 
 -- A list is in the order of run_at, then arrival: only what is not earlier than all before may join it.
 local function cold_of(s, due, rest, fresh)
@@ -96,6 +98,16 @@ local function place_loaded(row)
     end
 end
 
+local function load_log(id, there)
+    local lines = {}
+    for i = 1, byte(argument()) do
+        lines[i] = argument()
+    end
+    if not there then
+        call('RPUSH', SPACE .. 'log:' .. id, unpack(lines))
+    end
+end
+
 local function load_row()
     local s, rest, hot = argument(), argument(), argument()
     local id, due, extras = sub(s, 1, 16), byte(s, #s - 1) == 1, byte(s, #s)
@@ -106,6 +118,9 @@ local function load_row()
         if value and not there then
             call('HSET', EXTRA, id .. letter, value)
         end
+    end
+    if band(extras, EXTRA_LOG) ~= 0 then
+        load_log(id, there)
     end
     if there then
         return

@@ -6,7 +6,7 @@
 --        I2 mask, I4 payload size, queue, kind (B length each), [i8 rank_add], [i8 timeout], [B hold, scope, digest],
 --        [i4 priority], [group], [policy], [key], [trace] (I4 length each), and the payload up to the end.
 -- Hot:   see pack_hot. QUEUE_AT is where the queue's name begins; guards are read without taking all of it apart. Larger and rarer things are in "extra" under id .. letter: P payload above the inline bound,
---        R result, D data, S progress, E errors, U the row's parents.
+--        R result, D data, S progress, E errors, U the row's parents. Lines of log are a list of the row's own, log:ID.
 --
 -- Exchanges open the rows that they touch, change them as tables, and flush writes all of them with their places:
 --        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue and kind,
@@ -22,6 +22,7 @@ local F_CANCEL, F_HELD, F_ALONE, F_RAN_ALONE, F_RESUMED, F_USED = 1, 2, 4, 8, 16
 local F_SWEPT_LEASE, F_SWEPT_TIMEOUT, F_KIDS, F_PARENTS = 64, 128, 256, 512
 local F_RESULT, F_PROGRESS, F_DATA, F_ERRORS = 1024, 2048, 4096, 8192
 local F_LISTED, F_DIGEST, F_KEYED, F_OWN_TIMES, F_BULK, F_GROUPED = 16384, 32768, 65536, 131072, 262144, 524288
+local F_LOG = 1048576
 local REASON_PARENTS, REASON_CALLBACK, REASON_HOLD, REASON_DEPENDENCY = 1, 2, 3, 15
 local VOID, FAILED, RELEASED = 6, 2, 3
 
@@ -497,7 +498,7 @@ end
 local DONE = '\255' -- in the answer: what nearly all items come to
 local answer, views = {}, { '' } -- the verdicts; the answer's strings, of which the first is made last
 
-local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_CHILDREN, VIEW_EDGES = 1, 2, 4, 8, 16, 32
+local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_LOG, VIEW_EDGES = 1, 2, 4, 8, 16, 32
 local parents_shown
 
 -- In place of a row that is not there.
@@ -540,8 +541,13 @@ local function view(row, asked, children)
         extras[#extras + 1] = children
         info = bor(info, 64)
     end
+    local logged = band(asked, VIEW_LOG) ~= 0 and has(row, F_LOG)
+    if logged then
+        local lines = call('LRANGE', SPACE .. 'log:' .. row.id, 0, -1)
+        extras[#extras + 1] = char(#lines) .. concat(lines)
+    end
     local n = #views
-    views[n + 1] = char(info, row.due and 1 or 0)
+    views[n + 1] = char(info, (row.due and 1 or 0) + (logged and 2 or 0))
     views[n + 2], views[n + 3], views[n + 4] = row.id, row.cold, row.dirty and pack_hot(row) or row.hot or ''
     for i = 1, #extras do
         views[n + 4 + i] = extras[i]

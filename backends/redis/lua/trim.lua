@@ -16,7 +16,8 @@ end
 
 -- Nothing hangs on it but its two strings? Asked once for each hot string: those of one batch are alike.
 local function is_plain(hot)
-    return band(cut('>I4', hot, 4), F_KIDS + F_PARENTS + F_KEYED + F_RESULT + F_PROGRESS + F_DATA + F_ERRORS + F_BULK) == 0
+    return band(cut('>I4', hot, 4), F_KIDS + F_PARENTS + F_KEYED + F_RESULT + F_PROGRESS + F_DATA + F_ERRORS +
+        F_BULK + F_LOG) == 0
 end
 
 -- Returns how many may still be removed.
