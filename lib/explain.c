@@ -107,6 +107,41 @@ static void explain_blocked(const struct explain_facts *f, struct jobq_explanati
     }
 }
 
+static void say_limit(struct jobq_explanation *out, int why, const char *who, const struct explain_limit *limit,
+                      const char *where)
+{
+    name_who(out, who);
+    out->count = (uint64_t)limit->running;
+    say(out, why, "%s runs %" PRId64 " of %" PRId64 " jobs that it may run at once%s", who, limit->running, limit->most, where);
+}
+
+static void say_rate(struct jobq_explanation *out, int why, const char *who, int64_t until_ms)
+{
+    name_who(out, who);
+    out->until_ms = until_ms;
+    say(out, why, "%s has used up its starts for now", who);
+}
+
+/* Is it a limit that stands in its way? */
+static bool explain_limited(const struct explain_facts *f, struct jobq_explanation *out)
+{
+    const char *queue = f->job->queue, *group = f->job->group;
+
+    if (f->queue_limit.full)
+        say_limit(out, JOBQ_WHY_LIMIT_QUEUE, queue, &f->queue_limit, "");
+    else if (f->lane_limit.full)
+        say_limit(out, JOBQ_WHY_LIMIT_QUEUE_GROUP, group, &f->lane_limit, " in this queue");
+    else if (f->group_limit.full)
+        say_limit(out, JOBQ_WHY_LIMIT_GROUP, group, &f->group_limit, " in all queues");
+    else if (f->queue_rate_ms > 0)
+        say_rate(out, JOBQ_WHY_RATE_QUEUE, queue, jobq_add_ms(f->now_ms, f->queue_rate_ms));
+    else if (f->group_rate_ms > 0)
+        say_rate(out, JOBQ_WHY_RATE_GROUP, group, jobq_add_ms(f->now_ms, f->group_rate_ms));
+    else
+        return false;
+    return true;
+}
+
 static void explain_waiting(const struct explain_facts *f, struct jobq_explanation *out)
 {
     const struct jobq_job *job = f->job;
@@ -127,6 +162,8 @@ static void explain_waiting(const struct explain_facts *f, struct jobq_explanati
         out->count = queue;
         say(out, JOBQ_WHY_KIND, "of %zu %s with the queue %s none takes the kind %s", queue,
             queue == 1 ? "worker" : "workers", job->queue, job->kind);
+    } else if (explain_limited(f, out)) {
+        return;
     } else if (f->ahead > 0) {
         out->count = f->ahead;
         out->at_least = f->ahead_at_least;
@@ -217,8 +254,9 @@ static int explain_row(struct jobq *q, struct jobq_arena *arena, const struct jo
     f.workers = stats->workers;
     f.worker_count = stats->worker_count;
     find_parent(row, now_ms, &f);
+    rc = explain_limits(q, &f);
     explain_job(&f, out);
-    if (out->why == JOBQ_WHY_NEXT || out->why == JOBQ_WHY_ALONE) {
+    if (rc == JOBQ_OK && (out->why == JOBQ_WHY_NEXT || out->why == JOBQ_WHY_ALONE)) {
         rc = count_ahead(q, row, &f);
         explain_job(&f, out);
     }

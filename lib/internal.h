@@ -148,6 +148,10 @@ struct jobq_bytes bytes_of(const char *text); /* NULL: absent */
 
 /* ---- explain.c: why a job is not running. Pure --------------------------------------------------------------------- */
 
+struct explain_limit {
+    bool full; /* as many run as may */
+    int64_t most, running;
+};
 struct explain_facts {
     const struct jobq_job *job;
     int64_t now_ms;
@@ -159,11 +163,15 @@ struct explain_facts {
     bool ahead_at_least;
     bool alone;  /* the row is marked so */
     bool paused; /* its queue */
+    struct explain_limit queue_limit, lane_limit, group_limit; /* lane: of its group in its queue */
+    int64_t queue_rate_ms, group_rate_ms;                      /* until a rate lets one start; 0: now */
 };
 /* Is `name` one of a list separated by commas? Names may hold commas themselves, so it is looked for as a whole. */
 bool name_listed(const char *list, const char *name);
 /* Three leases without a word: whatever it held has been lost twice over. Not one that was asked to stop either. */
 bool worker_alive(const struct jobq_worker_stats *worker, int64_t now_ms);
+/* Fill in what is said of limits; nothing on a store without them. explain_limits.c */
+int explain_limits(struct jobq *q, struct explain_facts *facts);
 /* Exactly one reason for any facts. */
 void explain_job(const struct explain_facts *facts, struct jobq_explanation *out);
 

@@ -78,6 +78,9 @@ static const struct name whys[] = {
     { JOBQ_WHY_NOT_DUE, "not_due", 0 },     { JOBQ_WHY_PAUSED, "paused", 0 },
     { JOBQ_WHY_NO_WORKER, "no_worker", 0 }, { JOBQ_WHY_KIND, "kind_unknown", 0 },
     { JOBQ_WHY_ALONE, "alone", 0 },         { JOBQ_WHY_BEHIND, "behind", 0 },
+    { JOBQ_WHY_LIMIT_QUEUE, "limit_queue", 0 }, { JOBQ_WHY_LIMIT_GROUP, "limit_group", 0 },
+    { JOBQ_WHY_LIMIT_QUEUE_GROUP, "limit_queue_group", 0 }, { JOBQ_WHY_RATE_QUEUE, "rate_queue", 0 },
+    { JOBQ_WHY_RATE_GROUP, "rate_group", 0 },
 };
 
 static const struct name findings[] = {

@@ -22,6 +22,12 @@ static void remedy(const struct jobq_id *id, const struct jobq_explanation *e, c
         snprintf(out, size, "jobq redrive %s", hex);
     } else if (e->why == JOBQ_WHY_NO_WORKER) {
         snprintf(out, size, "jobq work %s -- COMMAND", e->who);
+    } else if (e->why == JOBQ_WHY_LIMIT_QUEUE || e->why == JOBQ_WHY_RATE_QUEUE) {
+        snprintf(out, size, "jobq limit %s", e->who);
+    } else if (e->why == JOBQ_WHY_LIMIT_GROUP || e->why == JOBQ_WHY_RATE_GROUP) {
+        snprintf(out, size, "jobq limit --group %s", e->who);
+    } else if (e->why == JOBQ_WHY_LIMIT_QUEUE_GROUP) {
+        snprintf(out, size, "jobq limit");
     } else if (e->why == JOBQ_WHY_DEPENDENCY) {
         jobq_id_format(&e->job, hex);
         snprintf(out, size, "jobq explain %s", hex);

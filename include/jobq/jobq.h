@@ -1035,7 +1035,12 @@ enum jobq_why {
                                  hand are not seen */
     JOBQ_WHY_KIND = 14,       /* `count` workers have the queue, and none takes the kind `who` */
     JOBQ_WHY_ALONE = 15,      /* it may only run alone, and waits for a worker that holds nothing */
-    JOBQ_WHY_BEHIND = 16      /* `count` ready jobs of its queue and group go first */
+    JOBQ_WHY_BEHIND = 16,     /* `count` ready jobs of its queue and group go first */
+    JOBQ_WHY_LIMIT_QUEUE = 17,       /* the queue `who` runs `count` jobs, as many as it may */
+    JOBQ_WHY_LIMIT_GROUP = 18,       /* the group `who` runs `count` jobs in all queues, as many as it may */
+    JOBQ_WHY_LIMIT_QUEUE_GROUP = 19, /* the group `who` runs `count` jobs in this queue, as many as it may there */
+    JOBQ_WHY_RATE_QUEUE = 20,        /* the queue `who` has used up its starts; until until_ms if nobody else uses them */
+    JOBQ_WHY_RATE_GROUP = 21         /* the same of the group `who` */
 };
 
 struct jobq_explanation {

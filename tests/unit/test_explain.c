@@ -282,6 +282,86 @@ START_TEST(lost_in_company_it_waits_to_run_alone)
 }
 END_TEST
 
+static void limit(int of, const char *name, uint32_t set, int64_t value, const char *plan)
+{
+    struct jobq_limit l = { .size = sizeof l, .of = of, .set = set, .name = name, .plan = plan, .concurrency = value,
+                            .group_concurrency = value, .rate = value, .rate_period_ms = 60000 };
+    ck_assert_msg(jobq_limit_set(q, &l) == JOBQ_OK, "%s", jobq_last_error()->text);
+}
+
+/* Rule 10: two jobs of a group, one of which runs; what is in the way of the other goes away with its limit. */
+static struct jobq_id one_runs_one_waits(void)
+{
+    setup();
+    register_worker(NULL);
+    put((struct jobq_spec){ .group = "g" });
+    claim();
+    return put((struct jobq_spec){ .group = "g" });
+}
+
+START_TEST(limit_of_the_queue)
+{
+    struct jobq_id id = one_runs_one_waits();
+    says(&id, JOBQ_WHY_NEXT);
+    limit(JOBQ_LIMIT_QUEUE, "mail", JOBQ_LIMIT_CONCURRENCY, 1, NULL);
+    struct jobq_explanation e = says(&id, JOBQ_WHY_LIMIT_QUEUE);
+    ck_assert_str_eq(e.who, "mail");
+    ck_assert_uint_eq(e.count, 1);
+    limit(JOBQ_LIMIT_QUEUE, "mail", JOBQ_LIMIT_CONCURRENCY, 2, NULL);
+    says(&id, JOBQ_WHY_NEXT);
+    teardown();
+}
+END_TEST
+
+START_TEST(limit_of_the_group_in_the_queue)
+{
+    struct jobq_id id = one_runs_one_waits(), other = put((struct jobq_spec){ .group = "h" });
+    limit(JOBQ_LIMIT_QUEUE, "mail", JOBQ_LIMIT_GROUP_CONCURRENCY, 1, NULL);
+    struct jobq_explanation e = says(&id, JOBQ_WHY_LIMIT_QUEUE_GROUP);
+    ck_assert_str_eq(e.who, "g");
+    ck_assert_uint_eq(e.count, 1);
+    says(&other, JOBQ_WHY_NEXT);
+    teardown();
+}
+END_TEST
+
+START_TEST(limit_of_the_group_its_plan_or_every_group)
+{
+    struct jobq_id id = one_runs_one_waits();
+    limit(JOBQ_LIMIT_GROUP, "", JOBQ_LIMIT_CONCURRENCY, 1, NULL);
+    ck_assert_str_eq(says(&id, JOBQ_WHY_LIMIT_GROUP).who, "g");
+    limit(JOBQ_LIMIT_PLAN, "pro", JOBQ_LIMIT_CONCURRENCY, 2, NULL);
+    limit(JOBQ_LIMIT_GROUP, "g", JOBQ_LIMIT_PLAN_NAME, 0, "pro");
+    says(&id, JOBQ_WHY_NEXT);
+    limit(JOBQ_LIMIT_PLAN, "pro", JOBQ_LIMIT_CONCURRENCY, 0, NULL);
+    says(&id, JOBQ_WHY_LIMIT_GROUP);
+    limit(JOBQ_LIMIT_GROUP, "g", JOBQ_LIMIT_CONCURRENCY, JOBQ_LIMIT_NONE, NULL);
+    says(&id, JOBQ_WHY_NEXT);
+    teardown();
+}
+END_TEST
+
+START_TEST(rate_of_the_queue_and_of_the_group)
+{
+    setup();
+    register_worker(NULL);
+    put((struct jobq_spec){ .group = "g" });
+    limit(JOBQ_LIMIT_GROUP, "g", JOBQ_LIMIT_RATE, 1, NULL);
+    claim();
+    struct jobq_id id = put((struct jobq_spec){ .group = "g" });
+    struct jobq_explanation e = says(&id, JOBQ_WHY_RATE_GROUP);
+    ck_assert_str_eq(e.who, "g");
+    ck_assert_int_gt(e.until_ms, 0);
+    limit(JOBQ_LIMIT_QUEUE, "mail", JOBQ_LIMIT_RATE, 0, NULL);
+    ck_assert_str_eq(says(&id, JOBQ_WHY_RATE_QUEUE).who, "mail");
+    limit(JOBQ_LIMIT_QUEUE, "mail", JOBQ_LIMIT_RATE, JOBQ_LIMIT_NONE, NULL);
+    jobq_clock_advance(q, 70000);
+    claim();
+    says(&id, JOBQ_WHY_RUNNING);
+    teardown();
+}
+END_TEST
+
 START_TEST(unknown_ids_and_bad_input)
 {
     struct jobq_explanation e = { .size = sizeof e }, small = { .size = 8 };
@@ -334,12 +414,15 @@ START_TEST(any_facts_have_exactly_one_reason)
         struct explain_facts f = { .job = &job, .now_ms = now, .workers = workers,
                                    .worker_count = next_random(&r) % 3, .ahead = next_random(&r) % 2,
                                    .alone = next_random(&r) % 2, .paused = next_random(&r) % 3 == 0,
+                                   .queue_limit.full = next_random(&r) % 8 == 0, .lane_limit.full = next_random(&r) % 8 == 0,
+                                   .group_limit.full = next_random(&r) % 8 == 0,
+                                   .queue_rate_ms = next_random(&r) % 8 == 0, .group_rate_ms = next_random(&r) % 8 == 0,
                                    .parent_state = JOBQ_READY };
         struct jobq_explanation e;
         memset(&e, 0xff, sizeof e);
         explain_job(&f, &e);
         ck_assert_int_ge(e.why, JOBQ_WHY_NEXT);
-        ck_assert_int_le(e.why, JOBQ_WHY_BEHIND);
+        ck_assert_int_le(e.why, JOBQ_WHY_RATE_GROUP);
         ck_assert_str_ne(e.text, "");
         ck_assert_str_ne(jobq_why_name(e.why), "?");
         ck_assert_int_eq(e.why == JOBQ_WHY_RUNNING || e.why == JOBQ_WHY_STUCK, job.state == JOBQ_RUNNING);
@@ -348,12 +431,14 @@ START_TEST(any_facts_have_exactly_one_reason)
         ck_assert(e.why != JOBQ_WHY_PAUSED || f.paused);
         seen |= 1u << e.why;
     }
-    ck_assert_uint_eq(seen, (1u << (JOBQ_WHY_BEHIND + 1)) - 2); /* each of them came up */
+    ck_assert_uint_eq(seen, (1u << (JOBQ_WHY_RATE_GROUP + 1)) - 2); /* each of them came up */
 }
 END_TEST
 
 UNIT_MAIN("explain", nobody_works_the_queue_until_a_worker_has_it, no_worker_takes_the_kind, paused_until_resumed,
           not_due_until_its_time, behind_those_of_smaller_rank, behind_more_than_are_counted, waits_for_another_job,
           held_until_the_hold_is_lifted, parked_until_its_callback, running_then_stuck_then_ended,
-          expired_dead_cancelled, lost_in_company_it_waits_to_run_alone, unknown_ids_and_bad_input,
+          expired_dead_cancelled, lost_in_company_it_waits_to_run_alone, limit_of_the_queue,
+          limit_of_the_group_in_the_queue, limit_of_the_group_its_plan_or_every_group, rate_of_the_queue_and_of_the_group,
+          unknown_ids_and_bad_input,
           any_facts_have_exactly_one_reason)
