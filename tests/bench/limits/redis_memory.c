@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of a server per waiting job, beside that of the least layout that could be a queue: payloads in one hash by a
  * number, the numbers in a list.
- * usage: redis-memory [MOST]    starts a private server; fails when the ratio of plain jobs is more than MOST */
+ * usage: redis-memory [MOST]    starts a private server; fails when the ratio of plain jobs is more than MOST. Without MOST it
+ * also measures jobs with groups. */
 #include "../bench.h"
 
 #include <jobq/jobq.h>
@@ -69,18 +70,23 @@ static double least(void)
 
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
 
-enum { KEYED = 1, DELAYED = 2 };
+enum { KEYED = 1, DELAYED = 2, GROUPED = 4 };
 
-static void put(struct jobq *q, uint64_t first, uint32_t count, int how)
+/* With GROUPED the jobs are dealt out among so many groups. */
+static void put(struct jobq *q, uint64_t first, uint32_t count, int how, uint64_t groups)
 {
     static struct jobq_spec specs[BATCH];
-    static char payloads[BATCH][BENCH_PAYLOAD + 1], keys[BATCH][32];
+    static char payloads[BATCH][BENCH_PAYLOAD + 1], keys[BATCH][32], names[BATCH][32];
     for (uint32_t i = 0; i < count; i++) {
         bench_payload(payloads[i], first + i);
         specs[i] = (struct jobq_spec){ .size = sizeof *specs, .queue = "bench", .payload = { payloads[i], BENCH_PAYLOAD } };
         int size = snprintf(keys[i], sizeof keys[i], "key-%llu", (unsigned long long)(first + i));
         if (how & KEYED)
             specs[i].key = (struct jobq_bytes){ keys[i], (size_t)size };
+        if (how & GROUPED) {
+            snprintf(names[i], sizeof names[i], "group-%06llu", (unsigned long long)((first + i) % groups));
+            specs[i].group = names[i];
+        }
         if (how & DELAYED)
             specs[i].delay_ms = 3600000 + (int64_t)(first + i);
     }
@@ -88,32 +94,41 @@ static void put(struct jobq *q, uint64_t first, uint32_t count, int how)
 }
 
 /* The first jobs make what a namespace has in any case. */
-static double library(int how)
+static double library(int how, uint64_t groups)
 {
     char uri[200];
     struct jobq *q = NULL;
     redis_server_do(&server, "FLUSHALL");
     snprintf(uri, sizeof uri, "redis+unix://%s", server.socket);
     must(jobq_open(&q, jobq_redis(), uri, NULL), "open");
-    put(q, 1, 1, how);
+    put(q, 1, 1, how, groups);
     double before = used_memory();
     for (uint64_t i = 0; i < JOBS; i += BATCH)
-        put(q, 2 + i, BATCH, how);
+        put(q, 2 + i, BATCH, how, groups);
     double after = used_memory();
     jobq_close(q);
     return (after - before) / JOBS;
+}
+
+static void grouped(void)
+{
+    bench_print("grouped_by_1000", library(GROUPED, JOBS / 1000), "bytes a job");
+    bench_print("grouped_by_50", library(GROUPED, JOBS / 50), "bytes a job");
+    bench_print("grouped_by_1", library(GROUPED, JOBS), "bytes a job");
 }
 
 int main(int argc, char **argv)
 {
     const double most = argc > 1 ? strtod(argv[1], NULL) : 0;
     redis_server_start(&server, NULL);
-    double floor = least(), plain = library(0), keyed = library(KEYED), delayed = library(DELAYED);
-    redis_server_stop(&server);
+    double floor = least(), plain = library(0, 0), keyed = library(KEYED, 0), delayed = library(DELAYED, 0);
     bench_print("least", floor, "bytes a job");
     bench_print("plain", plain, "bytes a job");
     bench_print("keyed", keyed, "bytes a job");
     bench_print("delayed", delayed, "bytes a job");
+    if (most <= 0)
+        grouped();
+    redis_server_stop(&server);
     bench_print("ratio", plain / floor, "plain to least");
     if (most <= 0 || plain <= most * floor)
         return 0;
