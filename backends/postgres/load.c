@@ -154,62 +154,74 @@ static void pack_keys(struct batch *b)
 
 /* ---- rows --------------------------------------------------------------------------------------------------------------- */
 
+/* Errors, then lines of log. */
+static size_t entries_of(const struct jobq_row *r)
+{
+    return r->error_count + r->log_count;
+}
+
+static const struct jobq_row_error *entry_of(const struct jobq_row *r, size_t k)
+{
+    return k < r->error_count ? &r->errors[k] : &r->log[k - r->error_count];
+}
+
 static int64_t flags_of(const struct jobq_item_row *in)
 {
     const struct jobq_row *r = &in->row;
     const bool bits[] = { r->held, r->alone, r->ran_alone, r->resumed, r->cancel_asked, in->digest_used,
-                          in->edge_count > 0, in->swept == JOBQ_OVERDUE_LEASE, in->swept == JOBQ_OVERDUE_TIMEOUT };
+                          in->edge_count > 0, in->swept == JOBQ_OVERDUE_LEASE, in->swept == JOBQ_OVERDUE_TIMEOUT,
+                          r->log_count > 0 };
     int64_t flags = 0;
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
         flags |= (int64_t)bits[i] << i;
     return flags;
 }
 
-static void pack_row_numbers(struct batch *b, const struct jobq_item_row *in, int64_t errors, int64_t edges)
+static void pack_row_numbers(struct batch *b, const struct jobq_item_row *in, int64_t entries, int64_t edges)
 {
     const struct jobq_row *r = &in->row;
     const int64_t numbers[] = {
         r->state, r->reason, r->outcome, r->priority, r->rank_add_ms, r->attempt, r->failures, r->crashes, r->snoozes,
         r->releases, r->redrives, r->edits, flags_of(in), r->due, r->pending, r->created_at_ms, r->run_at_ms,
         r->started_at_ms, r->finished_at_ms, r->lease_until_ms, r->stop_at_ms, r->expires_at_ms, r->callback_until_ms,
-        r->timeout_ms, in->key.hold, in->window_until_ms, r->fence, errors, (int64_t)r->error_count, edges,
-        (int64_t)in->edge_count,
+        r->timeout_ms, in->key.hold, in->window_until_ms, r->fence, entries, (int64_t)r->error_count, edges,
+        (int64_t)in->edge_count, (int64_t)r->log_count,
     };
     pack_numbers(b, numbers, sizeof numbers / sizeof *numbers);
 }
 
 static void pack_all_row_numbers(struct batch *b)
 {
-    int64_t errors = 0, edges = 0;
+    int64_t entries = 0, edges = 0;
     pack_begin(&b->params, ELEMENT_INT8);
     for (size_t i = 0; i < b->count; i++) {
         const struct jobq_item_row *in = &b->items[i]->as.row;
-        pack_row_numbers(b, in, errors, edges);
-        errors += (int64_t)in->row.error_count;
+        pack_row_numbers(b, in, entries, edges);
+        entries += (int64_t)entries_of(&in->row);
         edges += (int64_t)in->edge_count;
     }
     pack_end(&b->params);
 }
 
-static void pack_error_numbers(struct batch *b)
+static void pack_entry_numbers(struct batch *b)
 {
     pack_begin(&b->params, ELEMENT_INT8);
     for (size_t i = 0; i < b->count; i++)
-        for (size_t k = 0; k < b->items[i]->as.row.row.error_count; k++) {
-            const struct jobq_row_error *e = &b->items[i]->as.row.row.errors[k];
+        for (size_t k = 0; k < entries_of(&b->items[i]->as.row.row); k++) {
+            const struct jobq_row_error *e = entry_of(&b->items[i]->as.row.row, k);
             const int64_t numbers[] = { e->attempt, e->kind, e->at_ms };
             pack_numbers(b, numbers, 3);
         }
     pack_end(&b->params);
 }
 
-static void pack_error_bytes(struct batch *b, size_t member)
+static void pack_entry_bytes(struct batch *b, size_t member)
 {
     pack_begin(&b->params, ELEMENT_BYTES);
     for (size_t i = 0; i < b->count; i++)
-        for (size_t k = 0; k < b->items[i]->as.row.row.error_count; k++)
+        for (size_t k = 0; k < entries_of(&b->items[i]->as.row.row); k++)
             pack_add_bytes(&b->params, *(const struct jobq_bytes *)(const void *)
-                                           ((const char *)&b->items[i]->as.row.row.errors[k] + member));
+                                           ((const char *)entry_of(&b->items[i]->as.row.row, k) + member));
     pack_end(&b->params);
 }
 
@@ -246,9 +258,9 @@ static void pack_rows(struct batch *b)
     pack_digests_at(b, offsetof(struct jobq_item, as.row.key.scope), offsetof(struct jobq_item, as.row.has_key));
     pack_digests_at(b, offsetof(struct jobq_item, as.row.key.payload_digest), offsetof(struct jobq_item, as.row.has_key));
     pack_all_row_numbers(b);
-    pack_error_numbers(b);
-    pack_error_bytes(b, offsetof(struct jobq_row_error, worker));
-    pack_error_bytes(b, offsetof(struct jobq_row_error, text));
+    pack_entry_numbers(b);
+    pack_entry_bytes(b, offsetof(struct jobq_row_error, worker));
+    pack_entry_bytes(b, offsetof(struct jobq_row_error, text));
     pack_edges(b);
 }
 

@@ -181,10 +181,37 @@ static void pack_digests(struct params *p, const struct jobq_exchange *x)
     pack_end(p);
 }
 
+static size_t lines_of(const struct jobq_change *c)
+{
+    return c->set & JOBQ_ADD_LOG ? c->log_count : 0;
+}
+
+/* Lines of log, those of all changes in a row, behind where those of each end. */
+static void pack_lines(struct params *p, const struct jobq_exchange *x)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < x->change_count; i++)
+        end += lines_of(&x->changes[i]);
+    if (!end) {
+        pack_nulls(p, 2);
+        return;
+    }
+    pack_begin(p, ELEMENT_INT4);
+    end = 0;
+    for (size_t i = 0; i < x->change_count; i++)
+        pack_add_int4(p, (int32_t)(end += lines_of(&x->changes[i])));
+    pack_end(p);
+    pack_begin(p, ELEMENT_BYTES);
+    for (size_t i = 0; i < x->change_count; i++)
+        for (size_t k = 0; k < lines_of(&x->changes[i]); k++)
+            pack_add_bytes(p, x->changes[i].log[k]);
+    pack_end(p);
+}
+
 static void pack_changes(struct params *p, const struct jobq_exchange *x, bool plain)
 {
     if (!x->change_count) {
-        pack_nulls(p, 9);
+        pack_nulls(p, 11);
         return;
     }
     pack_begin(p, ELEMENT_ID);
@@ -205,6 +232,7 @@ static void pack_changes(struct params *p, const struct jobq_exchange *x, bool p
     pack_change_bytes(p, x, offsetof(struct jobq_change, data));
     pack_change_bytes(p, x, offsetof(struct jobq_change, payload));
     pack_change_bytes(p, x, offsetof(struct jobq_change, error));
+    pack_lines(p, x);
 }
 
 /* ---- puts --------------------------------------------------------------------------------------------------------------- */

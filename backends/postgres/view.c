@@ -108,8 +108,8 @@ enum {
     VIEW_PRIORITY, VIEW_RANK_ADD, VIEW_ATTEMPT, VIEW_FAILURES, VIEW_CRASHES, VIEW_SNOOZES, VIEW_RELEASES,
     VIEW_REDRIVES, VIEW_EDITS, VIEW_FLAGS, VIEW_SHELF, VIEW_PENDING, VIEW_CREATED_AT, VIEW_RUN_AT, VIEW_STARTED_AT,
     VIEW_FINISHED_AT, VIEW_LEASE_UNTIL, VIEW_STOP_AT, VIEW_EXPIRES_AT, VIEW_CALLBACK_UNTIL, VIEW_TIMEOUT,
-    VIEW_HAS_CALLBACK, VIEW_OVERDUE, VIEW_EDGE_IDS, VIEW_EDGE_RULES, VIEW_EDGE_STATES, VIEW_ERROR_ATTEMPTS,
-    VIEW_ERROR_KINDS, VIEW_ERROR_ATS, VIEW_ERROR_WORKERS, VIEW_ERROR_TEXTS, VIEW_COUNT
+    VIEW_HAS_CALLBACK, VIEW_OVERDUE, VIEW_EDGE_IDS, VIEW_EDGE_RULES, VIEW_EDGE_STATES, VIEW_ENTRY_ATTEMPTS,
+    VIEW_ENTRY_KINDS, VIEW_ENTRY_ATS, VIEW_ENTRY_WORKERS, VIEW_ENTRY_TEXTS, VIEW_COUNT
 };
 
 enum { FLAG_HELD = 1, FLAG_ALONE = 2, FLAG_RAN_ALONE = 4, FLAG_RESUMED = 8, FLAG_CANCEL_ASKED = 16 };
@@ -210,24 +210,30 @@ static int fill_edges(struct jobq_arena *arena, const struct cell *c, struct job
     return 0;
 }
 
-static int fill_errors(struct jobq_arena *arena, const struct cell *c, struct jobq_row *r)
+/* Errors, then lines of log: those have no kind. */
+static int fill_entries(struct jobq_arena *arena, const struct cell *c, struct jobq_row *r)
 {
-    struct elements attempts = cell_elements(c[VIEW_ERROR_ATTEMPTS]), kinds = cell_elements(c[VIEW_ERROR_KINDS]);
-    struct elements ats = cell_elements(c[VIEW_ERROR_ATS]), workers = cell_elements(c[VIEW_ERROR_WORKERS]);
-    struct elements texts = cell_elements(c[VIEW_ERROR_TEXTS]);
+    struct elements attempts = cell_elements(c[VIEW_ENTRY_ATTEMPTS]), kinds = cell_elements(c[VIEW_ENTRY_KINDS]);
+    struct elements ats = cell_elements(c[VIEW_ENTRY_ATS]), workers = cell_elements(c[VIEW_ENTRY_WORKERS]);
+    struct elements texts = cell_elements(c[VIEW_ENTRY_TEXTS]);
     struct cell attempt, kind, at, worker, text;
+    size_t count = 0;
     if (!attempts.left)
         return 0;
-    struct jobq_row_error *errors = jobq_arena_alloc(arena, (size_t)attempts.left * sizeof *errors);
-    if (!errors)
+    struct jobq_row_error *entries = jobq_arena_alloc(arena, (size_t)attempts.left * sizeof *entries);
+    if (!entries)
         return -1;
     while (elements_next(&attempts, &attempt) && elements_next(&kinds, &kind) && elements_next(&ats, &at) &&
-           elements_next(&workers, &worker) && elements_next(&texts, &text))
-        errors[r->error_count++] = (struct jobq_row_error){
+           elements_next(&workers, &worker) && elements_next(&texts, &text)) {
+        entries[count++] = (struct jobq_row_error){
             .attempt = (int32_t)cell_int(attempt), .kind = (int32_t)cell_int(kind), .at_ms = cell_int(at),
             .worker = cell_bytes(worker), .text = cell_bytes(text),
         };
-    r->errors = errors;
+        r->error_count += kind.size >= 0;
+    }
+    r->errors = entries;
+    r->log = entries + r->error_count;
+    r->log_count = count - r->error_count;
     return 0;
 }
 
@@ -248,7 +254,7 @@ static int fill_row(struct jobq_arena *arena, struct cell record, struct jobq_ro
     fill_bytes(c, r);
     fill_numbers(c, r);
     fill_times(c, r);
-    return fill_edges(arena, c, r) != 0 || fill_errors(arena, c, r) != 0 ? -1 : 0;
+    return fill_edges(arena, c, r) != 0 || fill_entries(arena, c, r) != 0 ? -1 : 0;
 }
 
 /* The array is copied once; the rows point into the copy. */

@@ -169,6 +169,9 @@ static void trimmed_with_the_row(void)
     ok(!exists(1));
     put_ok(1);
     is(row_n(1)->log_count, 0);
+    log_line(claim_n(1), "anew"); /* beside nothing that was left behind */
+    is(row_n(1)->log_count, 1);
+    bytes_are(row_n(1)->log[0].text, text("anew"));
 }
 
 static void only_when_asked_for(void)
@@ -187,27 +190,42 @@ static void only_when_asked_for(void)
     is(query.rows[0].error_count, 0);
 }
 
+/* Two with errors as well, so that whose a line is can be mixed up. */
 static void copied(void)
 {
     const struct jobq_row_error log[] = { { .attempt = 3, .at_ms = 5, .worker = text("w"), .text = text("one") },
-                                          { .text = bytes("", 0) } };
-    struct jobq_item item = { .kind = JOBQ_ITEM_ROW };
-    item.as.row.row = (struct jobq_row){ .id = id(7), .queue = text("q"), .kind = text("k"), .payload = text("p"),
-                                         .payload_bytes = 1, .state = JOBQ_ROW_WAITING, .due = 1, .log = log,
-                                         .log_count = 2 };
-    is(load(&item, 1), JOBQ_OK);
+                                          { .text = bytes("", 0) },
+                                          { .attempt = 4, .at_ms = 6, .text = text("of another") } };
+    const struct jobq_row_error error = { .attempt = 2, .kind = 1, .at_ms = 4, .text = text("boom") };
+    struct jobq_item items[2] = { { .kind = JOBQ_ITEM_ROW }, { .kind = JOBQ_ITEM_ROW } };
+    items[0].as.row.row = (struct jobq_row){ .id = id(7), .queue = text("q"), .kind = text("k"), .payload = text("p"),
+                                             .payload_bytes = 1, .state = JOBQ_ROW_WAITING, .due = 1, .log = log,
+                                             .log_count = 2, .errors = &error, .error_count = 1 };
+    items[1] = items[0];
+    items[1].as.row.row.id = id(8);
+    items[1].as.row.row.log = log + 2;
+    items[1].as.row.row.log_count = 1;
+    is(load(items, 2), JOBQ_OK);
     is(row_n(7)->log_count, 2);
     is(row_n(7)->log[0].attempt, 3);
     is(row_n(7)->log[0].at_ms, 5);
     bytes_are(row_n(7)->log[0].worker, text("w"));
     bytes_are(row_n(7)->log[1].text, bytes("", 0));
     bytes_are(row_n(7)->log[1].worker, bytes(NULL, 0));
+    is(row_n(8)->log_count, 1);
+    is(row_n(8)->log[0].attempt, 4);
+    bytes_are(row_n(8)->log[0].text, text("of another"));
+    is(row_n(8)->error_count, 1);
+    bytes_are(row_n(8)->errors[0].text, text("boom"));
     log_line(claim_n(7), "more");
     struct jobq_dump page = { .size = sizeof page, .kind = JOBQ_ITEM_ROW, .limit = 10, .bytes = 1 << 20 };
     dump(me, &page);
-    is(page.item_count, 1);
+    is(page.item_count, 2);
     is(page.items[0].as.row.row.log_count, 3);
     bytes_are(page.items[0].as.row.row.log[2].text, text("more"));
+    is(page.items[0].as.row.row.error_count, 1);
+    is(page.items[1].as.row.row.log_count, 1);
+    bytes_are(page.items[1].as.row.row.log[0].text, text("of another"));
 }
 
 static const struct test tests[] = {

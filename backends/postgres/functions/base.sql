@@ -143,11 +143,17 @@ BEGIN
         j.shelf, j.pending, j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
         j.expires_at, j.callback_until, j.timeout, j.callback IS NOT NULL AND j.flags & 32 = 0, overdue,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view;
-    IF what & 4 <> 0 AND j.errors > 0 THEN
-        SELECT array_agg(e.attempt ORDER BY e.seq), array_agg(e.kind ORDER BY e.seq), array_agg(e.at ORDER BY e.seq),
-               array_agg(e.worker ORDER BY e.seq), array_agg(e.text ORDER BY e.seq)
-        INTO v.error_attempts, v.error_kinds, v.error_ats, v.error_workers, v.error_texts
-        FROM @.error AS e WHERE e.job = j.id;
+    IF what & 4 <> 0 AND j.errors > 0 OR what & 16 <> 0 AND j.flags & 512 <> 0 THEN
+        SELECT array_agg(e.attempt), array_agg(e.kind), array_agg(e.at), array_agg(e.worker), array_agg(e.text)
+        INTO v.entry_attempts, v.entry_kinds, v.entry_ats, v.entry_workers, v.entry_texts
+        FROM (
+            SELECT 1 AS part, x.seq::bigint, x.attempt, x.kind, x.at, x.worker, x.text
+            FROM @.error AS x WHERE what & 4 <> 0 AND x.job = j.id
+            UNION ALL
+            SELECT 2, l.seq, l.attempt, NULL, l.at, l.worker, l.text
+            FROM @.log AS l WHERE what & 16 <> 0 AND l.job = j.id
+            ORDER BY 1, 2
+        ) AS e;
     END IF;
     IF what & 8 <> 0 AND j.flags & 64 <> 0 THEN
         SELECT array_agg(e.parent ORDER BY e.parent), array_agg(e.rule ORDER BY e.parent),

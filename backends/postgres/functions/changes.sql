@@ -2,9 +2,11 @@
 -- Changes: what happens to rows that are there. p_nums has 20 numbers for each: by, allowed, edits (-1: any), outcome,
 -- state, reason, set, run_at base and offset, callback_until base and offset, lease_ms, failures, crashes, snoozes,
 -- releases, redrives, alone, error_kind, plain. plain: a complete under its token that sets a result at most, in a unit in
--- which no change depends on another; those are made together, p_plain says that there are any. Verdicts: NULL when every one was made.
+-- which no change depends on another; those are made together, p_plain says that there are any. p_lines: lines of log, those of
+-- all changes in a row; p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when every one was made.
 CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[], p_digests bytea[],
     p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
+    p_line_ends integer[], p_lines bytea[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[], OUT o_woke boolean, OUT o_ended integer[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -159,6 +161,9 @@ BEGIN
                     v_tenants := v_tenants OR j.tenant IS NOT NULL;
                 END IF;
                 DELETE FROM @.error AS e WHERE e.job = j.id;
+                IF j.flags & 512 <> 0 THEN
+                    DELETE FROM @.log AS l WHERE l.job = j.id;
+                END IF;
                 DELETE FROM @.job AS k WHERE k.id = j.id;
                 v_events := v_events || ARRAY[j.queue::bigint, v_was, 0, 1];
                 CONTINUE;
@@ -184,6 +189,10 @@ BEGIN
                 END IF;
                 INSERT INTO @.error VALUES (j.id, j.errors, least(j.attempt, 2147483647), r.error_kind, p_now, j.worker,
                     r.error);
+            END IF;
+            IF p_line_ends[r.i] > coalesce(p_line_ends[r.i - 1], 0) THEN
+                PERFORM @.log_add(j, p_now, p_lines, coalesce(p_line_ends[r.i - 1], 0) + 1, p_line_ends[r.i]);
+                j.flags := j.flags | 512;
             END IF;
 
             -- what is asked for, seen with the row's hold and parents

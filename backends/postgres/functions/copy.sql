@@ -48,7 +48,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT j.n, @.show(j, 7, 0), j.key_scope, j.key_digest, j.key_hold::integer, j.key_until, j.callback, j.flags,
+    SELECT j.n, @.show(j, 23, 0), j.key_scope, j.key_digest, j.key_hold::integer, j.key_until, j.callback, j.flags,
         e.parents, e.rules, e.opens
     FROM (
         SELECT u.id, u.i, row_number() OVER w AS o,
@@ -191,14 +191,15 @@ BEGIN
     WHERE q.id = x.queue;
 END $$;
 
--- p_nums has 31 numbers for each: state, reason, outcome, priority, rank_add, attempt, failures, crashes, snoozes, releases,
+-- p_nums has 32 numbers for each: state, reason, outcome, priority, rank_add, attempt, failures, crashes, snoozes, releases,
 -- redrives, edits, flags, due, pending, created_at, run_at, started_at, finished_at, lease_until, stop_at, expires_at,
--- callback_until, timeout, key hold, key until, fence, and where its errors and edges are: the first of them and how many.
--- p_error_nums: attempt, kind, at. p_edge_nums: rule, open. An edge may come before its parent, which counts it then.
+-- callback_until, timeout, key hold, key until, fence, the first of its entries and how many of them are errors, the first of its
+-- edges and how many they are, and how many entries behind the errors are lines of log. p_entry_nums: attempt, kind, at.
+-- p_edge_nums: rule, open. An edge may come before its parent, which counts it then.
 CREATE OR REPLACE FUNCTION @.load_rows(p_ids uuid[], p_tokens uuid[], p_queues bytea[], p_kinds bytea[], p_tenants bytea[],
     p_workers bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_results bytea[], p_progress bytea[],
     p_data bytea[], p_traces bytea[], p_callbacks bytea[], p_scopes bytea[], p_digests bytea[], p_nums bigint[],
-    p_error_nums bigint[], p_error_workers bytea[], p_error_texts bytea[], p_parents uuid[], p_edge_nums bigint[])
+    p_entry_nums bigint[], p_entry_workers bytea[], p_entry_texts bytea[], p_parents uuid[], p_edge_nums bigint[])
 RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -214,7 +215,7 @@ DECLARE
     r record;
 BEGIN
     FOR r IN
-        SELECT x.*, v_queues[x.i] AS queue_id, p_nums[31 * x.i - 30 : 31 * x.i] AS m
+        SELECT x.*, v_queues[x.i] AS queue_id, p_nums[32 * x.i - 31 : 32 * x.i] AS m
         FROM unnest(p_ids, p_tokens, p_kinds, p_tenants, p_workers, p_payloads, p_policies, p_keys, p_results, p_progress,
                     p_data, p_traces, p_callbacks, p_scopes, p_digests) WITH ORDINALITY
             AS x(id, token, kind, tenant, worker, payload, policy, key, result, progress, data, trace, callback, scope,
@@ -256,9 +257,14 @@ BEGIN
         v_fence := greatest(v_fence, r.m[27]);
         IF r.m[29] > 0 THEN
             INSERT INTO @.error (job, seq, attempt, kind, at, worker, text)
-            SELECT r.id, k, p_error_nums[3 * (r.m[28] + k) - 2], p_error_nums[3 * (r.m[28] + k) - 1],
-                p_error_nums[3 * (r.m[28] + k)], p_error_workers[r.m[28] + k], p_error_texts[r.m[28] + k]
+            SELECT r.id, k, p_entry_nums[3 * (r.m[28] + k) - 2], p_entry_nums[3 * (r.m[28] + k) - 1],
+                p_entry_nums[3 * (r.m[28] + k)], p_entry_workers[r.m[28] + k], p_entry_texts[r.m[28] + k]
             FROM generate_series(1, r.m[29]) AS k;
+        END IF;
+        IF r.m[32] > 0 THEN
+            INSERT INTO @.log (job, seq, attempt, at, worker, text)
+            SELECT r.id, k - r.m[28] - r.m[29], p_entry_nums[3 * k - 2], p_entry_nums[3 * k], p_entry_workers[k], p_entry_texts[k]
+            FROM generate_series(r.m[28] + r.m[29] + 1, r.m[28] + r.m[29] + r.m[32]) AS k;
         END IF;
         IF r.m[31] > 0 THEN
             INSERT INTO @.edge (child, parent, rule, hard, open)

@@ -35,7 +35,7 @@ BEGIN
                           || int8send(0) || int8send(octet_length(key)) || key);
         v_digest := sha256(coalesce(payload, ''));
     END IF;
-    SELECT * INTO r FROM @.unit(1 | 16 | 32, NULL, 0, 0, NULL, NULL, NULL, NULL,
+    SELECT * INTO r FROM @.unit(1 | 16 | 32, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         CASE WHEN key IS NULL THEN 0 ELSE 1 END, ARRAY[v_queue], ARRAY[v_id],
         ARRAY[1, coalesce(priority, 0), coalesce(priority, 0) * 600000::bigint, 1, coalesce(delay_ms, 0), 0, 0, 0, 0, 0, 0, 0,

@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_nums[1];
-    v_gone bigint; v_over bigint; v_errors uuid[]; v_children uuid[]; v_rows tid[];
+    v_gone bigint; v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
     r record;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
@@ -42,9 +42,13 @@ BEGIN
             WITH gone AS (
                 DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags
             )
-            SELECT count(*), array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0)
-            INTO v_gone, v_errors, v_children FROM gone AS g;
+            SELECT count(*), array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0),
+                   array_agg(g.id) FILTER (WHERE g.flags & 512 <> 0)
+            INTO v_gone, v_errors, v_children, v_logs FROM gone AS g;
             DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
+            IF v_logs IS NOT NULL THEN
+                DELETE FROM @.log AS l WHERE l.job = ANY (v_logs);
+            END IF;
             DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
             INSERT INTO @.tally VALUES (r.id, r.state + 1, 0, v_gone);
             v_left := v_left - v_gone;

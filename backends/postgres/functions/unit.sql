@@ -33,6 +33,7 @@ CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigin
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
     p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],
     p_progress bytea[], p_data bytea[], p_new_payloads bytea[], p_errors bytea[],
+    p_line_ends integer[], p_lines bytea[],
     p_keyed integer, p_queues bytea[], p_put_ids uuid[], p_put_nums bigint[], p_kinds bytea[], p_tenants bytea[],
     p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_traces bytea[], p_scopes bytea[], p_digests bytea[],
     p_parents uuid[], p_rules integer[], p_ticks bytea[], p_tick_nums bigint[],
@@ -96,7 +97,7 @@ BEGIN
     END IF;
     IF p_change_ids IS NOT NULL THEN
         SELECT * INTO v_changes FROM @.changes(o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
-            p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors);
+            p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors, p_line_ends, p_lines);
         o_verdicts := v_changes.o_verdicts;
         o_stales := v_changes.o_stales;
         o_holders := v_changes.o_holders;

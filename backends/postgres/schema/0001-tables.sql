@@ -79,7 +79,7 @@ CREATE TABLE @.figure (
 --   clock         when the row needs a look of the sweeper: running rows the end of the lease; others the deadline of a
 --                 callback, the expiry, or when they ended with children that wait for a decision
 --   flags         1 held, 2 alone, 4 ran alone, 8 resumed, 16 cancel asked, 32 callback used, 64 was put with parents,
---                 128 swept for its lease, 256 swept for its timeout
+--                 128 swept for its lease, 256 swept for its timeout, 512 has lines in [log]
 --   errors        number of the newest row in [error]; children: open edges to children
 CREATE TABLE @.job (
     id uuid NOT NULL,
@@ -151,6 +151,17 @@ CREATE TABLE @.error (
     seq integer NOT NULL,
     attempt integer NOT NULL,
     kind integer NOT NULL,
+    at bigint NOT NULL,
+    worker bytea,
+    text bytea,
+    PRIMARY KEY (job, seq)
+);
+
+-- The newest lines of a job's log; seq rises.
+CREATE TABLE @.log (
+    job uuid NOT NULL,
+    seq bigint NOT NULL,
+    attempt integer NOT NULL,
     at bigint NOT NULL,
     worker bytea,
     text bytea,
@@ -276,7 +287,8 @@ CREATE TABLE @.worker (
     PRIMARY KEY (name, nonce)
 ) WITH (fillfactor = 50);
 
--- A row as it is given out; postgres/view.c reads it in this order.
+-- A row as it is given out; postgres/view.c reads it in this order. Entries: errors, then lines of log, which have no kind; both
+-- in the same columns, because every row that is claimed pays for each.
 CREATE TYPE @.view AS (
     id uuid, token uuid, queue bytea, kind bytea, tenant bytea, worker bytea, payload bytea, policy bytea, key bytea,
     result bytea, progress bytea, data bytea, trace bytea, payload_bytes bigint, state smallint, reason smallint,
@@ -285,7 +297,7 @@ CREATE TYPE @.view AS (
     created_at bigint, run_at bigint, started_at bigint, finished_at bigint, lease_until bigint, stop_at bigint,
     expires_at bigint, callback_until bigint, timeout bigint, has_callback boolean, overdue integer,
     edge_ids uuid[], edge_rules integer[], edge_states integer[],
-    error_attempts integer[], error_kinds integer[], error_ats bigint[], error_workers bytea[], error_texts bytea[]
+    entry_attempts integer[], entry_kinds integer[], entry_ats bigint[], entry_workers bytea[], entry_texts bytea[]
 );
 
 -- The newest request of each client: what it was answered. part 0 is the unit, 1 the want. A row is inserted for the new
