@@ -31,6 +31,7 @@ struct run {
     enum pass pass;
     const char *only;
     long fault;  /* 0: all */
+    long every;  /* of the tests every so many are run */
     long stride; /* of the faults every so many are tried; which of them differs from case to case */
     bool trace;
     struct tally *tally;
