@@ -384,10 +384,11 @@ static bool is_possible(const struct jobq_transition *t, int verdict)
     }
 }
 
-/* How often must each cell have been met in a run of this size? 20 times in the whole one; chance is larger in a part. */
+/* How often must each cell have been met in a run of this size? 20 times in the whole one; chance is larger in a part, and
+ * a run of a few hundred takes what comes. */
 static long floor_of(const struct jobq_transition *t, int verdict, long count)
 {
-    return is_possible(t, verdict) ? count / (count < 2000 ? 200 : 100) : 0;
+    return is_possible(t, verdict) && count >= 400 ? count / (count < 2000 ? 200 : 100) : 0;
 }
 
 /* What makes sequences hard. */
