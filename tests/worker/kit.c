@@ -281,13 +281,18 @@ static int choose(int argc, char **argv)
     return lacks ? -1 : 0;
 }
 
+int kit_stride(int on_a_server)
+{
+    return chosen->server && !getenv("JOBQ_TEST_FULL") ? on_a_server : 1;
+}
+
 int kit_run(const char *name, int argc, char **argv, const TTest *const *tests, size_t count)
 {
     Suite *suite = suite_create(name);
     TCase *one = tcase_create(name);
     SRunner *runner = srunner_create(suite);
 
-    tcase_set_timeout(one, 60);
+    tcase_set_timeout(one, 240);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(one, tests[i]);
     suite_add_tcase(suite, one);

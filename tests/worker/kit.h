@@ -80,6 +80,9 @@ void kit_expect_heard(int at, int kind, const char *part);
 size_t kit_threads(void);     /* of this process */
 size_t kit_descriptors(void);
 
+/* Of what is tried at every point: each so many on any day on a server, where a try costs a hundred times as much; 1 elsewhere
+ * and with JOBQ_TEST_FULL=1. */
+int kit_stride(int on_a_server);
 int kit_run(const char *name, int argc, char **argv, const TTest *const *tests, size_t count);
 #define KIT_MAIN(name, ...)                                                           \
     int main(int argc, char **argv)                                                   \
