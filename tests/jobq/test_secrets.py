@@ -17,7 +17,7 @@ import private  # noqa: E402  pylint: disable=wrong-import-position
 import tool  # noqa: E402  pylint: disable=wrong-import-position
 from tool import OK, REFUSED, STORE, UNKNOWN, USAGE  # noqa: E402  pylint: disable=wrong-import-position
 
-CANARY = 'Kan4rivogel'
+CANARY = 'Kan4%d' % os.getpid()  # of this run: others look through the list of processes at the same time
 PASSWORD, ENCODED = CANARY + '/?@', CANARY + '%2F%3F%40'
 USER = 'anna'
 COMMANDS = (['enqueue', 'q', 'x'], ['list'], ['claim', 'q'], ['stats'], ['doctor'], ['health'], ['metrics'], ['queues'],
