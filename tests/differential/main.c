@@ -15,7 +15,7 @@
 
 /* A sanitizer looks for other mistakes and takes several times as long; the plain build does the full number. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define COUNT 400
+#define COUNT 200
 #else
 #define COUNT 2000
 #endif
