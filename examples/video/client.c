@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "commands.h"
 #include "post.h"
 #include "program.h"
 #include "store.h"

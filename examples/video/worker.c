@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "program.h"
 #include "store.h"
 #include "work.h"

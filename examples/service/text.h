@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_TEXT_H
-#define VIDEO_TEXT_H
+#ifndef SERVICE_TEXT_H
+#define SERVICE_TEXT_H
 
 /* JSON and other texts, the way all parts of the orchestrator write and read them. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_AUTH_H
-#define VIDEO_AUTH_H
+#ifndef SERVICE_AUTH_H
+#define SERVICE_AUTH_H
 
 /*
  * The token file: one line per token, "ROLE TENANT SHA256-HEX", empty lines and those that begin with '#'

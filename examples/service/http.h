@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_HTTP_H
-#define VIDEO_HTTP_H
+#ifndef SERVICE_HTTP_H
+#define SERVICE_HTTP_H
 
 /*
  * A small HTTP server on libmicrohttpd that speaks JSON. Before a route sees a request it has a method that

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_PROGRAM_H
-#define VIDEO_PROGRAM_H
+#ifndef SERVICE_PROGRAM_H
+#define SERVICE_PROGRAM_H
 
-/* What the four commands of jobq-video share: how they complain, how they read numbers, how they wait to be
+/* What the programs with an HTTP door share: how they complain, how they read numbers, how they wait to be
  * ended. */
 
 #include <jobq/jobq.h>
@@ -17,7 +17,10 @@ enum program_exit {
     EXIT_STORE = 4, /* the store, or the server, cannot be reached */
 };
 
-/* "jobq-video: text" to stderr; returns `status`. */
+/* Who speaks; each program defines it. */
+extern const char program_name[];
+
+/* "NAME: text" to stderr; returns `status`. */
 int program_die(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reads a whole number within the limits. Returns 0, or EXIT_USAGE after saying what is wrong. */
@@ -29,11 +32,5 @@ void program_block_signals(sigset_t *out);
 
 /* The signal that ended the waiting. */
 int program_wait(const sigset_t *signals);
-
-/* "serve", "worker", "submit", "watch" */
-int serve_main(int argc, char **argv);
-int worker_main(int argc, char **argv);
-int submit_main(int argc, char **argv);
-int watch_main(int argc, char **argv);
 
 #endif

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef VIDEO_SQLITE
+#ifdef SERVICE_SQLITE
 #include <jobq/sqlite.h>
 #endif
-#ifdef VIDEO_REDIS
+#ifdef SERVICE_REDIS
 #include <jobq/redis.h>
 #endif
-#ifdef VIDEO_POSTGRES
+#ifdef SERVICE_POSTGRES
 #include <jobq/postgres.h>
 #endif
 
@@ -20,15 +20,15 @@
 
 static const struct jobq_backend *backend_of(const char *uri)
 {
-#ifdef VIDEO_SQLITE
+#ifdef SERVICE_SQLITE
     if (strncmp(uri, "sqlite:", 7) == 0)
         return jobq_sqlite();
 #endif
-#ifdef VIDEO_REDIS
+#ifdef SERVICE_REDIS
     if (strncmp(uri, "redis", 5) == 0)
         return jobq_redis();
 #endif
-#ifdef VIDEO_POSTGRES
+#ifdef SERVICE_POSTGRES
     if (strncmp(uri, "postgres", 8) == 0)
         return jobq_postgres();
 #endif
@@ -75,13 +75,13 @@ int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const c
     backend = backend_of(uri);
     if (!backend)
         *why = "a store's address begins with the name of a store this program was built with"
-#ifdef VIDEO_SQLITE
+#ifdef SERVICE_SQLITE
                ", sqlite:FILE"
 #endif
-#ifdef VIDEO_REDIS
+#ifdef SERVICE_REDIS
                ", redis://"
 #endif
-#ifdef VIDEO_POSTGRES
+#ifdef SERVICE_POSTGRES
                ", postgres://"
 #endif
             ;
