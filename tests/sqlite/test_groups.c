@@ -108,20 +108,26 @@ struct cost {
     int64_t put, claim, ack;
 };
 
-/* Of one of each, once all is known that need be read only once. */
+static int64_t lesser(int64_t before, int64_t now)
+{
+    return before && before < now ? before : now;
+}
+
+/* Of one of each: the least of several, as the first reads what need be read only once, and any of them may be the
+ * first of a new second of the figures. */
 static struct cost cost_of(struct jobq_store *s, uint32_t next, uint32_t groups)
 {
     const struct jobq_row *rows;
-    struct cost cost;
-    for (int i = 0; i < 2; i++) {
+    struct cost cost = { 0, 0, 0 };
+    for (int i = 0; i < 4; i++) {
         steps(s);
         put_many(s, next + (uint32_t)i, 1, groups);
-        cost.put = steps(s);
+        cost.put = lesser(cost.put, steps(s));
         ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 5, 60000, &rows), 5);
-        cost.claim = steps(s);
+        cost.claim = lesser(cost.claim, steps(s));
         for (int k = 0; k < 5; k++)
             ck_assert_int_eq(ack_job(s, &rows[k]), JOBQ_OK);
-        cost.ack = steps(s);
+        cost.ack = lesser(cost.ack, steps(s));
     }
     return cost;
 }
