@@ -5,12 +5,13 @@
 /*
  * A small HTTP server on libmicrohttpd that speaks JSON. Before a route sees a request it has a method that
  * the route takes, one Host, at most one Content-Length, no Transfer-Encoding, and a body of application/json
- * within the route's limit, whole and in memory.
+ * within the route's limit, whole and in memory. A connection whose request does not get on is closed.
  */
 
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct MHD_Connection;
 
@@ -20,25 +21,67 @@ struct http_request {
     const char *rest; /* of the path, behind the route's */
     const char *body;
     size_t body_size;
+    int last; /* it was put off and there is no more time: answer now */
     struct MHD_Connection *connection;
 };
 
 /* Value of a header, or NULL. Lent. */
 const char *http_header(const struct http_request *request, const char *name);
 
+/* Value of a cookie, or NULL. Lent. */
+const char *http_cookie(const struct http_request *request, const char *name);
+
+/* Value of a query parameter, decoded and cut to the room; NULL when it is absent or decodes to no text. */
+const char *http_query(const struct http_request *request, const char *name, char *out, size_t room);
+
+/* The address at the other end, as text. */
+void http_peer(const struct http_request *request, char out[64]);
+
+/* 1 unless a browser says that a page of another site sent it. */
+int http_same_site(const struct http_request *request);
+
+/* An answer that goes on. read() copies what there is, at most `room` bytes, and returns how many, 0 for
+ * nothing yet (it is asked again after http_wake) or -1 for the end. Both are called by the server's threads,
+ * one at a time for each stream. */
+struct http_stream {
+    ssize_t (*read)(struct http_stream *stream, char *out, size_t room);
+    void (*free)(struct http_stream *stream);
+};
+
+#define HTTP_HEADERS_MOST 4
+
 struct http_reply {
     unsigned status;
     json_t *body;      /* owned by the reply */
     int retry_after_s; /* 0: none */
+    int put_off;       /* not 0: no answer yet; the route is asked again after http_wake */
+    /* instead of `body`, what this type of content is: */
+    const char *type;
+    const void *data; /* lent as long as the server runs */
+    char *text;       /* owned: free */
+    size_t size;
+    struct http_stream *stream; /* owned */
+    int fd;                     /* owned, of a file: 0 for none */
+    off_t offset;               /* `size` bytes from here */
+    struct {
+        const char *name;
+        char value[512];
+    } headers[HTTP_HEADERS_MOST];
+    size_t header_count;
 };
 
 /* {"error": ..., "field": ...}; field "" for none. */
 void http_error(struct http_reply *reply, unsigned status, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* One more header. The name is static text; a value that is too long, or has control characters, is left out.
+ */
+void http_set_header(struct http_reply *reply, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 typedef void (*http_answer)(void *user, const struct http_request *request, struct http_reply *reply);
 
-/* A path that ends in '/' takes one more component, which is request->rest. */
+/* A path that ends in '/' takes one more component, which is request->rest; "/" alone is just that. */
 struct http_route {
     const char *method; /* GET or POST */
     const char *path;
@@ -46,10 +89,16 @@ struct http_route {
     http_answer answer;
 };
 
-struct http_options {
-    const char *listen;              /* ADDR:PORT; port 0 takes a free one */
+/* Routes below a prefix, as "" or "/api/v1/queue". */
+struct http_mount {
+    const char *prefix;
     const struct http_route *routes; /* ended by one without a method */
     void *user;
+};
+
+struct http_options {
+    const char *listen;              /* ADDR:PORT; port 0 takes a free one */
+    const struct http_mount *mounts; /* ended by one without routes */
     int open; /* without tokens: a browser's request from elsewhere is refused by its Host and Origin */
 };
 
@@ -67,7 +116,10 @@ struct http_server *http_start(const struct http_options *options, const char **
 /* The address it listens on, with the real port. Lent. */
 const char *http_address(const struct http_server *server);
 
-/* No new connections; gives answers under way up to two seconds. NULL is fine. */
+/* Ask every stream that had nothing, and every route that put an answer off, again. Threads: any. */
+void http_wake(struct http_server *server);
+
+/* No new connections; streams end, gives answers under way up to two seconds. NULL is fine. */
 void http_stop(struct http_server *server);
 
 #endif

@@ -128,8 +128,9 @@ static int check_listen(const struct serve_options *options)
 
 static int run(const struct serve_options *options, struct serve *serve)
 {
+    const struct http_mount mounts[] = {{"", routes, serve}, {NULL, NULL, NULL}};
     const struct http_options http = {
-        .listen = options->listen, .routes = routes, .user = serve, .open = serve->auth == NULL};
+        .listen = options->listen, .mounts = mounts, .open = serve->auth == NULL};
     const char *why = "";
     struct http_server *server;
     sigset_t signals;

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: starting, stopping, and answers that wait. */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http_inner.h"
+
+#define THREADS           4
+#define CONNECTIONS_MOST  2048
+#define CONNECTION_MEMORY 32768 /* request line and headers */
+#define IDLE_S            10
+#define STOP_TURNS        40
+#define STOP_TURN_NS      50000000L
+
+/* A path is taken as it was sent: "%2e" is no dot. */
+static size_t leave_escapes(void *user, struct MHD_Connection *connection, char *text)
+{
+    (void)user;
+    (void)connection;
+    return strlen(text);
+}
+
+static void be_quiet(void *user, const char *format, va_list arguments)
+{
+    (void)user;
+    (void)format;
+    (void)arguments;
+}
+
+/* ---- answers that wait ------------------------------------------------------------------------ */
+
+unsigned long http_turn(struct http_server *server)
+{
+    unsigned long turn;
+
+    pthread_mutex_lock(&server->lock);
+    turn = server->turn;
+    pthread_mutex_unlock(&server->lock);
+    return turn;
+}
+
+int http_stopping(struct http_server *server)
+{
+    int stopping;
+
+    pthread_mutex_lock(&server->lock);
+    stopping = server->stopping;
+    pthread_mutex_unlock(&server->lock);
+    return stopping;
+}
+
+int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, unsigned long turn)
+{
+    struct http_server *server = exchange->server;
+    int suspend;
+
+    pthread_mutex_lock(&server->lock);
+    suspend = server->turn == turn;
+    if (suspend) {
+        exchange->connection = connection;
+        exchange->suspended = 1;
+        exchange->before = NULL;
+        exchange->behind = server->suspended;
+        if (server->suspended)
+            server->suspended->before = exchange;
+        server->suspended = exchange;
+        MHD_suspend_connection(connection);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return suspend;
+}
+
+/* The lock is held. */
+static void leave(struct http_server *server, struct exchange *exchange)
+{
+    if (!exchange->suspended)
+        return;
+    exchange->suspended = 0;
+    if (exchange->behind)
+        exchange->behind->before = exchange->before;
+    if (exchange->before)
+        exchange->before->behind = exchange->behind;
+    else
+        server->suspended = exchange->behind;
+}
+
+void http_forget(struct exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->server->lock);
+    leave(exchange->server, exchange);
+    pthread_mutex_unlock(&exchange->server->lock);
+    if (exchange->stream)
+        exchange->stream->free(exchange->stream);
+}
+
+void http_wake(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->turn++;
+    while (server->suspended) {
+        struct exchange *exchange = server->suspended;
+        leave(server, exchange);
+        MHD_resume_connection(exchange->connection);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- the server ------------------------------------------------------------------------------ */
+
+static int open_socket(const char *listen_on, const char **why)
+{
+    struct sockaddr_storage address;
+    socklen_t size = 0;
+    int fd = -1;
+
+    if (http_parse_address(listen_on, &address, &size, why) != 0)
+        return -1;
+    fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+        if (bind(fd, (const struct sockaddr *)&address, size) == 0 && listen(fd, SOMAXCONN) == 0)
+            return fd;
+    }
+    *why = strerror(errno);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static void write_address(struct http_server *server, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    char host[64], port[8];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+        getnameinfo((const struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        snprintf(server->address, sizeof(server->address),
+                 address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* Two descriptors for each connection would be many: as many as the system gives. */
+static void want_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max &&
+        limit.rlim_cur < CONNECTIONS_MOST + 256) {
+        limit.rlim_cur = limit.rlim_max < CONNECTIONS_MOST + 256 ? limit.rlim_max : CONNECTIONS_MOST + 256;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+        NULL, http_on_request, server, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, http_watch_line,
+        server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
+}
+
+struct http_server *http_start(const struct http_options *options, const char **why)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+    int fd = server ? open_socket(options->listen, why) : -1;
+
+    if (fd < 0) {
+        free(server);
+        return NULL;
+    }
+    want_descriptors();
+    server->mounts = options->mounts;
+    server->open = options->open;
+    pthread_mutex_init(&server->lock, NULL);
+    write_address(server, fd);
+    if (http_watch_begin(server) == 0 && (server->daemon = start_daemon(server, fd)) != NULL)
+        return server;
+    *why = "the HTTP server could not be started";
+    http_watch_end(server);
+    close(fd);
+    free(server);
+    return NULL;
+}
+
+const char *http_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+static unsigned connections(struct http_server *server)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+    return info ? info->num_connections : 0;
+}
+
+void http_stop(struct http_server *server)
+{
+    MHD_socket fd;
+
+    if (!server)
+        return;
+    fd = MHD_quiesce_daemon(server->daemon);
+    pthread_mutex_lock(&server->lock);
+    server->stopping = 1;
+    pthread_mutex_unlock(&server->lock);
+    for (int turn = 0; turn < STOP_TURNS && connections(server) > 0; turn++) {
+        http_wake(server);
+        nanosleep(&(struct timespec){.tv_nsec = STOP_TURN_NS}, NULL);
+    }
+    http_wake(server);
+    MHD_stop_daemon(server->daemon);
+    http_watch_end(server);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
