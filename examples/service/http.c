@@ -256,15 +256,19 @@ static enum MHD_Result finish(struct http_server *server, struct http_request *r
     unsigned long turn;
 
     http_watch_set(server, request->connection, 0);
+    if (exchange->whole_ms == 0)
+        exchange->whole_ms = http_now_ms();
     if (!exchange->route)
         return http_send(exchange, request->connection, &exchange->refusal, 1);
     request->rest = path_rest(exchange->mount, exchange->route, request->path);
     request->body = exchange->body ? exchange->body : "";
     request->body_size = exchange->size;
+    request->note = exchange->note;
     do {
         turn = http_turn(server);
         reply = (struct http_reply){.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
         request->last = http_stopping(server);
+        request->waited_ms = http_now_ms() - exchange->whole_ms;
         exchange->route->answer(exchange->mount->user, request, &reply);
         if (!reply.put_off || request->last)
             return http_send(exchange, request->connection, &reply, 0);

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct MHD_Connection;
@@ -21,7 +22,9 @@ struct http_request {
     const char *rest; /* of the path, behind the route's */
     const char *body;
     size_t body_size;
-    int last; /* it was put off and there is no more time: answer now */
+    int last;          /* it was put off and there is no more time: answer now */
+    int64_t waited_ms; /* since it was whole */
+    uint64_t *note;    /* two words of the route's own, 0 at first: what it remembers when it is asked again */
     struct MHD_Connection *connection;
 };
 

@@ -19,6 +19,8 @@ struct exchange {
     struct http_reply refusal;
     char *body;
     size_t size, room;
+    int64_t whole_ms; /* when it had arrived; 0: it has not */
+    uint64_t note[2]; /* the route's */
     struct http_stream *stream;
     /* in the server's list while its connection is suspended; by the server's lock */
     struct MHD_Connection *connection;
@@ -62,6 +64,9 @@ int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, u
 unsigned long http_turn(struct http_server *server);
 int http_stopping(struct http_server *server);
 void http_forget(struct exchange *exchange);
+
+/* Milliseconds of a clock that nobody sets. */
+int64_t http_now_ms(void);
 
 /* The watch over slow connections. */
 int http_watch_begin(struct http_server *server);

@@ -9,7 +9,7 @@
 
 #define LOOK_EVERY_S 1
 
-static int64_t now_ms(void)
+int64_t http_now_ms(void)
 {
     struct timespec now;
 
@@ -40,14 +40,14 @@ void http_watch_set(struct http_server *server, struct MHD_Connection *connectio
     if (!line)
         return;
     pthread_mutex_lock(&server->lock);
-    line->until_ms = ms ? now_ms() + ms : 0;
+    line->until_ms = ms ? http_now_ms() + ms : 0;
     pthread_mutex_unlock(&server->lock);
 }
 
 static void add_line(struct http_server *server, struct line *line)
 {
     pthread_mutex_lock(&server->lock);
-    line->until_ms = now_ms() + HTTP_HEAD_MS;
+    line->until_ms = http_now_ms() + HTTP_HEAD_MS;
     line->behind = server->lines;
     if (server->lines)
         server->lines->before = line;
@@ -92,7 +92,7 @@ static void *watch(void *user)
 
     pthread_mutex_lock(&server->lock);
     while (server->watching) {
-        int64_t now = now_ms();
+        int64_t now = http_now_ms();
         for (struct line *line = server->lines; line; line = line->behind)
             if (line->until_ms && line->until_ms < now)
                 shutdown(line->fd, SHUT_RDWR);

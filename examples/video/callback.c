@@ -83,8 +83,10 @@ static void keep_progress(const struct serve *serve, const struct jobq_id *id, c
     double done = json_number_value(json_object_get(progress, "done"));
     double total = json_number_value(json_object_get(progress, "total"));
 
-    if (isfinite(done) && isfinite(total) && done >= 0 && total >= 0)
-        live_keep(serve->live, id, done, total, text_member(progress, "unit", ""));
+    if (!isfinite(done) || !isfinite(total) || done < 0 || total < 0)
+        return;
+    live_keep(serve->live, id, done, total, text_member(progress, "unit", ""));
+    pulse_touch(serve->pulse, id);
 }
 
 static void resume(const struct serve *serve, const struct jobq_callback *callback,

@@ -5,7 +5,6 @@
 
 #include "parts.h"
 #include "request.h"
-#include "result.h"
 #include "serve.h"
 #include "text.h"
 
@@ -126,24 +125,4 @@ void route_start(void *user, const struct http_request *http, struct http_reply 
         reply_started(&request, &put, reply);
     }
     request_free(&request);
-}
-
-/* ---- result ---------------------------------------------------------------------------------- */
-
-void route_result(void *user, const struct http_request *http, struct http_reply *reply)
-{
-    struct serve *serve = user;
-    struct jobq_id id;
-    const char *tenant;
-    int status = JOBQ_NOT_FOUND;
-
-    if (authorize(serve, http, ROLE_VIEWER, &tenant, reply) != 0)
-        return;
-    reply->status = 200;
-    if (jobq_id_parse(http->rest, &id) == JOBQ_OK)
-        status = result_of(serve->q, serve->live, &id, tenant, &reply->body);
-    if (status == JOBQ_NOT_FOUND)
-        http_error(reply, 404, "jobId", "there is no such submission, or it is no longer kept");
-    else if (status < 0)
-        reply_store_error(reply, status);
 }

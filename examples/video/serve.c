@@ -13,6 +13,7 @@
 #include "store.h"
 
 #define LISTEN_DEFAULT     "127.0.0.1:8080"
+#define EVENTS_DEFAULT     100000
 #define CALLBACK_MAX_BYTES (STEP_RESULT_MAX_BYTES + 65536)
 
 static const char usage_text[] =
@@ -25,13 +26,15 @@ static const char usage_text[] =
     "                      nobody else\n"
     "  --secret-file FILE  keys of the services' callbacks, one whsec_... a line, mode 0600; without it\n"
     "                      callbacks are refused\n"
+    "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
+    "                      whoever waits for a result is answered later when none are kept\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
     char *store;
     const char *media, *listen, *tokens, *secrets;
-    int64_t io_timeout_ms;
+    int64_t io_timeout_ms, events;
 };
 
 static const struct http_route routes[] = {
@@ -51,12 +54,13 @@ static int parse(int argc, char **argv, struct serve_options *out)
         {"token-file", required_argument, NULL, 't'},
         {"secret-file", required_argument, NULL, 'S'},
         {"io-timeout", required_argument, NULL, 'i'},
+        {"events", required_argument, NULL, 'e'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
 
-    *out = (struct serve_options){.listen = LISTEN_DEFAULT, .io_timeout_ms = 10000};
+    *out = (struct serve_options){.listen = LISTEN_DEFAULT, .io_timeout_ms = 10000, .events = EVENTS_DEFAULT};
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -76,6 +80,10 @@ static int parse(int argc, char **argv, struct serve_options *out)
             break;
         case 'i':
             if (program_number("--io-timeout", optarg, 100, 600000, &out->io_timeout_ms) != 0)
+                return EXIT_USAGE + 1;
+            break;
+        case 'e':
+            if (program_number("--events", optarg, 0, 100000000, &out->events) != 0)
                 return EXIT_USAGE + 1;
             break;
         case 'h':
@@ -134,16 +142,30 @@ static int run(const struct serve_options *options, struct serve *serve)
     const char *why = "";
     struct http_server *server;
     sigset_t signals;
+    int status;
 
     program_block_signals(&signals);
     server = http_start(&http, &why);
     if (!server)
         return program_die(EXIT_FAILED, "--listen %s: %s", options->listen, why);
-    printf("listening on http://%s\n", http_address(server));
-    fflush(stdout);
-    program_wait(&signals);
+    if (pulse_start(serve->pulse, server) == 0) {
+        printf("listening on http://%s\n", http_address(server));
+        fflush(stdout);
+        program_wait(&signals);
+        status = EXIT_DONE;
+    } else {
+        status = program_die(EXIT_FAILED, "no thread for those who wait for results");
+    }
+    pulse_stop(serve->pulse);
     http_stop(server);
-    return EXIT_DONE;
+    return status;
+}
+
+/* Without them everything works, later; a store that cannot be written now will say so to those who ask. */
+static void keep_events(struct jobq *q, int64_t count)
+{
+    if (count > 0 && jobq_events_keep(q, count) != JOBQ_OK)
+        program_die(0, "no events are kept: %s", jobq_last_error()->text);
 }
 
 static int open_and_run(const struct serve_options *options, struct serve *serve)
@@ -156,10 +178,13 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
     status = store_open(&serve->q, options->store, options->io_timeout_ms, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
-    else if (!(serve->live = live_create()))
+    else if (!(serve->live = live_create()) || !(serve->pulse = pulse_create(serve->q)))
         status = program_die(EXIT_FAILED, "out of memory");
-    else
+    else {
+        keep_events(serve->q, options->events);
         status = run(options, serve);
+    }
+    pulse_destroy(serve->pulse);
     live_destroy(serve->live);
     jobq_close(serve->q);
     folder_close(&serve->folder);

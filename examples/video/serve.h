@@ -11,12 +11,14 @@
 #include "folder.h"
 #include "http.h"
 #include "live.h"
+#include "pulse.h"
 #include "secret.h"
 
 struct serve {
     struct jobq *q;
     struct folder folder;
     struct live *live;
+    struct pulse *pulse;
     struct auth *auth;     /* NULL: open, on loopback only */
     struct secret *secret; /* NULL: callbacks are closed */
 };

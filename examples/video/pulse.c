@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "pulse.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "http.h"
+
+#define SLOTS        4096
+#define BEAT_MS      200
+#define LATEST_BEATS 5 /* who waits without a change is asked at least so often, to see its time */
+#define EVENTS       1000
+
+struct slot {
+    uint64_t changes;
+    int64_t wanted_until_ms;
+};
+
+struct pulse {
+    struct jobq *q;
+    struct http_server *server;
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    pthread_t thread;
+    int running, stopping;
+    int64_t wanted_until_ms; /* the latest of all */
+    int64_t cursor;          /* -1: not known yet */
+    struct slot slots[SLOTS];
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* All parts of a submission have the same last bytes. */
+static struct slot *slot_of(struct pulse *pulse, const struct jobq_id *id)
+{
+    return &pulse->slots[(id->bytes[14] << 8 | id->bytes[15]) % SLOTS];
+}
+
+/* ---- what is asked --------------------------------------------------------------------------- */
+
+uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id)
+{
+    uint64_t changes;
+
+    pthread_mutex_lock(&pulse->lock);
+    changes = slot_of(pulse, id)->changes;
+    pthread_mutex_unlock(&pulse->lock);
+    return changes;
+}
+
+void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms)
+{
+    int64_t until = now_ms() + ms;
+    struct slot *slot = slot_of(pulse, id);
+
+    pthread_mutex_lock(&pulse->lock);
+    if (slot->wanted_until_ms < until)
+        slot->wanted_until_ms = until;
+    if (pulse->wanted_until_ms < until)
+        pulse->wanted_until_ms = until;
+    pthread_cond_signal(&pulse->change);
+    pthread_mutex_unlock(&pulse->lock);
+}
+
+void pulse_touch(struct pulse *pulse, const struct jobq_id *id)
+{
+    int wake;
+
+    pthread_mutex_lock(&pulse->lock);
+    slot_of(pulse, id)->changes++;
+    wake = pulse->running && slot_of(pulse, id)->wanted_until_ms > now_ms();
+    pthread_mutex_unlock(&pulse->lock);
+    if (wake)
+        http_wake(pulse->server);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+/* Everybody may have changed: some events are not kept any more. */
+static void touch_all(struct pulse *pulse)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        pulse->slots[i].changes++;
+}
+
+/* Returns 1 when somebody waits for one of them. */
+static int count_events(struct pulse *pulse, const struct jobq_events *events)
+{
+    int64_t now = now_ms();
+    int wake = events->lost > 0;
+
+    pthread_mutex_lock(&pulse->lock);
+    if (events->lost > 0)
+        touch_all(pulse);
+    for (size_t i = 0; i < events->count; i++) {
+        struct slot *slot = slot_of(pulse, &events->events[i].id);
+        slot->changes++;
+        wake |= slot->wanted_until_ms > now;
+    }
+    pthread_mutex_unlock(&pulse->lock);
+    return wake;
+}
+
+/* After a pause nobody remembers what was counted before it, so the newest event is where to begin. */
+static void find_newest(struct pulse *pulse)
+{
+    struct jobq_events *events = NULL;
+
+    if (jobq_events(pulse->q, 0, 1, &events) != JOBQ_OK)
+        return;
+    pulse->cursor = events->newest;
+    jobq_events_free(events);
+    pthread_mutex_lock(&pulse->lock);
+    touch_all(pulse);
+    pthread_mutex_unlock(&pulse->lock);
+}
+
+static int read_events(struct pulse *pulse)
+{
+    struct jobq_events *events = NULL;
+    size_t count = EVENTS;
+    int wake = 0;
+
+    while (count == EVENTS && jobq_events(pulse->q, pulse->cursor, EVENTS, &events) == JOBQ_OK) {
+        count = events->count;
+        wake |= count_events(pulse, events);
+        pulse->cursor = events->next;
+        jobq_events_free(events);
+    }
+    return wake;
+}
+
+static void beat(struct pulse *pulse, unsigned number)
+{
+    int wake = number % LATEST_BEATS == 0;
+
+    if (pulse->cursor < 0) {
+        find_newest(pulse);
+        wake = 1;
+    } else {
+        wake |= read_events(pulse);
+    }
+    if (wake)
+        http_wake(pulse->server);
+}
+
+/* Until the next beat, or as long as nobody waits. Returns 0 when it is to end. */
+static int rest(struct pulse *pulse)
+{
+    struct timespec until;
+    int go_on;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += BEAT_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&pulse->lock);
+    while (!pulse->stopping && pthread_cond_timedwait(&pulse->change, &pulse->lock, &until) == 0)
+        continue;
+    while (!pulse->stopping && pulse->wanted_until_ms + 2 * BEAT_MS * LATEST_BEATS < now_ms()) {
+        pulse->cursor = -1;
+        pthread_cond_wait(&pulse->change, &pulse->lock);
+    }
+    go_on = !pulse->stopping;
+    pthread_mutex_unlock(&pulse->lock);
+    return go_on;
+}
+
+static void *run(void *user)
+{
+    struct pulse *pulse = user;
+
+    for (unsigned number = 0; rest(pulse); number++)
+        beat(pulse, number);
+    return NULL;
+}
+
+/* ---- its life -------------------------------------------------------------------------------- */
+
+struct pulse *pulse_create(struct jobq *q)
+{
+    struct pulse *pulse = calloc(1, sizeof(*pulse));
+    pthread_condattr_t attributes;
+
+    if (!pulse)
+        return NULL;
+    pulse->q = q;
+    pulse->cursor = -1;
+    pthread_mutex_init(&pulse->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pulse->change, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return pulse;
+}
+
+int pulse_start(struct pulse *pulse, struct http_server *server)
+{
+    int failed;
+
+    pthread_mutex_lock(&pulse->lock);
+    pulse->server = server;
+    failed = pthread_create(&pulse->thread, NULL, run, pulse) != 0;
+    pulse->running = !failed;
+    pthread_mutex_unlock(&pulse->lock);
+    return failed ? -1 : 0;
+}
+
+void pulse_stop(struct pulse *pulse)
+{
+    int running;
+
+    if (!pulse)
+        return;
+    pthread_mutex_lock(&pulse->lock);
+    running = pulse->running;
+    pulse->running = 0;
+    pulse->stopping = 1;
+    pthread_cond_signal(&pulse->change);
+    pthread_mutex_unlock(&pulse->lock);
+    if (running)
+        pthread_join(pulse->thread, NULL);
+}
+
+void pulse_destroy(struct pulse *pulse)
+{
+    if (pulse) {
+        pulse_stop(pulse);
+        pthread_cond_destroy(&pulse->change);
+        pthread_mutex_destroy(&pulse->lock);
+    }
+    free(pulse);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_PULSE_H
+#define VIDEO_PULSE_H
+
+/*
+ * Which submissions have changed, so that those who wait for one are asked again and the others are left
+ * alone. One thread reads the store's events, and only while somebody waits. Submissions share counters, so
+ * one that has not changed may look as if it had; never the other way round.
+ */
+
+#include <jobq/jobq.h>
+
+struct http_server;
+struct pulse;
+
+/* NULL without memory. */
+struct pulse *pulse_create(struct jobq *q);
+
+/* Begins to wake the server's waiting answers. Returns 0, or -1 when there is no thread. */
+int pulse_start(struct pulse *pulse, struct http_server *server);
+
+/* Ends the thread; call before the server is stopped. */
+void pulse_stop(struct pulse *pulse);
+void pulse_destroy(struct pulse *pulse);
+
+/* How many changes of this submission were seen; read before the submission is. Threads: any. */
+uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id);
+
+/* Somebody waits for this submission and wants to be asked again within `ms` at the latest. Threads: any. */
+void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms);
+
+/* A change that is in no event. Threads: any. */
+void pulse_touch(struct pulse *pulse, const struct jobq_id *id);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* GET /analysis/result/:jobId: at once, or when there is something new. */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "result.h"
+#include "serve.h"
+#include "text.h"
+
+#define WAIT_MOST_S   60
+#define LOOK_AGAIN_MS 3000 /* also without a sign of a change: a store may keep no events */
+#define TAG_BYTES     16
+#define TAG_ROOM      (2 * TAG_BYTES + 3)
+
+/* ---- what is asked for ----------------------------------------------------------------------- */
+
+struct asked {
+    struct jobq_id id;
+    int64_t wait_ms;
+    const char *known; /* If-None-Match, or NULL */
+};
+
+static int read_wait(const struct http_request *http, int64_t *out, struct http_reply *reply)
+{
+    char text[16] = "";
+    char *end = text;
+    long seconds;
+
+    *out = 0;
+    if (!http_query(http, "wait", text, sizeof(text)))
+        return 0;
+    seconds = strtol(text, &end, 10);
+    if (end == text || *end || seconds < 0 || strspn(text, "0123456789") != strlen(text)) {
+        http_error(reply, 400, "wait", "it must be a whole number of seconds");
+        return -1;
+    }
+    *out = 1000 * (int64_t)(seconds < WAIT_MOST_S ? seconds : WAIT_MOST_S);
+    return 0;
+}
+
+/* ---- the tag --------------------------------------------------------------------------------- */
+
+static void write_tag(const char *text, char out[TAG_ROOM])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char *to = out;
+
+    *to = '\0';
+    if (!text || !EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL))
+        return;
+    *to++ = '"';
+    for (size_t i = 0; i < TAG_BYTES; i++)
+        to += snprintf(to, 3, "%02x", digest[i]);
+    memcpy(to, "\"", 2);
+}
+
+/* One of a list, weak or not, or "*". */
+static int is_known(const char *known, const char *tag)
+{
+    const char *at = known && *tag ? strstr(known, tag) : NULL;
+
+    return at != NULL || (known && strcmp(known, "*") == 0);
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+static int is_over(const json_t *body)
+{
+    return strcmp(text_member(body, "status", "processing"), "processing") != 0;
+}
+
+/* Is it worth waiting for another answer than this? With a tag: for any other one; without: for the end. */
+static int is_worth_waiting(const struct asked *asked, const json_t *body, const char *tag)
+{
+    return asked->known ? is_known(asked->known, tag) : !is_over(body);
+}
+
+static void send_text(struct http_reply *reply, char *text, const char *tag, const char *known)
+{
+    http_set_header(reply, "ETag", "%s", tag);
+    if (is_known(known, tag)) {
+        free(text);
+        reply->status = 304;
+    } else if (text) {
+        reply->status = 200;
+        reply->type = "application/json";
+        reply->text = text;
+        reply->size = strlen(text);
+    } else {
+        http_error(reply, 503, "", "out of memory");
+    }
+}
+
+/* `may_wait`: there is time left. */
+static void look(const struct serve *serve, const struct asked *asked, const char *tenant, int may_wait,
+                 struct http_reply *reply)
+{
+    json_t *body = NULL;
+    char tag[TAG_ROOM];
+    char *text;
+    int status = result_of(serve->q, serve->live, &asked->id, tenant, &body);
+
+    if (status == JOBQ_NOT_FOUND) {
+        http_error(reply, 404, "jobId", "there is no such submission, or it is no longer kept");
+        return;
+    }
+    if (status < 0) {
+        reply_store_error(reply, status);
+        return;
+    }
+    text = text_of_json(body);
+    write_tag(text, tag);
+    if (may_wait && is_worth_waiting(asked, body, tag)) {
+        reply->put_off = 1;
+        free(text);
+    } else {
+        send_text(reply, text, tag, asked->known);
+    }
+    json_decref(body);
+}
+
+/* Asked again because of somebody else's change? `note`: the changes that were counted when it was looked at,
+ * plus 1, and when that was. */
+static int is_old_news(const struct http_request *http, uint64_t changes)
+{
+    return http->note[0] == changes + 1 && http->waited_ms < (int64_t)http->note[1] + LOOK_AGAIN_MS;
+}
+
+void route_result(void *user, const struct http_request *http, struct http_reply *reply)
+{
+    const struct serve *serve = user;
+    struct asked asked = {.known = http_header(http, "If-None-Match")};
+    const char *tenant;
+    uint64_t changes;
+    int may_wait;
+
+    if (authorize(serve, http, ROLE_VIEWER, &tenant, reply) != 0 ||
+        read_wait(http, &asked.wait_ms, reply) != 0)
+        return;
+    if (jobq_id_parse(http->rest, &asked.id) != JOBQ_OK) {
+        http_error(reply, 404, "jobId", "there is no such submission, or it is no longer kept");
+        return;
+    }
+    may_wait = http->waited_ms < asked.wait_ms && !http->last;
+    if (may_wait)
+        pulse_want(serve->pulse, &asked.id, asked.wait_ms - http->waited_ms);
+    changes = pulse_count(serve->pulse, &asked.id);
+    if (may_wait && is_old_news(http, changes)) {
+        reply->put_off = 1;
+        return;
+    }
+    http->note[0] = changes + 1;
+    http->note[1] = (uint64_t)http->waited_ms;
+    look(serve, &asked, tenant, may_wait, reply);
+}
