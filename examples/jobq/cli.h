@@ -143,6 +143,7 @@ int run_log(struct cli *cli, int argc, char **argv);
 int run_drain(struct cli *cli, int argc, char **argv);
 int run_limit(struct cli *cli, int argc, char **argv);
 int run_top(struct cli *cli, int argc, char **argv);
+int run_outbox(struct cli *cli, int argc, char **argv);
 int run_migrate(struct cli *cli, int argc, char **argv);
 int run_bench(struct cli *cli, int argc, char **argv);
 int run_serve(struct cli *cli, int argc, char **argv);

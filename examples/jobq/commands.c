@@ -338,6 +338,16 @@ const struct command commands[] = {
      .details = "  --log-max BYTES        largest write-ahead log that is no finding (67108864)\n",
      .run = run_doctor,
      .need = STORE_OWN},
+    {.name = "outbox",
+     .operands = "TABLE",
+     .summary = "put a job for each change of a table's rows, in the transaction that changes them",
+     .details = "Makes triggers named TABLE_queue_sync in the database of the store, SQLite or Postgres. May be repeated,\n"
+                "and is to be on SQLite when the table has got other columns.\n\n"
+                "  --queue QUEUE          where the jobs go (outbox)\n"
+                "  --column NAME          what tells the rows apart (the only column of the primary key)\n"
+                "  --dry-run              only print the SQL\n",
+     .run = run_outbox,
+     .need = STORE_MAKE},
     {.name = "migrate",
      .operands = "",
      .summary = "bring the store to the schema of this version, or make it",

@@ -593,7 +593,7 @@ class Help(tool.Case):
                 'enqueue claim ack fail extend release snooze callback park unpark unhold '
                 'progress work show list wait stats queues cancel redrive drop purge pause '
                 'resume dead sweep doctor version help schedule events metrics health explain export '
-                'import limit drain top migrate bench serve retention stop log'.split()
+                'import limit drain top migrate bench serve retention stop log outbox'.split()
             ),
         )
         for name in names:

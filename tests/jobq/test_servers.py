@@ -12,15 +12,17 @@ import unittest
 
 import tool
 
-MODULES = ('answers', 'outcomes', 'unknown', 'operator', 'manage', 'input', 'work', 'doctor', 'schedule')
+MODULES = ('answers', 'outcomes', 'unknown', 'operator', 'manage', 'input', 'work', 'doctor', 'schedule', 'outbox', 'outbox_servers')
 
 
-def wanted(case, name, words):
+def wanted(store, case, name, words):
     test = getattr(case, name)
-    if words:
-        return any(word in case.__name__ + '.' + name for word in words)
+    if store not in getattr(test, 'stores', (store,)):
+        return False
     if getattr(test, 'of_a_file', False):
         return False
+    if words:
+        return any(word in case.__name__ + '.' + name for word in words)
     return bool(os.environ.get('JOBQ_TEST_FULL')) or getattr(test, 'on_servers', False)
 
 
@@ -34,7 +36,7 @@ def main():
                 continue
             there = type(case.__name__, (case,), {'store': store, '__module__': case.__module__})
             for test in unittest.defaultTestLoader.getTestCaseNames(there):
-                if wanted(there, test, words):
+                if wanted(store, there, test, words):
                     suite.addTest(there(test))
     tool.run(suite)
 

@@ -67,6 +67,14 @@ def on_servers(test):
     return test
 
 
+def on_server(*stores):
+    """As on_servers, of these only."""
+    def mark(test):
+        test.stores = stores
+        return on_servers(test)
+    return mark
+
+
 def of_a_file(test):
     """Says something about a file: never asked on a server."""
     test.of_a_file = True

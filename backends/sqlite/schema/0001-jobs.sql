@@ -264,3 +264,53 @@ CREATE TABLE [schedule] (
     bytes BLOB NOT NULL
 ) STRICT;
 CREATE INDEX [schedule_next] ON [schedule](next, name) WHERE paused = 0;
+
+-- For triggers of the program's own tables: a row inserted here puts one job, in the transaction that does so, whoever's
+-- connection it is. It follows the same rules as a put of the library, for the plainest of puts: no key, no group, no delay.
+-- The payload is {"table_name", "operation", "record_id", "version", "change_data"}; versions are drawn like fences, so that
+-- for one record they rise in the order of the commits. The library's clock is not within reach: the wall clock stands in.
+-- Nothing here may rely on its own ON CONFLICT, because the statement that fired the first trigger overrules it.
+CREATE VIEW [outbox](queue, table_name, operation, record_id, change_data) AS
+SELECT NULL, NULL, NULL, NULL, NULL WHERE 0;
+CREATE TRIGGER [outbox_put] INSTEAD OF INSERT ON [outbox] BEGIN
+    SELECT RAISE(ABORT, 'the file is not encoded in UTF-8') WHERE length(CAST('a' AS BLOB)) <> 1;
+    SELECT RAISE(ABORT, 'queue: 1 to 255 bytes')
+    WHERE coalesce(length(CAST(NEW.queue AS BLOB)), 0) NOT BETWEEN 1 AND 255;
+    SELECT RAISE(ABORT, 'a row without an identity cannot be followed') WHERE NEW.record_id IS NULL;
+    INSERT INTO [queue](name) SELECT CAST(NEW.queue AS BLOB)
+    WHERE NOT EXISTS (SELECT 1 FROM [queue] WHERE name = CAST(NEW.queue AS BLOB));
+    INSERT INTO [tally](queue) SELECT q.id FROM [queue] AS q
+    WHERE q.name = CAST(NEW.queue AS BLOB) AND NOT EXISTS (SELECT 1 FROM [tally] AS t WHERE t.queue = q.id);
+    INSERT INTO [kind](name) SELECT CAST('change' AS BLOB)
+    WHERE NOT EXISTS (SELECT 1 FROM [kind] WHERE name = CAST('change' AS BLOB));
+    SELECT RAISE(ABORT, 'the queue is full')
+    FROM [queue] AS q JOIN [tally] AS t ON t.queue = q.id
+    WHERE q.name = CAST(NEW.queue AS BLOB) AND t.blocked + t.due + t.later >= q.depth;
+    UPDATE [tally] SET fence = max(fence + 1, 1000 * (SELECT min(4503599627370, m.shift
+        + max(m.high, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))) FROM [meta] AS m)) WHERE queue = 0;
+    -- An id begins with the time, as the library's do; a byte is a piece of the row of all bytes.
+    INSERT INTO [job](id, state, queue, kind, flags, list, place, run_at, created_at, payload)
+    SELECT CAST(substr(c.bytes, (c.at >> 40 & 255) + 1, 1) || substr(c.bytes, (c.at >> 32 & 255) + 1, 1)
+                || substr(c.bytes, (c.at >> 24 & 255) + 1, 1) || substr(c.bytes, (c.at >> 16 & 255) + 1, 1)
+                || substr(c.bytes, (c.at >> 8 & 255) + 1, 1) || substr(c.bytes, (c.at & 255) + 1, 1)
+                || randomblob(10) AS BLOB),
+        2, q.id, k.id, 0, 16 * q.id + 1, c.at, c.at, c.at,
+        CAST(json_object('table_name', NEW.table_name, 'operation', NEW.operation, 'record_id', CAST(NEW.record_id AS TEXT),
+                         'version', f.fence, 'change_data',
+                         CASE WHEN NEW.operation = 'UPDATE' AND length(CAST(NEW.change_data AS BLOB)) > 1040000
+                              THEN json_remove(NEW.change_data, '$.old') ELSE json(NEW.change_data) END) AS BLOB)
+    FROM [queue] AS q, [kind] AS k, [tally] AS f, (
+        SELECT m.shift + max(m.high, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)) AS at,
+            x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff' AS bytes
+        FROM [meta] AS m) AS c
+    WHERE q.name = CAST(NEW.queue AS BLOB) AND k.name = CAST('change' AS BLOB) AND f.queue = 0;
+    SELECT RAISE(ABORT, 'the row does not fit into a job: at most 1048576 bytes')
+    FROM [job] AS j WHERE j.n = (SELECT max(n) FROM [job]) AND length(j.payload) > 1048576;
+    UPDATE [tally] SET due = due + 1, enqueued_total = enqueued_total + 1
+    WHERE queue = (SELECT q.id FROM [queue] AS q WHERE q.name = CAST(NEW.queue AS BLOB));
+    UPDATE [meta] SET event = event + 1 WHERE events > 0;
+    INSERT INTO [event](cursor, at, job, queue, kind, state, reason, attempt, run_at)
+    SELECT m.event, j.created_at, j.id, j.queue, j.kind, j.state, 0, 0, j.run_at
+    FROM [meta] AS m, [job] AS j WHERE m.events > 0 AND j.n = (SELECT max(n) FROM [job]);
+    DELETE FROM [event] WHERE cursor <= (SELECT m.event - m.events FROM [meta] AS m WHERE m.events > 0);
+END;
