@@ -88,6 +88,12 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool in_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '$' || c & 0x80;
+}
+
+/* As a whole word: the tables of one namespace may begin with a name of another's. */
 static bool mentions(const char *text, const struct objects *expected)
 {
     for (size_t i = 0; text && i < expected->count; i++) {
@@ -95,7 +101,8 @@ static bool mentions(const char *text, const struct objects *expected)
         if (strcmp(expected->items[i].type, "table") != 0)
             continue;
         for (const char *c = text; *c; c++)
-            if (sqlite3_strnicmp(c, expected->items[i].name, (int)length) == 0)
+            if (sqlite3_strnicmp(c, expected->items[i].name, (int)length) == 0 && !in_word(c[length]) &&
+                (c == text || !in_word(c[-1])))
                 return true;
     }
     return false;
