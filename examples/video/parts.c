@@ -8,7 +8,7 @@
 
 /* The time limits are generous: they end what hangs. What is slow has its progress to show. */
 /* clang-format off */
-const struct part_info parts[PART_COUNT] = {
+const struct part_info parts[PART_ALL] = {
     /* name, queue, runs, version, threads, timeout, deadline */
     [PART_PROBE]   = {"probe",   "video.probe",   RUNS_PROBE,   1, 2, 10 * MINUTE_MS, 0},
     [PART_REPORT]  = {"report",  "video.report",  RUNS_REPORT,  1, 1, 1 * MINUTE_MS,  0},
@@ -18,12 +18,14 @@ const struct part_info parts[PART_COUNT] = {
     [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
     [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
     [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 0},
+    [PART_NOTIFY]  = {"notify",  "video.notify",  RUNS_NOTIFY,  1, 1, 1 * MINUTE_MS,  0},
+    [PART_WEBHOOK] = {"webhook", "video.webhook", RUNS_WEBHOOK, 1, 4, 1 * MINUTE_MS,  0},
 };
 /* clang-format on */
 
 int part_by_name(const char *name)
 {
-    for (int i = 0; i < PART_COUNT; i++)
+    for (int i = 0; i < PART_ALL; i++)
         if (strcmp(parts[i].name, name) == 0)
             return i;
     return -1;
@@ -31,7 +33,7 @@ int part_by_name(const char *name)
 
 int part_by_queue(const char *queue)
 {
-    for (int i = 0; i < PART_COUNT; i++)
+    for (int i = 0; i < PART_ALL; i++)
         if (strcmp(parts[i].queue, queue) == 0)
             return i;
     return -1;
@@ -45,7 +47,7 @@ static uint8_t version_of(const struct jobq_id *id)
 void part_id(const struct jobq_id *submission, int part, struct jobq_id *out)
 {
     *out = *submission;
-    out->bytes[6] = (uint8_t)((submission->bytes[6] & 0x0f) | ((MINTED_VERSION + part) << 4));
+    out->bytes[6] = (uint8_t)((submission->bytes[6] & 0x0f) | ((MINTED_VERSION + part) % 16 << 4));
 }
 
 int is_submission_id(const struct jobq_id *id)

@@ -17,7 +17,7 @@
  *
  * Ids. The probe's id is the submission's id, the `jobId` that people hold. It is an ordinary minted id, a
  * UUID of version 7, so its 13th hex digit is 7. The other parts have the same id with another 13th digit: 8
- * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion. No minted id can be one of them,
+ * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion, f notify, 0 webhook. No minted id can be one of them,
  * every part can be found from the jobId alone, and a probe that is run again names the same jobs again.
  */
 
@@ -32,16 +32,25 @@ enum part {
     PART_FACE,
     PART_GESTURE,
     PART_EMOTION,
-    PART_COUNT
+    PART_COUNT,
+    /* the two that tell the caller; only when a callbackUrl was given */
+    PART_NOTIFY = PART_COUNT,
+    PART_WEBHOOK,
+    PART_ALL
 };
 #define PART_FIRST_STEP PART_QUALITY
 #define STEP_COUNT      (PART_COUNT - PART_FIRST_STEP)
+
+/* The caller is told by two more jobs: "notify" waits for the probe, whatever becomes of it, and puts
+ * "webhook", which waits for the report and posts. */
 
 enum part_runs {
     RUNS_PROBE,  /* hashes the file, asks a child process about it and spreads the steps */
     RUNS_REPORT, /* gathers the steps' results */
     RUNS_CHILD,  /* a child process of the worker */
-    RUNS_SERVICE /* a service over HTTP, which calls back */
+    RUNS_SERVICE, /* a service over HTTP, which calls back */
+    RUNS_NOTIFY,
+    RUNS_WEBHOOK
 };
 
 struct part_info {
@@ -54,7 +63,7 @@ struct part_info {
     int64_t deadline_ms; /* RUNS_SERVICE: for the callback */
 };
 
-extern const struct part_info parts[PART_COUNT];
+extern const struct part_info parts[PART_ALL];
 
 /* The progress of a part that comes back later because its service is busy. */
 #define PROGRESS_BUSY "{\"busy\":true}"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "text.h"
 
@@ -15,6 +16,7 @@
 struct receiver {
     char *text;
     size_t size, room, most;
+    int discard;
 };
 
 int post_init(void)
@@ -29,6 +31,10 @@ static size_t receive(char *bytes, size_t one, size_t count, void *user)
 
     if (receiver->size + size > receiver->most)
         return 0;
+    if (receiver->discard) {
+        receiver->size += size;
+        return size;
+    }
     if (receiver->size + size > receiver->room) {
         size_t room = 2 * (receiver->size + size);
         char *more = realloc(receiver->text, room);
@@ -64,6 +70,32 @@ static void only_http(CURL *curl)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
+/* Here the name has become the address that is connected to: there is no later moment at which it could be
+ * another one. */
+struct doorman {
+    const struct target_policy *policy;
+    int closed;
+};
+
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct doorman *doorman = user;
+
+    if (purpose != CURLSOCKTYPE_IPCXN || !target_may_connect(doorman->policy, &address->addr)) {
+        doorman->closed = 1;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static void set_doorman(CURL *curl, struct doorman *doorman)
+{
+    if (!doorman->policy)
+        return;
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, doorman);
+}
+
 static void set_up(CURL *curl, const struct post *post, struct receiver *receiver)
 {
     only_http(curl);
@@ -83,11 +115,12 @@ static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiv
 {
     curl_off_t wait = 0;
 
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK || (receiver->discard && code == CURLE_WRITE_ERROR)) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
         if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0 && wait < 86400)
             answer->retry_after_s = (long)wait;
-        answer->json = json_of_bytes((struct jobq_bytes){receiver->text, receiver->size});
+        if (!receiver->discard)
+            answer->json = json_of_bytes((struct jobq_bytes){receiver->text, receiver->size});
     } else {
         snprintf(answer->problem, sizeof(answer->problem), "%s",
                  code == CURLE_WRITE_ERROR ? "the answer is too large" : curl_easy_strerror(code));
@@ -96,15 +129,19 @@ static void read_answer(CURL *curl, CURLcode code, const struct receiver *receiv
 
 void post_run(const struct post *post, struct post_answer *answer)
 {
-    struct receiver receiver = {.most = post->answer_max_bytes > 0 ? post->answer_max_bytes : ANSWER_BYTES};
+    struct receiver receiver = {.most = post->answer_max_bytes > 0 ? post->answer_max_bytes : ANSWER_BYTES,
+                                .discard = post->status_only};
+    struct doorman doorman = {.policy = post->policy};
     struct curl_slist *headers = headers_of(post);
     CURL *curl = curl_easy_init();
 
     *answer = (struct post_answer){.status = 0};
     if (curl) {
         set_up(curl, post, &receiver);
+        set_doorman(curl, &doorman);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         read_answer(curl, curl_easy_perform(curl), &receiver, answer);
+        answer->closed = answer->status == 0 && doorman.closed;
         curl_easy_cleanup(curl);
     } else {
         snprintf(answer->problem, sizeof(answer->problem), "out of memory");

@@ -8,12 +8,16 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "target.h"
+
 struct post {
     const char *url;
-    const char *body;           /* NULL: a GET */
-    const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
-    long time_limit_ms;         /* 0: 15 s */
-    size_t answer_max_bytes;    /* 0: 64 KiB */
+    const char *body;                   /* NULL: a GET */
+    const char *const *headers;         /* "Name: value", NULL at the end; may be NULL */
+    long time_limit_ms;                 /* 0: 15 s */
+    size_t answer_max_bytes;            /* 0: 64 KiB */
+    int status_only;                    /* the answer's body is not wanted */
+    const struct target_policy *policy; /* of the addresses; NULL: any */
 };
 
 struct post_answer {
@@ -21,6 +25,7 @@ struct post_answer {
     json_t *json;       /* an object, or NULL; owned by the caller */
     long retry_after_s; /* 0: not said */
     char problem[256];  /* when there was no answer */
+    int closed;         /* not 0: it was no answer because the policy closes an address of it */
 };
 
 /* Call once, before threads are started. Returns 0 or -1. */

@@ -8,8 +8,9 @@
 
 #include "text.h"
 
-#define URL_MAX_BYTES       2048
-#define CANDIDATE_MAX_BYTES 255
+#define URL_MAX_BYTES         2048
+#define CANDIDATE_MAX_BYTES   255
+#define SECRET_NAME_MAX_BYTES 64
 
 static int refuse(struct request *request, int status, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -28,7 +29,8 @@ static int refuse(struct request *request, int status, const char *field, const 
 
 /* ---- the body's members ---------------------------------------------------------------------- */
 
-static const char *const members[] = {"videoPath", "videoUrl", "jobId", "metadata", "callbackUrl"};
+static const char *const members[] = {"videoPath", "videoUrl",    "jobId",
+                                      "metadata",  "callbackUrl", "callbackSecret"};
 
 static int check_members(struct request *request, const json_t *body)
 {
@@ -174,19 +176,39 @@ static int read_metadata(struct request *request, const json_t *body)
     return 0;
 }
 
+/* It becomes the name of a file. */
+static int read_callback_secret(struct request *request, const json_t *body)
+{
+    static const char taken[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    const json_t *name = json_object_get(body, "callbackSecret");
+    const char *text = json_string_value(name);
+
+    if (!name)
+        return 0;
+    if (!text || !*text || strlen(text) > SECRET_NAME_MAX_BYTES || strspn(text, taken) != strlen(text))
+        return refuse(request, 400, "callbackSecret",
+                      "it must be the name of a secret: 1 to %d letters, digits, '_' or '-'",
+                      SECRET_NAME_MAX_BYTES);
+    if (!json_object_get(body, "callbackUrl"))
+        return refuse(request, 400, "callbackSecret", "there is no callbackUrl for it");
+    return 0;
+}
+
 static int read_callback_url(struct request *request, const json_t *body)
 {
     const json_t *url = json_object_get(body, "callbackUrl");
     const char *text = json_string_value(url);
 
-    request->has_callback_url = url != NULL;
+    if (read_callback_secret(request, body) != 0)
+        return -1;
     if (!url)
         return 0;
     if (!text || json_string_length(url) > URL_MAX_BYTES ||
         !(starts_with(text, "http://") || starts_with(text, "https://")))
         return refuse(request, 400, "callbackUrl", "it must be an http: or https: URL of at most %d bytes",
                       URL_MAX_BYTES);
-    return 0;
+    request->callback_url = strdup(text);
+    return request->callback_url ? 0 : refuse(request, 503, "", "out of memory");
 }
 
 /* ---- the idempotency key --------------------------------------------------------------------- */
@@ -224,7 +246,7 @@ static int read_key(struct request *request, const json_t *body, const char *hea
 
 static char *payload_of(const json_t *body, const char *video)
 {
-    static const char *const kept[] = {"metadata", "callbackUrl"};
+    static const char *const kept[] = {"metadata", "callbackUrl", "callbackSecret"};
     json_t *payload = json_pack("{s:s}", "video", video);
     char *text;
 
@@ -274,5 +296,6 @@ void request_free(struct request *request)
 {
     free(request->payload);
     free(request->key);
-    request->payload = request->key = NULL;
+    free(request->callback_url);
+    request->payload = request->key = request->callback_url = NULL;
 }

@@ -9,7 +9,9 @@
  *   videoUrl     instead of it: "file:..." (percent-encoded) or the same as videoPath
  *   jobId        the caller's own idempotency key, 1 to 255 bytes; the header Idempotency-Key does the same
  *   metadata     any object; "candidate" (a string) and "share" (true or false) in it have a meaning, see
- * plan.h callbackUrl  http: or https:; kept with the submission
+ *                plan.h
+ *   callbackUrl  http: or https:; the result is posted to it
+ *   callbackSecret  the name of the secret that signs it, "default" when absent; never the secret itself
  *
  * What is accepted becomes the payload of the probe. It depends on the body alone, so that a repeated request
  * is recognised by its bytes. The file is looked at and not opened.
@@ -24,9 +26,9 @@
 #define REQUEST_KEY_MAX_BYTES  255
 
 struct request {
-    char *payload; /* of the probe */
-    char *key;     /* NULL: none */
-    int has_callback_url;
+    char *payload;      /* of the probe */
+    char *key;          /* NULL: none */
+    char *callback_url; /* NULL: none */
     /* when it was refused */
     int status;        /* of HTTP; 0: it was accepted */
     const char *field; /* static text */

@@ -26,7 +26,7 @@ static void show_progress(const struct view *view, const struct jobq_job *job, j
 
     if (progress)
         json_object_update_missing(out, progress);
-    else if (job->state == JOBQ_BLOCKED && job->reason == JOBQ_REASON_CALLBACK)
+    else if (view->live && job->state == JOBQ_BLOCKED && job->reason == JOBQ_REASON_CALLBACK)
         live_show(view->live, &job->id, out);
     json_decref(progress);
 }
@@ -169,15 +169,56 @@ static void judge(const struct view *view, json_t *out)
     }
 }
 
-/* Which file it is about stands in both payloads. */
-static void show_video(const struct view *view, json_t *out)
+static json_t *callback_of_job(const struct jobq_job *job)
+{
+    char id[33];
+    json_t *out;
+
+    jobq_id_format(&job->id, id);
+    out = json_pack("{s:s+, s:s, s:i}", "id", CALLBACK_ID_PREFIX, id, "state", jobq_state_name(job->state),
+                    "failures", (int)job->failures);
+    if (out && job->failures > 0)
+        json_object_set_new(out, "last_error", last_error(job));
+    if (out && job->state == JOBQ_COMPLETED)
+        json_object_set_new(out, "delivered_at", json_of_instant(job->finished_at_ms));
+    return out;
+}
+
+/* What becomes of telling the caller: the job that posts, or, before it is there, the one that will put it.
+ */
+static int show_callback(const struct view *view, json_t *out)
+{
+    static const int jobs[] = {PART_WEBHOOK, PART_NOTIFY};
+    int status = JOBQ_NOT_FOUND;
+
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]) && status == JOBQ_NOT_FOUND; i++) {
+        struct jobq_jobs *found = NULL;
+        struct jobq_id id;
+        part_id(view->submission, jobs[i], &id);
+        status = jobq_get(view->q, &id, &found);
+        if (status == JOBQ_OK)
+            json_object_set_new(out, "callback",
+                                jobs[i] == PART_WEBHOOK || found->jobs[0].state == JOBQ_DEAD
+                                    ? callback_of_job(&found->jobs[0])
+                                    : json_pack("{s:s}", "state", "waiting"));
+        jobq_jobs_free(found);
+    }
+    return status == JOBQ_NOT_FOUND ? JOBQ_OK : status;
+}
+
+/* Which file it is about, and whether somebody is to be told, stands in both payloads. */
+static int show_request(const struct view *view, json_t *out)
 {
     json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
     json_t *video = json_object_get(payload, "video");
+    int status = JOBQ_OK;
 
     if (video)
         json_object_set(out, "video", video);
+    if (json_object_get(payload, "callbackUrl"))
+        status = show_callback(view, out);
     json_decref(payload);
+    return status;
 }
 
 static int answer(const struct view *view, json_t **out)
@@ -189,8 +230,9 @@ static int answer(const struct view *view, json_t **out)
                      "progress", progress);
     if (!*out)
         return JOBQ_NOMEM;
+    if (status == JOBQ_OK)
+        status = show_request(view, *out);
     if (status == JOBQ_OK) {
-        show_video(view, *out);
         judge(view, *out);
         return JOBQ_OK;
     }

@@ -90,25 +90,60 @@ static int put_probe(struct jobq *q, const struct request *request, const char *
     return status;
 }
 
-static void reply_started(const struct request *request, const struct jobq_enqueued *put,
-                          struct http_reply *reply)
+/* The one who waits for the probe, to tell the caller of the end. A repeated request puts it again under the
+ * same id; when the submission is no longer kept there is nothing to tell. */
+static int put_notify(struct jobq *q, const struct request *request, const char *tenant,
+                      const struct jobq_id *submission)
+{
+    struct jobq_id id;
+    const struct jobq_parent probe = {.id = *submission, .rule = JOBQ_PARENT_IGNORE};
+    const struct jobq_spec spec = {
+        .size = sizeof(spec),
+        .queue = parts[PART_NOTIFY].queue,
+        .group = *tenant ? tenant : NULL,
+        .payload = {request->payload, strlen(request->payload)},
+        .id = &id,
+        .timeout_ms = parts[PART_NOTIFY].timeout_ms,
+        .parents = &probe,
+        .parent_count = 1,
+    };
+    int status = JOBQ_UNKNOWN;
+
+    part_id(submission, PART_NOTIFY, &id);
+    for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
+        status = jobq_enqueue(q, &spec, NULL);
+    return status == JOBQ_NO_PARENT ? JOBQ_OK : status;
+}
+
+static void reply_started(const struct jobq_enqueued *put, struct http_reply *reply)
 {
     reply->status = 202;
     reply->body = json_pack("{s:o, s:s}", "jobId", json_of_id(&put->id), "status", "processing");
-    if (request->has_callback_url)
-        json_object_set_new(
-            reply->body, "notice",
-            json_string("callbackUrl is kept with the submission, but this version posts nothing to it: "
-                        "ask GET /analysis/result/ for the result"));
+}
+
+static void start(struct serve *serve, const struct request *request, const char *tenant,
+                  struct http_reply *reply)
+{
+    struct jobq_enqueued put = {.size = sizeof(put)};
+    int status = put_probe(serve->q, request, tenant, &put);
+
+    if (status == JOBQ_DUPLICATE && !put.same_payload) {
+        http_error(reply, 422, "jobId", "this key was used for a request with another body");
+        return;
+    }
+    if (status >= 0 && request->callback_url)
+        status = put_notify(serve->q, request, tenant, &put.id);
+    if (status < 0)
+        reply_store_error(reply, status);
+    else
+        reply_started(&put, reply);
 }
 
 void route_start(void *user, const struct http_request *http, struct http_reply *reply)
 {
     struct serve *serve = user;
-    struct jobq_enqueued put = {.size = sizeof(put)};
     struct request request;
-    const char *tenant;
-    int status;
+    const char *tenant, *problem;
 
     if (authorize(serve, http, ROLE_OPERATOR, &tenant, reply) != 0)
         return;
@@ -117,12 +152,11 @@ void route_start(void *user, const struct http_request *http, struct http_reply 
         http_error(reply, (unsigned)request.status, request.field, "%s", request.problem);
         if (request.status == 503)
             reply->retry_after_s = RETRY_AFTER_S;
-    } else if ((status = put_probe(serve->q, &request, tenant, &put)) < 0) {
-        reply_store_error(reply, status);
-    } else if (status == JOBQ_DUPLICATE && !put.same_payload) {
-        http_error(reply, 422, "jobId", "this key was used for a request with another body");
+    } else if (request.callback_url &&
+               (problem = target_problem(&serve->target, request.callback_url)) != NULL) {
+        http_error(reply, 422, "callbackUrl", "%s", problem);
     } else {
-        reply_started(&request, &put, reply);
+        start(serve, &request, tenant, reply);
     }
     request_free(&request);
 }

@@ -26,6 +26,9 @@ static const char usage_text[] =
     "                      nobody else\n"
     "  --secret-file FILE  keys of the services' callbacks, one whsec_... a line, mode 0600; without it\n"
     "                      callbacks are refused\n"
+    "  --callback-allow NET  a callbackUrl may name these addresses too, as 10.1.0.0/16; several times;\n"
+    "                      the workers need the same\n"
+    "  --callback-http     a callbackUrl may be http: too; likewise\n"
     "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
     "                      whoever waits for a result is answered later when none are kept\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
@@ -35,6 +38,7 @@ struct serve_options {
     char *store;
     const char *media, *listen, *tokens, *secrets;
     int64_t io_timeout_ms, events;
+    struct target_policy target;
 };
 
 static const struct http_route routes[] = {
@@ -55,9 +59,12 @@ static int parse(int argc, char **argv, struct serve_options *out)
         {"secret-file", required_argument, NULL, 'S'},
         {"io-timeout", required_argument, NULL, 'i'},
         {"events", required_argument, NULL, 'e'},
+        {"callback-allow", required_argument, NULL, 'N'},
+        {"callback-http", no_argument, NULL, 'H'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    const char *problem;
     int option;
 
     *out = (struct serve_options){.listen = LISTEN_DEFAULT, .io_timeout_ms = 10000, .events = EVENTS_DEFAULT};
@@ -86,6 +93,14 @@ static int parse(int argc, char **argv, struct serve_options *out)
             if (program_number("--events", optarg, 0, 100000000, &out->events) != 0)
                 return EXIT_USAGE + 1;
             break;
+        case 'H':
+            out->target.http = 1;
+            break;
+        case 'N':
+            problem = target_open(&out->target, optarg);
+            if (problem)
+                return 1 + program_die(EXIT_USAGE, "--callback-allow %s: %s", optarg, problem);
+            break;
         case 'h':
             fputs(usage_text, stdout);
             return EXIT_DONE + 1;
@@ -113,6 +128,7 @@ static int read_files(const struct serve_options *options, struct auth *auth, st
         return program_die(EXIT_USAGE, "--token-file %s, line %d: %s", options->tokens, line, problem);
     if (options->secrets && (problem = secret_read(secret, options->secrets)))
         return program_die(EXIT_USAGE, "--secret-file %s: %s", options->secrets, problem);
+    serve->target = options->target;
     serve->auth = options->tokens ? auth : NULL;
     serve->secret = options->secrets ? secret : NULL;
     return 0;

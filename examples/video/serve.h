@@ -13,6 +13,7 @@
 #include "live.h"
 #include "pulse.h"
 #include "secret.h"
+#include "target.h"
 
 struct serve {
     struct jobq *q;
@@ -21,6 +22,7 @@ struct serve {
     struct pulse *pulse;
     struct auth *auth;     /* NULL: open, on loopback only */
     struct secret *secret; /* NULL: callbacks are closed */
+    struct target_policy target;
 };
 
 void route_start(void *serve, const struct http_request *request, struct http_reply *reply);

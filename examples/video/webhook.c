@@ -109,6 +109,21 @@ int webhook_sign(const struct webhook_key *key, const char *id, int64_t timestam
     return sign_text(key, id, timestamp, body, body_size, signature);
 }
 
+int webhook_sign_plain(const struct webhook_key *key, const void *body, size_t body_size,
+                       char signature[WEBHOOK_PLAIN_BYTES])
+{
+    unsigned char mac[MAC_BYTES];
+    unsigned int size = 0;
+
+    signature[0] = '\0';
+    if (key->size == 0 || !HMAC(EVP_sha256(), key->bytes, (int)key->size, body, body_size, mac, &size) ||
+        size != MAC_BYTES)
+        return -1;
+    for (unsigned i = 0; i < size; i++)
+        snprintf(signature + 2 * i, 3, "%02x", mac[i]);
+    return 0;
+}
+
 static int read_timestamp(const char *text, int64_t *out)
 {
     size_t length = strlen(text);

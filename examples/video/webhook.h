@@ -64,6 +64,11 @@ enum webhook_verdict webhook_verify(const struct webhook_key *keys, size_t n_key
                                     const struct webhook_headers *headers, const void *body, size_t body_size,
                                     int64_t now_s, int64_t tolerance_s);
 
+/* HMAC-SHA256 over the body alone, in hexadecimal, as many older services sign. Returns 0 or -1. */
+#define WEBHOOK_PLAIN_BYTES 65
+int webhook_sign_plain(const struct webhook_key *key, const void *body, size_t body_size,
+                       char signature[WEBHOOK_PLAIN_BYTES]);
+
 /* A sentence for a log or an answer; says nothing about what the right signature would be. */
 const char *webhook_verdict_text(enum webhook_verdict verdict);
 

@@ -12,6 +12,7 @@
 #include "parts.h"
 #include "plan.h"
 #include "secret.h"
+#include "target.h"
 #include "watch.h"
 
 struct work {
@@ -25,6 +26,10 @@ struct work {
     const struct secret *secret; /* NULL: none */
     int64_t deadline_ms;         /* for callbacks; 0: each part's own */
     struct plan_policy policy;
+    const char *webhook_secrets; /* a folder; NULL: none */
+    int32_t webhook_attempts;
+    int64_t webhook_backoff_ms;
+    struct target_policy target;
 };
 
 /* A handler's user argument: which part it runs. */
@@ -37,6 +42,8 @@ int handle_probe(struct jobq_ctx *ctx, void *station);
 int handle_report(struct jobq_ctx *ctx, void *station);
 int handle_child(struct jobq_ctx *ctx, void *station);
 int handle_service(struct jobq_ctx *ctx, void *station);
+int handle_notify(struct jobq_ctx *ctx, void *station);
+int handle_webhook(struct jobq_ctx *ctx, void *station);
 
 /* ---- say.c: what a handler says -------------------------------------------------------------- */
 

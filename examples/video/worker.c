@@ -32,11 +32,18 @@ static const char usage_text[] =
     "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
     "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
     "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality,\n"
-    "                         sound, speech, emotion; of face and gesture: how many are handed over at once\n"
+    "                         sound, speech, emotion, webhook; of face and gesture: how many are handed over "
+    "at once\n"
     "  --lease MS             of a job (default 30000); lost work is found after so long\n"
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
     "  --attempts N           of a step (default 3)\n"
     "  --backoff MS           before the second attempt, doubled each time (default 2000)\n"
+    "  --webhook-secrets DIR  keys that sign results posted to a callbackUrl: a file for each name, as\n"
+    "                         \"default\", read for each message; of a tenant's: TENANT/NAME\n"
+    "  --webhook-attempts N   of posting a result (default 8)\n"
+    "  --webhook-backoff MS   before the second attempt, doubled each time (default 5000)\n"
+    "  --callback-allow NET   results may be posted to these addresses too, as 10.1.0.0/16; several times\n"
+    "  --callback-http        results may be posted to http: URLs too\n"
     "  --emotion-model FILE   asked by the emotion step, which has none of its own; FILE.json describes it\n"
     "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
     "Runs until SIGINT or SIGTERM.\n";
@@ -44,8 +51,11 @@ static const char usage_text[] =
 struct worker_options {
     char *store;
     const char *media, *services, *secrets, *callback, *step, *model;
-    int64_t threads[PART_COUNT];
+    int64_t threads[PART_ALL];
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
+    const char *webhook_secrets;
+    int64_t webhook_attempts, webhook_backoff_ms;
+    struct target_policy target;
 };
 
 struct crew {
@@ -67,8 +77,8 @@ static int set_threads(struct worker_options *out, const char *part, const char 
         return program_die(EXIT_USAGE, "-j: there is no part of this name: %s", part);
     if (program_number("-j", count, 1, THREADS_MOST, &value) != 0)
         return EXIT_USAGE;
-    for (int i = 0; i < PART_COUNT; i++)
-        if (part ? i == which : i >= PART_FIRST_STEP)
+    for (int i = 0; i < PART_ALL; i++)
+        if (part ? i == which : i >= PART_FIRST_STEP && i < PART_COUNT)
             out->threads[i] = value;
     return 0;
 }
@@ -85,6 +95,30 @@ static int parse_threads(struct worker_options *out, char *text)
         status = set_threads(out, equals ? item : NULL, equals ? equals + 1 : item);
     }
     return status;
+}
+
+static int parse_target(int option, struct worker_options *out)
+{
+    const char *problem;
+
+    switch (option) {
+    case 'W':
+        out->webhook_secrets = optarg;
+        return 0;
+    case 'A':
+        return program_number("--webhook-attempts", optarg, 1, 65535, &out->webhook_attempts);
+    case 'B':
+        return program_number("--webhook-backoff", optarg, 0, 3600000, &out->webhook_backoff_ms);
+    case 'H':
+        out->target.http = 1;
+        return 0;
+    case 'N':
+        problem = target_open(&out->target, optarg);
+        return problem ? program_die(EXIT_USAGE, "--callback-allow %s: %s", optarg, problem) : 0;
+    default:
+        fputs(usage_text, stderr);
+        return EXIT_USAGE;
+    }
 }
 
 static int parse_option(int option, struct worker_options *out)
@@ -124,16 +158,20 @@ static int parse_option(int option, struct worker_options *out)
     case 'd':
         return program_number("--callback-deadline", optarg, 1, 86400000, &out->deadline_ms);
     default:
-        fputs(usage_text, stderr);
-        return EXIT_USAGE;
+        return parse_target(option, out);
     }
 }
 
 static void set_defaults(struct worker_options *out)
 {
-    *out = (struct worker_options){
-        .callback = CALLBACK_DEFAULT, .lease_ms = 30000, .grace_ms = 5000, .attempts = 3, .backoff_ms = 2000};
-    for (int i = 0; i < PART_COUNT; i++)
+    *out = (struct worker_options){.callback = CALLBACK_DEFAULT,
+                                   .lease_ms = 30000,
+                                   .grace_ms = 5000,
+                                   .attempts = 3,
+                                   .backoff_ms = 2000,
+                                   .webhook_attempts = 8,
+                                   .webhook_backoff_ms = 5000};
+    for (int i = 0; i < PART_ALL; i++)
         out->threads[i] = (int64_t)parts[i].threads;
 }
 
@@ -154,6 +192,11 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"attempts", required_argument, NULL, 'a'},
         {"backoff", required_argument, NULL, 'b'},
         {"step-command", required_argument, NULL, 'p'},
+        {"webhook-secrets", required_argument, NULL, 'W'},
+        {"webhook-attempts", required_argument, NULL, 'A'},
+        {"webhook-backoff", required_argument, NULL, 'B'},
+        {"callback-allow", required_argument, NULL, 'N'},
+        {"callback-http", no_argument, NULL, 'H'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -226,6 +269,10 @@ static jobq_handler handler_of(int part)
         return handle_report;
     case RUNS_SERVICE:
         return handle_service;
+    case RUNS_NOTIFY:
+        return handle_notify;
+    case RUNS_WEBHOOK:
+        return handle_webhook;
     default:
         return handle_child;
     }
@@ -266,12 +313,12 @@ static void *run_worker(void *user)
 
 static int start_crew(struct crew *crew, const struct work *work, const struct worker_options *options)
 {
-    for (int i = 0; i < PART_COUNT; i++) {
+    for (int i = 0; i < PART_ALL; i++) {
         crew[i].station = (struct station){.work = work, .part = i};
         if (create_worker(&crew[i], work->q, options) != JOBQ_OK)
             return program_die(EXIT_FAILED, "%s: %s", parts[i].name, jobq_last_error()->text);
     }
-    for (int i = 0; i < PART_COUNT; i++) {
+    for (int i = 0; i < PART_ALL; i++) {
         if (pthread_create(&crew[i].thread, NULL, run_worker, &crew[i]) != 0)
             return program_die(EXIT_FAILED, "no thread for %s", parts[i].name);
         crew[i].running = 1;
@@ -283,10 +330,10 @@ static int end_crew(struct crew *crew)
 {
     int status = 0;
 
-    for (int i = 0; i < PART_COUNT; i++)
+    for (int i = 0; i < PART_ALL; i++)
         if (crew[i].worker)
             jobq_worker_stop(crew[i].worker);
-    for (int i = 0; i < PART_COUNT; i++) {
+    for (int i = 0; i < PART_ALL; i++) {
         if (crew[i].running)
             pthread_join(crew[i].thread, NULL);
         if (crew[i].status < 0)
@@ -299,7 +346,7 @@ static int end_crew(struct crew *crew)
 static void say_ready(const struct worker_options *options)
 {
     printf("working:");
-    for (int i = 0; i < PART_COUNT; i++)
+    for (int i = 0; i < PART_ALL; i++)
         printf(" %s %lld", parts[i].name, (long long)options->threads[i]);
     printf("\n");
     fflush(stdout);
@@ -307,7 +354,7 @@ static void say_ready(const struct worker_options *options)
 
 static int work_on(struct work *work, const struct worker_options *options)
 {
-    struct crew crew[PART_COUNT] = {{.status = 0}};
+    struct crew crew[PART_ALL] = {{.status = 0}};
     sigset_t signals;
     int status, ended;
 
@@ -351,6 +398,10 @@ int worker_main(int argc, char **argv)
     work.callback = options.callback;
     work.secret = options.secrets ? &secret : NULL;
     work.deadline_ms = options.deadline_ms;
+    work.webhook_secrets = options.webhook_secrets;
+    work.webhook_attempts = (int32_t)options.webhook_attempts;
+    work.webhook_backoff_ms = options.webhook_backoff_ms;
+    work.target = options.target;
     work.policy =
         (struct plan_policy){(int32_t)options.attempts, options.backoff_ms, work.model ? model.sha256 : NULL};
     status = store_open(&work.q, options.store, 0, &why);

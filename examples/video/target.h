@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VIDEO_TARGET_H
+#define VIDEO_TARGET_H
+
+/*
+ * Where callers may have their results posted to: https, to addresses of the public internet, unless options
+ * open more. The URL is looked at when it comes in and again before it is posted to; the address is looked at
+ * when the connection is made to it, so a name that is resolved anew cannot lead elsewhere. Pure, apart from
+ * memory.
+ */
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define TARGET_NETS_MOST 16
+
+/* IPv4 as ::ffff:a.b.c.d. */
+struct target_net {
+    unsigned char address[16];
+    unsigned bits;
+};
+
+struct target_policy {
+    int http; /* not https alone */
+    struct target_net nets[TARGET_NETS_MOST];
+    size_t count;
+};
+
+/* Opens what ADDRESS/BITS, or one ADDRESS, names. Returns NULL, or what is wrong. */
+const char *target_open(struct target_policy *policy, const char *net);
+
+/* 1 if this address may be connected to. */
+int target_may_connect(const struct target_policy *policy, const struct sockaddr *address);
+
+/* NULL, or why nothing is posted to this URL. */
+const char *target_problem(const struct target_policy *policy, const char *url);
+
+#endif
