@@ -57,7 +57,7 @@ static int take_options(const struct jobq_worker_options *given, struct jobq_wor
     if (rc == JOBQ_OK)
         rc = check_range("flags", o->flags, 0,
                          JOBQ_WORKER_DRAIN | JOBQ_WORKER_ACK_EARLY | JOBQ_WORKER_NO_BATCH);
-    return rc == JOBQ_OK ? check_range("reserved", o->reserved, 0, 0) : rc;
+    return rc == JOBQ_OK ? check_range("retry_percent", o->retry_percent, 0, 100) : rc;
 }
 
 /* Names with commas between them; NULL without memory. */
@@ -85,7 +85,8 @@ static int copy_queues(struct jobq_worker *w, const struct jobq_worker_options *
     w->queue_bytes = calloc(o->queue_count, sizeof *w->queue_bytes);
     w->want_queues = calloc(o->queue_count, sizeof *w->want_queues);
     w->credits = calloc(o->queue_count, sizeof *w->credits);
-    if (!w->queues || !w->queue_bytes || !w->want_queues || !w->credits)
+    w->budgets = calloc(o->queue_count, sizeof *w->budgets);
+    if (!w->queues || !w->queue_bytes || !w->want_queues || !w->credits || !w->budgets)
         return -1;
     for (; w->queue_count < o->queue_count; w->queue_count++) {
         char *copy = strdup(o->queues[w->queue_count]);
@@ -118,6 +119,7 @@ static int copy_options(struct jobq_worker *w, const struct jobq_worker_options 
      * newest look for a job that runs alone there would be another one. */
     w->poll_ms = o->poll_ms ? o->poll_ms : w->waker.store >= 0 ? o->lease_ms - o->lease_ms / 10 : 5000;
     w->flags = o->flags;
+    w->retry_percent = o->retry_percent;
     if (copy_queues(w, o) != 0)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");
     if (random_bytes(w->nonce, sizeof w->nonce) != 0)
@@ -162,6 +164,7 @@ void worker_free(struct jobq_worker *w)
     free(w->queue_bytes);
     free(w->want_queues);
     free(w->credits);
+    free(w->budgets);
     free(w->weights);
     free(w->queue_list);
     free(w->spare);

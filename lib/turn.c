@@ -181,6 +181,34 @@ static void add_last_words(const struct jobq_ctx *job, struct jobq_change *chang
     }
 }
 
+static struct budget *budget_of(struct jobq_worker *w, const struct jobq_row *row)
+{
+    for (size_t i = 0; i < w->queue_count; i++)
+        if (w->queue_bytes[i].size == row->queue.size &&
+            memcmp(w->queue_bytes[i].data, row->queue.data, row->queue.size) == 0)
+            return &w->budgets[i];
+    return NULL;
+}
+
+/* It keeps its place in the line when it has to be handed in again. */
+static void keep_budget(struct turn *t, struct jobq_ctx *job, struct jobq_change *change)
+{
+    struct jobq_worker *w = t->w;
+    struct budget *budget = w->retry_percent ? budget_of(w, &job->row) : NULL;
+
+    if (!budget || (change->outcome != JOBQ_OUTCOME_COMPLETE && change->outcome != JOBQ_OUTCOME_FAIL))
+        return;
+    if (!job->counted)
+        budget_ended(budget, t->sent_ms);
+    job->counted = true;
+    if (!(change->set & JOBQ_SET_RUN_AT)) /* it does not run again */
+        return;
+    if (!job->retry_ms)
+        job->retry_ms = budget_take(budget, w->retry_percent, t->sent_ms);
+    if (change->run_at.offset_ms < job->retry_ms - t->sent_ms)
+        change->run_at.offset_ms = job->retry_ms - t->sent_ms;
+}
+
 static void add_outcome(struct turn *t, struct jobq_ctx *job)
 {
     struct verdict_said said;
@@ -194,6 +222,7 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
         return;
     struct jobq_change *change = new_change(t, USE_OUTCOME, job);
     policy_outcome(&job->row, &said, follow ? 0 : random_dice(), change);
+    keep_budget(t, job, change);
     if (job->refused)
         change->error_kind = JOBQ_ERROR_RESULT;
     else

@@ -25,6 +25,7 @@
 #ifndef JOBQ_WORKER_H
 #define JOBQ_WORKER_H
 
+#include "budget.h"
 #include "internal.h"
 
 #include <stdatomic.h>
@@ -93,6 +94,8 @@ struct jobq_ctx {
     bool lost;    /* the store gave it to somebody else: nothing more is said about it */
     bool refused; /* the store does not take what the handler said */
     bool over;
+    bool counted;     /* as an attempt that ended, for the budget of its queue */
+    int64_t retry_ms; /* its place in the line of retries, by the worker's clock; 0: none yet */
     /* what the handler says */
     int outcome;
     bool has_delay;
@@ -188,6 +191,8 @@ struct jobq_worker {
     struct jobq_bytes *queue_bytes, *kind_bytes, *want_queues;
     int32_t *weights; /* NULL: strict order */
     int64_t *credits;
+    int32_t retry_percent;  /* 0: no budget */
+    struct budget *budgets; /* by queue; the turning thread's */
     char *queue_list, *kind_list;
     size_t queue_count, kind_count;
     struct handler_entry *handlers;

@@ -108,6 +108,7 @@ const struct command commands[] = {
          "  --grace MS             after SIGTERM or SIGINT programs may go on this long (10000)\n"
          "  --timeout MS           end a program that runs longer; the job fails\n"
          "  --worker NAME          name of this worker (host:pid)\n"
+         "  --retry-percent N      of the attempts at most so many percent are retries, others wait; 1 to 100\n"
          "  --result-max BYTES     largest result (1048576, at most 67108864)\n",
      .run = run_work,
      .need = STORE_MAKE},

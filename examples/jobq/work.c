@@ -20,6 +20,7 @@ enum {
     OPT_GRACE,
     OPT_TIMEOUT,
     OPT_WORKER,
+    OPT_RETRY_PERCENT,
     OPT_RESULT_MAX
 };
 
@@ -34,6 +35,7 @@ static const struct option options[] = {
     {"grace", required_argument, NULL, OPT_GRACE},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"worker", required_argument, NULL, OPT_WORKER},
+    {"retry-percent", required_argument, NULL, OPT_RETRY_PERCENT},
     {"result-max", required_argument, NULL, OPT_RESULT_MAX},
     {NULL, 0, NULL, 0},
 };
@@ -109,6 +111,8 @@ static int take_option(struct work *work, int option)
     case OPT_WORKER:
         worker->name = optarg;
         return LEAVE_OK;
+    case OPT_RETRY_PERCENT:
+        return args_int(cli, "retry-percent", optarg, 1, 100, &worker->retry_percent);
     default:
         return args_size(cli, "result-max", optarg, 1, BYTES_MAX, &cli->options.result_max_bytes);
     }

@@ -1197,6 +1197,10 @@ enum jobq_worker_flags {
                                   could start at once and which a crash here should not count against */
 };
 
+/* The retry budget: of the attempts at a queue at most retry_percent are retries. A job that failed and is one too many waits
+ * in a line, besides its back-off: its places follow one another the slower the less is tried beside them, at most 10 s apart,
+ * and the last is at most an hour away. A worker counts its own jobs, so what holds for each holds for all of them together.
+ * Leases that were lost are retried as ever. */
 struct jobq_worker_options {
     size_t size;
     const char *name;          /* NULL: "host:pid" */
@@ -1210,7 +1214,7 @@ struct jobq_worker_options {
     int64_t poll_ms;           /* longest time without looking for jobs; default 5,000 where the store has no wake-up, else
                                   nine tenths of the lease */
     uint32_t flags;            /* enum jobq_worker_flags */
-    uint32_t reserved;         /* 0 */
+    int32_t retry_percent;     /* a retry budget for each of its queues; 1 to 100; 0: none */
 };
 
 /* Make a worker on a handle. The handle stays usable and must outlive the worker. No thread starts yet.

@@ -56,6 +56,12 @@ void kit_join(struct kit *k, const struct kit *host)
     k->guest = true;
 }
 
+void kit_clock_of(struct kit *k, struct jobq_worker *w)
+{
+    w->clock = kit_clock;
+    w->clock_user = k;
+}
+
 struct jobq_worker *kit_another(struct kit *k, struct jobq *q, const char *name, size_t threads, size_t batch,
                                 uint32_t flags)
 {
@@ -65,8 +71,7 @@ struct jobq_worker *kit_another(struct kit *k, struct jobq *q, const char *name,
     struct jobq_worker *w;
 
     ck_assert_int_eq(jobq_worker_create(&w, q, &o), JOBQ_OK);
-    w->clock = kit_clock;
-    w->clock_user = k;
+    kit_clock_of(k, w);
     return w;
 }
 

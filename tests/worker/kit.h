@@ -42,6 +42,7 @@ const struct jobq_backend *kit_backend(void);
 void kit_worker(struct kit *k, size_t threads, size_t batch, uint32_t flags);
 struct jobq_worker *kit_another(struct kit *k, struct jobq *q, const char *name, size_t threads, size_t batch,
                                 uint32_t flags);
+void kit_clock_of(struct kit *k, struct jobq_worker *w); /* the one that kit_tick moves */
 void kit_close(struct kit *k);
 
 /* Move the clock of the store and of the worker. */

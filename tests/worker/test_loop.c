@@ -534,7 +534,8 @@ START_TEST(bad_options_name_the_field) /* rule 16 */
     REFUSED("grace_ms", grace_ms, -1);
     REFUSED("poll_ms", poll_ms, -1);
     REFUSED("flags", flags, 8);
-    REFUSED("reserved", reserved, 1);
+    REFUSED("retry_percent", retry_percent, -1);
+    REFUSED("retry_percent", retry_percent, 101);
     REFUSED("name", name, "");
     REFUSED("size", size, 3);
 #undef REFUSED
