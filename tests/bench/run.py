@@ -12,70 +12,246 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
 
-# name of the row, libjobq's figure, the limit's figure
-SQLITE = [
-    ('enqueue one at a time', 'insert-1', 'insert-1'),
-    ('enqueue 100 a call', 'insert-100', 'insert-100'),
-    ('enqueue 1000 a call', 'insert-1000', 'insert-1000'),
-    ('enqueue 1000 a call, keys', 'keyed-1000', 'insert-1000'),
-    ('enqueue, 8 threads, one handle', 'threads-8', 'insert-1'),
-    ('enqueue, 64 threads, one handle', 'threads-64', 'insert-1'),
-    ('drain, worker, no-op handler', 'drain', 'drain-100'),
-    ('pickup, another process', 'pickup', 'pickup'),
-]
-MEMORY = [(row, mine, None) for row, mine, _ in SQLITE if mine != 'pickup']
+# One run of jobq-bench. limit: the figure of the limit program that runs before it. slow: once only with --quick.
+Figure = namedtuple('Figure', 'name limit rows slow quick', defaults=(False, None))
+# One row of the table. name: of the program's line. against: 'limit'; 'told', what the same line says; a number with a unit; or
+# another of libjobq's lines. goal: what the ratio should reach.
+Row = namedtuple('Row', 'name label against goal', defaults=(None, None))
+SMALLER = {'ms', 'bytes', 'MiB', '%', 'instructions'}
+
+DRAIN = 'drain-500'
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def one(name, label, limit=None, goal=None):
+    return Figure(name, limit, [Row(name, label, 'limit' if limit else None, goal)])
+
+
+def two_processes(goal):
+    return Figure('processes-2', None, [Row('processes-2', 'drain, 2 processes', DRAIN, goal)])
+
+
+def together(goal):
+    return Figure('together', None, [Row('together-fill', 'one fills, one drains: fill', 'told', goal),
+                                     Row('together-drain', 'one fills, one drains: drain', 'told', goal)], True)
+
+
+PICKUP = Figure('pickup', 'pickup', [Row('pickup-p50', 'pickup, other process, p50', 'limit', 0.71),
+                                     Row('pickup-p99', 'pickup, other process, p99', 'pickup-p50', 0.2)], True)
+WORKER = Figure('worker', None, [Row('worker-memory', 'worker of 8 threads, resident', '12 MiB', 1),
+                                 Row('worker-idle', 'worker, idle, of a core', '0.5 %', 1)], True)
+TENANTS = Figure('tenants', None, [Row('tenants', 'drain, 1,000 groups, limits', 'told', 0.5)], True)
+BACKLOG = Figure('backlog-1000000', None, [Row('backlog-put', 'put before {n} waiting', 'told', 0.85),
+                                           Row('backlog-drain', 'drain of {n} waiting', 'told', 0.85)], True, 'backlog-50000')
+FINISHED = Figure('finished-1000000', None, [Row('finished-put', 'put beside {n} finished', 'told', 0.85),
+                                             Row('finished-drain', 'drain beside {n} finished', 'told', 0.85)], True,
+                  'finished-20000')
+BYTES = Figure('fill', 'bytes', [Row('bytes', 'bytes per waiting job', 'limit', 0.77)], True)
+COMMON = [PICKUP, TENANTS, BACKLOG, FINISHED, BYTES, WORKER]
+
+MEMORY = [one('insert-1', 'enqueue one at a time'), one('insert-1000', 'enqueue 1000 a call'),
+          one('keyed-1000', 'enqueue 1000 a call, keys'), one('threads-64', 'enqueue, 64 threads, one handle'),
+          Figure(DRAIN, None, [Row(DRAIN, 'drain, worker, no-op handler', '1000000 jobs/s', 1)]),
+          one('drain-1', 'drain, one job at a time'), TENANTS,
+          Figure('instructions', None, [Row(f'instructions-{verb}', f'instructions per {verb}')
+                                        for verb in ('enqueue', 'claim', 'ack')], True)]
+
+
+def sqlite(crowd_goal):
+    return [one('insert-1', 'enqueue one at a time', 'insert-1', 0.85),
+            one('insert-100', 'enqueue 100 a call', 'insert-100'), one('insert-1000', 'enqueue 1000 a call', 'insert-1000'),
+            one('keyed-1000', 'enqueue 1000 a call, keys', 'insert-1000', 0.8),
+            one('threads-8', 'enqueue, 8 threads, one handle', 'insert-1'),
+            one('threads-64', 'enqueue, 64 threads, one handle', 'insert-1', crowd_goal),
+            one(DRAIN, 'drain, worker, no-op handler', 'drain-100', 0.8), two_processes(1.0),
+            one('drain-1', 'drain, one job at a time', 'drain-1', 0.85), together(0.4), *COMMON]
+
+
+REDIS = [one('insert-1', 'enqueue one at a time', 'insert-1', 0.85), one('insert-1000', 'enqueue 1000 a call', 'bulk-100'),
+         one('keyed-1000', 'enqueue 1000 a call, keys', 'bulk-100', 0.8),
+         one('threads-64', 'enqueue, 64 threads, one handle', 'pipeline-64', 0.9),
+         one(DRAIN, 'drain, worker, no-op handler', 'drain-100', 0.8), two_processes(1.0),
+         one('drain-1', 'drain, one job at a time', 'drain-1', 0.85), together(None), *COMMON]
+
+POSTGRES = [one('insert-1', 'enqueue one at a time', 'insert-1', 0.85), one('insert-1000', 'enqueue 1000 a call', 'bulk-1000'),
+            one('keyed-1000', 'enqueue 1000 a call, keys', 'bulk-1000', 0.8),
+            one('threads-64', 'enqueue, 64 threads, one handle', 'pipeline-64', 0.8),
+            one(DRAIN, 'drain, worker, no-op handler', 'drain-100', 0.8), two_processes(1.0),
+            one('drain-1', 'drain, one job at a time', 'drain-1', 0.85), together(None), *COMMON,
+            Figure('churn', None, [Row('churn', 'churn, last fifth over first', 'told', 0.9),
+                                   Row('churn-reader', 'churn, a snapshot held open', 'told', 0.8)], True)]
+
+
+def call(command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     if done.returncode != 0:
         sys.exit(f'{" ".join(command)}: {done.stderr.strip() or done.returncode}')
-    return {line.split()[0]: (float(line.split()[1]), line.split()[2]) for line in done.stdout.splitlines()}
+    return done.stdout
 
 
-class Sqlite:
-    def __init__(self, build, folder, mode):
-        self.build, self.folder, self.mode, self.serial = build, folder, mode, 0
-        self.name = f'sqlite {mode}'
-        self.rows = SQLITE
+def lines(command):
+    """{name: (value, unit, what it is held against, its value)}"""
+    answer = {}
+    for line in call(command).splitlines():
+        word = line.split() + [None, None]
+        answer[word[0]] = (float(word[1]), word[2], word[3], float(word[4]) if word[4] else None)
+    return answer
 
-    def mine(self, figure, seconds):
-        self.serial += 1
-        path = os.path.join(self.folder, f'q{self.serial}.db')
-        answer = run([os.path.join(self.build, 'jobq-bench'), f'sqlite:{path}?synchronous={self.mode}',
-                      str(seconds), figure])
+
+class Store:
+    """What the stores have in common: the calls of jobq-bench."""
+
+    def __init__(self, name, options, figures, jobs_per_second):
+        self.name, self.options, self.figures = name, options, figures
+        self.jobs = max(int(jobs_per_second * options.seconds), 20000)
+
+    def program(self, name):
+        return os.path.join(self.options.build, 'tests', 'bench', name)
+
+    def bench(self, uri, figure):
+        return [self.program('jobq-bench'), uri, str(self.options.seconds), str(self.jobs), figure]
+
+    def mine(self, figure):
+        if hasattr(self, figure):
+            return getattr(self, figure)()
+        return lines(self.bench(self.fresh(), figure))
+
+    def settings(self):
+        return call(self.bench(self.fresh(), 'settings')).strip()
+
+    def fill(self):
+        """Bytes per waiting job."""
+        uri = self.fresh()
+        before = self.used()
+        call(self.bench(uri, 'fill'))
+        return {'bytes': ((self.used() - before) / -(-self.jobs // 1000) / 1000, 'bytes', None, None)}
+
+
+class Memory(Store):
+    def __init__(self, options):
+        super().__init__('memory', options, MEMORY, 600000)
+
+    def fresh(self):
+        return 'memory:'
+
+    def counted(self, figure):
+        with tempfile.NamedTemporaryFile(prefix='jobq-bench.') as out:
+            call(['valgrind', '--tool=callgrind', f'--callgrind-out-file={out.name}', *self.bench('memory:', figure)])
+            return next(int(line.split()[1]) for line in out.read().decode().splitlines() if line.startswith('summary:'))
+
+    def instructions(self):
+        """The difference of a longer and a shorter run; then that of the verbs, one of which is added to the others."""
+        few, more = 500, 2500
+        cost = [(self.counted(f'{stage}-{more}') - self.counted(f'{stage}-{few}')) / (more - few)
+                for stage in ('put', 'take', 'steps')]
+        return {f'instructions-{verb}': (value, 'instructions', None, None)
+                for verb, value in zip(('enqueue', 'claim', 'ack'), (cost[0], cost[1] - cost[0], cost[2] - cost[1]))}
+
+
+class Sqlite(Store):
+    def __init__(self, options, folder, mode):
+        super().__init__(f'sqlite {mode}', options, sqlite(10 if mode == 'full' else None), 100000)
+        self.path, self.limit_path, self.mode = os.path.join(folder, 'q.db'), os.path.join(folder, 'limit.db'), mode
+
+    def fresh(self):
         for end in ('', '-wal', '-shm'):
-            if os.path.exists(path + end):
-                os.unlink(path + end)
+            if os.path.exists(self.path + end):
+                os.unlink(self.path + end)
+        return f'sqlite:{self.path}?synchronous={self.mode}'
+
+    def used(self):
+        return os.stat(self.path).st_size if os.path.exists(self.path) else 0
+
+    def limit(self, figure):
+        return lines([self.program('limit-sqlite'), self.limit_path, self.mode, str(self.options.seconds), str(self.jobs),
+                      figure])
+
+
+class Server(Store):
+    def limit(self, figure):
+        self.fresh()
+        return lines(self.limit_command(figure))
+
+    def limit_command(self, figure):
+        return [self.program(self.limit_program), self.place, str(self.options.seconds), str(self.jobs), figure]
+
+    def fresh(self):
+        call(self.limit_command('wipe'))
+        return self.uri
+
+    def used(self):
+        return lines(self.limit_command('used'))['used'][0]
+
+
+class Redis(Server):
+    limit_program = 'limit-redis'
+
+    def __init__(self, options):
+        super().__init__('redis', options, REDIS, 100000)
+        self.place = os.environ['REDIS_SOCKET']
+        self.uri = f'redis+unix://{self.place}'
+
+
+class Postgres(Server):
+    limit_program = 'limit-postgres'
+
+    def __init__(self, options):
+        super().__init__('postgres', options, POSTGRES, 40000)
+        self.uri = os.environ['JOBQ_TEST_POSTGRES']
+        self.place = self.uri
+
+    def churn(self):
+        answer = {}
+        seconds = '10' if self.options.quick else '60'
+        for name, extra in ('churn', []), ('churn-reader', ['reader']):
+            out = lines([self.program('churn'), self.fresh(), seconds, *extra])
+            fifths = [out[f'fifth-{i}'][0] for i in range(1, 6)]
+            answer[name] = (fifths[4], 'jobs/s', 'first', fifths[0])
         return answer
 
-    def limit(self, figure, seconds):
-        return run([os.path.join(self.build, 'limit-sqlite'), os.path.join(self.folder, 'limit.db'), self.mode,
-                    str(seconds), figure])
+
+def held_against(row, mine, limit, figure):
+    """(what, value) that the row is held against; (None, None) for nothing."""
+    if row.against is None:
+        return None, None
+    if row.against == 'limit':
+        return 'limit ' + figure.limit, (limit.get(row.name) or limit[figure.limit])[0]
+    if row.against == 'told':
+        return mine[row.name][2:]
+    if row.against in mine:
+        return row.against, mine[row.against][0]
+    return row.against, float(row.against.split()[0])
 
 
-class Memory:
-    name, rows = 'memory', MEMORY
+class Table:
+    def __init__(self, store):
+        self.store, self.taken = store, {}
 
-    def __init__(self, build):
-        self.build = build
+    def measure(self, rounds):
+        for number in range(rounds):
+            seen = {}
+            for figure in self.store.figures:
+                if figure.slow and number and self.store.options.quick:
+                    continue
+                name = figure.quick if figure.quick and self.store.options.quick else figure.name
+                limit = self.store.limit(figure.limit) if figure.limit else {}
+                mine = self.store.mine(name)
+                seen.update(mine)
+                for row in figure.rows:
+                    label = row.label.format(n=f'{int(name.split("-")[1]):,}' if '{n}' in row.label else '')
+                    self.add(row, label, seen, held_against(row, seen, limit, figure))
 
-    def mine(self, figure, seconds):
-        return run([os.path.join(self.build, 'jobq-bench'), 'memory:', str(seconds), figure])
+    def add(self, row, label, mine, against):
+        value, unit = mine[row.name][:2]
+        key = (label, unit, against[0], row.goal)
+        self.taken.setdefault(key, []).append((value, against[1]))
 
-
-def measure(store, options):
-    """Every figure of a store as {(row, name): [(mine, limit or None), ...]}."""
-    taken = {}
-    for _ in range(options.rounds):
-        for row, mine, limit in store.rows:
-            against = store.limit(limit, options.seconds) if limit else {}
-            for name, (value, unit) in store.mine(mine, options.seconds).items():
-                other = against.get(name.replace(mine, limit) if limit else name, (None,))[0]
-                label = row if not name.startswith('pickup') else f'{row}, {name[7:]}'
-                taken.setdefault((label, unit), []).append((value, other))
-    return taken
+    def rows(self):
+        for (label, unit, against, goal), pairs in self.taken.items():
+            values, others = [pair[0] for pair in pairs], [pair[1] for pair in pairs if pair[1] is not None]
+            ratios = [(b / a if unit in SMALLER else a / b) if a and b else float('inf') for a, b in pairs if b is not None]
+            yield label, unit, values, against, others, statistics.median(ratios) if ratios else None, goal
 
 
 def show(value):
@@ -83,42 +259,65 @@ def show(value):
 
 
 def spread(values):
+    if not values:
+        return '-'
+    if len(set(values)) == 1:
+        return show(values[0])
     return f'{show(statistics.median(values))} ({show(min(values))}-{show(max(values))})'
 
 
-def report(store, taken, as_json):
-    for (row, unit), pairs in taken.items():
-        mine = [pair[0] for pair in pairs]
-        limits = [pair[1] for pair in pairs if pair[1]]
-        ratios = [a / b if unit != 'ms' else b / a for a, b in pairs if b]
-        ratio = statistics.median(ratios) if ratios else None
-        if as_json:
-            print(json.dumps({'name': f'{store.name}: {row}', 'value': statistics.median(mine), 'unit': unit,
-                              'against': 'limit' if limits else None, 'ratio': ratio}))
+def tell(store, row, as_json):
+    label, unit, values, against, others, ratio, goal = row
+    if as_json:
+        bounded = None if ratio is None else min(ratio, 1e6)
+        print(json.dumps({'name': f'{store.name}: {label}', 'value': statistics.median(values), 'unit': unit,
+                          'against': against, 'ratio': bounded, **({'goal': goal} if goal is not None else {})}))
+        return
+    shown = '-' if ratio is None else f'{min(ratio, 999.99):.2f}'
+    wanted = '' if goal is None else f'{goal:.2f} {"yes" if ratio >= goal else "no"}'
+    print(f'{store.name:13} {label:31} {spread(values):>29} {unit:12} {spread(others):>29} {against or "":17} {shown:>6}  {wanted}')
+
+
+def run(store, options):
+    if not options.json:
+        print(f'# {store.name}: {store.settings()}')
+    table = Table(store)
+    table.measure(options.rounds)
+    for row in table.rows():
+        tell(store, row, options.json)
+    if store.name != 'memory': # which other processes cannot share
+        count = store.mine('once')['once'][0]
+        if not options.json:
+            print(f'# {store.name}: each of {count:,.0f} jobs ran and completed exactly once, in two processes')
+    sys.stdout.flush()
+
+
+def stores(options, folder):
+    for name in options.store or ['memory', 'sqlite', 'redis', 'postgres']:
+        if name == 'memory':
+            yield Memory(options)
+        elif name == 'sqlite':
+            yield Sqlite(options, folder, 'full')
+            yield Sqlite(options, folder, 'normal')
         else:
-            print(f'{store.name:14} {row:34} {spread(mine):>30} {spread(limits) if limits else "-":>30} '
-                  f'{f"{ratio:.2f}" if ratio else "-":>6}  {unit}')
+            yield Redis(options) if name == 'redis' else Postgres(options)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--build', required=True)
-    parser.add_argument('--quick', action='store_true', help='one second a figure instead of two')
+    parser.add_argument('--quick', action='store_true', help='short figures, the slow ones once: some four minutes')
     parser.add_argument('--json', action='store_true', help='one object a line')
-    parser.add_argument('--store', choices=['sqlite', 'memory'], action='append')
+    parser.add_argument('--store', choices=['memory', 'sqlite', 'redis', 'postgres'], action='append')
     options = parser.parse_args()
-    options.rounds, options.seconds = 3, 0.7 if options.quick else 2
-    build = os.path.join(options.build, 'tests', 'bench')
-    stores = options.store or ['memory', 'sqlite']
+    options.rounds, options.seconds = 3, 0.25 if options.quick else 2
     with tempfile.TemporaryDirectory(prefix='jobq-bench.') as folder:
         if not options.json:
-            print(f'# {platform.platform()}, {os.cpu_count()} cores, {options.rounds} rounds of {options.seconds} s; '
-                  'median (min-max); ratio of medians of pairs, larger is better')
-            print(f'{"store":14} {"figure":34} {"libjobq":>30} {"limit":>30} {"ratio":>6}')
-        for name in stores:
-            parts = [Memory(build)] if name == 'memory' else [Sqlite(build, folder, m) for m in ('full', 'normal')]
-            for store in parts:
-                report(store, measure(store, options), options.json)
+            print(f'# {platform.platform()}, {os.cpu_count()} cores, {options.rounds} rounds of {options.seconds} s; median '
+                  '(min-max); median of the ratios of pairs, larger is better')
+            print(f'{"store":13} {"figure":31} {"libjobq":>29} {"unit":12} {"held against":>29} {"":17} {"ratio":>6}  goal')
+        for store in stores(options, folder):
+            run(store, options)
 
 
 main()

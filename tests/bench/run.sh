@@ -1,18 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Measure libjobq against the limit programs, in turn, and print one table.
-# usage: sh tests/bench/run.sh [--quick] [--json] [--store sqlite|memory]
+# Measure libjobq against the limit programs, in turn, and print one table. Servers are private ones.
+# usage: sh tests/bench/run.sh [--quick] [--json] [--store memory|sqlite|redis|postgres]...
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 . "$ROOT/tests/lib.sh"
 
+# wants STORE ARGUMENT...: whether the arguments choose the store; without any --store all are.
+wants() {
+    _wanted=$1
+    shift
+    case " $* " in
+    *" --store"[\ =]"$_wanted "*) return 0 ;;
+    *" --store"*) return 1 ;;
+    esac
+}
+
 need_build
 need cmd:python3 python3
+need cmd:valgrind valgrind
 need 'pc:check >= 0.10' check
+need_redis
+need_postgres
 install_missing
 BUILD=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/bench
-if [ ! -f "$BUILD/build.ninja" ]; then
-    meson setup "$BUILD" "$ROOT" --buildtype=release -Dexamples=false >/dev/null
+TARGETS='tests/bench/jobq-bench tests/bench/churn tests/bench/limit-sqlite tests/bench/limit-redis tests/bench/limit-postgres'
+build_tree "$BUILD" --buildtype=release -Dexamples=false -Dsqlite=enabled -Dredis=enabled -Dpostgres=enabled >&2
+
+# Never those of the machine: everything on them is thrown away.
+unset JOBQ_TEST_REDIS JOBQ_TEST_POSTGRES
+if wants redis "$@"; then
+    start_redis --appendonly yes --appendfsync everysec
 fi
-ninja -C "$BUILD" >/dev/null
-exec /usr/bin/python3 "$ROOT/tests/bench/run.py" --build "$BUILD" "$@"
+if wants postgres "$@"; then
+    start_postgres fsync=on synchronous_commit=on shared_buffers=1GB
+fi
+/usr/bin/python3 "$ROOT/tests/bench/run.py" --build "$BUILD" "$@"

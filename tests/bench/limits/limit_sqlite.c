@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What bare prepared statements reach on the least table that could be a queue: one index, no tokens, no retries.
- * usage: limit-sqlite FILE full|normal SECONDS FIGURE...    figures: insert-1 insert-100 insert-1000 drain-1 drain-100
- * pickup */
+/* What bare prepared statements reach on the least table that could be a queue: one index, no tokens, no
+ * retries. usage: limit-sqlite FILE full|normal SECONDS JOBS FIGURE...    figures: insert-N             N a
+ * transaction drain-N              ack of N and the next claim of N in one transaction pickup               a
+ * datagram wakes another process, which claims bytes                size of the file per waiting job */
 #include "../bench.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 static sqlite3 *db;
 static sqlite3_stmt *begin, *commit, *insert, *pick, *take, *remove_one;
 static const char *file, *mode;
-static uint64_t serial;
+static double seconds;
+static uint64_t jobs, serial;
 
 static void must(int rc, const char *what)
 {
@@ -46,10 +48,13 @@ static void open_file(void)
     sqlite3_busy_timeout(db, 10000);
     snprintf(sync, sizeof sync, "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s", mode);
     must(sqlite3_exec(db, sync, NULL, NULL, NULL), sync);
-    must(sqlite3_exec(db, "CREATE TABLE IF NOT EXISTS job(id INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
-                          " run_at INTEGER NOT NULL, lease INTEGER NOT NULL, attempt INTEGER NOT NULL, payload BLOB"
-                          " NOT NULL); CREATE INDEX IF NOT EXISTS ready ON job(run_at) WHERE state = 0",
-                      NULL, NULL, NULL), "schema");
+    must(sqlite3_exec(
+             db,
+             "CREATE TABLE IF NOT EXISTS job(id INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
+             " run_at INTEGER NOT NULL, lease INTEGER NOT NULL, attempt INTEGER NOT NULL, payload BLOB"
+             " NOT NULL); CREATE INDEX IF NOT EXISTS ready ON job(run_at) WHERE state = 0",
+             NULL, NULL, NULL),
+         "schema");
     begin = prepare("BEGIN IMMEDIATE");
     commit = prepare("COMMIT");
     insert = prepare("INSERT INTO job(state, run_at, lease, attempt, payload) VALUES(0, ?1, 0, 0, ?2)");
@@ -60,7 +65,7 @@ static void open_file(void)
 
 static void close_file(void)
 {
-    sqlite3_stmt *all[] = { begin, commit, insert, pick, take, remove_one };
+    sqlite3_stmt *all[] = {begin, commit, insert, pick, take, remove_one};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sqlite3_finalize(all[i]);
@@ -97,7 +102,7 @@ static void put_batch(int batch)
     run(commit);
 }
 
-static double measure_insert(int batch, double seconds)
+static double measure_insert(int batch)
 {
     double start = bench_now(), end;
     uint64_t count = 0;
@@ -111,6 +116,12 @@ static double measure_insert(int batch, double seconds)
         end = bench_now();
     } while (end - start < seconds);
     return (double)count / (end - start);
+}
+
+static void fill(void)
+{
+    for (uint64_t i = 0; i < jobs; i += 1000)
+        put_batch(1000);
 }
 
 static int claim(int batch, int64_t *ids)
@@ -133,15 +144,14 @@ static int claim(int batch, int64_t *ids)
 }
 
 /* Acks and the next claim in one transaction. */
-static double measure_drain(int batch, double seconds)
+static double measure_drain(int batch)
 {
     int64_t ids[1000];
     uint64_t count = 0;
     int held = 0;
     double start, end;
 
-    for (int i = 0; i < 200; i++)
-        put_batch(1000);
+    fill();
     start = bench_now();
     do {
         run(begin);
@@ -175,10 +185,10 @@ static void picker(int wake, int answer)
     _exit(0);
 }
 
-static void measure_pickup(int count)
+static void print_pickup(void)
 {
     int wake[2], answer[2];
-    double *took = calloc((size_t)count, sizeof *took), claimed;
+    double took[BENCH_PICKUPS], claimed;
 
     close_file();
     if (socketpair(AF_UNIX, SOCK_DGRAM, 0, wake) != 0 || pipe(answer) != 0)
@@ -190,9 +200,8 @@ static void measure_pickup(int count)
     }
     close(wake[1]);
     open_file();
-    for (int i = 0; i < count; i++) {
-        struct timespec gap = { 0, 5000000 };
-        nanosleep(&gap, NULL);
+    for (int i = 0; i < BENCH_PICKUPS; i++) {
+        bench_rest(0.005);
         double start = bench_now();
         put();
         if (send(wake[0], "x", 1, 0) != 1 || read(answer[0], &claimed, sizeof claimed) != sizeof claimed)
@@ -202,31 +211,57 @@ static void measure_pickup(int count)
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     close(wake[0]);
-    qsort(took, (size_t)count, sizeof *took, bench_compare);
-    bench_print("pickup-p50", bench_at(took, (size_t)count, 0.5), "ms");
-    bench_print("pickup-p99", bench_at(took, (size_t)count, 0.99), "ms");
-    free(took);
+    bench_print_pickup(took, BENCH_PICKUPS);
+}
+
+static void print_bytes(void)
+{
+    sqlite3_stmt *pages, *page;
+
+    fill();
+    pages = prepare("PRAGMA page_count");
+    page = prepare("PRAGMA page_size");
+    must(sqlite3_step(pages), "page_count");
+    must(sqlite3_step(page), "page_size");
+    bench_print("bytes",
+                (double)(sqlite3_column_int64(pages, 0) * sqlite3_column_int64(page, 0)) /
+                    (double)((jobs + 999) / 1000 * 1000),
+                "bytes");
+    sqlite3_finalize(pages);
+    sqlite3_finalize(page);
+}
+
+static int measure(const char *figure)
+{
+    int batch;
+
+    if (sscanf(figure, "insert-%d", &batch) == 1)
+        bench_print(figure, measure_insert(batch), "jobs/s");
+    else if (sscanf(figure, "drain-%d", &batch) == 1)
+        bench_print(figure, measure_drain(batch), "jobs/s");
+    else if (strcmp(figure, "pickup") == 0)
+        print_pickup();
+    else if (strcmp(figure, "bytes") == 0)
+        print_bytes();
+    else
+        return 2;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 5)
-        return 2;
-    file = argv[1];
-    mode = argv[2];
-    double seconds = atof(argv[3]);
-    for (int i = 4; i < argc; i++) {
-        int batch;
+    int rc = argc < 6 ? 2 : 0;
+
+    if (rc == 0) {
+        file = argv[1];
+        mode = argv[2];
+        seconds = atof(argv[3]);
+        jobs = (uint64_t)atoll(argv[4]);
+    }
+    for (int i = 5; i < argc && rc == 0; i++) {
         fresh();
-        if (sscanf(argv[i], "insert-%d", &batch) == 1)
-            bench_print(argv[i], measure_insert(batch, seconds), "jobs/s");
-        else if (sscanf(argv[i], "drain-%d", &batch) == 1)
-            bench_print(argv[i], measure_drain(batch, seconds), "jobs/s");
-        else if (strcmp(argv[i], "pickup") == 0)
-            measure_pickup(200);
-        else
-            return 2;
+        rc = measure(argv[i]);
         close_file();
     }
-    return 0;
+    return rc;
 }
