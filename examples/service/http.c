@@ -141,6 +141,8 @@ static int check_body(const struct http_request *request, const struct http_rout
         http_error(reply, MHD_HTTP_LENGTH_REQUIRED, "Transfer-Encoding", "not taken: send a Content-Length");
     else if (lengths > 1)
         http_error(reply, MHD_HTTP_BAD_REQUEST, "Content-Length", "more than one was sent");
+    else if (lengths == 0 && route->body_optional)
+        return 0;
     else if (lengths == 0 && route->body_max_bytes > 0)
         http_error(reply, MHD_HTTP_LENGTH_REQUIRED, "Content-Length", "it is missing");
     else if (length && (strlen(length) > 12 || strspn(length, "0123456789") != strlen(length)))
@@ -151,7 +153,8 @@ static int check_body(const struct http_request *request, const struct http_rout
     else if (length && strtoull(length, NULL, 10) > route->body_max_bytes)
         http_error(reply, MHD_HTTP_CONTENT_TOO_LARGE, "", "the body is longer than %zu bytes",
                    route->body_max_bytes);
-    else if (route->body_max_bytes > 0 && !has_json_type(request))
+    else if (route->body_max_bytes > 0 && !(route->body_optional && strcmp(length, "0") == 0) &&
+             !has_json_type(request))
         http_error(reply, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "Content-Type", "it must be application/json");
     else
         return 0;

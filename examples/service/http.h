@@ -90,6 +90,7 @@ struct http_route {
     const char *path;
     size_t body_max_bytes;
     http_answer answer;
+    int body_optional; /* a POST without a body, as `curl -X POST` sends it, is taken too */
 };
 
 /* Routes below a prefix, as "" or "/api/v1/queue". */

@@ -52,10 +52,12 @@ static void hide_password(char *uri)
     }
 }
 
-int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why)
+static int open_store(struct jobq **out, char *argument, uint32_t flags, int64_t io_timeout_ms,
+                      const char **why)
 {
     const struct jobq_options options = {
         .size = sizeof(options),
+        .flags = flags,
         .io_timeout_ms = io_timeout_ms,
         .payload_max_bytes = REPORT_MAX_BYTES,
         .result_max_bytes = REPORT_MAX_BYTES,
@@ -91,4 +93,14 @@ int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const c
         *why = jobq_last_error()->text;
     free(uri);
     return status;
+}
+
+int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why)
+{
+    return open_store(out, argument, 0, io_timeout_ms, why);
+}
+
+int store_open_existing(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why)
+{
+    return open_store(out, argument, JOBQ_OPEN_NO_CREATE, io_timeout_ms, why);
 }

@@ -11,6 +11,9 @@
  * library's default. */
 int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why);
 
+/* The same for a store that is there; a missing one is not made. */
+int store_open_existing(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why);
+
 #define STEP_RESULT_MAX_BYTES ((size_t)1 << 20)
 #define REPORT_MAX_BYTES      ((size_t)8 << 20)
 

@@ -42,10 +42,10 @@ struct serve_options {
 };
 
 static const struct http_route routes[] = {
-    {"POST", "/analysis/start", REQUEST_BODY_MAX_BYTES, route_start},
-    {"GET", "/analysis/result/", 0, route_result},
-    {"POST", "/callback/", CALLBACK_MAX_BYTES, route_callback},
-    {NULL, NULL, 0, NULL},
+    {"POST", "/analysis/start", REQUEST_BODY_MAX_BYTES, route_start, 0},
+    {"GET", "/analysis/result/", 0, route_result, 0},
+    {"POST", "/callback/", CALLBACK_MAX_BYTES, route_callback, 0},
+    {NULL, NULL, 0, NULL, 0},
 };
 
 /* Returns 0, or the exit status plus 1. */

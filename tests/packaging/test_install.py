@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Install into a folder of its own, as a distributor would, and use the copy as a stranger would.
 
-test_install.py BUILD-DIR [--sqlite] [--postgres] [--redis] [--video]
+test_install.py BUILD-DIR [--sqlite] [--postgres] [--redis] [--video] [--dashboard]
 
   - the installed files are the promised ones, with SONAME and version
   - examples/hello.c compiles and runs against the copy by pkg-config: C11 and C++17, shared and static
@@ -48,10 +48,11 @@ def ninja(build):
 class Copy:
     """An installed copy."""
 
-    def __init__(self, folder, sqlite, postgres, redis, video):
+    def __init__(self, folder, sqlite, postgres, redis, video, dashboard):
         self.build = os.path.join(folder, 'installed-build')
         self.prefix = os.path.join(folder, 'installed')
         self.sqlite, self.postgres, self.redis, self.video = sqlite, postgres, redis, video
+        self.dashboard = dashboard
         self.modules = ['jobq'] + ['jobq-sqlite'] * sqlite + ['jobq-postgres'] * postgres + \
             ['jobq-redis'] * redis
         self.libdir = os.path.join(self.prefix, 'lib')
@@ -62,7 +63,8 @@ class Copy:
                    '-Ddefault_library=both', '-Dconformance=enabled', '-Dsqlite=' + ('enabled' if self.sqlite else 'disabled'),
                    '-Dpostgres=' + ('enabled' if self.postgres else 'disabled'),
                    '-Dredis=' + ('enabled' if self.redis else 'disabled'),
-                   '-Dvideo=' + ('enabled' if self.video else 'disabled')]
+                   '-Dvideo=' + ('enabled' if self.video else 'disabled'),
+                   '-Ddashboard=' + ('enabled' if self.dashboard else 'disabled')]
         status, text = configure(self.build, ROOT, options)
         if not tap.ok(status == 0, 'a build without tests configures', text):
             return False
@@ -105,6 +107,8 @@ def promised(copy):
     names |= {'include/jobq/%s.h' % module[5:] for module in copy.modules[1:]}
     if copy.video:
         names.add('bin/jobq-video')
+    if copy.dashboard:
+        names |= {'bin/jobq-dashboard', 'share/man/man1/jobq-dashboard.1'}
     return names
 
 
@@ -223,6 +227,14 @@ def command(tap, copy):
     tap.ok(status == 0 and 'enqueue' in text, 'and its help', text)
 
 
+def dashboard(tap, copy):
+    """`jobq serve` finds the program that was installed beside it."""
+    path = os.path.join(copy.prefix, 'bin') + ':' + os.environ['PATH']
+    status, text = run([os.path.join(copy.prefix, 'bin', 'jobq'), '-s', 'sqlite:x.db', 'serve', '--version'],
+                       env={**copy.env, 'PATH': path})
+    tap.ok(status == 0 and 'jobq-dashboard ' + version() in text, 'the installed jobq serve runs jobq-dashboard', text)
+
+
 def smallest(tap, folder):
     """The core alone, shared only: no store with a dependency, no examples, no tests."""
     build = os.path.join(folder, 'smallest-build')
@@ -249,11 +261,14 @@ def without_sqlite(tap, folder):
 def main():
     folder = os.path.abspath(sys.argv[1])
     os.makedirs(folder, exist_ok=True)
-    copy = Copy(folder, '--sqlite' in sys.argv, '--postgres' in sys.argv, '--redis' in sys.argv, '--video' in sys.argv)
+    copy = Copy(folder, '--sqlite' in sys.argv, '--postgres' in sys.argv, '--redis' in sys.argv, '--video' in sys.argv,
+                '--dashboard' in sys.argv)
     with Tap() as tap:
         if copy.install(tap):
             check_files(tap, copy)
             command(tap, copy)
+            if copy.dashboard:
+                dashboard(tap, copy)
             template(tap, copy, folder)
             if copy.sqlite:
                 for language in ('c', 'c++'):
