@@ -109,6 +109,17 @@ int dash_enter(struct dash *dash, const struct http_request *request, const char
     return -1;
 }
 
+int dash_may(struct dash *dash, const struct http_request *request, enum role least, char tenant[256],
+             struct http_reply *reply)
+{
+    struct caller caller;
+
+    if (dash_caller(dash, request, &caller, reply) != 0 || dash_allow(&caller, least, 0, reply) != 0)
+        return -1;
+    memcpy(tenant, caller.tenant, sizeof(caller.tenant));
+    return 0;
+}
+
 void dash_audit(struct dash *dash, const struct caller *caller, const char *verb, json_t *what,
                 const struct http_reply *reply)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board.h"
 #include "commands.h"
 #include "program.h"
 #include "request.h"
@@ -31,12 +32,13 @@ static const char usage_text[] =
     "  --callback-http     a callbackUrl may be http: too; likewise\n"
     "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
     "                      whoever waits for a result is answered later when none are kept\n"
+    "  --audit-log FILE    who did what by the dashboard, appended a line of JSON each; stderr without it\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
     char *store;
-    const char *media, *listen, *tokens, *secrets;
+    const char *media, *listen, *tokens, *secrets, *audit;
     int64_t io_timeout_ms, events;
     struct target_policy target;
 };
@@ -61,6 +63,7 @@ static int parse(int argc, char **argv, struct serve_options *out)
         {"events", required_argument, NULL, 'e'},
         {"callback-allow", required_argument, NULL, 'N'},
         {"callback-http", no_argument, NULL, 'H'},
+        {"audit-log", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -100,6 +103,9 @@ static int parse(int argc, char **argv, struct serve_options *out)
             problem = target_open(&out->target, optarg);
             if (problem)
                 return 1 + program_die(EXIT_USAGE, "--callback-allow %s: %s", optarg, problem);
+            break;
+        case 'a':
+            out->audit = optarg;
             break;
         case 'h':
             fputs(usage_text, stdout);
@@ -150,9 +156,9 @@ static int check_listen(const struct serve_options *options)
     return 0;
 }
 
-static int run(const struct serve_options *options, struct serve *serve)
+static int run(const struct serve_options *options, struct serve *serve, struct board *board)
 {
-    const struct http_mount mounts[] = {{"", routes, serve}, {NULL, NULL, NULL}};
+    struct http_mount mounts[BOARD_MOUNTS + 2] = {{"", routes, serve}};
     const struct http_options http = {
         .listen = options->listen, .mounts = mounts, .open = serve->auth == NULL};
     const char *why = "";
@@ -161,10 +167,11 @@ static int run(const struct serve_options *options, struct serve *serve)
     int status;
 
     program_block_signals(&signals);
+    board_mounts(board, mounts + 1);
     server = http_start(&http, &why);
     if (!server)
         return program_die(EXIT_FAILED, "--listen %s: %s", options->listen, why);
-    if (pulse_start(serve->pulse, server) == 0) {
+    if (pulse_start(serve->pulse, server) == 0 && board_start(board, server) == 0) {
         printf("listening on http://%s\n", http_address(server));
         fflush(stdout);
         program_wait(&signals);
@@ -172,6 +179,7 @@ static int run(const struct serve_options *options, struct serve *serve)
     } else {
         status = program_die(EXIT_FAILED, "no thread for those who wait for results");
     }
+    board_stop(board);
     pulse_stop(serve->pulse);
     http_stop(server);
     return status;
@@ -186,6 +194,7 @@ static void keep_events(struct jobq *q, int64_t count)
 
 static int open_and_run(const struct serve_options *options, struct serve *serve)
 {
+    struct board *board = NULL;
     const char *why = "";
     int status;
 
@@ -196,10 +205,13 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
     else if (!(serve->live = live_create()) || !(serve->pulse = pulse_create(serve->q)))
         status = program_die(EXIT_FAILED, "out of memory");
+    else if (!(board = board_create(serve, options->audit, &why)))
+        status = program_die(EXIT_USAGE, "--audit-log: %s", why);
     else {
         keep_events(serve->q, options->events);
-        status = run(options, serve);
+        status = run(options, serve, board);
     }
+    board_destroy(board);
     pulse_destroy(serve->pulse);
     live_destroy(serve->live);
     jobq_close(serve->q);

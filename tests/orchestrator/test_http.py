@@ -188,7 +188,7 @@ class Http(kit.Case):
         self.assertEqual(answer.status, 202)
 
     def test_paths_and_methods(self):
-        for method, path, status in (("GET", "/", 404), ("GET", "/analysis/start", 405), ("PUT", "/analysis/start", 405),
+        for method, path, status in (("GET", "/nothing", 404), ("GET", "/analysis/start", 405), ("PUT", "/analysis/start", 405),
                                      ("GET", "/analysis/result/", 404), ("GET", "/analysis/result/x/y", 404),
                                      ("POST", "/callback/face-analysis/x", 404), ("GET", "/callback/face-analysis", 405),
                                      ("GET", "/analysis%2fstart", 404), ("DELETE", "/analysis/result/x", 405)):
