@@ -170,7 +170,7 @@ static const struct http_route clip_routes[] = {{"GET", "/analysis/video/", 0, r
 /* A submission counts once: its probe until that has completed, then its report. */
 static void leave_steps_out(struct dash_options *options)
 {
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
+    for (int part = PART_FIRST_STEP; part < PART_ALL; part++)
         options->steps[options->step_count++].queue = parts[part].queue;
     options->steps[options->step_count++] =
         (struct dash_step){.queue = parts[PART_PROBE].queue, .states = 1u << JOBQ_COMPLETED};
@@ -190,6 +190,7 @@ struct board *board_create(struct serve *serve, const char *audit, const char **
     if (!board)
         return NULL;
     board->serve = serve;
+    options.webhook_queue = parts[PART_WEBHOOK].queue;
     options.columns[0] = (struct dash_column){"video", "/video"};
     leave_steps_out(&options);
     board->dash = dash_create(&options, why);
