@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The URI taken apart: our options out, the rest as libpq takes it. Nothing of it is repeated in an error but the names of
- * options: it may hold a password. */
+/* The URI taken apart: our options out, the rest as libpq takes it. Nothing of it is repeated in an error that says it cannot be
+ * read: it may hold a password. */
 #include "store.h"
 
 #include <stdio.h>
@@ -42,8 +42,7 @@ static int read_options(struct address *a, const struct jobq_uri *uri, struct jo
         else if (strcmp(option->name, "listen") == 0)
             status = read_switch(option, &a->listen, err);
         else if (!is_libpqs(option->name))
-            status = jobq_error_set(err, JOBQ_INVALID, "uri", "uri: neither libpq nor this store has an option '%.40s'",
-                                    option->name);
+            status = refuse(err, "the options are those of libpq, and namespace, notify, listen");
     }
     return status;
 }
@@ -177,6 +176,13 @@ static int hand_over(struct address *a, const char *uri, struct jobq_error *err)
     return JOBQ_OK;
 }
 
+/* A password with an '@' or a '/' that is not encoded: a part of it would be taken for the host or the database. */
+static bool is_ambiguous(const char *uri)
+{
+    const char *from = strstr(uri, "://") + 3, *at = from + strcspn(from, "@?"), *end = at + strcspn(at, "?");
+    return *at == '@' && (memchr(from, '/', (size_t)(at - from)) || memchr(at + 1, '@', (size_t)(end - at - 1)));
+}
+
 static int parse(struct address *a, const char *text, struct jobq_arena *arena, struct jobq_error *err)
 {
     struct jobq_uri uri;
@@ -187,6 +193,8 @@ static int parse(struct address *a, const char *text, struct jobq_arena *arena, 
         return refuse(err, "the Postgres store is \"postgres://...\"");
     if (strncmp(uri.path, "//", 2) != 0)
         return refuse(err, "the Postgres store is \"postgres://...\", with two slashes");
+    if (is_ambiguous(text))
+        return refuse(err, "in user and password '@' is written %40 and '/' %2F");
     if (strlen(uri.name_space) >= sizeof a->name_space || strncmp(uri.name_space, "pg_", 3) == 0)
         return jobq_error_set(err, JOBQ_INVALID, "namespace", "namespace: schemas that begin with pg_ are the server's");
     strcpy(a->name_space, uri.name_space);

@@ -53,7 +53,8 @@ const char *store_built(size_t index)
     return NULL;
 }
 
-/* Stars over a password in uri: behind user: before @, or behind password=. Returns whether there was one. */
+/* Stars over a password in uri: behind user: before @, or behind password=. Returns whether there was one. One that should have
+ * been encoded may hold anything, so it reaches to the last @. */
 static int hide_password(char *uri)
 {
     char *authority = strstr(uri, "://");
@@ -62,7 +63,10 @@ static int hide_password(char *uri)
 
     if (authority) {
         authority += 3;
-        end = authority + strcspn(authority, "/?");
+        end = authority + strcspn(authority, "?");
+        if (!memchr(authority, '@', (size_t)(end - authority))) {
+            end = authority + strlen(authority);
+        }
         for (at = end; at > authority && *at != '@'; at--) {
         }
         colon = memchr(authority, ':', (size_t)(at - authority));
@@ -169,9 +173,8 @@ static int find_backend(struct cli *cli, const struct jobq_backend **out)
                                       "the %s store is not in this build of jobq", stores[i].scheme);
         }
     }
-    /* Not the whole of it: there may be a password further on. */
-    return leave_usage(cli, "store", "'%.*s' is no kind of store; a URI such as sqlite:FILE is needed",
-                       (int)(n < 40 ? n : 40), cli->uri);
+    /* None of it is repeated: nobody knows where a password would stand. */
+    return leave_usage(cli, "store", "that is no kind of store; a URI such as sqlite:FILE is needed");
 }
 
 int store_try(struct cli *cli, uint32_t flags, int *status)

@@ -119,6 +119,17 @@ class Secrets:
             for words in SHORT:
                 self.assertIn(self.ask(uri, words, 'environment').code, (USAGE, STORE), uri)
 
+    def test_misplaced_password(self):
+        """a password that stands where none belongs, or is not written as it has to be"""
+        scheme, base = self.machine.name, self.machine.base
+        places = (CANARY, CANARY + ':x', 'u:%s@127.0.0.1' % CANARY, '//u:%s@127.0.0.1:1' % CANARY,
+                  '%s://u:a@%s@127.0.0.1:1/%s' % (scheme, CANARY, base), '%s://u:1/%s@127.0.0.1:1' % (scheme, CANARY),
+                  '%s://u:a?%s@127.0.0.1:1' % (scheme, CANARY), '%s://127.0.0.1:1/%s?password=a&%s=1' % (scheme, base, CANARY),
+                  '%s://127.0.0.1:1/%s?password=%s/@:b' % (scheme, base, CANARY))
+        for uri in places:
+            for words, how in (['doctor'], 'argument'), (['stats'], 'file'), (['enqueue', 'q', 'x'], 'environment'):
+                self.assertIn(self.ask(uri, words, how, '--io-timeout', '2s').code, (USAGE, STORE), uri)
+
     # --- servers that are none, or break off ---
 
     def strange(self, serve, codes, **more):
