@@ -183,7 +183,7 @@ static int answer_want(struct run *r)
         x->want_unit = pq_fault_report(r->s, fault, r->err, status_of(fault));
         x->failure = pq_fault_class(fault);
         pq_want_clear(x->want);
-    } else if (pq_want_answer(r->want.calls[0].result, x, r->arena) != 0) {
+    } else if (pq_want_answer(r->s, r->want.calls[0].result, x, r->arena) != 0) {
         x->want_unit = jobq_error_set(r->err, JOBQ_UNKNOWN, NULL, "postgres: no memory for the rows, or no rows");
         pq_want_clear(x->want);
     }

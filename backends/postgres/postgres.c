@@ -146,6 +146,7 @@ int pq_store_connect(struct jobq_store *s, struct fault *fault)
             fault->kind = FAULT_UNSENT;
         return -1;
     }
+    pq_front_forget(&s->front); /* of what may have been another server */
     if (pq_link_connect(&s->link, &s->address, fault) != 0)
         return -1;
     if (ask_who_answers(s, fault) == 0)
@@ -192,6 +193,7 @@ void pq_store_free(struct jobq_store *s)
     for (int i = 0; i < SQL_COUNT; i++)
         free(s->sql[i]);
     pq_arrivals_free(&s->arrivals);
+    pq_front_forget(&s->front);
     pq_address_free(&s->address);
     pthread_mutex_destroy(&s->listen_lock);
     free(s);

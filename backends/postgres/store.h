@@ -163,6 +163,21 @@ struct arrivals {
     size_t at, count;
 };
 
+/* Where the fronts of indexes were: front.c. */
+#define FRONT_QUEUES 16
+#define FRONT_ENDED 25 /* as many as functions/front.sql keeps */
+struct front {
+    int64_t clock_ms, clock_until_us; /* the next clock, and how long it may be used; monotonic */
+    char *of;                         /* the queues and kinds that the places are of */
+    size_t of_size, count;
+    int64_t jump, places[FRONT_QUEUES];
+    int64_t whole_us; /* look from the very front then */
+    bool costly;      /* the last such look met many entries */
+    bool whole;       /* the want under way looks from there */
+    int64_t ended[FRONT_ENDED], ended_until_us;
+    size_t ended_count;
+};
+
 struct jobq_store {
     struct pq_link link;
     struct address address;
@@ -177,6 +192,7 @@ struct jobq_store {
     char *sql[SQL_COUNT]; /* with names filled in */
     uint64_t exchanges, operations;
     struct arrivals arrivals;
+    struct front front;
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;
@@ -208,11 +224,20 @@ int pq_configure_store(struct jobq_store *s, const struct jobq_settings *setting
 
 /* unit.c: the parameters of the two calls, and their answers */
 void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int32_t flags, struct params *p);
-int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
-void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
-int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+int pq_unit_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+void pq_want_pack(struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p);
+int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 bool pq_want_is_busy(const PGresult *result); /* it gave nothing because others looked at what is limited */
 void pq_want_clear(struct jobq_want *want);
+
+/* front.c: a parameter of each of the two calls, and a column of their answers */
+void pq_front_forget(struct front *front);
+void pq_front_pack_unit(const struct front *front, const struct jobq_exchange *x, struct params *p);
+void pq_front_note_unit(struct front *front, struct cell from);
+/* Behind the want's queues and kinds, and then its parameter. */
+void pq_front_choose(struct front *front, const struct jobq_exchange *x, const struct params *p);
+void pq_front_pack_want(const struct front *front, const struct jobq_exchange *x, struct params *p);
+void pq_front_note_want(struct front *front, struct cell from, struct jobq_exchange *x);
 
 /* schedule.c */
 void pq_ticks_pack(const struct jobq_exchange *x, struct params *p);

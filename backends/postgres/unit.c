@@ -432,6 +432,7 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
     pack_puts(p, x, keyed);
     pack_trim(p, &x->trim);
     pack_worker(p, x->worker);
+    pq_front_pack_unit(&s->front, x, p);
 }
 
 static void pack_names(struct params *p, const struct jobq_bytes *names, size_t count)
@@ -471,7 +472,7 @@ static void pack_turns(struct params *p, const struct jobq_want *w)
     pack_end(p);
 }
 
-void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p)
+void pq_want_pack(struct jobq_store *s, const struct jobq_exchange *x, bool first, struct params *p)
 {
     const struct jobq_want *w = x->want;
     const int64_t most = 1000000000; /* so that twice as many is still a number to the server */
@@ -487,7 +488,9 @@ void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, boo
     pack_bytes(p, (struct jobq_bytes){ .data = w->mint, .size = sizeof w->mint });
     pack_names(p, w->queues, w->queue_count);
     pack_names(p, w->kinds, w->kind_count);
+    pq_front_choose(&s->front, x, p);
     pack_turns(p, w);
+    pq_front_pack_want(&s->front, x, p);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------------------- */
@@ -495,7 +498,7 @@ void pq_want_pack(const struct jobq_store *s, const struct jobq_exchange *x, boo
 enum unit_column {
     UNIT_NOW, UNIT_NEXT_DUE, UNIT_REPEAT, UNIT_SAME, UNIT_BEAT_HELD, UNIT_MARKS, UNIT_MARK_AT, UNIT_VERDICTS,
     UNIT_STALES, UNIT_HOLDERS, UNIT_LEASES, UNIT_ROWS, UNIT_ROW_AT, UNIT_PUTS, UNIT_PUT_HOLDERS, UNIT_STOP_ASKED,
-    UNIT_THEN, UNIT_NEXT_TICK, UNIT_COLUMNS
+    UNIT_THEN, UNIT_NEXT_TICK, UNIT_FROM, UNIT_COLUMNS
 };
 
 static int64_t next_int(struct elements *e)
@@ -595,9 +598,8 @@ static void answer_puts(const PGresult *result, struct jobq_exchange *x)
     }
 }
 
-int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
+int pq_unit_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
 {
-    (void)s;
     if (PQntuples(result) != 1 || PQnfields(result) != UNIT_COLUMNS)
         return -1;
     x->now_ms = cell_int(cell_of(result, 0, UNIT_NOW));
@@ -606,6 +608,7 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
     x->unit = cell_bool(cell_of(result, 0, UNIT_SAME)) ? JOBQ_OK : JOBQ_FAILED;
     if (x->unit != JOBQ_OK)
         return 0;
+    pq_front_note_unit(&s->front, cell_of(result, 0, UNIT_FROM));
     if (x->beat_count && answer_beats(result, x, arena) != 0)
         return -1;
     if (x->change_count && answer_changes(result, x, arena) != 0)
@@ -619,7 +622,7 @@ int pq_unit_answer(const struct jobq_store *s, const PGresult *result, struct jo
 
 enum want_column {
     WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_NEXT_TICK, WANT_TICK_NAMES,
-    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_COLUMNS
+    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_FROM, WANT_COLUMNS
 };
 
 void pq_want_clear(struct jobq_want *want)
@@ -655,7 +658,7 @@ static int answer_turns(const PGresult *result, struct jobq_want *w, struct jobq
     return jobq_turn_cursor(arena, w->cursor, turns, count, &w->next_cursor);
 }
 
-int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
+int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
 {
     struct jobq_want *w = x->want;
     struct jobq_row *rows;
@@ -670,6 +673,7 @@ int pq_want_answer(const PGresult *result, struct jobq_exchange *x, struct jobq_
     if (view_rows(arena, cell_of(result, 0, WANT_ROWS), &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
+    pq_front_note_want(&s->front, cell_of(result, 0, WANT_FROM), x);
     w->schedule_now_ms = x->now_ms;
     if (w->mode != JOBQ_WANT_OVERDUE && !cell_bool(cell_of(result, 0, WANT_REPEAT)) && answer_turns(result, w, arena) != 0)
         return -1;

@@ -67,8 +67,8 @@ int server_empty(const char *database, const char *name_space)
              "  IF list IS NOT NULL THEN"
              "    EXECUTE 'TRUNCATE ' || list || ' RESTART IDENTITY';"
              "    UPDATE %s.meta SET shift = 0, events = 0, event = 0, store_id = gen_random_uuid();"
-             "    PERFORM setval('%s.fence', 1);"
+             "    PERFORM setval('%s.fence', 1), nextval('%s.jump');" /* handles stay open, and the clock goes back */
              "  END IF; END $$",
-             name_space, name_space, name_space, name_space);
+             name_space, name_space, name_space, name_space, name_space);
     return server_run(database, text);
 }

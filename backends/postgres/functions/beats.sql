@@ -22,6 +22,9 @@ BEGIN
             )
             SELECT count(*), array_agg(b.id ORDER BY b.token, b.n) INTO v_held, v_back FROM back AS b;
             o_woke := o_woke OR v_held > 0;
+            IF v_held > 0 THEN -- they keep their rank
+                PERFORM nextval('@.jump');
+            END IF;
             IF v_held > 0 AND @.told() THEN
                 PERFORM @.tell(p_now, v_back);
             END IF;

@@ -272,6 +272,9 @@ BEGIN
                             ELSE @.shelf_due(j.flags, j.tenant) END;
             j.shelf := v_shelf;
             j.place := CASE WHEN v_shelf = 3 THEN j.run_at WHEN v_shelf IS NOT NULL THEN @.add(j.run_at, j.rank_add) END;
+            IF v_shelf <> 3 THEN
+                PERFORM @.jump_before(j.place, p_now);
+            END IF;
             j.clock := @.alarm(j);
             UPDATE @.job AS k SET place = j.place, clock = j.clock, edits = j.edits, payload_bytes = j.payload_bytes,
                 run_at = j.run_at, finished_at = j.finished_at, lease_until = j.lease_until, stop_at = j.stop_at,

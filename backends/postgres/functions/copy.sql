@@ -275,6 +275,7 @@ BEGIN
             PERFORM @.children(v_open, 1);
         END IF;
     END LOOP;
+    PERFORM nextval('@.jump');
     PERFORM @.load_count(v_counted);
     IF v_grouped THEN
         UPDATE @.queue AS q SET grouped = true WHERE q.id = ANY (v_queues) AND NOT q.grouped;

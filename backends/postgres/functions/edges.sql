@@ -68,7 +68,7 @@ END $$;
 -- wait for their turn.
 CREATE OR REPLACE FUNCTION @.edges_resolve(p_parent uuid, p_state integer, p_now bigint, OUT o_more boolean,
     OUT o_woke boolean, OUT o_left boolean) LANGUAGE plpgsql AS $$
-DECLARE v_children uuid[]; v_freed uuid[];
+DECLARE v_children uuid[]; v_freed uuid[]; v_place bigint;
 BEGIN
     SELECT array_agg(x.child ORDER BY x.hard, x.child) INTO v_children FROM (
         SELECT e.child, e.hard FROM @.edge AS e WHERE e.parent = p_parent AND e.open AND (p_state = 4 OR NOT e.hard)
@@ -85,14 +85,15 @@ BEGIN
                 place = CASE WHEN j.run_at > p_now THEN j.run_at ELSE @.add(p_now, j.rank_add) END,
                 clock = j.expires_at
             WHERE j.id = ANY (v_children) AND j.state = 1 AND j.pending <= 1 AND j.flags & 1 = 0
-            RETURNING j.id, j.queue, j.shelf
+            RETURNING j.id, j.queue, j.shelf, j.place
         ), fewer AS (
             UPDATE @.job AS j SET pending = greatest(j.pending - 1, 0)
             WHERE j.id = ANY (v_children) AND NOT (j.state = 1 AND j.pending <= 1 AND j.flags & 1 = 0)
         ), counted AS (
             INSERT INTO @.tally SELECT f.queue, 1, @.place_of(2, f.shelf), count(*) FROM freed AS f GROUP BY 1, 3
         )
-        SELECT count(*) > 0, array_agg(f.id) INTO o_woke, v_freed FROM freed AS f;
+        SELECT count(*) > 0, array_agg(f.id), min(f.place) INTO o_woke, v_freed, v_place FROM freed AS f;
+        PERFORM @.jump_before(v_place, p_now);
         IF o_woke AND @.told() THEN
             PERFORM @.tell(p_now, ARRAY(SELECT u.id FROM unnest(v_children) WITH ORDINALITY AS u(id, i)
                                         WHERE u.id = ANY (v_freed) ORDER BY u.i));

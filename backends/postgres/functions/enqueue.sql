@@ -42,7 +42,7 @@ BEGIN
               0, 0, 0],
         ARRAY[v_kind], CASE WHEN tenant IS NOT NULL THEN ARRAY[v_tenant] END, ARRAY[coalesce(payload, '')], NULL, ARRAY[key], NULL,
         CASE WHEN key IS NOT NULL THEN ARRAY[v_scope] END, CASE WHEN key IS NOT NULL THEN ARRAY[v_digest] END,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     job := coalesce(r.o_put_holders[1], v_id);
     fresh := r.o_puts IS NULL OR r.o_puts[1] = 0;
     IF r.o_puts[1] = -7 THEN

@@ -34,6 +34,9 @@ DECLARE
     v_state integer := CASE WHEN v_held OR p_pending > 0 THEN 1 ELSE 2 END;
     v_shelf integer := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE @.shelf_due(0, p_tenant) END;
 BEGIN
+    IF v_shelf <> 3 THEN
+        PERFORM @.jump_before(@.add(v_run_at, p_nums[3]), p_now);
+    END IF;
     INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
         pending, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant,
         policy, key, trace, payload)
@@ -83,6 +86,9 @@ BEGIN
         place = CASE WHEN v_shelf = 3 THEN p_run_at WHEN v_shelf IS NOT NULL THEN @.add(p_run_at, k.rank_add) END
     WHERE k.id = j.id;
     o_woke := j.state = 2;
+    IF v_shelf <> 3 THEN
+        PERFORM @.jump_before(@.add(p_run_at, j.rank_add), p_now);
+    END IF;
     IF @.place_of(j.state, v_shelf) <> v_was THEN
         INSERT INTO @.tally VALUES (j.queue, v_was, @.place_of(j.state, v_shelf), 1);
     END IF;
@@ -102,7 +108,7 @@ DECLARE
     v_depths bigint[]; v_rows bigint[];
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
-    v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint;
+    v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint; v_least bigint;
     v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint;
     v_key @.key;
     v_met record;
@@ -122,6 +128,9 @@ BEGIN
             IF p_nums[6] <> 0 THEN v_expires_at := @.add(p_now, v_expires_at); END IF;
             v_state := CASE WHEN p_nums[9] <> 0 THEN 1 ELSE 2 END;
             v_shelf := CASE WHEN v_state = 1 THEN NULL WHEN v_run_at > p_now THEN 3 ELSE 1 END;
+            IF v_shelf = 1 AND (v_run_at < p_now OR p_nums[3] < 0) THEN
+                PERFORM @.jump_before(@.add(v_run_at, p_nums[3]), p_now);
+            END IF;
             INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
                 created_at, expires_at, timeout, payload_bytes, tenant, policy, trace, payload, key)
             VALUES (p_ids[1], v_state, v_queue, p_kinds[1], 2 - v_state, v_shelf,
@@ -184,11 +193,13 @@ BEGIN
                 WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
                 OFFSET 0 -- computed once, not once for each use
             ) AS f
-            ON CONFLICT (id) DO NOTHING RETURNING j.id, j.queue, j.state, j.shelf
+            ON CONFLICT (id) DO NOTHING RETURNING j.id, j.queue, j.state, j.shelf, j.place
         ), counted AS (
             INSERT INTO @.tally SELECT p.queue, 0, @.place_of(p.state, p.shelf), count(*) FROM put AS p GROUP BY 1, 3
         )
-        SELECT array_agg(p.id), count(p.shelf) INTO v_put, v_woken FROM put AS p;
+        SELECT array_agg(p.id), count(p.shelf), min(p.place) FILTER (WHERE p.shelf <> 3) INTO v_put, v_woken, v_least
+        FROM put AS p;
+        PERFORM @.jump_before(v_least, p_now);
         o_woke := v_woken > 0;
         IF cardinality(v_put) = v_items THEN
             IF @.told() THEN

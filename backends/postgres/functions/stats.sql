@@ -103,6 +103,9 @@ CREATE OR REPLACE FUNCTION @.set_clock(p_ms bigint) RETURNS integer LANGUAGE plp
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE @.meta AS m SET shift = @.add(m.shift, p_ms);
+    IF p_ms < 0 THEN
+        PERFORM nextval('@.jump');
+    END IF;
     PERFORM @.wake();
     RETURN 1;
 END $$;

@@ -1,15 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and keep_ms by
 -- state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to children keep their
--- place in the count. One at a time: two that count the same rows would each take what is over.
-CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- place in the count. One at a time: two that count the same rows would each take what is over. p_from, and what comes back: where
+-- the ended rows began, {jump, then queue, state, finished_at of each}, see functions/front.sql.
+CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_nums[1];
+    v_from bigint[] := @.front_kept(p_from);
+    v_first bigint; v_oldest bigint;
     v_gone bigint; v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
     r record;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
-        RETURN;
+        RETURN v_from;
     END IF;
     FOR r IN
         SELECT q.id, x.state, coalesce(q.keep_count[x.state + 1], p_nums[x.state + 2]) AS keep,
@@ -20,6 +24,11 @@ BEGIN
     LOOP
         EXIT WHEN v_left <= 0;
         v_over := CASE WHEN r.keep < 0 THEN 0 ELSE @.present(r.id, r.state + 1) - r.keep END;
+        v_first := @.front_of(v_from, r.id, r.state);
+        SELECT k.finished_at INTO v_oldest FROM @.job AS k
+        WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first ORDER BY k.finished_at, k.id LIMIT 1;
+        v_first := least(v_oldest, p_now - 2000);
+        v_from := @.front_note(v_from, r.id, r.state, v_first);
         FOR v_step IN 1 .. 2 LOOP
             CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND r.keep_ms <= 0;
             IF v_step = 1 THEN
@@ -27,15 +36,15 @@ BEGIN
                     SELECT j.ctid FROM (
                         SELECT x.at FROM (
                             SELECT k.ctid AS at, k.children FROM @.job AS k
-                            WHERE k.queue = r.id AND k.state = r.state AND k.finished_at IS NOT NULL
+                            WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first
                             ORDER BY k.finished_at, k.id LIMIT v_over) AS x
                         WHERE x.children = 0 LIMIT v_left) AS y
                     JOIN @.job AS j ON j.ctid = y.at FOR UPDATE OF j SKIP LOCKED);
             ELSE
                 v_rows := ARRAY(
                     SELECT k.ctid FROM @.job AS k
-                    WHERE k.queue = r.id AND k.state = r.state AND k.finished_at IS NOT NULL
-                        AND @.add(k.finished_at, r.keep_ms) < p_now AND k.finished_at < p_now AND k.children = 0
+                    WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first
+                        AND k.finished_at < @.add(p_now, -r.keep_ms) AND k.children = 0
                     ORDER BY k.finished_at, k.id LIMIT v_left FOR UPDATE SKIP LOCKED);
             END IF;
             CONTINUE WHEN cardinality(v_rows) = 0;
@@ -54,6 +63,7 @@ BEGIN
             v_left := v_left - v_gone;
         END LOOP;
     END LOOP;
+    RETURN v_from;
 END $$;
 
 -- A worker's own record; those that were not heard of for ten leases go. p_nums: pid, started_at, lease, capacity, running,

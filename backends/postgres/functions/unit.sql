@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not.
-CREATE OR REPLACE FUNCTION @.next_due(p_now bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
+-- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not. Behind those the first
+-- clock of a row and how many entries were met on the way to it; with p_known, if that is to come, it is taken as it is.
+CREATE OR REPLACE FUNCTION @.next_due(p_now bigint, p_known bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
+    v_before bigint := CASE WHEN p_known > p_now THEN 0 ELSE pg_stat_get_xact_tuples_returned('@.job_clock'::regclass) END;
     v_next bigint[] := ARRAY[
-        (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1),
+        CASE WHEN p_known > p_now THEN p_known
+             ELSE (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1) END,
         (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1),
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)];
     v_tick bigint := coalesce(v_next[3], 9223372036854775807);
@@ -12,7 +15,9 @@ BEGIN
         v_next[3] := (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused AND s.next_at > p_now
                       ORDER BY s.next_at LIMIT 1);
     END IF;
-    RETURN ARRAY[coalesce(least(v_next[1], v_next[2], v_next[3]), 9223372036854775807), v_tick];
+    RETURN ARRAY[coalesce(least(v_next[1], v_next[2], v_next[3]), 9223372036854775807), v_tick, v_next[1],
+        CASE WHEN p_known > p_now THEN 0
+             ELSE coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0) - coalesce(v_before, 0) END];
 END $$;
 
 -- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
@@ -28,7 +33,9 @@ END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's transaction
 -- makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain,
--- 16 puts are plain, 32 nobody asks when the next thing happens. p_drop: the client's receipt that may go.
+-- 16 puts are plain, 32 nobody asks when the next thing happens. p_drop: the client's receipt that may go. p_from, o_from: where
+-- the front was and is, see functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met on
+-- the way to the next clock behind it.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
     p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],
@@ -37,12 +44,13 @@ CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigin
     p_keyed integer, p_queues bytea[], p_put_ids uuid[], p_put_nums bigint[], p_kinds bytea[], p_tenants bytea[],
     p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_traces bytea[], p_scopes bytea[], p_digests bytea[],
     p_parents uuid[], p_rules integer[], p_ticks bytea[], p_tick_nums bigint[],
-    p_trim bigint[], p_worker_nums bigint[], p_worker_bytes bytea[],
+    p_trim bigint[], p_worker_nums bigint[], p_worker_bytes bytea[], p_from bigint[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_same boolean,
     OUT o_beat_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[],
-    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint, OUT o_next_tick bigint)
+    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint, OUT o_next_tick bigint,
+    OUT o_from bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -51,6 +59,7 @@ DECLARE
     v_beats record; v_changes record; v_puts record;
     v_ended integer[];
     v_next bigint[];
+    v_kept bigint[];
     v_receipt @.receipt;
 BEGIN
     o_now := @.clock();
@@ -82,7 +91,7 @@ BEGIN
                 FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
                 WHERE coalesce(o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
             END IF;
-            v_next := @.next_due(o_now);
+            v_next := @.next_due(o_now, NULL);
             o_next_due := v_next[1];
             o_next_tick := v_next[2];
             RETURN;
@@ -116,7 +125,7 @@ BEGIN
         v_woke := v_woke OR v_puts.o_woke;
     END IF;
     IF p_trim IS NOT NULL AND v_ended IS NOT NULL THEN
-        PERFORM @.trim(o_now, v_ended, p_trim);
+        v_kept := @.trim(o_now, v_ended, p_trim, p_from[2:]);
     END IF;
     IF p_worker_nums IS NOT NULL THEN
         o_stop_asked := @.worker_note(o_now, p_worker_nums, p_worker_bytes);
@@ -140,8 +149,9 @@ BEGIN
         PERFORM @.wake();
     END IF;
     IF p_flags & 32 = 0 THEN
-        v_next := @.next_due(o_now);
+        v_next := @.next_due(o_now, p_from[1]);
         o_next_due := v_next[1];
         o_next_tick := v_next[2];
     END IF;
+    o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || v_kept;
 END $$;

@@ -5,7 +5,7 @@
 -- Rows whose time has come get their due bit, the earliest first. Returns whether there are more.
 CREATE OR REPLACE FUNCTION @.want_due_bits(p_now bigint, p_queues integer[], p_most integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
-DECLARE v_rows tid[];
+DECLARE v_rows tid[]; v_place bigint;
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM unnest(p_queues) AS q CROSS JOIN LATERAL (
             SELECT 1 FROM @.job AS j WHERE j.queue = q AND j.shelf = 3 AND j.place <= p_now LIMIT 1) AS x) THEN
@@ -18,9 +18,12 @@ BEGIN
         ORDER BY x.place, x.n LIMIT p_most + 1);
     WITH come AS (
         UPDATE @.job AS j SET shelf = @.shelf_due(j.flags, j.tenant), place = @.add(j.run_at, j.rank_add)
-        WHERE j.ctid = ANY (v_rows[1:p_most]) RETURNING j.queue
+        WHERE j.ctid = ANY (v_rows[1:p_most]) RETURNING j.queue, j.place
+    ), counted AS (
+        INSERT INTO @.tally SELECT c.queue, 3, 2, count(*) FROM come AS c GROUP BY 1
     )
-    INSERT INTO @.tally SELECT c.queue, 3, 2, count(*) FROM come AS c GROUP BY 1;
+    SELECT min(c.place) INTO v_place FROM come AS c;
+    PERFORM @.jump_before(v_place, p_now);
     RETURN cardinality(v_rows) > p_most;
 END $$;
 
@@ -80,12 +83,14 @@ END $$;
 
 -- Due rows, in the order of the queues, within one by rank or by turns. p_turn_*: where each queue's circle stands, NULL for all
 -- when no place is known; back come those that were looked at. o_busy: another looks at what is limited at this moment. o_wait:
--- in so many ms a rate allows a start that it held back.
+-- in so many ms a rate allows a start that it held back. p_from: where the front of each queue was, see functions/front.sql:
+-- {jump, 1 to look again from the very first when there is nothing, place in each of p_queues}; o_from: where it is now, {jump,
+-- how many entries were met, places}.
 CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
     p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
-    p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[],
+    p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
     OUT o_token uuid, OUT o_more boolean, OUT o_rows @.view[], OUT o_ids uuid[], OUT o_busy boolean, OUT o_wait bigint,
-    OUT o_turns bytea[], OUT o_turn_givens bigint[]) LANGUAGE plpgsql AS $$
+    OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
     v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[]; v_places integer[];
     v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
@@ -93,6 +98,7 @@ DECLARE
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
     v_given integer := 0; v_used bigint := 0; v_sum bigint; v_starts bigint;
     v_room bigint; v_groups boolean;
+    v_from bigint; v_first bigint; v_met bigint;
     q @.queue;
     v_one record; v_took record;
 BEGIN
@@ -108,6 +114,8 @@ BEGIN
         RETURN;
     END IF;
     o_more := @.want_due_bits(p_now, v_queues, CASE WHEN p_limit < 500000000 THEN 2 * p_limit + 64 ELSE 2147483646 END);
+    o_from := @.front_places(p_from, cardinality(p_queues));
+    v_met := pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass);
     FOR i IN 1 .. cardinality(v_queues) LOOP
         CONTINUE WHEN v_paused[i];
         EXIT WHEN v_cut OR v_given >= v_limit;
@@ -172,23 +180,31 @@ BEGIN
             v_starts := v_took.o_starts;
             v_cut := v_took.o_full;
         ELSE
-            WITH held AS MATERIALIZED (
-                SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
-                FROM @.job AS j
-                WHERE j.queue = v_queues[i] AND j.shelf = 1 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-                ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
-            ), sized AS (
-                SELECT h.*, row_number() OVER w AS o,
-                    CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
-                         ELSE h.payload_bytes END AS size
-                FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
-            ), summed AS (
-                SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
-            )
-            SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-                   max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late)
-            INTO v_picked, v_late, v_sum, v_cut, v_starts
-            FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+            v_from := o_from[2 + v_places[i]];
+            LOOP
+                WITH held AS MATERIALIZED (
+                    SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
+                    FROM @.job AS j
+                    WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
+                        AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                    ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
+                ), sized AS (
+                    SELECT h.*, row_number() OVER w AS o,
+                        CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
+                             ELSE h.payload_bytes END AS size
+                    FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
+                ), summed AS (
+                    SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
+                )
+                SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
+                       max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late),
+                       min(s.place)
+                INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
+                FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+                EXIT WHEN v_first IS NOT NULL OR v_from <= @.nowhere() OR p_from[2] = 0;
+                v_from := @.nowhere();
+            END LOOP;
+            o_from[2 + v_places[i]] := least(v_first, p_now - 2000);
             IF v_picked IS NOT NULL THEN
                 v_at := v_at || v_picked;
                 v_expired := v_expired || v_late;
@@ -206,6 +222,7 @@ BEGIN
             PERFORM @.count_starts(1, q.name, q.rate_ms, p_now, v_starts);
         END IF;
     END LOOP;
+    o_from[2] := pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass) - v_met;
     IF v_given = 0 THEN
         o_token := NULL;
         RETURN;
@@ -279,13 +296,14 @@ BEGIN
 END $$;
 
 -- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others looked at
--- what is limited; it is to be asked again.
+-- what is limited; it is to be asked again. p_from, o_from: as of want_due behind the next clock, which o_from has with the number
+-- of entries that were met on the way to it.
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
-    p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[],
+    p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_token uuid, OUT o_more boolean,
     OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[],
-    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[])
+    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[], OUT o_from bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -311,7 +329,7 @@ BEGIN
                              ORDER BY u.i) INTO o_rows
             FROM unnest(v_receipt.ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
             WHERE j.state = 3 AND j.outcome = 0 AND j.token = o_token;
-            v_next := @.next_due(o_now);
+            v_next := @.next_due(o_now, NULL);
             o_next_due := v_next[1];
             o_next_tick := v_next[2];
             RETURN;
@@ -321,12 +339,13 @@ BEGIN
         SELECT * INTO v_got FROM @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
     ELSE
         SELECT * INTO v_got FROM @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
-            p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens);
+            p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:]);
         o_busy := v_got.o_busy AND v_got.o_rows IS NULL;
         o_more := v_got.o_busy;
         o_turns := v_got.o_turns;
         o_turns_given := v_got.o_turn_givens;
         v_wait := v_got.o_wait;
+        o_from := v_got.o_from;
     END IF;
     o_token := v_got.o_token;
     o_more := v_got.o_more OR coalesce(o_more, false);
@@ -341,7 +360,8 @@ BEGIN
     IF p_number > 0 AND p_drop > 0 THEN
         DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
-    v_next := @.next_due(o_now);
+    v_next := @.next_due(o_now, CASE WHEN p_mode <> 2 THEN p_from[1] END);
+    o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || o_from;
     o_next_due := v_next[1];
     o_next_tick := v_next[2];
     IF v_wait IS NOT NULL THEN

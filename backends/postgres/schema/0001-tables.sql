@@ -19,6 +19,9 @@ CREATE TABLE @.meta (
 -- The newest fence. CACHE 1: the next claim, whoever makes it, draws a larger one.
 CREATE SEQUENCE @.fence CACHE 1 MAXVALUE 9007199254740991;
 
+-- Drawn from by whoever puts a row where others may remember that there is none: see functions/front.sql.
+CREATE SEQUENCE @.jump CACHE 1;
+
 -- Queues by number and their settings; limits are NULL for none. grouped: rows with a group were put into it. The counts are what was folded of [tally]; nobody waits for anybody here.
 CREATE TABLE @.queue (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
