@@ -104,8 +104,14 @@ static int connect_on(struct pq_link *link, struct fault *fault)
 
 int pq_link_connect(struct pq_link *link, const struct address *address, struct fault *fault)
 {
+    struct resolved resolved;
     pq_link_close(link);
-    link->conn = PQconnectStartParams(address->keywords, address->values, 0);
+    if (pq_resolve(address, link->deadline_us, &resolved, fault) != 0) {
+        pq_address_hide(address, fault->text);
+        return -1;
+    }
+    link->conn = pq_start(address, &resolved);
+    pq_resolved_free(&resolved);
     if (!link->conn) {
         pq_fault_set(fault, FAULT_MEMORY, "out of memory");
         return -1;

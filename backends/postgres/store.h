@@ -149,6 +149,16 @@ struct address {
 };
 int pq_address_parse(struct address *out, const char *uri, struct jobq_error *err);
 void pq_address_free(struct address *address);
+
+/* resolve.c: the same with addresses instead of names that would have to be looked up */
+struct resolved {
+    const char **keywords, **values; /* NULL: as in the address */
+    char *texts[3];
+};
+int pq_resolve(const struct address *address, int64_t deadline_us, struct resolved *out, struct fault *fault);
+void pq_resolved_free(struct resolved *resolved);
+PGconn *pq_start(const struct address *address, const struct resolved *resolved); /* begins to connect */
+
 /* Overwrite every occurrence of the password. */
 void pq_address_hide(const struct address *address, char *text);
 

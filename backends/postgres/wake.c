@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Being told: a connection of its own listens, and an epoll set around it keeps one descriptor for the life of the store
- * while connections come and go. All of it but the first connecting happens in wake_drain and never waits.
+ * while connections come and go. All of it but the first connecting happens in wake_drain and does not wait, but for the
+ * address of a host that has a name.
  *
  * Who listens holds a shared lock; who would tell looks for it first, because a commit that tells waits for every other
  * commit that does. */
@@ -14,6 +15,7 @@
 
 #define CHECK_S 30 /* a line that said nothing for so long is asked whether it is there */
 #define RETRY_S 2
+#define LOOKUP_MS 1000
 
 enum listen_state { LISTEN_DEAD, LISTEN_CONNECTING, LISTEN_ASKING, LISTEN_QUIET, LISTEN_CHECKING };
 
@@ -53,11 +55,18 @@ static void give_up(struct listener *l)
     set_timer(l, RETRY_S);
 }
 
-/* ---- steps that never wait ------------------------------------------------------------------------------------------ */
+/* ---- steps that do not wait, but for the address of a host ------------------------------------------------------------ */
 
 static void start_connecting(struct jobq_store *s, struct listener *l)
 {
-    l->link.conn = PQconnectStartParams(s->address.keywords, s->address.values, 0);
+    struct fault ignored;
+    struct resolved resolved;
+    if (pq_resolve(&s->address, pq_now_us() + LOOKUP_MS * 1000, &resolved, &ignored) != 0) {
+        give_up(l);
+        return;
+    }
+    l->link.conn = pq_start(&s->address, &resolved);
+    pq_resolved_free(&resolved);
     if (!l->link.conn || PQstatus(l->link.conn) == CONNECTION_BAD) {
         give_up(l);
         return;

@@ -7,6 +7,8 @@
 #include "store.h"
 #include "tls.h"
 
+#include "../lookup/lookup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -139,24 +141,46 @@ void rd_link_drop(struct link *link)
     link->unsent = false;
 }
 
-static int connect_socket(struct link *link)
+static struct timeval time_left(const struct link *link)
 {
-    const struct address *a = link->address;
     int64_t left = link->deadline_us - rd_time_us();
     if (left <= 0)
         left = 1000;
-    struct timeval limit = { .tv_sec = (time_t)(left / 1000000), .tv_usec = (suseconds_t)(left % 1000000) };
-    redisContext *c = a->socket ? redisConnectUnixWithTimeout(a->socket, limit)
-                                : redisConnectWithTimeout(a->host, a->port, limit);
+    return (struct timeval){ .tv_sec = (time_t)(left / 1000000), .tv_usec = (suseconds_t)(left % 1000000) };
+}
+
+/* To the first of the host's addresses that answers. hiredis would look for them itself, for as long as that takes. */
+static redisContext *connect_host(struct link *link)
+{
+    const struct address *a = link->address;
+    struct lookup found;
+    redisContext *c = NULL;
+    if (jobq_lookup(a->host, (link->deadline_us - rd_time_us()) / 1000, &found) != 0) {
+        rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "%s", found.why);
+        return NULL;
+    }
+    for (int i = 0; i < found.count && (!c || c->err); i++) {
+        if (c)
+            redisFree(c);
+        c = redisConnectWithTimeout(found.addresses[i], a->port, time_left(link));
+    }
+    return c;
+}
+
+static int connect_socket(struct link *link)
+{
+    const struct address *a = link->address;
+    rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
+    redisContext *c = a->socket ? redisConnectUnixWithTimeout(a->socket, time_left(link)) : connect_host(link);
     if (!c)
-        return rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
+        return -1;
     if (c->err) {
         rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "%.120s", c->errstr);
         redisFree(c);
         return -1;
     }
     link->context = c;
-    if (a->tls && rd_tls_start(link, limit) != 0) {
+    if (a->tls && rd_tls_start(link, time_left(link)) != 0) {
         rd_link_drop(link);
         return -1;
     }

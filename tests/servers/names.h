@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The system's look-up of names, taken over for a test: slow.test is not answered until it is said so,
+ * good.test is 127.0.0.1, none.test is not there, all else is as it is. */
+#ifndef TESTS_NAMES_H
+#define TESTS_NAMES_H
+
+void names_answer(void);   /* slow.test: there is no such host */
+int names_under_way(void); /* questions for slow.test that are not answered yet */
+int names_asked(void);     /* questions for names until now, numbers not counted */
+
+#endif
