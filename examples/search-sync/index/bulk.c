@@ -47,7 +47,8 @@ static int read_version(struct bulk_item *item, const json_t *meta)
 
 static int read_action(struct bulk_item *item, const char *index, const struct lines *lines, char why[200])
 {
-    static const char *const verbs[] = {[SHELF_INDEX] = "index", [SHELF_CREATE] = "create", [SHELF_DELETE] = "delete"};
+    static const char *const verbs[] = {
+        [SHELF_INDEX] = "index", [SHELF_CREATE] = "create", [SHELF_DELETE] = "delete"};
     const json_t *meta = NULL;
 
     for (int op = SHELF_INDEX; op <= SHELF_DELETE && !meta; op++) {
@@ -68,8 +69,8 @@ static int read_action(struct bulk_item *item, const char *index, const struct l
     return 0;
 }
 
-static int read_item(struct lines *lines, const char *line, size_t size, struct bulk_item *item, const char *index,
-                     char why[200])
+static int read_item(struct lines *lines, const char *line, size_t size, struct bulk_item *item,
+                     const char *index, char why[200])
 {
     const char *document;
     size_t document_size;
@@ -137,13 +138,15 @@ void bulk_free(struct bulk *bulk)
 
 json_t *bulk_answer(const struct bulk_item *item, const struct shelf_result *result)
 {
-    json_t *told = json_pack("{s:s, s:s, s:i}", "_index", item->write.index, "_id", item->write.id, "status", result->status);
+    json_t *told = json_pack("{s:s, s:s, s:i}", "_index", item->write.index, "_id", item->write.id, "status",
+                             result->status);
 
     if (result->result) {
         json_object_set_new(told, "result", json_string(result->result));
         json_object_set_new(told, "_version", json_integer(result->version));
     } else {
-        json_object_set_new(told, "error", json_pack("{s:s, s:s}", "type", result->type, "reason", result->reason));
+        json_object_set_new(told, "error",
+                            json_pack("{s:s, s:s}", "type", result->type, "reason", result->reason));
     }
     return json_pack("{s:o}", item->verb, told);
 }

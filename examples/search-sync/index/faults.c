@@ -23,8 +23,9 @@ int faults_set(struct faults *faults, const json_t *asked)
     if (!faults->ids)
         faults->ids = json_object();
     if (id)
-        return json_object_set_new(
-            faults->ids, id, json_pack("{s:i, s:i}", "status", number(asked, "status", 500), "times", number(asked, "times", 1)));
+        return json_object_set_new(faults->ids, id,
+                                   json_pack("{s:i, s:i}", "status", number(asked, "status", 500), "times",
+                                             number(asked, "times", 1)));
     faults->whole = number(asked, "whole", faults->whole);
     faults->whole_times = json_object_get(asked, "whole") ? number(asked, "times", 1) : faults->whole_times;
     faults->delay_ms = number(asked, "delay_ms", (int)faults->delay_ms);

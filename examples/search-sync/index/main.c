@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small search server: the part of the protocol of Elasticsearch and OpenSearch that keeping an index up to date takes, on
- * SQLite. Whoever has a real one gives its address to jobq-search-sync instead.
+ * A small search server: the part of the protocol of Elasticsearch and OpenSearch that keeping an index up to
+ * date takes, on SQLite. Whoever has a real one gives its address to jobq-search-sync instead.
  *
  *   jobq-search-index FILE [--listen ADDR:PORT] [--history] [--faults]
  *
@@ -47,14 +47,16 @@ struct answer {
 
 static struct answer error_of(int status, const char *type, const char *reason)
 {
-    return (struct answer){status, json_pack("{s:{s:s, s:s}, s:i}", "error", "type", type, "reason", reason, "status", status)};
+    return (struct answer){
+        status, json_pack("{s:{s:s, s:s}, s:i}", "error", "type", type, "reason", reason, "status", status)};
 }
 
 /* ---- what is asked ------------------------------------------------------------------------------------ */
 
 static void write_one(struct server *server, struct bulk_item *item, json_t *items, int *errors)
 {
-    struct shelf_result result = {.status = faults_of_id(&server->faults, item->write.id), .type = "planted_exception"};
+    struct shelf_result result = {.status = faults_of_id(&server->faults, item->write.id),
+                                  .type = "planted_exception"};
 
     if (result.status)
         snprintf(result.reason, sizeof(result.reason), "a test asked for it");
@@ -95,16 +97,20 @@ static struct answer answer_bulk(struct server *server, const struct incoming *i
 static struct answer answer_make(struct server *server, const struct incoming *in, const char *index)
 {
     json_t *asked = in->size ? json_loadb(in->body, in->size, 0, NULL) : json_object();
-    int made = asked && !strchr("_-+.", *index) ? shelf_make_index(server->shelf, index, json_object_get(asked, "mappings")) : -2;
+    int made = asked && !strchr("_-+.", *index)
+                   ? shelf_make_index(server->shelf, index, json_object_get(asked, "mappings"))
+                   : -2;
 
     json_decref(asked);
     if (made == -2)
-        return error_of(400, "illegal_argument_exception", "the body is no JSON, or it is no name of an index");
+        return error_of(400, "illegal_argument_exception",
+                        "the body is no JSON, or it is no name of an index");
     if (made == 0)
         return error_of(400, "resource_already_exists_exception", "the index is there");
     if (made < 0)
         return error_of(500, "exception", "the index cannot be made");
-    return (struct answer){200, json_pack("{s:b, s:b, s:s}", "acknowledged", 1, "shards_acknowledged", 1, "index", index)};
+    return (struct answer){
+        200, json_pack("{s:b, s:b, s:s}", "acknowledged", 1, "shards_acknowledged", 1, "index", index)};
 }
 
 static int64_t number_of(struct MHD_Connection *connection, const char *name, int64_t other, int64_t most)
@@ -115,10 +121,12 @@ static int64_t number_of(struct MHD_Connection *connection, const char *name, in
     return value < 0 ? 0 : value > most ? most : value;
 }
 
-static struct answer answer_search(struct server *server, struct MHD_Connection *connection, const char *index)
+static struct answer answer_search(struct server *server, struct MHD_Connection *connection,
+                                   const char *index)
 {
-    json_t *found = shelf_search(server->shelf, index, MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"),
-                                 number_of(connection, "from", 0, 1000000), number_of(connection, "size", 10, 10000));
+    json_t *found = shelf_search(
+        server->shelf, index, MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "q"),
+        number_of(connection, "from", 0, 1000000), number_of(connection, "size", 10, 10000));
 
     return found ? (struct answer){200, found} : error_of(500, "exception", "the search failed");
 }
@@ -133,8 +141,9 @@ static struct answer answer_get(struct server *server, const char *index, const 
 
 static struct answer answer_root(void)
 {
-    return (struct answer){200, json_pack("{s:s, s:s, s:{s:s}, s:s}", "name", program_name, "cluster_name", "jobq", "version",
-                                          "number", jobq_version(), "tagline", "a few words on SQLite")};
+    return (struct answer){200, json_pack("{s:s, s:s, s:{s:s}, s:s}", "name", program_name, "cluster_name",
+                                          "jobq", "version", "number", jobq_version(), "tagline",
+                                          "a few words on SQLite")};
 }
 
 static struct answer answer_faults(struct server *server, const struct incoming *in)
@@ -143,10 +152,12 @@ static struct answer answer_faults(struct server *server, const struct incoming 
     int set = server->takes_faults ? faults_set(&server->faults, asked) : -1;
 
     json_decref(asked);
-    return set == 0 ? (struct answer){200, json_object()} : error_of(400, "illegal_argument_exception", "not understood");
+    return set == 0 ? (struct answer){200, json_object()}
+                    : error_of(400, "illegal_argument_exception", "not understood");
 }
 
-/* ---- where it goes ---------------------------------------------------------------------------------------- */
+/* ---- where it goes ----------------------------------------------------------------------------------------
+ */
 
 struct path {
     char index[256], rest[1024];
@@ -167,8 +178,8 @@ static int split(const char *url, struct path *out)
     return 0;
 }
 
-static struct answer answer_index(struct server *server, struct MHD_Connection *connection, const char *method,
-                                  const struct path *path, const struct incoming *in)
+static struct answer answer_index(struct server *server, struct MHD_Connection *connection,
+                                  const char *method, const struct path *path, const struct incoming *in)
 {
     int is_get = strcmp(method, "GET") == 0;
 
@@ -183,12 +194,13 @@ static struct answer answer_index(struct server *server, struct MHD_Connection *
     if (is_get && strcmp(path->rest, "_search") == 0)
         return answer_search(server, connection, path->index);
     if (is_get && strcmp(path->rest, "_count") == 0)
-        return (struct answer){200, json_pack("{s:I}", "count", (json_int_t)shelf_count(server->shelf, path->index))};
+        return (struct answer){
+            200, json_pack("{s:I}", "count", (json_int_t)shelf_count(server->shelf, path->index))};
     return error_of(400, "illegal_argument_exception", "not understood");
 }
 
-static struct answer route(struct server *server, struct MHD_Connection *connection, const char *method, const char *url,
-                           const struct incoming *in)
+static struct answer route(struct server *server, struct MHD_Connection *connection, const char *method,
+                           const char *url, const struct incoming *in)
 {
     struct path path;
 
@@ -205,7 +217,8 @@ static struct answer route(struct server *server, struct MHD_Connection *connect
     return answer_index(server, connection, method, &path, in);
 }
 
-/* ---- libmicrohttpd ------------------------------------------------------------------------------------------- */
+/* ---- libmicrohttpd
+ * ------------------------------------------------------------------------------------------- */
 
 static void take_body(struct incoming *in, const char *data, size_t *size)
 {
@@ -223,7 +236,8 @@ static void take_body(struct incoming *in, const char *data, size_t *size)
 static enum MHD_Result reply(struct MHD_Connection *connection, struct answer answer)
 {
     char *text = answer.body ? json_dumps(answer.body, JSON_COMPACT) : strdup("{}");
-    struct MHD_Response *response = MHD_create_response_from_buffer(text ? strlen(text) : 0, text, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(text ? strlen(text) : 0, text, MHD_RESPMEM_MUST_FREE);
     enum MHD_Result result;
 
     json_decref(answer.body);
@@ -233,8 +247,9 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct answer an
     return result;
 }
 
-static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *size, void **state)
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data, size_t *size,
+                                  void **state)
 {
     struct incoming *in = *state;
 
@@ -250,7 +265,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     return reply(connection, route(user, connection, method, url, in));
 }
 
-static void on_end(void *user, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void on_end(void *user, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode code)
 {
     struct incoming *in = *state;
 
@@ -273,15 +289,18 @@ static int serve(struct server *server, const char *listen)
     if (http_parse_address(listen, &address, &size, &why) != 0)
         return program_die(EXIT_USAGE, "--listen %s: %s", listen, why);
     if (!http_is_loopback(&address))
-        return program_die(EXIT_USAGE, "--listen %s: it knows no passwords: only an address of this machine alone", listen);
+        return program_die(
+            EXIT_USAGE, "--listen %s: it knows no passwords: only an address of this machine alone", listen);
     program_block_signals(&signals);
-    daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL,
-                              NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_end,
-                              NULL, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_END);
+    daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL,
+        on_request, server, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
+        MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_END);
     if (!daemon)
         return program_die(EXIT_FAILED, "--listen %s: cannot listen there", listen);
     info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-    printf("listening on http://%s:%u\n", address.ss_family == AF_INET6 ? "[::1]" : "127.0.0.1", info ? info->port : 0);
+    printf("listening on http://%s:%u\n", address.ss_family == AF_INET6 ? "[::1]" : "127.0.0.1",
+           info ? info->port : 0);
     fflush(stdout);
     program_wait(&signals);
     MHD_stop_daemon(daemon);
@@ -309,7 +328,8 @@ int main(int argc, char **argv)
             return EXIT_USAGE;
     }
     if (optind + 1 != argc)
-        return program_die(EXIT_USAGE, "usage: jobq-search-index FILE [--listen ADDR:PORT] [--history] [--faults]");
+        return program_die(EXIT_USAGE,
+                           "usage: jobq-search-index FILE [--listen ADDR:PORT] [--history] [--faults]");
     server.shelf = shelf_open(argv[optind], history, &why);
     if (!server.shelf)
         return program_die(EXIT_FAILED, "%s: %s", argv[optind], why);

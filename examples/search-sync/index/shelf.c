@@ -18,7 +18,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS shelf (name TEXT PRIMARY KEY, mappings TEXT) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS doc (n INTEGER PRIMARY KEY, shelf TEXT NOT NULL, id TEXT NOT NULL,"
     " version INTEGER NOT NULL, source TEXT, UNIQUE (shelf, id));"
-    "CREATE TABLE IF NOT EXISTS history (seq INTEGER PRIMARY KEY, shelf TEXT, id TEXT, version INTEGER, deleted INTEGER);"
+    "CREATE TABLE IF NOT EXISTS history (seq INTEGER PRIMARY KEY, shelf TEXT, id TEXT, version INTEGER, "
+    "deleted INTEGER);"
     "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text);";
 
 struct shelf *shelf_open(const char *file, int history, const char **why)
@@ -126,7 +127,8 @@ static const char *misfit(const json_t *mappings, const json_t *source, const ch
     const char *field;
     json_t *property;
 
-    json_object_foreach (json_object_get(mappings, "properties"), field, property) {
+    json_object_foreach(json_object_get(mappings, "properties"), field, property)
+    {
         const json_t *value = json_object_get(source, field);
         *type = json_string_value(json_object_get(property, "type"));
         if (value && *type && !fits(*type, value))
@@ -158,7 +160,8 @@ static void refuse(struct shelf_result *out, int status, const char *type, const
     va_end(values);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------
+ */
 
 struct present {
     int known, there; /* known: it has a version, perhaps of its deletion */
@@ -167,8 +170,9 @@ struct present {
 
 static int look(struct shelf *shelf, const struct shelf_write *write, struct present *out)
 {
-    sqlite3_stmt *row = start(shelf, "SELECT n, version, source IS NOT NULL FROM doc WHERE shelf = ?1 AND id = ?2", "ss",
-                              write->index, write->id);
+    sqlite3_stmt *row =
+        start(shelf, "SELECT n, version, source IS NOT NULL FROM doc WHERE shelf = ?1 AND id = ?2", "ss",
+              write->index, write->id);
     int code = row ? sqlite3_step(row) : SQLITE_ERROR;
 
     *out = (struct present){.known = code == SQLITE_ROW};
@@ -190,10 +194,8 @@ static void add_words(FILE *out, const json_t *value)
 
     if (json_is_string(value))
         fprintf(out, "%s\n", json_string_value(value));
-    json_object_foreach ((json_t *)(uintptr_t)value, name, member)
-        add_words(out, member);
-    json_array_foreach (value, i, member)
-        add_words(out, member);
+    json_object_foreach((json_t *)(uintptr_t)value, name, member) add_words(out, member);
+    json_array_foreach(value, i, member) add_words(out, member);
 }
 
 static int set_words(struct shelf *shelf, int64_t n, const json_t *source)
@@ -221,31 +223,34 @@ static int store(struct shelf *shelf, const struct shelf_write *write, int64_t v
     int code = write->op != SHELF_DELETE && !text ? -1 : 0;
 
     if (code == 0)
-        code = finish(start(shelf,
-                            "INSERT INTO doc(shelf, id, version, source) VALUES (?1, ?2, ?3, ?4)"
-                            " ON CONFLICT (shelf, id) DO UPDATE SET version = excluded.version, source = excluded.source",
-                            "ssis", write->index, write->id, version, text));
+        code = finish(start(
+            shelf,
+            "INSERT INTO doc(shelf, id, version, source) VALUES (?1, ?2, ?3, ?4)"
+            " ON CONFLICT (shelf, id) DO UPDATE SET version = excluded.version, source = excluded.source",
+            "ssis", write->index, write->id, version, text));
     if (code == 0)
         code = look(shelf, write, &now);
     if (code == 0)
         code = set_words(shelf, now.n, text ? write->source : NULL);
     if (code == 0 && shelf->history)
-        code = finish(start(shelf, "INSERT INTO history(shelf, id, version, deleted) VALUES (?1, ?2, ?3, ?4)", "ssii",
-                            write->index, write->id, version, (int64_t)!text));
+        code = finish(start(shelf, "INSERT INTO history(shelf, id, version, deleted) VALUES (?1, ?2, ?3, ?4)",
+                            "ssii", write->index, write->id, version, (int64_t)!text));
     free(text);
     return code;
 }
 
 /* 0 when the document may be written as it is. */
-static int judge(struct shelf *shelf, const struct shelf_write *write, const struct present *now, struct shelf_result *out)
+static int judge(struct shelf *shelf, const struct shelf_write *write, const struct present *now,
+                 struct shelf_result *out)
 {
     const char *field = NULL, *type = "";
     json_t *mappings;
 
     if (now->known && write->version && write->version < now->version + !write->or_equal)
         refuse(out, 409, "version_conflict_engine_exception",
-               "[%.100s]: version conflict, current version [%lld] is higher or equal to the one provided [%lld]", write->id,
-               (long long)now->version, (long long)write->version);
+               "[%.100s]: version conflict, current version [%lld] is higher or equal to the one provided "
+               "[%lld]",
+               write->id, (long long)now->version, (long long)write->version);
     else if (write->op == SHELF_CREATE && now->there)
         refuse(out, 409, "version_conflict_engine_exception", "[%.100s]: document already exists", write->id);
     else if (write->op != SHELF_DELETE && !write->source)
@@ -254,7 +259,8 @@ static int judge(struct shelf *shelf, const struct shelf_write *write, const str
         mappings = mappings_of(shelf, write->index);
         field = misfit(mappings, write->source, &type);
         if (field)
-            refuse(out, 400, "document_parsing_exception", "failed to parse field [%.80s] of type [%.20s]", field, type);
+            refuse(out, 400, "document_parsing_exception", "failed to parse field [%.80s] of type [%.20s]",
+                   field, type);
         json_decref(mappings);
         return field ? -1 : 0;
     } else
@@ -299,7 +305,8 @@ int shelf_make_index(struct shelf *shelf, const char *index, const json_t *mappi
     return code == 0 ? 1 : -1;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------------------------
+ */
 
 static int64_t number(struct shelf *shelf, const char *sql, const char *index)
 {
@@ -323,7 +330,8 @@ int64_t shelf_count(struct shelf *shelf, const char *index)
 /* id, version, source of the present row. */
 static json_t *document(const char *index, sqlite3_stmt *row)
 {
-    return json_pack("{s:s, s:s, s:I, s:o}", "_index", index, "_id", (const char *)sqlite3_column_text(row, 0), "_version",
+    return json_pack("{s:s, s:s, s:I, s:o}", "_index", index, "_id",
+                     (const char *)sqlite3_column_text(row, 0), "_version",
                      (json_int_t)sqlite3_column_int64(row, 1), "_source",
                      json_loads((const char *)sqlite3_column_text(row, 2), 0, NULL));
 }
@@ -331,7 +339,8 @@ static json_t *document(const char *index, sqlite3_stmt *row)
 json_t *shelf_get(struct shelf *shelf, const char *index, const char *id)
 {
     sqlite3_stmt *row = start(
-        shelf, "SELECT id, version, source FROM doc WHERE shelf = ?1 AND id = ?2 AND source IS NOT NULL", "ss", index, id);
+        shelf, "SELECT id, version, source FROM doc WHERE shelf = ?1 AND id = ?2 AND source IS NOT NULL",
+        "ss", index, id);
     json_t *found = row && sqlite3_step(row) == SQLITE_ROW ? document(index, row) : NULL;
 
     if (found)
@@ -388,7 +397,9 @@ json_t *shelf_search(struct shelf *shelf, const char *index, const char *words, 
         int64_t total = count && sqlite3_step(count) == SQLITE_ROW ? sqlite3_column_int64(count, 0) : 0;
         sqlite3_finalize(count);
         found = collect(index,
-                        start(shelf, "SELECT d.id, d.version, d.source " MATCHING " ORDER BY rank, d.id LIMIT ?3 OFFSET ?4",
+                        start(shelf,
+                              "SELECT d.id, d.version, d.source " MATCHING
+                              " ORDER BY rank, d.id LIMIT ?3 OFFSET ?4",
                               "ssii", index, query, size, from),
                         total);
     } else {

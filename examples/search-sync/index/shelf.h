@@ -3,8 +3,8 @@
 #define INDEX_SHELF_H
 
 /*
- * Documents in a SQLite file, found by words through FTS5. Every write has a version, also of what was deleted: a
- * deleted document leaves its version behind, so that an older write that comes late is refused.
+ * Documents in a SQLite file, found by words through FTS5. Every write has a version, also of what was
+ * deleted: a deleted document leaves its version behind, so that an older write that comes late is refused.
  */
 
 #include <jansson.h>
