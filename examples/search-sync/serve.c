@@ -6,9 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#ifdef SYNC_DASHBOARD
 #include "dashboard.h"
-#endif
 #include "http.h"
 #include "text.h"
 
@@ -34,11 +32,9 @@ static int64_t monotonic_ms(void)
 /* Counts are open where there are no tokens, else for whoever has one. 0, or -1 with the reply filled. */
 static int enter(const struct serve *serve, const struct http_request *request, struct http_reply *reply)
 {
-    if (!serve->auth || auth_find(serve->auth, http_header(request, "Authorization")))
-        return 0;
-    http_error(reply, 401, "", "a token is needed");
-    http_set_header(reply, "WWW-Authenticate", "Bearer");
-    return -1;
+    char tenant[256];
+
+    return serve->auth ? dash_may(serve->dash, request, ROLE_VIEWER, tenant, reply) : 0;
 }
 
 /* ---- the index -------------------------------------------------------------------------------------------
@@ -150,15 +146,14 @@ static void route_detailed(void *user, const struct http_request *request, struc
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/elasticsearch/test-connection", 0, route_test},
-    {"GET", "/health/detailed", 0, route_detailed},
-    {NULL, NULL, 0, NULL},
+    {"GET", "/elasticsearch/test-connection", 0, route_test, 0},
+    {"GET", "/health/detailed", 0, route_detailed, 0},
+    {NULL, NULL, 0, NULL, 0},
 };
 
 /* ---- from start to stop
  * -------------------------------------------------------------------------------------- */
 
-#ifdef SYNC_DASHBOARD
 static int make_dash(struct serve *serve, const struct serve_options *options, struct http_mount mounts[2],
                      const char **why)
 {
@@ -176,28 +171,6 @@ static int make_dash(struct serve *serve, const struct serve_options *options, s
         dash_mounts(serve->dash, mounts);
     return serve->dash ? 0 : -1;
 }
-#else
-/* Built without the dashboard: the two routes above are all. */
-static int make_dash(struct serve *serve, const struct serve_options *options, struct http_mount mounts[2],
-                     const char **why)
-{
-    (void)serve, (void)options, (void)mounts, (void)why;
-    return 0;
-}
-static int dash_start(struct dash *dash, struct http_server *server)
-{
-    (void)dash, (void)server;
-    return 0;
-}
-static void dash_stop(struct dash *dash)
-{
-    (void)dash;
-}
-static void dash_destroy(struct dash *dash)
-{
-    (void)dash;
-}
-#endif
 
 struct serve *serve_start(struct watch *watch, const struct serve_options *options, const char **why)
 {

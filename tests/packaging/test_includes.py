@@ -5,7 +5,8 @@
   include/jobq       each other as <jobq/...>, and the C standard library
   lib/               jobq/jobq.h, jobq/backend.h, jobq/memory.h and its own headers; no database
   backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
-  examples/          <jobq/*.h> as installed and headers of their own: not lib/, not backends/
+  examples/          <jobq/*.h> as installed, headers of their own, those of examples/service and examples/dashboard: not
+                     lib/, not backends/
   tests/inject       jobq/backend.h, the stores' public headers, its own and those of tests/conformance
   tests/conformance  jobq/backend.h (with jobq/jobq.h), the stores' public headers, its own, those of tests/inject and of
                      tests/servers
@@ -22,6 +23,9 @@ PUBLIC = re.compile(r'^jobq/[a-z]+\.h$')
 STANDARD = {'stddef.h', 'stdint.h', 'stdbool.h', 'stdarg.h', 'stdio.h', 'sqlite3.h', 'libpq-fe.h'}
 
 
+# Libraries that several examples share; the rest is for itself.
+SHARED = ['examples/service', 'examples/dashboard']
+ALONE = {'examples', 'examples/jobq', 'examples/loop', 'examples/ledger', 'examples/backend-template'}
 STORES = {'memory.h', 'sqlite.h', 'redis.h', 'postgres.h'}
 
 
@@ -35,7 +39,8 @@ def rule_of(name):
     if parts[0] == 'backends':
         return {'jobq.h', 'backend.h', parts[1] + '.h'}, ['backends/' + parts[1]], True
     if parts[0] == 'examples':
-        return None, ['/'.join(parts[:2]) if len(parts) > 2 else 'examples'], True
+        own = '/'.join(parts[:2]) if len(parts) > 2 else 'examples'
+        return None, [own] + (SHARED if own not in ALONE else []), True
     if parts[:2] == ['tests', 'inject']:
         return {'jobq.h', 'backend.h'} | STORES, ['tests/inject', 'tests/conformance'], False
     return {'jobq.h', 'backend.h', 'conformance.h'} | STORES, ['tests/conformance', 'tests/inject',

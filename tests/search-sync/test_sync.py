@@ -231,6 +231,42 @@ class Door(Shop):
         kit.until('all done', lambda: self.index.ask('GET', '/listings/_count').json.get('count') == 1100)
         self.assertEqual([consumer.log().count('ALERT %s pending' % w) for w in ('raised', 'repeated', 'cleared')], [1, 0, 1])
 
+    def test_administration(self):
+        """the endpoints of the queue under the service's prefix, with the figures and names of the tables"""
+        for i in range(4):
+            self.insert(str(i), price="'NaN'" if i == 2 else '1')
+        path = self.folder + '/tokens'
+        with open(path, 'w', encoding='ascii') as out:
+            out.write('admin * %s\n' % hashlib.sha256(b'secret').hexdigest())
+        port = self.door(self.consumer('--token-file', path))
+        kit.until('all done', lambda: self.counts() == {'completed': 3, 'dead': 1})
+        ask = lambda method, what, body=None: kit.ask(port, method, '/api/v1/ai-suggestions/queue/' + what, body,
+                                                      {'Authorization': 'Bearer secret'}).json
+        stats = ask('GET', 'stats')
+        self.assertEqual([stats[n] for n in ('total', 'pending', 'processing', 'completed', 'failed', 'stuck')],
+                         [4, 0, 0, 3, 1, 0])
+        self.assertIn('avgProcessingTime', stats)
+        self.assertIsNotNone(stats['lastProcessedAt'])
+        health = ask('GET', 'health')
+        self.assertEqual((health['stuckJobs'], health['errorRate']), (0, 0.25))
+        page = ask('GET', 'jobs?status=failed')
+        self.assertEqual((page['total'], page['page'], page['limit']), (1, 1, 20))
+        job = page['jobs'][0]
+        self.assertEqual([job[n] for n in ('table_name', 'operation', 'record_id', 'status', 'retry_count')],
+                         ['listings', 'INSERT', '2', 'failed', 1])
+        self.assertIn('[price]', job['error_message'])
+        self.session.run('DELETE FROM listings')
+        kit.until('the deletions', lambda: self.counts() == {'completed': 7, 'dead': 1})
+        self.assertEqual(ask('POST', 'retry-failed', {})['retried'], 1)
+        kit.until('the retry, older than the deletion', lambda: self.counts() == {'completed': 8})
+        self.assertTrue(ask('POST', 'stop', {})['success'])
+        self.insert('rests')
+        self.assertEqual(ask('GET', 'stats')['pending'], 1)
+        self.assertTrue(ask('POST', 'start', {})['success'])
+        kit.until('the change that rested', lambda: self.found() == ['rests'])
+        kit.until('nothing in hand', lambda: self.counts() == {'completed': 9})
+        self.assertEqual(ask('POST', 'clear', {})['cleared'], 9)
+
     def test_tokens(self):
         """with a token file nothing is answered without a token"""
         path = self.folder + '/tokens'
