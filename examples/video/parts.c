@@ -12,12 +12,12 @@ const struct part_info parts[PART_ALL] = {
     /* name, queue, runs, version, threads, timeout, deadline */
     [PART_PROBE]   = {"probe",   "video.probe",   RUNS_PROBE,   1, 2, 10 * MINUTE_MS, 0},
     [PART_REPORT]  = {"report",  "video.report",  RUNS_REPORT,  1, 1, 1 * MINUTE_MS,  0},
-    [PART_QUALITY] = {"quality", "video.quality", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 0},
-    [PART_SOUND]   = {"sound",   "video.sound",   RUNS_CHILD,   1, 1, 5 * MINUTE_MS,  0},
-    [PART_SPEECH]  = {"speech",  "video.speech",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 0},
-    [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
-    [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 1 * MINUTE_MS,  10 * MINUTE_MS},
-    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 0},
+    [PART_QUALITY] = {"quality", "video.quality", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_SOUND]   = {"sound",   "video.sound",   RUNS_CHILD,   1, 1, 5 * MINUTE_MS,  10 * MINUTE_MS},
+    [PART_SPEECH]  = {"speech",  "video.speech",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 20 * MINUTE_MS},
+    [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
     [PART_NOTIFY]  = {"notify",  "video.notify",  RUNS_NOTIFY,  1, 1, 1 * MINUTE_MS,  0},
     [PART_WEBHOOK] = {"webhook", "video.webhook", RUNS_WEBHOOK, 1, 4, 1 * MINUTE_MS,  0},
 };

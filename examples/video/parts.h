@@ -47,7 +47,7 @@ enum part {
 enum part_runs {
     RUNS_PROBE,  /* hashes the file, asks a child process about it and spreads the steps */
     RUNS_REPORT, /* gathers the steps' results */
-    RUNS_CHILD,  /* a child process of the worker */
+    RUNS_CHILD,  /* a child process of the worker, or a service when there is one for it */
     RUNS_SERVICE, /* a service over HTTP, which calls back */
     RUNS_NOTIFY,
     RUNS_WEBHOOK
@@ -60,7 +60,7 @@ struct part_info {
     int version;         /* raised when the same file would give another result */
     size_t threads;      /* of one worker process, unless -j says otherwise */
     int64_t timeout_ms;  /* of one attempt */
-    int64_t deadline_ms; /* RUNS_SERVICE: for the callback */
+    int64_t deadline_ms; /* of a step: for the callback, when a service does it */
 };
 
 extern const struct part_info parts[PART_ALL];

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "http.h"
+#include "parts.h"
 
 #define SLOTS        4096
 #define BEAT_MS      200
@@ -13,7 +14,7 @@
 #define EVENTS       1000
 
 struct slot {
-    uint64_t changes;
+    uint64_t changes, ends;
     int64_t wanted_until_ms;
 };
 
@@ -23,7 +24,7 @@ struct pulse {
     pthread_mutex_t lock;
     pthread_cond_t change;
     pthread_t thread;
-    int running, stopping;
+    int running, stopping, sees;
     int64_t wanted_until_ms; /* the latest of all */
     int64_t cursor;          /* -1: not known yet */
     struct slot slots[SLOTS];
@@ -45,14 +46,25 @@ static struct slot *slot_of(struct pulse *pulse, const struct jobq_id *id)
 
 /* ---- what is asked --------------------------------------------------------------------------- */
 
-uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id)
+uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id, enum pulse_of of)
 {
-    uint64_t changes;
+    const struct slot *slot = slot_of(pulse, id);
+    uint64_t count;
 
     pthread_mutex_lock(&pulse->lock);
-    changes = slot_of(pulse, id)->changes;
+    count = of == PULSE_ENDS ? slot->ends : slot->changes;
     pthread_mutex_unlock(&pulse->lock);
-    return changes;
+    return count;
+}
+
+int pulse_sees(struct pulse *pulse)
+{
+    int sees;
+
+    pthread_mutex_lock(&pulse->lock);
+    sees = pulse->sees;
+    pthread_mutex_unlock(&pulse->lock);
+    return sees;
 }
 
 void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms)
@@ -86,8 +98,27 @@ void pulse_touch(struct pulse *pulse, const struct jobq_id *id)
 /* Everybody may have changed: some events are not kept any more. */
 static void touch_all(struct pulse *pulse)
 {
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < SLOTS; i++) {
         pulse->slots[i].changes++;
+        pulse->slots[i].ends++;
+    }
+}
+
+/* A submission ends with its report, or before it with its probe. */
+static int is_end(const struct jobq_event *event)
+{
+    int part = part_by_queue(event->queue);
+
+    switch (event->state) {
+    case JOBQ_COMPLETED:
+        return part == PART_REPORT;
+    case 0: /* removed */
+    case JOBQ_DEAD:
+    case JOBQ_CANCELLED:
+        return part == PART_REPORT || part == PART_PROBE;
+    default:
+        return 0;
+    }
 }
 
 /* Returns 1 when somebody waits for one of them. */
@@ -102,10 +133,18 @@ static int count_events(struct pulse *pulse, const struct jobq_events *events)
     for (size_t i = 0; i < events->count; i++) {
         struct slot *slot = slot_of(pulse, &events->events[i].id);
         slot->changes++;
+        slot->ends += (uint64_t)is_end(&events->events[i]);
         wake |= slot->wanted_until_ms > now;
     }
     pthread_mutex_unlock(&pulse->lock);
     return wake;
+}
+
+static void set_sight(struct pulse *pulse, int sees)
+{
+    pthread_mutex_lock(&pulse->lock);
+    pulse->sees = sees;
+    pthread_mutex_unlock(&pulse->lock);
 }
 
 /* After a pause nobody remembers what was counted before it, so the newest event is where to begin. */
@@ -126,14 +165,20 @@ static int read_events(struct pulse *pulse)
 {
     struct jobq_events *events = NULL;
     size_t count = EVENTS;
-    int wake = 0;
+    int wake = 0, status = JOBQ_OK;
 
-    while (count == EVENTS && jobq_events(pulse->q, pulse->cursor, EVENTS, &events) == JOBQ_OK) {
+    while (count == EVENTS && status == JOBQ_OK) {
+        status = jobq_events(pulse->q, pulse->cursor, EVENTS, &events);
+        if (status != JOBQ_OK)
+            break;
         count = events->count;
         wake |= count_events(pulse, events);
         pulse->cursor = events->next;
+        set_sight(pulse, events->newest > 0);
         jobq_events_free(events);
     }
+    if (status != JOBQ_OK)
+        set_sight(pulse, 0);
     return wake;
 }
 
@@ -166,6 +211,7 @@ static int rest(struct pulse *pulse)
         continue;
     while (!pulse->stopping && pulse->wanted_until_ms + 2 * BEAT_MS * LATEST_BEATS < now_ms()) {
         pulse->cursor = -1;
+        pulse->sees = 0;
         pthread_cond_wait(&pulse->change, &pulse->lock);
     }
     go_on = !pulse->stopping;

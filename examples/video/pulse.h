@@ -23,8 +23,13 @@ int pulse_start(struct pulse *pulse, struct http_server *server);
 void pulse_stop(struct pulse *pulse);
 void pulse_destroy(struct pulse *pulse);
 
-/* How many changes of this submission were seen; read before the submission is. Threads: any. */
-uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id);
+/* How many changes, or only ends, of this submission were seen; read before the submission is. Threads: any.
+ */
+enum pulse_of { PULSE_CHANGES, PULSE_ENDS };
+uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id, enum pulse_of of);
+
+/* 1 while the store keeps events and they can be read: then nothing happens unseen. Threads: any. */
+int pulse_sees(struct pulse *pulse);
 
 /* Somebody waits for this submission and wants to be asked again within `ms` at the latest. Threads: any. */
 void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms);

@@ -293,3 +293,22 @@ int result_of(struct jobq *q, struct live *live, const struct jobq_id *submissio
     jobq_jobs_free(probe);
     return status;
 }
+
+int result_may_be_over(struct jobq *q, const struct jobq_id *submission, const char *tenant, int *over)
+{
+    static const int ends[] = {PART_REPORT, PART_PROBE};
+    struct view view = {.q = q, .submission = submission};
+    const struct jobq_job *job = NULL;
+    int status = JOBQ_OK;
+
+    *over = 0;
+    if (!is_submission_id(submission))
+        return JOBQ_NOT_FOUND;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && status == JOBQ_OK && !job; i++) {
+        struct jobq_jobs *jobs = NULL;
+        status = find_row(&view, ends[i], tenant, &jobs, &job);
+        *over = job && is_ended(job);
+        jobq_jobs_free(jobs);
+    }
+    return status == JOBQ_OK && !job ? JOBQ_NOT_FOUND : status;
+}

@@ -26,4 +26,8 @@
 int result_of(struct jobq *q, struct live *live, const struct jobq_id *submission, const char *tenant,
               json_t **out);
 
+/* 1 in *over when result_of might say that it is no longer processing, for the price of one or two rows.
+ * Returns as result_of. */
+int result_may_be_over(struct jobq *q, const struct jobq_id *submission, const char *tenant, int *over);
+
 #endif

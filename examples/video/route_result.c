@@ -10,7 +10,8 @@
 #include "text.h"
 
 #define WAIT_MOST_S   60
-#define LOOK_AGAIN_MS 3000 /* also without a sign of a change: a store may keep no events */
+#define LOOK_AGAIN_MS 3000  /* without a sign of a change, when a store keeps no events */
+#define LOOK_LATE_MS  20000 /* when it does */
 #define TAG_BYTES     16
 #define TAG_ROOM      (2 * TAG_BYTES + 3)
 
@@ -93,6 +94,14 @@ static void send_text(struct http_reply *reply, char *text, const char *tag, con
     }
 }
 
+/* Who waits for the end alone is told from the two rows that can be it. */
+static int goes_on(const struct serve *serve, const struct asked *asked, const char *tenant)
+{
+    int over = 1;
+
+    return !asked->known && result_may_be_over(serve->q, &asked->id, tenant, &over) == JOBQ_OK && !over;
+}
+
 /* `may_wait`: there is time left. */
 static void look(const struct serve *serve, const struct asked *asked, const char *tenant, int may_wait,
                  struct http_reply *reply)
@@ -100,8 +109,13 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
     json_t *body = NULL;
     char tag[TAG_ROOM];
     char *text;
-    int status = result_of(serve->q, serve->live, &asked->id, tenant, &body);
+    int status;
 
+    if (may_wait && goes_on(serve, asked, tenant)) {
+        reply->put_off = 1;
+        return;
+    }
+    status = result_of(serve->q, serve->live, &asked->id, tenant, &body);
     if (status == JOBQ_NOT_FOUND) {
         http_error(reply, 404, "jobId", "there is no such submission, or it is no longer kept");
         return;
@@ -123,9 +137,11 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
 
 /* Asked again because of somebody else's change? `note`: the changes that were counted when it was looked at,
  * plus 1, and when that was. */
-static int is_old_news(const struct http_request *http, uint64_t changes)
+static int is_old_news(const struct serve *serve, const struct http_request *http, uint64_t changes)
 {
-    return http->note[0] == changes + 1 && http->waited_ms < (int64_t)http->note[1] + LOOK_AGAIN_MS;
+    int64_t again_ms = pulse_sees(serve->pulse) ? LOOK_LATE_MS : LOOK_AGAIN_MS;
+
+    return http->note[0] == changes + 1 && http->waited_ms < (int64_t)http->note[1] + again_ms;
 }
 
 void route_result(void *user, const struct http_request *http, struct http_reply *reply)
@@ -146,8 +162,8 @@ void route_result(void *user, const struct http_request *http, struct http_reply
     may_wait = http->waited_ms < asked.wait_ms && !http->last;
     if (may_wait)
         pulse_want(serve->pulse, &asked.id, asked.wait_ms - http->waited_ms);
-    changes = pulse_count(serve->pulse, &asked.id);
-    if (may_wait && is_old_news(http, changes)) {
+    changes = pulse_count(serve->pulse, &asked.id, asked.known ? PULSE_CHANGES : PULSE_ENDS);
+    if (may_wait && is_old_news(serve, http, changes)) {
         reply->put_off = 1;
         return;
     }

@@ -90,7 +90,7 @@ static int judge_taking(struct jobq_ctx *ctx, const struct station *station, con
         return say_error(ctx, JOBQ_GIVE_UP, "the %s service refused: %s", part->name,
                          post_error(answer, text));
     return say_error(ctx, JOBQ_RETRY, "the %s service at %s did not take the job: %s", part->name,
-                     station->work->services, post_error(answer, text));
+                     station->work->services[station->part], post_error(answer, text));
 }
 
 static int send_order(struct jobq_ctx *ctx, const struct station *station, const char *body)
@@ -106,7 +106,7 @@ static int send_order(struct jobq_ctx *ctx, const struct station *station, const
     if (sign(ctx, station->work->secret, body, headers) != 0)
         return say_error(ctx, JOBQ_RETRY, "the message could not be signed");
     snprintf(path, sizeof(path), "/%s", parts[station->part].name);
-    post.url = url = post_url(station->work->services, path);
+    post.url = url = post_url(station->work->services[station->part], path);
     if (!url)
         return say_error(ctx, JOBQ_RETRY, "out of memory");
     post_run(&post, &answer);
@@ -173,7 +173,7 @@ int handle_service(struct jobq_ctx *ctx, void *user)
 
     if (data)
         outcome = take_data(ctx, data);
-    else if (!station->work->services)
+    else if (!station->work->services[station->part])
         outcome = skipped(ctx, station, "--services");
     else if (!station->work->secret)
         outcome = skipped(ctx, station, "--secret-file");

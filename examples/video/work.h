@@ -19,12 +19,12 @@ struct work {
     struct jobq *q;
     struct folder folder;
     struct watch *watch;
-    const char *step_program;    /* absolute */
-    const struct model *model;   /* for the emotion step; NULL: none */
-    const char *services;        /* URL of the service, NULL: none */
-    const char *callback;        /* URL of the orchestrator, without a '/' at its end */
-    const struct secret *secret; /* NULL: none */
-    int64_t deadline_ms;         /* for callbacks; 0: each part's own */
+    const char *step_program;         /* absolute */
+    const struct model *model;        /* for the emotion step; NULL: none */
+    const char *services[PART_COUNT]; /* URL of each part's service, NULL: none */
+    const char *callback;             /* URL of the orchestrator, without a '/' at its end */
+    const struct secret *secret;      /* NULL: none */
+    int64_t deadline_ms;              /* for callbacks; 0: each part's own */
     struct plan_policy policy;
     const char *webhook_secrets; /* a folder; NULL: none */
     int32_t webhook_attempts;

@@ -28,12 +28,13 @@ static const char usage_text[] =
     "  --store URI            the queue's store; @FILE reads the URI from a file\n"
     "  --media DIR            the folder that submissions name files in\n"
     "  --services URL         the service of the face and gesture steps; without it they end as skipped\n"
+    "  --services PART=URL    the service of one step, whichever; several times\n"
     "  --secret-file FILE     keys shared with the services, one whsec_... a line, mode 0600\n"
     "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
     "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
     "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality,\n"
-    "                         sound, speech, emotion, webhook; of face and gesture: how many are handed over "
-    "at once\n"
+    "                         sound, speech, emotion, webhook; of a service's: how many are handed over\n"
+    "                         at once; PART=0 leaves a part to others, as jobq work\n"
     "  --lease MS             of a job (default 30000); lost work is found after so long\n"
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
     "  --attempts N           of a step (default 3)\n"
@@ -50,7 +51,8 @@ static const char usage_text[] =
 
 struct worker_options {
     char *store;
-    const char *media, *services, *secrets, *callback, *step, *model;
+    const char *services[PART_COUNT];
+    const char *media, *secrets, *callback, *step, *model;
     int64_t threads[PART_ALL];
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
     const char *webhook_secrets;
@@ -75,7 +77,7 @@ static int set_threads(struct worker_options *out, const char *part, const char 
 
     if (part && which < 0)
         return program_die(EXIT_USAGE, "-j: there is no part of this name: %s", part);
-    if (program_number("-j", count, 1, THREADS_MOST, &value) != 0)
+    if (program_number("-j", count, part ? 0 : 1, THREADS_MOST, &value) != 0)
         return EXIT_USAGE;
     for (int i = 0; i < PART_ALL; i++)
         if (part ? i == which : i >= PART_FIRST_STEP && i < PART_COUNT)
@@ -95,6 +97,33 @@ static int parse_threads(struct worker_options *out, char *text)
         status = set_threads(out, equals ? item : NULL, equals ? equals + 1 : item);
     }
     return status;
+}
+
+/* "URL", of the two that no program of ours does, or "PART=URL". */
+static int set_service(struct worker_options *out, char *text)
+{
+    char *equals = strchr(text, '=');
+    const char *scheme = strstr(text, "://");
+    int part;
+
+    if (!equals || (scheme && scheme < equals)) {
+        out->services[PART_FACE] = out->services[PART_GESTURE] = text;
+        return 0;
+    }
+    *equals = '\0';
+    part = part_by_name(text);
+    if (part < PART_FIRST_STEP || part >= PART_COUNT)
+        return program_die(EXIT_USAGE, "--services: there is no step of this name: %s", text);
+    out->services[part] = equals + 1;
+    return 0;
+}
+
+static int has_service(const struct worker_options *options)
+{
+    for (int part = 0; part < PART_COUNT; part++)
+        if (options->services[part])
+            return 1;
+    return 0;
 }
 
 static int parse_target(int option, struct worker_options *out)
@@ -131,8 +160,7 @@ static int parse_option(int option, struct worker_options *out)
         out->media = optarg;
         return 0;
     case 'u':
-        out->services = optarg;
-        return 0;
+        return set_service(out, optarg);
     case 'S':
         out->secrets = optarg;
         return 0;
@@ -216,7 +244,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
         return 1 + program_die(EXIT_USAGE, "worker takes no operand: %s", argv[optind]);
     if (!out->store || !out->media)
         return 1 + program_die(EXIT_USAGE, "worker needs --store and --media");
-    if (out->services && !out->secrets)
+    if (has_service(out) && !out->secrets)
         return 1 + program_die(EXIT_USAGE, "--services needs --secret-file: what services say is signed");
     return 0;
 }
@@ -260,8 +288,10 @@ static int find_step_program(const struct worker_options *options, char out[PATH
 
 /* ---- the crew -------------------------------------------------------------------------------- */
 
-static jobq_handler handler_of(int part)
+static jobq_handler handler_of(const struct work *work, int part)
 {
+    if (part < PART_COUNT && work->services[part])
+        return handle_service;
     switch (parts[part].runs) {
     case RUNS_PROBE:
         return handle_probe;
@@ -293,8 +323,8 @@ static int create_worker(struct crew *crew, struct jobq *q, const struct worker_
     int status = jobq_worker_create(&crew->worker, q, &settings);
 
     if (status == JOBQ_OK)
-        status =
-            jobq_worker_handle(crew->worker, part->queue, handler_of(crew->station.part), &crew->station);
+        status = jobq_worker_handle(crew->worker, part->queue,
+                                    handler_of(crew->station.work, crew->station.part), &crew->station);
     return status;
 }
 
@@ -315,10 +345,12 @@ static int start_crew(struct crew *crew, const struct work *work, const struct w
 {
     for (int i = 0; i < PART_ALL; i++) {
         crew[i].station = (struct station){.work = work, .part = i};
-        if (create_worker(&crew[i], work->q, options) != JOBQ_OK)
+        if (options->threads[i] > 0 && create_worker(&crew[i], work->q, options) != JOBQ_OK)
             return program_die(EXIT_FAILED, "%s: %s", parts[i].name, jobq_last_error()->text);
     }
     for (int i = 0; i < PART_ALL; i++) {
+        if (!crew[i].worker)
+            continue;
         if (pthread_create(&crew[i].thread, NULL, run_worker, &crew[i]) != 0)
             return program_die(EXIT_FAILED, "no thread for %s", parts[i].name);
         crew[i].running = 1;
@@ -394,7 +426,7 @@ int worker_main(int argc, char **argv)
     if (folder_open(&work.folder, options.media) != 0)
         return program_die(EXIT_USAGE, "--media %s: %s", options.media, strerror(errno));
     work.model = options.model ? &model : NULL;
-    work.services = options.services;
+    memcpy(work.services, options.services, sizeof(work.services));
     work.callback = options.callback;
     work.secret = options.secrets ? &secret : NULL;
     work.deadline_ms = options.deadline_ms;
