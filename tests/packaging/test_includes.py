@@ -4,7 +4,8 @@
 
   include/jobq       each other as <jobq/...>, and the C standard library
   lib/               jobq/jobq.h, jobq/backend.h, jobq/memory.h and its own headers; no database
-  backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h and its own headers: not lib/, not another store
+  backends/X         jobq/jobq.h, jobq/backend.h, jobq/X.h, its own headers and those of backends/lookup, which is no store and
+                     knows of none: not lib/, not another store
   examples/          <jobq/*.h> as installed, headers of their own, those of examples/service and examples/dashboard: not
                      lib/, not backends/
   tests/inject       jobq/backend.h, the stores' public headers, its own and those of tests/conformance
@@ -36,8 +37,10 @@ def rule_of(name):
         return None, ['include/jobq'], False
     if parts[0] == 'lib':
         return {'jobq.h', 'backend.h', 'memory.h'}, ['lib'], False
+    if parts[:2] == ['backends', 'lookup']:
+        return set(), ['backends/lookup'], False
     if parts[0] == 'backends':
-        return {'jobq.h', 'backend.h', parts[1] + '.h'}, ['backends/' + parts[1]], True
+        return {'jobq.h', 'backend.h', parts[1] + '.h'}, ['backends/' + parts[1], 'backends/lookup'], True
     if parts[0] == 'examples':
         own = '/'.join(parts[:2]) if len(parts) > 2 else 'examples'
         return None, [own] + (SHARED if own not in ALONE else []), True
