@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The small index server: what it answers is what the protocol says, and it really finds words."""
+import sys
+
 import kit
 
 
@@ -93,4 +95,4 @@ class IndexServer(kit.Case):
 
 
 if __name__ == '__main__':
-    kit.main()
+    sys.exit(kit.main())

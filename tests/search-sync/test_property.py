@@ -177,4 +177,4 @@ class Property(Shop):
 
 
 if __name__ == '__main__':
-    kit.main()
+    sys.exit(kit.main())

@@ -5,6 +5,8 @@ import datetime
 import hashlib
 import json
 
+import sys
+
 import kit
 from database import Shop
 
@@ -280,4 +282,4 @@ class Door(Shop):
 
 
 if __name__ == '__main__':
-    kit.main()
+    sys.exit(kit.main())
