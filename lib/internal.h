@@ -43,7 +43,7 @@ int fail_with(int status, const char *field, const char *format, ...) __attribut
 /* Record a copy of another error; returns its status. */
 int fail_copy(const struct jobq_error *error);
 
-/* ---- id.c, sha256.c ----------------------------------------------------------------------------------------- */
+/* ---- id.c, sha256.c, sha256_x86.c ----------------------------------------------------------------------------------------- */
 
 /* Fill with random bytes from the kernel. 0 or -1. */
 int random_bytes(void *out, size_t size);
@@ -51,15 +51,21 @@ int random_bytes(void *out, size_t size);
 /* jobq_id_new for callers who know that they are process `pid`: to ask is a system call, and they mint by the thousand. */
 int id_new(pid_t pid, struct jobq_id *out);
 
+typedef void sha256_compress(uint32_t state[8], const uint8_t *block);
 struct sha256 {
     uint32_t state[8];
     uint64_t length;
     uint8_t block[64];
+    sha256_compress *compress; /* as sha256_init found it */
 };
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size);
 void sha256_part(struct sha256 *s, const void *data, size_t size); /* with its length in front: parts cannot run together */
 void sha256_end(struct sha256 *s, uint8_t out[32]);
+/* One block of 64 bytes, at any address: in C, and by instructions of the processor, NULL where it has none. */
+extern const uint32_t sha256_rounds[64];
+void sha256_by_hand(uint32_t state[8], const uint8_t *block);
+sha256_compress *sha256_by_processor(void);
 
 /* ---- options.c: the bytes of `policy` on a row ----------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const uint32_t rounds[64] = {
+const uint32_t sha256_rounds[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -34,12 +34,12 @@ static void expand(const uint8_t *block, uint32_t w[64])
 /* One round. Instead of moving eight words along, the rounds name them one place further each time. */
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                                           \
     do {                                                                                                           \
-        uint32_t one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + rounds[i] + w[i];     \
+        uint32_t one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + sha256_rounds[i] + w[i];     \
         d += one;                                                                                                  \
         h = one + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));                        \
     } while (0)
 
-static void compress(uint32_t state[8], const uint8_t *block)
+void sha256_by_hand(uint32_t state[8], const uint8_t *block)
 {
     uint32_t w[64];
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
@@ -63,8 +63,11 @@ static void compress(uint32_t state[8], const uint8_t *block)
 
 void sha256_init(struct sha256 *s)
 {
+    sha256_compress *processor = sha256_by_processor();
+
     *s = (struct sha256){ .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-                                     0x1f83d9ab, 0x5be0cd19 } };
+                                     0x1f83d9ab, 0x5be0cd19 },
+                         .compress = processor ? processor : sha256_by_hand };
 }
 
 void sha256_add(struct sha256 *s, const void *data, size_t size)
@@ -78,7 +81,7 @@ void sha256_add(struct sha256 *s, const void *data, size_t size)
         at += take;
         size -= take;
         if (used + take == 64)
-            compress(s->state, s->block);
+            s->compress(s->state, s->block);
     }
 }
 

@@ -73,4 +73,39 @@ START_TEST(parts_do_not_run_together)
 }
 END_TEST
 
-UNIT_MAIN("sha256", published_vectors, a_million_letters_in_any_portions, parts_do_not_run_together)
+/* Where the processor has no instructions for it, both are the same. */
+START_TEST(by_hand_and_by_processor)
+{
+    sha256_compress *processor = sha256_by_processor();
+    uint32_t a[8], b[8], random = 1;
+    uint8_t block[65];
+
+    for (size_t i = 0; i < 8; i++)
+        a[i] = b[i] = random = random * 1664525 + 1013904223;
+    for (int round = 0; round < 2000; round++) {
+        for (size_t i = 0; i < sizeof block; i++)
+            block[i] = (uint8_t)((random = random * 1664525 + 1013904223) >> 24);
+        sha256_by_hand(a, block + round % 2);
+        (processor ? processor : sha256_by_hand)(b, block + round % 2);
+        ck_assert_mem_eq(a, b, sizeof a);
+    }
+}
+END_TEST
+
+START_TEST(by_hand_meets_the_vectors)
+{
+    struct sha256 s;
+    uint8_t digest[32];
+    char out[65];
+
+    sha256_init(&s);
+    s.compress = sha256_by_hand;
+    sha256_add(&s, "abc", 3);
+    sha256_end(&s, digest);
+    hex(digest, out);
+    ck_assert_str_eq(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+END_TEST
+
+UNIT_MAIN("sha256", published_vectors, a_million_letters_in_any_portions, parts_do_not_run_together, by_hand_and_by_processor,
+          by_hand_meets_the_vectors)
