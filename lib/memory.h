@@ -44,8 +44,11 @@ struct mem_node *mem_tree_after(const struct mem_tree *tree, const struct mem_no
 
 struct mem;
 
-/* How a kind of object enters and leaves the trees, and which of its bytes are its value. */
+/* How a kind of object enters and leaves the trees, and which of its bytes are its value. An object that is edited leaves the
+ * trees of `link` meanwhile; it stays in those of `enter`, whose order nothing changes. */
 struct mem_type {
+    void (*enter)(struct mem *m, void *object); /* NULL: there are none */
+    void (*leave)(struct mem *m, void *object);
     void (*link)(struct mem *m, void *object);
     void (*unlink)(struct mem *m, void *object);
     size_t cells, cells_bytes;
@@ -53,7 +56,7 @@ struct mem_type {
 
 struct mem_object {
     const struct mem_type *type;
-    bool linked;
+    bool entered, linked;
 };
 
 /* What the jobs of a queue took. Slots are of ten seconds; one is begun anew when its number has changed. */

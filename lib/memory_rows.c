@@ -2,11 +2,13 @@
 /* Where rows and queues are found: a row's trees follow from its value alone. */
 #include "memory.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define ROW_OF(node, member) mem_of(node, struct mem_row, member)
 
-/* ---- orders ---------------------------------------------------------------------------------------------- */
+/* ---- orders ----------------------------------------------------------------------------------------------
+ */
 
 static int order_numbers(int64_t a, int64_t b)
 {
@@ -25,9 +27,27 @@ static int64_t rank_of(const struct mem_row *row)
     return jobq_add_ms(row->c.row.run_at_ms, row->c.row.rank_add_ms);
 }
 
+static uint64_t word_of(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return be64toh(word);
+}
+
+/* 16 bytes, as memcmp orders them: a tree asks this for every step that it goes down. */
+static int order_sixteen(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t x = word_of(a), y = word_of(b);
+    if (x == y) {
+        x = word_of(a + 8);
+        y = word_of(b + 8);
+    }
+    return (x > y) - (x < y);
+}
+
 static int order_id(const struct mem_node *a, const struct mem_node *b)
 {
-    return memcmp(&ROW_OF(a, by_id)->c.row.id, &ROW_OF(b, by_id)->c.row.id, sizeof(struct jobq_id));
+    return order_sixteen(ROW_OF(a, by_id)->c.row.id.bytes, ROW_OF(b, by_id)->c.row.id.bytes);
 }
 
 static int order_arrival(const struct mem_node *a, const struct mem_node *b)
@@ -55,7 +75,7 @@ static int order_ended(const struct mem_node *a, const struct mem_node *b)
 {
     const struct mem_row *x = ROW_OF(a, place), *y = ROW_OF(b, place);
     int order = order_numbers(x->c.row.finished_at_ms, y->c.row.finished_at_ms);
-    return order ? order : memcmp(&x->c.row.id, &y->c.row.id, sizeof x->c.row.id);
+    return order ? order : order_sixteen(x->c.row.id.bytes, y->c.row.id.bytes);
 }
 
 static int order_clock(const struct mem_node *a, const struct mem_node *b)
@@ -68,16 +88,18 @@ static int order_clock(const struct mem_node *a, const struct mem_node *b)
 static int order_held(const struct mem_node *a, const struct mem_node *b)
 {
     const struct mem_row *x = ROW_OF(a, held), *y = ROW_OF(b, held);
-    int order = memcmp(&x->c.row.token, &y->c.row.token, sizeof x->c.row.token);
+    int order = order_sixteen(x->c.row.token.bytes, y->c.row.token.bytes);
     return order ? order : order_numbers(x->c.arrival, y->c.arrival);
 }
 
 static int order_queues(const struct mem_node *a, const struct mem_node *b)
 {
-    return mem_bytes_order(mem_of(a, struct mem_queue, by_name)->name, mem_of(b, struct mem_queue, by_name)->name);
+    return mem_bytes_order(mem_of(a, struct mem_queue, by_name)->name,
+                           mem_of(b, struct mem_queue, by_name)->name);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------
+ */
 
 static bool is_ended(int state)
 {
@@ -120,12 +142,24 @@ static void unlink_lane_row(struct mem_row *row, const struct mem_tree *place)
         mem_tree_remove(&lane->queue->circle, &lane->in_circle);
 }
 
+static void enter_row(struct mem *m, void *object)
+{
+    struct mem_row *row = object;
+    mem_tree_add(&m->rows, &row->by_id);
+    mem_tree_add(&m->arrived, &row->by_arrival);
+}
+
+static void leave_row(struct mem *m, void *object)
+{
+    struct mem_row *row = object;
+    mem_tree_remove(&m->arrived, &row->by_arrival);
+    mem_tree_remove(&m->rows, &row->by_id);
+}
+
 static void link_row(struct mem *m, void *object)
 {
     struct mem_row *row = object;
     struct mem_tree *place = place_of(row);
-    mem_tree_add(&m->rows, &row->by_id);
-    mem_tree_add(&m->arrived, &row->by_arrival);
     if (place)
         mem_tree_add(place, &row->place);
     if (mem_overdue_at(row) != INT64_MAX)
@@ -150,33 +184,37 @@ static void unlink_row(struct mem *m, void *object)
         mem_tree_remove(&m->clock, &row->clock);
     if (place)
         mem_tree_remove(place, &row->place);
-    mem_tree_remove(&m->arrived, &row->by_arrival);
-    mem_tree_remove(&m->rows, &row->by_id);
 }
 
 const struct mem_type mem_row_type = {
+    .enter = enter_row,
+    .leave = leave_row,
     .link = link_row,
     .unlink = unlink_row,
     .cells = offsetof(struct mem_row, c),
     .cells_bytes = sizeof(struct mem_row_cells),
 };
 
+/* Keys to look for: no more of them is set than the order looks at, because to set all of a row takes longer
+ * than to look. */
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id)
 {
-    struct mem_row key = { .c.row.id = *id };
+    struct mem_row key;
+    key.by_id = (struct mem_node){0};
+    key.c.row.id = *id;
     struct mem_row *row = ROW_OF(mem_tree_from(&m->rows, &key.by_id), by_id);
     return row && memcmp(&row->c.row.id, id, sizeof *id) == 0 ? row : NULL;
 }
 
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
 {
-    struct mem_row key = { .c.row.id = *id };
+    struct mem_row key = {.c.row.id = *id};
     return ROW_OF(mem_tree_after(&m->rows, &key.by_id), by_id);
 }
 
 struct mem_row *mem_row_arrived(const struct mem *m, int64_t after)
 {
-    struct mem_row key = { .c.arrival = after };
+    struct mem_row key = {.c.arrival = after};
     return ROW_OF(mem_tree_after(&m->arrived, &key.by_arrival), by_arrival);
 }
 
@@ -187,13 +225,13 @@ struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row
 
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone)
 {
-    struct mem_row key = { .c.row = { .alone = alone, .run_at_ms = INT64_MIN }, .c.arrival = INT64_MIN };
+    struct mem_row key = {.c.row = {.alone = alone, .run_at_ms = INT64_MIN}, .c.arrival = INT64_MIN};
     return ROW_OF(mem_tree_from(&queue->ready, &key.place), place);
 }
 
 struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token)
 {
-    struct mem_row key = { .c.row.token = *token, .c.arrival = INT64_MIN };
+    struct mem_row key = {.c.row.token = *token, .c.arrival = INT64_MIN};
     return ROW_OF(mem_tree_from(&m->held, &key.held), held);
 }
 
@@ -210,8 +248,8 @@ struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
 /* A running row is ordered on the clock by its lease: that makes a key for any instant. */
 static struct mem_row instant_key(int64_t at)
 {
-    return (struct mem_row){ .c.row = { .state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at },
-                             .c.arrival = INT64_MAX };
+    return (struct mem_row){.c.row = {.state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at},
+                            .c.arrival = INT64_MAX};
 }
 
 int64_t mem_next_due(const struct mem *m, int64_t now)
@@ -239,8 +277,8 @@ static void free_entries(struct mem_unit *u, const struct jobq_row_error *entrie
 
 static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
 {
-    const void *pieces[] = { r->kind.data,   r->group.data,    r->worker.data, r->payload.data, r->policy.data,
-                             r->key.data,    r->result.data,   r->progress.data, r->data.data,  r->trace.data };
+    const void *pieces[] = {r->kind.data, r->group.data,  r->worker.data,   r->payload.data, r->policy.data,
+                            r->key.data,  r->result.data, r->progress.data, r->data.data,    r->trace.data};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         mem_free(u, pieces[i]);
     free_entries(u, r->errors, r->error_count);
@@ -258,7 +296,8 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row)
     return 0;
 }
 
-/* ---- queues ------------------------------------------------------------------------------------------------ */
+/* ---- queues
+ * ------------------------------------------------------------------------------------------------ */
 
 static void link_queue(struct mem *m, void *object)
 {
@@ -279,7 +318,9 @@ static const struct mem_type queue_type = {
 
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 {
-    struct mem_queue key = { .name = name };
+    struct mem_queue key;
+    key.by_name = (struct mem_node){0};
+    key.name = name;
     struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
     return queue && mem_bytes_order(queue->name, name) == 0 ? queue : NULL;
 }
@@ -308,7 +349,8 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
     return mem_add(u, queue) == 0 ? queue : NULL;
 }
 
-/* ---- begin and end of a store -------------------------------------------------------------------------------- */
+/* ---- begin and end of a store
+ * -------------------------------------------------------------------------------- */
 
 void mem_rows_init(struct mem *m)
 {
@@ -321,7 +363,7 @@ void mem_rows_init(struct mem *m)
 
 void mem_rows_free(struct mem *m)
 {
-    struct mem_unit u = { .m = m };
+    struct mem_unit u = {.m = m};
     for (struct mem_row *row; (row = ROW_OF(mem_tree_first(&m->rows), by_id)) != NULL;) {
         mem_tree_remove(&m->rows, &row->by_id);
         free_pieces(&u, &row->c.row);

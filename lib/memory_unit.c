@@ -52,18 +52,34 @@ void mem_free_now(const void *memory)
         free(piece_of(memory));
 }
 
-static void enter_trees(struct mem *m, struct mem_object *object)
+static void place(struct mem *m, struct mem_object *object)
 {
     if (!object->linked)
         object->type->link(m, object);
     object->linked = true;
 }
 
-static void leave_trees(struct mem *m, struct mem_object *object)
+static void unplace(struct mem *m, struct mem_object *object)
 {
     if (object->linked)
         object->type->unlink(m, object);
     object->linked = false;
+}
+
+static void enter_trees(struct mem *m, struct mem_object *object)
+{
+    if (!object->entered && object->type->enter)
+        object->type->enter(m, object);
+    object->entered = true;
+    place(m, object);
+}
+
+static void leave_trees(struct mem *m, struct mem_object *object)
+{
+    unplace(m, object);
+    if (object->entered && object->type->leave)
+        object->type->leave(m, object);
+    object->entered = false;
 }
 
 static void forget_notes(struct mem_unit *u)
@@ -95,7 +111,10 @@ static void take_back(struct mem *m, struct mem_undo *note)
 {
     struct mem_object *object = note->object;
     const struct mem_type *type = object->type;
-    leave_trees(m, object);
+    if (note->kind == UNDO_ADD)
+        leave_trees(m, object);
+    else
+        unplace(m, object);
     if (note->kind == UNDO_EDIT)
         memcpy((char *)object + type->cells, note->cells, type->cells_bytes);
     if (note->kind != UNDO_ADD)
@@ -120,7 +139,7 @@ static int note_down(struct mem_unit *u, struct mem_object *object, enum undo_ki
     struct mem_undo *note = malloc(sizeof *note + bytes);
     if (!note)
         return -1;
-    *note = (struct mem_undo){ .next = u->undo, .object = object, .kind = kind };
+    *note = (struct mem_undo){.next = u->undo, .object = object, .kind = kind};
     if (bytes)
         memcpy(note->cells, (char *)object + object->type->cells, bytes);
     u->undo = note;
@@ -139,13 +158,13 @@ int mem_edit(struct mem_unit *u, void *object)
 {
     if (note_down(u, object, UNDO_EDIT) != 0)
         return -1;
-    leave_trees(u->m, object);
+    unplace(u->m, object);
     return 0;
 }
 
 void mem_done(struct mem_unit *u, void *object)
 {
-    enter_trees(u->m, object);
+    place(u->m, object);
 }
 
 int mem_drop(struct mem_unit *u, void *object)
@@ -159,7 +178,7 @@ int mem_drop(struct mem_unit *u, void *object)
 
 int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes *to)
 {
-    *to = (struct jobq_bytes){ 0 };
+    *to = (struct jobq_bytes){0};
     if (!from.data)
         return 0;
     void *copy = mem_alloc(u, from.size);
@@ -167,7 +186,7 @@ int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes
         return -1;
     if (from.size)
         memcpy(copy, from.data, from.size);
-    *to = (struct jobq_bytes){ .data = copy, .size = from.size };
+    *to = (struct jobq_bytes){.data = copy, .size = from.size};
     return 0;
 }
 
