@@ -17,6 +17,8 @@ struct dash {
     struct audit *audit;
     struct sessions *sessions;
     struct feed *feed;
+    char *page; /* HTML */
+    size_t page_size;
 };
 
 /* Who asks. */
@@ -135,8 +137,12 @@ void route_events(void *dash, const struct http_request *request, struct http_re
 void route_login(void *dash, const struct http_request *request, struct http_reply *reply);
 void route_logout(void *dash, const struct http_request *request, struct http_reply *reply);
 void route_page(void *dash, const struct http_request *request, struct http_reply *reply);
+void route_icon(void *dash, const struct http_request *request, struct http_reply *reply);
 void route_script(void *dash, const struct http_request *request, struct http_reply *reply);
 void route_style(void *dash, const struct http_request *request, struct http_reply *reply);
+
+/* The page for endpoints behind this prefix. Owned by the caller: free. */
+char *dash_page(const char *prefix, size_t *size);
 
 /* The verb of that name, or NULL. */
 const struct dash_verb *dash_verb_of(const char *name);

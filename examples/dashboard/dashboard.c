@@ -69,6 +69,7 @@ static const struct http_route root[] = {
     {"GET", "/", 0, route_page, 0},
     {"GET", "/dashboard.js", 0, route_script, 0},
     {"GET", "/dashboard.css", 0, route_style, 0},
+    {"GET", "/favicon.ico", 0, route_icon, 0},
     {NULL, NULL, 0, NULL, 0},
 };
 
@@ -102,7 +103,9 @@ struct dash *dash_create(const struct dash_options *options, const char **why)
         dash->options.interval_ms = 2000;
     dash->sessions = sessions_create();
     dash->feed = feed_create(dash);
-    if (dash->sessions && dash->feed && (dash->audit = audit_open(options->audit_file, why)) != NULL)
+    dash->page = dash_page(dash->prefix, &dash->page_size);
+    if (dash->sessions && dash->feed && dash->page &&
+        (dash->audit = audit_open(options->audit_file, why)) != NULL)
         return dash;
     dash_destroy(dash);
     return NULL;
@@ -132,5 +135,6 @@ void dash_destroy(struct dash *dash)
     feed_destroy(dash->feed);
     sessions_destroy(dash->sessions);
     audit_close(dash->audit);
+    free(dash->page);
     free(dash);
 }

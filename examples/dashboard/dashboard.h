@@ -60,8 +60,8 @@ struct dash *dash_create(const struct dash_options *options, const char **why);
 /* Two mounts: behind the prefix, and at the root. */
 void dash_mounts(struct dash *dash, struct http_mount out[2]);
 
-/* For routes of the program's own: may who asks, by token or by the page's session, do what this role may? Returns 0 and the
- * tenant, or -1 with the reply filled. Without tokens nobody may. */
+/* For routes of the program's own: may who asks, by token or by the page's session, do what this role may?
+ * Returns 0 and the tenant, or -1 with the reply filled. Without tokens nobody may. */
 int dash_may(struct dash *dash, const struct http_request *request, enum role least, char tenant[256],
              struct http_reply *reply);
 

@@ -314,20 +314,19 @@ void route_limits(void *user, const struct http_request *request, struct http_re
 /* ---- schedules -------------------------------------------------------------------------------- */
 
 struct last_run {
-    int64_t fired_ms, best_ms;
+    struct jobq_bytes payload;
     json_t *job;
 };
 
-/* The newest job of the schedule's queue and kind whose nominal time is not later than the newest one fired.
- */
+/* Jobs do not say who put them: one of the schedule's is of its queue and kind and has its payload. */
 static int take_run(void *user, const struct jobq_job *job, int64_t now_ms)
 {
     struct last_run *run = user;
 
     (void)now_ms;
-    if (job->run_at_ms > run->fired_ms || job->run_at_ms < run->best_ms)
+    if (job->payload.size != run->payload.size ||
+        (job->payload.size > 0 && memcmp(job->payload.data, run->payload.data, job->payload.size) != 0))
         return 0;
-    run->best_ms = job->run_at_ms;
     json_decref(run->job);
     run->job = json_pack("{s:o, s:s, s:o}", "id", json_of_id(&job->id), "state", jobq_state_name(job->state),
                          "finished_at", json_of_instant(job->finished_at_ms));
@@ -337,7 +336,7 @@ static int take_run(void *user, const struct jobq_job *job, int64_t now_ms)
 static json_t *last_run_of(struct dash *dash, const struct jobq_schedule_info *info)
 {
     const struct jobq_spec *spec = info->schedule->spec;
-    struct last_run run = {.fired_ms = info->fired_at_ms};
+    struct last_run run = {.payload = spec->payload};
     struct pick pick = {.filter = {.size = sizeof(pick.filter), .queue = spec->queue, .kind = spec->kind}};
     int64_t since = info->fired_at_ms - 60000;
 

@@ -11,6 +11,7 @@
 #include "text.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8090"
+#define PREFIX_LETTERS "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 const char program_name[] = "jobq-dashboard";
 
@@ -84,9 +85,10 @@ static int take_option(struct arguments *out, int option)
         return 0;
     case 'p':
         out->dash.prefix = optarg;
-        return *optarg == '/' && optarg[strlen(optarg) - 1] != '/'
+        return *optarg == '/' && optarg[strlen(optarg) - 1] != '/' && !optarg[strspn(optarg, PREFIX_LETTERS)]
                    ? 0
-                   : program_die(EXIT_USAGE, "--prefix: it begins with a slash and does not end in one");
+                   : program_die(EXIT_USAGE, "--prefix: it begins with a slash, does not end in one and has "
+                                             "letters, digits, '-', '_' and '.' only");
     case 'a':
         out->dash.audit_file = optarg;
         return 0;

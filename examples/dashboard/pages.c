@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The page, as it was when this was built. */
+#include <stdio.h>
+#include <string.h>
+
 #include "dash.h"
 #include "page_data.h"
 
@@ -19,11 +22,41 @@ static void send_page(const char *type, const unsigned char *data, size_t size, 
     http_set_header(reply, "Cache-Control", "no-cache");
 }
 
+/* The page is told where the endpoints are. */
+char *dash_page(const char *prefix, size_t *size)
+{
+    static const char mark[] = "<html lang=\"en\"";
+    const char *page = (const char *)page_html,
+               *at = memmem(page_html, page_html_size, mark, sizeof(mark) - 1);
+    char *out = NULL;
+    int before, made;
+
+    if (!at)
+        return NULL;
+    at += sizeof(mark) - 1;
+    before = (int)(at - page);
+    made =
+        asprintf(&out, "%.*s data-prefix=\"%s\"%.*s", before, page, prefix, (int)page_html_size - before, at);
+    *size = made < 0 ? 0 : (size_t)made;
+    return made < 0 ? NULL : out;
+}
+
 void route_page(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    const struct dash *dash = user;
+
+    (void)request;
+    send_page("text/html; charset=utf-8", (const unsigned char *)dash->page, dash->page_size, reply);
+}
+
+/* Browsers ask for it unasked. */
+void route_icon(void *user, const struct http_request *request, struct http_reply *reply)
 {
     (void)user;
     (void)request;
-    send_page("text/html; charset=utf-8", page_html, page_html_size, reply);
+    reply->status = 204;
+    reply->type = "image/x-icon";
+    reply->data = "";
 }
 
 void route_script(void *user, const struct http_request *request, struct http_reply *reply)
