@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "config.h"
 #include "post.h"
 #include "program.h"
 
@@ -13,9 +14,22 @@ static const char usage_text[] =
     "  worker   do the steps of the submissions\n"
     "  submit   hand files in; --wait shows them until they are done\n"
     "  watch    show submissions until they are done\n"
-    "Every command explains itself with --help.\n";
+    "Every command explains itself with --help, and takes options from a file too, with --config FILE: a "
+    "line\n"
+    "for each, \"name = value\".\n";
 
 const char program_name[] = "jobq-video";
+
+static int run_configured(int (*run)(int argc, char **argv), int argc, char **argv)
+{
+    struct config config;
+    int status = config_read(&config, argc, argv);
+
+    if (status == 0)
+        status = run(config.argc, config.argv);
+    config_free(&config);
+    return status;
+}
 
 int main(int argc, char **argv)
 {
@@ -33,7 +47,7 @@ int main(int argc, char **argv)
         return program_die(EXIT_FAILED, "libcurl cannot be used");
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return run_configured(commands[i].run, argc - 1, argv + 1);
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(usage_text, stdout);
         return EXIT_DONE;

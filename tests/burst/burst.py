@@ -46,7 +46,7 @@ class Program:
             self.start = log.tell()
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    async def line(self, start, patience_s=60):
+    async def line(self, start, patience_s=180):
         """The rest of the first line that begins so."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end and self.process.poll() is None:
@@ -423,6 +423,10 @@ def main():
     try:
         figures = asyncio.run(burst.run())
         wrong = judge(options, figures)
+    except BaseException:
+        for program in filter(None, (burst.server, burst.service, *burst.workers)):
+            print(f"{os.path.basename(program.log_name)}, status {program.process.poll()}: {program.log()[-2000:]}", file=sys.stderr)
+        raise
     finally:
         burst.stop()
         shutil.rmtree(folder, True)

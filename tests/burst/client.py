@@ -33,7 +33,7 @@ class Line:
             self.close()
         return status, headers, body
 
-    async def until_answered(self, method, path, body=None, headers=(), patience_s=120):
+    async def until_answered(self, method, path, body=None, headers=(), patience_s=300):
         """As ask, but again while there is no server; `seconds` is what the answered one took."""
         end = time.monotonic() + patience_s
         while True:

@@ -219,6 +219,15 @@ class Http(kit.Case):
 
     # --- the store goes away
 
+    def test_beyond_the_depth(self):
+        self.jobq("limit", "video.probe", "--depth", "2")
+        jobs = [self.submit(jobId=f"k{number}") for number in range(2)]
+        answer = self.refused(503, {"videoPath": "clip.mp4", "jobId": "k2"})
+        self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        self.assertEqual(self.submit(jobId="k1"), jobs[1], "what was taken stays taken")
+        self.jobq("cancel", jobs[0])
+        self.submit(jobId="k2")
+
     def test_unusable_store(self):
         os.mkdir(os.path.join(self.folder, "broken.db"))
         done = subprocess.run([kit.VIDEO, "serve", "--store", "sqlite:" + self.folder + "/broken.db", "--media",
@@ -291,6 +300,17 @@ class Tokens(kit.Case):
         self.assertNotEqual(self.start_as("operator-a").json["jobId"], self.start_as("operator-b").json["jobId"])
         self.assertEqual(self.row(self.start_as("operator-b").json["jobId"])["group"], "b")
 
+    def test_over_the_quota(self):
+        self.jobq("limit", "--group", "a", "--quota", "2/h")
+        def start(tenant):
+            return [self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"}, self.bearer("operator-" + tenant))
+                    for _ in range(4)]
+
+        mine = start("a")
+        self.assertEqual([answer.status for answer in mine], [202, 202, 429, 429])
+        self.assertGreater(int(mine[-1].headers["Retry-After"]), 0)
+        self.assertEqual([answer.status for answer in start("b")], [202] * 4)
+
     def test_bad_token_files(self):
         for content in ("", "viewer a", "root a " + "0" * 64, "viewer a " + "0" * 63, "viewer a " + "g" * 64,
                         "viewer " + "x" * 300 + " " + "0" * 64, "viewer a " + "0" * 64 + " x"):
@@ -328,6 +348,31 @@ class Options(kit.Case):
             done = self.run_serve("--secret-file", good)
             self.assertEqual(done.returncode, 2, (content, stat.filemode(mode)))
             self.assertIn(b"--secret-file", done.stderr)
+
+    def config(self, text):
+        path = os.path.join(self.folder, "config")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_options_from_a_file(self):
+        path = self.config(f"# the service\n\nlisten = 192.0.2.1:1\nmedia={self.media}\n  store = {self.store}  \ncallback-http\n"
+                           f"secret-file = {self.secret}\n")
+        server = self.start("serve", [kit.VIDEO, "serve", "--config", path, "--listen", "127.0.0.1:0"])
+        self.port = int(server.line("listening on http://127.0.0.1:"))
+        self.video()
+        self.submit(callbackUrl="http://example.org/")
+        self.assertEqual(server.stop(), 0)
+
+    def test_files_of_options_that_are_none(self):
+        for text in ("media", "x = y", "-l = z", "= y", "two words = y", "config = other", "a\0b", "x" * 70000):
+            done = subprocess.run([kit.VIDEO, "serve", "--config=" + self.config(text)], capture_output=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, 2, text[:20])
+            self.assertTrue(done.stderr)
+        for words in ("--config",), ("--config", "/nowhere/config"), ("--config", self.folder):
+            done = subprocess.run([kit.VIDEO, "worker", *words], capture_output=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, words)
 
     def test_media_must_be_a_folder(self):
         done = subprocess.run([kit.VIDEO, "serve", "--store", self.store, "--media", self.media + "/none"],
