@@ -283,6 +283,8 @@ static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_aren
         if (q->attached || monotonic_ms() + wait > give_up)
             return;
         pause_ms(wait);
+        if (JOBQ_MUTANT(15))
+            x->number = ++q->number;
         wait = wait < 500 ? wait * 2 : 500;
     }
 }

@@ -228,9 +228,10 @@ static int32_t most_of(int32_t a, int32_t b)
  * and is run alone from then on. */
 static void judge_lost(const struct jobq_row *row, const struct job_policy *p, uint32_t dice, struct jobq_change *out)
 {
-    int32_t crashes = add_one(row->crashes), failures = add_one(row->failures);
+    int32_t crashes = JOBQ_MUTANT(5) ? row->crashes : add_one(row->crashes);
+    int32_t failures = JOBQ_MUTANT(5) ? row->failures : add_one(row->failures);
 
-    if (!row->ran_alone) {
+    if (!row->ran_alone || JOBQ_MUTANT(6)) {
         crashes = most_of(row->crashes, least_of(crashes, p->max_crashes - 1));
         failures = most_of(row->failures, least_of(failures, p->max_attempts - 1));
     }
@@ -291,6 +292,10 @@ void policy_overdue(const struct jobq_row *row, uint32_t dice, struct jobq_chang
         break;
     default:
         judge_lost(row, &p, dice, out);
+        if (JOBQ_MUTANT(2)) {
+            out->by = JOBQ_BY_OPERATOR;
+            out->allowed = JOBQ_ROW_BIT(JOBQ_ROW_RUNNING) | JOBQ_ROW_ENDED;
+        }
     }
     obey_cancel(row, out);
 }

@@ -123,7 +123,7 @@ static int make_functions(struct jobq_store *s, struct jobq_error *err)
 {
     int status = JOBQ_OK;
     for (int i = 0; i < FUNCTION_COUNT && status == JOBQ_OK; i++)
-        status = run(s, function_texts[i], NULL, err);
+        status = run(s, JOBQ_MUTATED(function_texts[i]), NULL, err);
     return status;
 }
 

@@ -339,6 +339,8 @@ int sq_change_make(struct turn *t, struct jobq_change *change)
     change->verdict = jobq_change_guard(change, found ? &job.row : NULL, found && job.has_digest ? job.digest : NULL,
                                         found && job.flags & FLAG_DIGEST_USED, &stale);
     change->stale = stale;
+    if (JOBQ_MUTANT(7) && change->verdict == JOBQ_ALREADY)
+        sq_queue_of(t, job.queue)->diff[COUNT_RUNNING]--;
     if (change->verdict == JOBQ_OK && run_change(t, change, &job) != 0)
         return -1;
     bool made = change->verdict == JOBQ_OK;

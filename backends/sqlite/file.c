@@ -92,7 +92,7 @@ static int tune(const struct jobq_store *s, sqlite3 *db)
                             NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return code;
-    return sqlite3_exec(db, s->normal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+    return sqlite3_exec(db, s->normal ? "PRAGMA synchronous = NORMAL" : JOBQ_MUTANT(16) ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL", NULL, NULL, NULL);
 }
 
 /* A store object is used by one thread at a time, so SQLite's own locks are not needed. */

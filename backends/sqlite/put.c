@@ -153,6 +153,8 @@ static void fill_job(struct turn *t, const struct jobq_put *put, uint32_t pendin
 static int insert(struct turn *t, const struct jobq_put *put, const struct job *job)
 {
     const struct jobq_row *r = &job->row;
+    const char *payload = put->payload.data;
+    size_t size = JOBQ_MUTANT(14) && payload ? strnlen(payload, put->payload.size) : put->payload.size;
     struct pack rest;
     return sq_run(t->s, SQL_JOB_PUT,
                   VALUES(id_value(&put->id), number(r->state), number(job->queue), number(job->kind),
@@ -160,7 +162,7 @@ static int insert(struct turn *t, const struct jobq_put *put, const struct job *
                          number(sq_job_list(job)), number(sq_row_place(r)), instant(r->expires_at_ms),
                          number(r->run_at_ms), number(t->now), sq_pack(&rest, job), bytes(put->group),
                          bytes(put->policy), bytes(put->key), bytes(put->trace),
-                         sq_is_bulky(put->payload) ? nothing() : bytes(put->payload), instant(job->lane)));
+                         sq_is_bulky(put->payload) ? nothing() : blob(payload, size), instant(job->lane)));
 }
 
 static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)

@@ -16,7 +16,7 @@ static void claim_row(const struct catch *c, struct jobq_row *r, bool alone)
     int64_t now = c->t->now;
     r->state = JOBQ_ROW_RUNNING;
     r->due = 0;
-    r->attempt += r->attempt < INT64_MAX;
+    r->attempt += !JOBQ_MUTANT(5) && r->attempt < INT64_MAX;
     r->token = c->want->token;
     r->fence = c->fence;
     r->outcome = JOBQ_OUTCOME_NONE;

@@ -25,7 +25,7 @@ int sq_tx_begin_write(struct jobq_store *s)
         return sq_attach_begin(s);
     sq_gate_begin(s);
     sq_gate_yield(s);
-    int result = sq_run(s, SQL_BEGIN_WRITE, NULL, 0);
+    int result = sq_run(s, JOBQ_MUTANT(11) ? SQL_BEGIN : SQL_BEGIN_WRITE, NULL, 0);
     sq_gate_end(s);
     s->epoch += data_version(s) != s->data_version;
     return result;

@@ -50,6 +50,11 @@ int sq_want_token(struct catch *c)
         return 0;
     c->fence = 1 + (s->clock.fence > s->clock.fence_min ? s->clock.fence : s->clock.fence_min);
     memcpy(token->bytes, c->want->mint, sizeof c->want->mint);
+    if (JOBQ_MUTANT(4)) {
+        memset(token, 0, sizeof *token);
+        memcpy(token->bytes, c->want->worker.data, at_most(c->want->worker.size, sizeof *token));
+        return 0;
+    }
     for (size_t i = 0; i < 8; i++)
         token->bytes[15 - i] = (uint8_t)((uint64_t)c->fence >> 8 * i);
     s->clock.fence = c->fence;
@@ -216,7 +221,7 @@ int sq_want_run(struct turn *t, struct jobq_want *want)
 {
     struct catch c = { .t = t, .want = want };
     sq_want_clear(want);
-    if ((want->mode == JOBQ_WANT_OVERDUE ? sq_take_overdue(&c) : take_due(&c)) != 0)
+    if ((want->mode == JOBQ_WANT_OVERDUE ? !JOBQ_MUTANT(8) && sq_take_overdue(&c) : take_due(&c)) != 0)
         return -1;
     want->rows = c.rows;
     want->row_count = c.count;

@@ -3,6 +3,7 @@
  * A process that may be shot at any instant, and writes down what it does before and after it does it.
  *
  *   chaos-actor produce URI LOG NAME FIRST COUNT   puts jobs number FIRST to FIRST + COUNT - 1
+ *   chaos-actor rival   URI LOG NAME COUNT         puts a job of each of COUNT keys; others do so at the same time
  *   chaos-actor claim   URI LOG NAME LEASE-MS      claims, works and answers by hand, until SIGTERM
  *   chaos-actor work    URI LOG NAME LEASE-MS      the same by the library's worker, two threads, until SIGTERM
  *   chaos-actor prepare URI                        sets the limits, the retention and the schedule of the run
@@ -28,13 +29,15 @@
 #include <unistd.h>
 
 #define IO_MS 3000
-#define IMPATIENT_IO_MS 150 /* of every third process: it gives up while the answer may still be on its way */
+#define IMPATIENT_IO_MS 150 /* of every third process, or what CHAOS_IMPATIENT_MS says of a slow machine: it gives up while the
+                               answer may still be on its way */
 #define TRIES 200 /* of a call that fails because the store is away */
 #define CLAIM_MOST 6
 
 static const char *name = "?";
 static int out = -1;
 static int64_t lease_ms = 1000;
+static long keys = 40; /* so many different ones among the keyed jobs */
 static volatile sig_atomic_t ended;
 
 static const char *const queues[] = { "limited", "tenants", "keyed", "plain" };
@@ -102,6 +105,12 @@ static long serial(void)
     return dash ? atol(dash + 1) : 1;
 }
 
+static int64_t io_ms(void)
+{
+    const char *impatient = getenv("CHAOS_IMPATIENT_MS");
+    return serial() % 3 ? IO_MS : impatient ? atol(impatient) : IMPATIENT_IO_MS;
+}
+
 /* A store that is away for a moment is waited for. */
 static struct jobq *open_store(const char *uri)
 {
@@ -109,7 +118,7 @@ static struct jobq *open_store(const char *uri)
     const struct jobq_keep keep = { .size = sizeof keep, .completed = JOBQ_KEEP_ALL, .dead = JOBQ_KEEP_ALL,
                                     .cancelled = JOBQ_KEEP_ALL };
     const struct jobq_options options = { .size = sizeof options,
-                                          .io_timeout_ms = serial() % 3 ? IO_MS : IMPATIENT_IO_MS,
+                                          .io_timeout_ms = io_ms(),
                                           .keep = getenv("CHAOS_RETENTION") ? NULL : &keep };
     for (int i = 0; i < TRIES && !ended; i++) {
         int rc = jobq_open(&q, backend_of(uri), uri, &options);
@@ -151,7 +160,7 @@ static void job_of(struct job *job, long n, const struct jobq_id *id, const stru
                                     .max_attempts = n % 10 ? 40 : 3, .max_crashes = n % 10 ? 40 : 3,
                                     .delay_ms = n % 13 ? 0 : n % 50 };
     if (strcmp(queue, "keyed") == 0) {
-        snprintf(job->key, sizeof job->key, "key %ld", n / 20 % 40);
+        snprintf(job->key, sizeof job->key, "key %ld", n / 20 % keys);
         job->spec.key = (struct jobq_bytes){ job->key, strlen(job->key) };
     }
     if (strcmp(queue, "tenants") == 0) {
@@ -193,15 +202,26 @@ static int produce(const char *uri, long first, long count)
     return 0;
 }
 
+static int rival(const char *uri, long count)
+{
+    struct jobq *q = open_store(uri);
+    keys = count;
+    for (long i = 0; i < count && !ended; i++)
+        produce_one(q, 20 * i + 12);
+    jobq_close(q);
+    return 0;
+}
+
 /* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
 enum fate { FATE_DONE, FATE_FAIL_ONCE, FATE_GIVE_UP, FATE_RELEASE_ONCE, FATE_SNOOZE_ONCE, FATE_SLOW, FATE_OVERSLEEP, FATE_TWICE };
 
+/* Those that take longer than a lease are few: of sixty thousand jobs each hundredth is enough of them. */
 static enum fate fate_of(long n)
 {
-    long d = n * 7919 % 100;
-    return d < 76 ? FATE_DONE : d < 82 ? FATE_FAIL_ONCE : d < 84 ? FATE_GIVE_UP : d < 87 ? FATE_RELEASE_ONCE
-         : d < 90 ? FATE_SNOOZE_ONCE : d < 93 ? FATE_SLOW : d < 96 ? FATE_OVERSLEEP : FATE_TWICE;
+    long d = n * 7919 % 200;
+    return d < 160 ? FATE_DONE : d < 170 ? FATE_FAIL_ONCE : d < 174 ? FATE_GIVE_UP : d < 182 ? FATE_RELEASE_ONCE
+         : d < 190 ? FATE_SNOOZE_ONCE : d < 192 ? FATE_SLOW : d < 194 ? FATE_OVERSLEEP : FATE_TWICE;
 }
 
 static long number_of(const struct jobq_job *job)
@@ -438,6 +458,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     if (strcmp(argv[1], "produce") == 0)
         return produce(argv[2], atol(argv[5]), atol(argv[6]));
+    if (strcmp(argv[1], "rival") == 0)
+        return rival(argv[2], atol(argv[5]));
     lease_ms = atol(argv[5]);
     return strcmp(argv[1], "work") == 0 ? work(argv[2]) : claim(argv[2]);
 }

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Reads what the processes of a chaos run wrote down, and what the store held at the end, and tells what cannot be.
 
-check.py FOLDER [--floor NAME=N]...
+check.py FOLDER [--pruned] [--floor NAME=N]...
 
 FOLDER holds *.log (a line of JSON for each call, its answer, each handler's start and end; driver.log says who was shot
 when), dump.json (the jobs at the end, as `jobq list --json` gives them) and stats.json (`jobq stats --json`). Times are
 microseconds of one monotonic clock. Nothing here comes from the library, so that a mistake of the library is not made
 twice. What is not certain (the answer was never heard, the process died) is taken as the library would like it best: each
 violation that is told is one.
+
+With --pruned the store kept only so many ended jobs: one that is not there must have had an end, and the totals of the
+statistics must say that all that ever were put ended.
 
 Prints a line for each violation, `S3 IDENTIFIER what`, then one line of JSON with the counts. Ends with 1 if there was a
 violation or a count below its floor.
@@ -27,6 +30,7 @@ GIVES_BACK = ('ack', 'fail', 'release', 'snooze')
 LIMITS = {'limited': (3, lambda job: ''), 'tenants': (2, lambda job: job['group'])}
 TICKS = 'ticks'  # of a schedule; nobody works them, so that run_at stays the nominal time
 NEVER = float('inf')
+OVERSLEPT = (192, 193)  # as actor.c has it of the numbers of jobs
 
 
 def sum_of(data):
@@ -50,6 +54,7 @@ class History:
             self.dump = {job['id']: job for job in json.load(dump)}
         with open(os.path.join(folder, 'stats.json'), encoding='utf-8') as stats:
             self.stats = json.load(stats)
+        self.stopped = collections.defaultdict(list)    # pid: when it was stopped for longer than a lease
         self.died = {}                                  # pid: when it was shot
         self.driver = collections.Counter()             # what the driver did
         self.jobs = {}                                  # id: the enqueue call as first asked
@@ -65,6 +70,8 @@ class History:
 
     def _driver(self, line):
         self.driver[line['what']] += line.get('count', 1)
+        if line['what'] == 'pause':
+            self.stopped[line['pid']].append(line['t'])
         if line['what'] == 'kill':
             self.died[line['pid']] = line['t']
 
@@ -117,9 +124,24 @@ class History:
         return min(ends)
 
 
+    def slow_expiries(self):
+        """Leases that ran out and nobody made them: whoever claimed by hand lived, was not stopped and did not oversleep."""
+        slow = 0
+        for who, rows in self.claims.items():
+            rows = sorted(rows, key=lambda row: row['fence'])
+            for row, after in zip(rows, rows[1:]):
+                spoken = any(call['token'] == row['token'] and call['op'] in GIVES_BACK and call['t'] < after['t']
+                             for call, _ in self.calls[who])
+                stopped = any(row['t'] <= t <= after['t'] for t in self.stopped[row['pid']])
+                slow += not spoken and not stopped and self.died.get(row['pid'], NEVER) > after['t'] and \
+                    row['n'] * 7919 % 200 not in OVERSLEPT
+        return slow
+
+
 class Judge:
-    def __init__(self, history):
+    def __init__(self, history, pruned=False):
         self.h = history
+        self.pruned = pruned
         self.violations = []
 
     def tell(self, rule, who, what):
@@ -131,7 +153,7 @@ class Judge:
         for who, answers in self.h.puts.items():
             statuses = [line['status'] if line else 'UNKNOWN' for _, _, line in answers]
             there = who in self.h.dump
-            if any(status in ('OK', 'ALREADY') for status in statuses) and not there:
+            if any(status in ('OK', 'ALREADY') for status in statuses) and not there and not self.may_be_pruned(who):
                 self.tell('S1', who, 'was put and is not there')
             if not any(status in ('OK', 'ALREADY', 'UNKNOWN') for status in statuses) and there:
                 self.tell('S16', who, f'answered {statuses[-1]} and is there')
@@ -144,6 +166,27 @@ class Judge:
             if who not in self.h.jobs and job['queue'] != TICKS:
                 self.tell('S16', who, 'is there and nobody put it')
 
+    def may_be_pruned(self, who):
+        """Somebody worked at it, and did not say at last that it goes on."""
+        return self.pruned and self.live_until(who) < NEVER
+
+    def totals(self):
+        """Of each queue: what was put is what ended, and what was pruned was counted when it ended."""
+        put = collections.Counter()
+        sure = collections.Counter()
+        for who, answers in self.h.puts.items():
+            statuses = [line['status'] if line else 'UNKNOWN' for _, _, line in answers]
+            queue = self.h.jobs[who]['queue']
+            sure[queue] += any(status in ('OK', 'ALREADY') for status in statuses)
+            put[queue] += any(status in ('OK', 'ALREADY', 'UNKNOWN') for status in statuses)
+        for queue in self.h.stats['queues']:
+            name, total = queue['queue'], queue['enqueued_total']
+            ended = sum(queue[state + '_total'] for state in ENDED)
+            if name in put and not sure[name] <= total <= put[name]:
+                self.tell('S1', name, f'{total} were put as the store counts, {sure[name]} to {put[name]} by those who put them')
+            if name in put and ended != total:
+                self.tell('S10', name, f'{total} were put and {ended} ended')
+
     def duplicate(self, who, line):
         mine, holder = self.h.jobs[who], self.h.jobs.get(line['holder'])
         if not holder or (holder['queue'], holder['key']) != (mine['queue'], mine['key']):
@@ -152,7 +195,7 @@ class Judge:
             self.tell('S8', who, 'is told the wrong thing about the payload of the holder')
 
     def keys(self):
-        """Two jobs of one key, both put, neither ended for certain in between."""
+        """Two jobs of one key: the second was put while the first was there, or there was a moment when both were."""
         by_key = collections.defaultdict(list)
         for who, job in self.h.jobs.items():
             done = [(asked, heard) for asked, heard, line in self.h.puts[who] if line and line['status'] == 'OK']
@@ -160,8 +203,8 @@ class Judge:
                 by_key[job['queue'], job['key']].append((done[0], self.live_until(who), who))
         for holders in by_key.values():
             holders.sort()
-            for (put, until, first), (other, _, second) in zip(holders, holders[1:]):
-                if put[1] < other[0] and other[1] < until:
+            for (put, until, first), (other, end, second) in zip(holders, holders[1:]):
+                if (put[1] < other[0] and other[1] < until) or max(put[1], other[1]) < min(until, end):
                     self.tell('S7', second, f'was put while {first} held its key')
 
     def live_until(self, who):
@@ -326,6 +369,8 @@ class Judge:
         self.limits()
         self.rest()
         self.ticks()
+        if self.pruned:
+            self.totals()
         return self.violations
 
 
@@ -345,7 +390,9 @@ def counts_of(history, violations):
             len(violations) - of['S1'] - of['S3'] - of['L2'] - of['S7'] - of['S9'],
         'stale_acks_rejected': said.count('STALE'), 'already': said.count('ALREADY'), 'unknown_outcomes': history.unknown,
         'duplicates': sum(bool(line) and line['status'] == 'DUPLICATE' for puts in history.puts.values() for _, _, line in puts),
-        'expiries': sum(job['crashes'] for job in history.dump.values()),
+        'expiries': sum(job['crashes'] for job in history.dump.values()), 'slow_expiries': history.slow_expiries(),
+        'pruned': sum(any(line and line['status'] in ('OK', 'ALREADY') for _, _, line in puts) and who not in history.dump
+                      for who, puts in history.puts.items()),
         'dead': sum(job['state'] == 'dead' for job in history.dump.values()),
     }
 
@@ -353,10 +400,11 @@ def counts_of(history, violations):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('folder')
+    parser.add_argument('--pruned', action='store_true')
     parser.add_argument('--floor', action='append', default=[])
     options = parser.parse_args()
     history = History(options.folder)
-    violations = Judge(history).all()
+    violations = Judge(history, options.pruned).all()
     counts = counts_of(history, violations)
     failed = bool(violations)
     for rule, who, what in violations[:100]:

@@ -3,7 +3,7 @@
 """Shoots processes at work and asks the history checker what came of it. Called by run.sh, which knows the amounts.
 
 run.py --actor FILE --jobq FILE --folder DIR --store sqlite|redis|postgres --jobs N --kills N [--server-kills N]
-       [--pauses N] [--cuts N] [--always] [--seed N] [--pg-bin DIR]
+       [--pauses N] [--cuts N] [--always] [--seed N] [--pg-bin DIR] [--rivals N]
 
 One store at a time: producers fill it, workers (some claim by hand, some are the library's worker) empty it. They are shot,
 stopped for longer than a lease and started again; the server is shot and started again; lines are cut by a proxy. When the
@@ -183,13 +183,19 @@ class Chaos:
         self.log = open(os.path.join(self.logs, 'driver.log'), 'w', encoding='utf-8', buffering=1)
         self.store = STORES[options.store](self.folder, options)
         self.serial = self.next_number = 0
+        self.numbers = options.jobs + options.jobs // 8  # some find their key held
         self.workers, self.producers, self.paused = [], [], []
         self.did = {'kill': 0, 'pause': 0, 'server': 0, 'asked': 0}
         self.lease_ms = 0
+        self.began = time.monotonic()
 
     def note(self, what, **more):
         self.did[what] = self.did.get(what, 0) + 1
         self.log.write(json.dumps({'t': now_us(), 'op': 'driver', 'what': what, **more}) + '\n')
+
+    def say(self, *words):
+        """On the log of the run: how long each part took."""
+        print(f'{time.monotonic() - self.began:7.1f} s', *words, flush=True)
 
     # ---- processes ------------------------------------------------------------------------------------------------
 
@@ -205,10 +211,25 @@ class Chaos:
     def start_worker(self, role, direct=False):
         self.workers.append(self.launch(role, str(self.lease_ms), direct=direct))
 
-    def start_producer(self):
-        share = max(1, self.options.jobs // (PRODUCERS * 8))
-        self.producers.append(self.launch('produce', str(self.next_number), str(share)))
-        self.next_number += share
+    def start_producer(self, first=None, count=0):
+        if first is None:
+            first, count = self.next_number, max(1, self.numbers // (PRODUCERS * 8))
+            self.next_number += count
+        process = self.launch('produce', str(first), str(count))
+        process.numbers = (first, first + count)
+        self.producers.append(process)
+
+    def go_on_for(self, process):
+        """What a producer that was shot has not begun is put by another."""
+        first, end = process.numbers
+        begun = []
+        if os.path.exists(process.args[3]):
+            with open(process.args[3], encoding='utf-8') as log:
+                begun = [line['n'] for line in map(json.loads, log) if line['op'] == 'enqueue' and line['ph'] == 'call']
+        if begun:
+            first = begun[-1] + 1
+        if first < end:
+            self.start_producer(first, end - first)
 
     def jobq(self, *words):
         for _ in range(10):
@@ -227,6 +248,7 @@ class Chaos:
         one_ms = (time.monotonic() - began) * 100
         self.jobq('purge', '--queue', 'measure', '--state', 'ready')
         self.lease_ms = int(min(max(one_ms * 15, 400), 4000))
+        os.environ['CHAOS_IMPATIENT_MS'] = str(int(max(one_ms * 3, 150)))
 
     # ---- faults -----------------------------------------------------------------------------------------------------
 
@@ -243,6 +265,7 @@ class Chaos:
             self.start_worker(process.role)
         else:
             self.note('kill_producer', pid=process.pid)
+            self.go_on_for(process)
         among.remove(process)
 
     def pause(self):
@@ -272,10 +295,10 @@ class Chaos:
 
     def share_put(self):
         """How much of the jobs has been handed to producers, 0 to 1."""
-        return min(1, self.next_number / self.options.jobs)
+        return min(1, self.next_number / self.numbers)
 
     def share_shot(self):
-        return self.did['kill'] / max(1, self.options.kills)
+        return self.did['kill'] / self.options.kills if self.options.kills else 1
 
     def due(self):
         """What is still to be done, each as often as there is to do of it; faults and jobs go along side by side."""
@@ -298,7 +321,7 @@ class Chaos:
     def supervise(self):
         """Who ended by himself: producers that are done, workers that could not go on."""
         self.producers = [process for process in self.producers if process.poll() is None]
-        while len(self.producers) < PRODUCERS and self.next_number < self.options.jobs and \
+        while len(self.producers) < PRODUCERS and self.next_number < self.numbers and \
                 self.share_put() <= self.share_shot() + 0.15:
             self.start_producer()
         for process in list(self.workers):
@@ -318,10 +341,18 @@ class Chaos:
             if left:
                 self.random.choice(left)()
             turn += 1
-            if turn % 50 == 0 and self.options.store != 'sqlite':
+            if turn % 50 == 0 and self.options.server_kills:
                 self.store.disturb()
                 self.note('disturb')
             time.sleep(self.options.beat)
+
+    def compete(self):
+        """All of them want the same keys, one after the other."""
+        rivals = [self.launch('rival', '300') for _ in range(self.options.rivals)]
+        self.producers += rivals
+        for process in rivals:
+            assert process.wait(120) == 0, f'{process.args[4]} ended with {process.returncode}'
+        self.producers = []
 
     def calm(self):
         """Everything is healed: the rest is worked off by new processes that nothing stands in the way of."""
@@ -332,7 +363,7 @@ class Chaos:
             if not wait_until(lambda p=process: p.poll() is not None, 30):
                 raise AssertionError(f'{process.args[4]} does not end when it is asked to')
         self.workers = []
-        for role in ('claim', 'work'):
+        for role in WORKERS:
             self.start_worker(role, direct=True)
         wait_until(self.is_quiet, QUIET_S)
         for process in self.workers:
@@ -362,10 +393,16 @@ class Chaos:
             self.store.start()
             subprocess.run([self.options.actor, 'prepare', self.store.direct], check=True, timeout=60)
             self.measure()
-            self.storm()
+            self.say('leases of', self.lease_ms, 'ms; storm')
+            if self.options.rivals:
+                self.compete()
+            else:
+                self.storm()
+            self.say('calm')
             self.calm()
             if self.options.cuts:
                 self.note('cut', count=self.cuts())
+            self.say('dump')
             self.write_down()
         finally:
             for process in self.workers + self.producers:
@@ -381,15 +418,20 @@ def main():
         parser.add_argument('--' + name, required=True)
     for name in ('jobs', 'kills', 'server-kills', 'pauses', 'cuts'):
         parser.add_argument('--' + name, type=int, default=0)
+    parser.add_argument('--rivals', type=int, default=0, help='producers who race for keys, in place of the storm')
+    parser.add_argument('--pruned', action='store_true', help='the retention is what it is without being told')
     parser.add_argument('--always', action='store_true')
     parser.add_argument('--seed', type=int, default=int(time.time()))
     parser.add_argument('--beat', type=float, default=0.02)
     parser.add_argument('--pg-bin', default='')
     parser.add_argument('--floor', action='append', default=[])
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    if options.pruned:
+        os.environ['CHAOS_RETENTION'] = 'default'
     chaos = Chaos(options)
     chaos.run()
-    checked = subprocess.run([sys.executable, os.path.join(HERE, 'check.py'), chaos.logs,
+    checked = subprocess.run([sys.executable, os.path.join(HERE, 'check.py'), chaos.logs, *['--pruned'] * options.pruned,
                               *[word for floor in options.floor for word in ('--floor', floor)]], check=False)
     return checked.returncode
 

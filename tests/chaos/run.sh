@@ -3,16 +3,18 @@
 #
 # Processes and servers that are shot, stopped and cut off while they work:
 #
-#   sh tests/chaos/run.sh [--quick | --soak HOURS] [--store S] [--seed N] [--keep]
+#   sh tests/chaos/run.sh [--quick | --soak HOURS] [--store S] [--seed N] [--keep] [--storms]
 #
 #   (no flag)     2,000 workers shot, 70 servers, 60 pauses longer than a lease, 400 lines cut, 60,000 jobs
 #   --quick       a fifth of it
-#   --soak HOURS  all of it again and again, each time with another seed
+#   --soak HOURS  the storms again and again, each time with another seed
 #   --store S     sqlite, redis or postgres only
 #   --seed N      of what happens to whom; which instruction a shot meets is chance
 #   --keep        the logs stay, also of a run that found nothing
+#   --storms      without the mistakes that the tests must find and without the points that are tried one by one
 #
-# Each round ends with what the history checker counted; the last line sums it up. 0 if nothing was violated and each count
+# First every point of every operation is tried (a fifth of them with --quick), and whether the tests find the sixteen mistakes
+# of tests/mutants, in whatever amount; then come the storms. Each round ends with what the history checker counted; the last line sums it up. 0 if nothing was violated and each count
 # reached its floor, 1 otherwise: the logs then stay where the last lines say. What each count means: doc/chaos.md.
 
 set -u
@@ -20,7 +22,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 cd "$ROOT" || exit 1
 
-SCALE=1 SOAK='' ONLY='' KEEP='' SEED=$(date +%s)
+SCALE=1 SOAK='' ONLY='' KEEP='' STORMS='' SEED=$(date +%s)
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) SCALE=5 ;;
@@ -34,6 +36,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --keep) KEEP=1 ;;
+    --storms) STORMS=1 ;;
     -h | --help)
         sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
         exit 0
@@ -49,7 +52,7 @@ need_redis
 need_postgres
 install_missing
 BUILD=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/chaos
-TARGETS='tests/chaos/chaos-actor examples/jobq/jobq' build_tree "$BUILD" --buildtype=debugoptimized -Dvideo=disabled || exit 1
+TARGETS='tests/chaos/chaos-actor tests/chaos/chaos-points examples/jobq/jobq' build_tree "$BUILD" --buildtype=debugoptimized -Dvideo=disabled || exit 1
 
 # Short, as sockets live below it; in memory, as no machine goes down here.
 base=/tmp
@@ -79,7 +82,8 @@ round() {
         --folder "$FOLDER/$SERIAL" --store "$_store" --jobs "$_jobs" --kills "$_kills" --server-kills "$_servers" \
         --pauses "$_pauses" --cuts "$_cuts" --seed $((SEED + SERIAL)) --pg-bin "$(_pg_bin)" \
         --floor "kills=$_kills" --floor "server_kills=$_servers" --floor "pauses=$_pauses" --floor "cuts=$_cuts" \
-        --floor "expiries=$((_kills / 2))" --floor "stale_acks_rejected=$((_kills / 20))" --floor "duplicates=10" \
+        --floor "jobs=$_jobs" --floor "expiries=$((_kills / 2))" --floor "stale_acks_rejected=$((_kills / 25))" \
+        --floor "duplicates=10" \
         --floor "unknown_outcomes=$_unknown" "$@" || FAILED=1 KEEP=1
     grep '^{' "$_log" | tail -n 1 | tee -a "$COUNTS"
     [ -n "$KEEP" ] || rm -rf "${FOLDER:?}/$SERIAL"
@@ -92,6 +96,50 @@ all_rounds() {
     round 'Postgres' postgres 20000 500 30 20 200 10
 }
 
+# Whatever ended long ago goes: each of the ended is counted, and so is each that was put. These are not part of the sum.
+pruned() {
+    _scale=$SCALE _counts=$COUNTS
+    SCALE=1 COUNTS=$FOLDER/pruned
+    round 'SQLite, pruned' sqlite 0 20 0 0 0 0 --pruned --jobs 3000 --floor jobs=0 --floor pruned=100
+    [ "$_scale" -eq 1 ] || { SCALE=$_scale COUNTS=$_counts; return; }
+    round 'Redis, pruned' redis 0 20 2 0 0 0 --pruned --jobs 3000 --floor jobs=0 --floor pruned=100
+    round 'Postgres, pruned' postgres 0 20 2 0 0 0 --pruned --jobs 3000 --floor jobs=0 --floor pruned=100
+    SCALE=$_scale COUNTS=$_counts
+}
+
+# points NAME STORE WITH: each point at which a process can stop within an operation.
+points() {
+    [ -z "$ONLY" ] || [ "$ONLY" = "$2" ] || return 0
+    _log=$FOLDER/points-$2.txt
+    step "$_log" "$1: at each point of each operation, seed $SEED" \
+        sh "$3" "$BUILD/tests/chaos/chaos-points" --every "$SCALE" --seed "$SEED" || FAILED=1 KEEP=1
+    grep -q '^not ok' "$_log" && FAILED=1 KEEP=1
+    grep '^# points=' "$_log"
+}
+
+all_points() {
+    points 'SQLite' sqlite tests/chaos/points.sh
+    points 'Redis' redis tests/jobq/with_redis.sh
+    points 'Postgres' postgres tests/postgres/with_server.sh
+}
+
+mutants() {
+    _tree=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/mutants
+    _tests=tests/conformance/conformance
+    TARGETS="tests/chaos/chaos-actor examples/jobq/jobq $_tests-sqlite $_tests-postgres tests/worker/worker-lease
+        tests/worker/worker-trouble tests/sqlite/sqlite-process tests/sqlite/sqlite-clock tests/sqlite/sqlite-file" \
+        build_tree "$_tree" --buildtype=debugoptimized -Dmutants=true -Dvideo=disabled || exit 1
+    step "$FOLDER/mutants.txt" 'mistakes that the tests must find' \
+        /usr/bin/python3 tests/mutants/run.py --build "$_tree" --pg-bin "$(_pg_bin)" --seed "$SEED" || FAILED=1 KEEP=1
+    MUTANTS=$(tail -n 1 "$FOLDER/mutants.txt")
+}
+MUTANTS=
+
+if [ -z "$SOAK$STORMS" ]; then
+    [ -n "$ONLY" ] || mutants
+    all_points
+    pruned
+fi
 if [ -n "$SOAK" ]; then
     until_s=$(($(now_s) + SOAK * 3600))
     while [ "$(now_s)" -lt "$until_s" ] && [ -z "$FAILED" ]; do
@@ -101,7 +149,7 @@ else
     all_rounds
 fi
 
-/usr/bin/python3 - "$COUNTS" <<'PYTHON'
+/usr/bin/python3 - "$COUNTS" "$MUTANTS" <<'PYTHON'
 import collections
 import json
 import sys
@@ -109,8 +157,9 @@ total = collections.Counter()
 for line in open(sys.argv[1], encoding='utf-8'):
     total.update(json.loads(line))
 names = ('kills', 'server_kills', 'pauses', 'cuts', 'jobs', 'lost', 'double_completed', 'stuck', 'attempts_over_max',
-         'unique_violations', 'limit_violations', 'other_violations', 'expiries', 'stale_acks_rejected', 'unknown_outcomes')
-print(*(f'{name}={total[name]}' for name in names))
+         'unique_violations', 'limit_violations', 'other_violations', 'expiries', 'slow_expiries', 'stale_acks_rejected',
+         'unknown_outcomes')
+print(*(f'{name}={total[name]}' for name in names), sys.argv[2])
 PYTHON
 if [ -n "$FAILED" ]; then
     warn "Something was violated, or a floor not reached; logs: $FOLDER"

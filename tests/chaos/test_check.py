@@ -225,6 +225,68 @@ class Checker(unittest.TestCase):
         s.done('b', queue='keyed')
         self.bad(s, 'S7')
 
+    def test_s7_race(self):
+        """S7: two were put at the same time, and both are there"""
+        s = Story()
+        s.put('a', key='k', queue='keyed', status='')
+        s.put('b', key='k', queue='keyed')
+        s.line('claim-1', op='enqueue', ph='done', id='a', status='OK', holder='a', same=0)
+        s.done('a', queue='keyed')
+        s.done('b', queue='keyed')
+        self.bad(s, 'S7')
+
+    def pruned(self, story, total):
+        """The job 'a' is gone, and the store says that so many were put and ended."""
+        del story.dump['a']
+        story.put('b')
+        story.done('b')
+        story.write(self.folder)
+        story.stats['queues'][0].update(enqueued_total=total, completed_total=2, dead_total=0, cancelled_total=0)
+        with open(os.path.join(self.folder, 'stats.json'), 'w', encoding='utf-8') as out:
+            json.dump(story.stats, out)
+        return [line.split()[0] for line in self.run_check('--pruned')[1][:-1]]
+
+    def test_pruned(self):
+        """a job that ended and was pruned is not lost"""
+        s = Story()
+        s.put('a')
+        s.done('a')
+        self.assertEqual(self.pruned(s, 2), [])
+
+    def test_s1_pruned(self):
+        """S1: a job that nobody worked at is not there, whatever was pruned"""
+        s = Story()
+        s.put('a')
+        self.assertEqual(self.pruned(s, 2), ['S1'])
+
+    def test_s10_pruned(self):
+        """S10: more were put than ended, as the store counts"""
+        s = Story()
+        s.put('a')
+        s.done('a')
+        s.put('c', status='UNKNOWN', stored=False)
+        self.assertEqual(self.pruned(s, 3), ['S10'])
+
+    def test_s1_totals(self):
+        """S1: fewer were put, as the store counts, than by those who put them"""
+        s = Story()
+        s.put('a')
+        s.done('a')
+        self.assertEqual(self.pruned(s, 1), ['S1', 'S10'])
+
+    def test_slow(self):
+        """a lease that ran out of slowness is counted, one of a process that was stopped or shot is not"""
+        s = Story()
+        for who, what in (('a', None), ('b', 'pause'), ('c', 'kill')):
+            s.put(who)
+            s.claim(who)
+            if what:
+                s.driver(what, pid=701)
+            s.t += LEASE_MS * 1000
+            s.done(who, attempt=2, process='claim-2')
+        s.write(self.folder)
+        self.assertEqual(json.loads(self.run_check()[1][-1])['slow_expiries'], 1)
+
     def test_s7_holder(self):
         """S7: the holder that is named does not have the key"""
         s = Story()

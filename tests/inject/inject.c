@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct jobq_store {
     struct jobq_store *inner;
@@ -41,6 +42,12 @@ const struct inject_answer *inject_lost(void)
     return &lost;
 }
 
+static void stop_at(long call, int late)
+{
+    if (call == plan->stop_call && late == plan->stop_late)
+        _exit(INJECT_STOPPED);
+}
+
 /* Count a call; 1 if it must fail. *number (may be NULL): the how-manieth it is. */
 static int next_call(const char *what, long *number)
 {
@@ -49,6 +56,7 @@ static int next_call(const char *what, long *number)
     int fails = call == plan->fail_call;
     plan->failed += fails;
     pthread_mutex_unlock(&lock);
+    stop_at(call, 0);
     if (number)
         *number = call;
     if (plan->trace)
@@ -133,6 +141,7 @@ static int inject_exchange(struct jobq_store *store, struct jobq_exchange *x, st
         return x->unit = injected(err);
     }
     int status = plan->inner->exchange(store->inner, x, arena, err);
+    stop_at(call, 1);
     pthread_mutex_lock(&lock);
     bool loses = status == JOBQ_OK && x->number && must_lose(x, call);
     if (loses) {
@@ -159,7 +168,12 @@ static int inject_stats(struct jobq_store *store, const struct jobq_bytes *queue
 
 static int inject_configure(struct jobq_store *store, const struct jobq_settings *settings, struct jobq_error *err)
 {
-    return next_call("configure", NULL) ? injected(err) : plan->inner->configure(store->inner, settings, err);
+    long call;
+    if (next_call("configure", &call))
+        return injected(err);
+    int status = plan->inner->configure(store->inner, settings, err);
+    stop_at(call, 1);
+    return status;
 }
 
 static int inject_schedules(struct jobq_store *store, struct jobq_schedule_query *query, struct jobq_arena *arena,

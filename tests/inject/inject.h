@@ -12,10 +12,14 @@
 
 #include <jobq/backend.h>
 
+#define INJECT_STOPPED 99
+
 struct inject_plan {
     const struct jobq_backend *inner;
     long fail_call;    /* this call fails; 0: none */
     long lose_call;    /* the answer of this call is lost, if it is an exchange; 0: none */
+    long stop_call;    /* the process ends at this call, with status INJECT_STOPPED; 0: none */
+    int stop_late;     /* not 0: behind it, when the store has done what was asked for */
     int lose_each;     /* not 0: the answer of every exchange is lost, unless it repeats the one before */
     const char *trace; /* prefix of a line on stderr for each call; NULL: silent */
     /* what happened */

@@ -10,6 +10,7 @@ test_api.py INCLUDE-DIR MANUAL LIBRARY:MAP...
     units where a number is a time or a size
   - libjobq(3) names each function
   - libjobq.so itself needs the C library only
+  - no library has the mistakes of a build with -Dmutants=true (tests/mutants/run.py looks that those have them)
 """
 import glob
 import os
@@ -128,6 +129,8 @@ def main():
             tap.ok(symbols, '%s exports something' % name)
             tap.none(sorted(symbols - declared), '%s: what is exported is declared' % name)
             check_map(tap, version_map)
+            with open(library, 'rb') as file:
+                tap.ok(b'JOBQ_MUTANT' not in file.read(), '%s has no mistake to choose' % name)
             strange = [n for n in needed(library) if not SYSTEM.match(n)]
             if name.startswith('libjobq.so'):
                 tap.none(strange, '%s needs the C library only' % name)

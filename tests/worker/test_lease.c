@@ -637,7 +637,81 @@ START_TEST(where_nothing_can_join_it_it_is_alone) /* contract "Poison among frie
 }
 END_TEST
 
+/* ---- two who sweep ---------------------------------------------------------------------------------------- */
+
+static struct {
+    const struct jobq_backend *inner;
+    struct kit *other;
+    int verdict; /* of the judgement that came too late */
+} overtaken;
+
+/* Claims the job of the test again, which sweeps it first, and completes it. */
+static void sweep_claim_and_complete(struct kit *k)
+{
+    const char *const queues[] = { "work" };
+    const struct jobq_claim_options want = { .size = sizeof want, .queues = queues, .queue_count = 1, .limit = 1 };
+    struct jobq_jobs *jobs;
+    size_t swept;
+
+    ck_assert_int_eq(jobq_clock_advance(k->q, 2 * LEASE), JOBQ_OK);
+    ck_assert_int_eq(jobq_sweep(k->q, 10, &swept), JOBQ_OK);
+    ck_assert_uint_eq(swept, 1);
+    ck_assert_int_eq(jobq_claim(k->q, &want, &jobs), JOBQ_OK);
+    ck_assert_uint_eq(jobs->count, 1);
+    ck_assert_int_eq(jobq_ack(k->q, &jobs->jobs[0].id, &jobs->jobs[0].token, "done", 4), JOBQ_OK);
+    jobq_jobs_free(jobs);
+}
+
+/* Stands still between taking an overdue row and judging it. */
+static int overtaken_exchange(struct jobq_store *store, struct jobq_exchange *x, struct jobq_arena *arena,
+                              struct jobq_error *err)
+{
+    struct kit *other = x->change_count ? overtaken.other : NULL;
+
+    if (other) {
+        overtaken.other = NULL;
+        sweep_claim_and_complete(other);
+    }
+    int rc = overtaken.inner->exchange(store, x, arena, err);
+    if (other)
+        overtaken.verdict = x->changes[0].verdict;
+    return rc;
+}
+
+START_TEST(a_judgement_that_comes_late_changes_nothing) /* S2, S6: who sweeps obeys the fence like any worker */
+{
+    struct kit k, other;
+    struct jobq_backend slow = *kit_backend();
+    const char *const queues[] = { "work" };
+    const struct jobq_claim_options want = { .size = sizeof want, .queues = queues, .queue_count = 1, .limit = 1 };
+    struct jobq_jobs *jobs;
+    struct jobq_id id;
+    size_t swept;
+
+    slow.exchange = overtaken_exchange;
+    overtaken.inner = kit_backend();
+    overtaken.other = NULL;
+    kit_open_with(&k, &slow);
+    kit_join(&other, &k);
+    id = kit_put(&k, "work", "x");
+    ck_assert_int_eq(jobq_claim(k.q, &want, &jobs), JOBQ_OK);
+    ck_assert_uint_eq(jobs->count, 1);
+    jobq_jobs_free(jobs);
+    ck_assert_int_eq(jobq_clock_advance(k.q, 2 * LEASE), JOBQ_OK);
+    overtaken.other = &other;
+    jobq_sweep(k.q, 10, &swept);
+    ck_assert_ptr_null(overtaken.other);
+    ck_assert_int_eq(overtaken.verdict, JOBQ_STALE);
+    ck_assert_int_eq(kit_job(&k, &id)->state, JOBQ_COMPLETED);
+    ck_assert_int_eq(kit_job(&k, &id)->attempt, 2);
+    ck_assert_int_eq(kit_job(&k, &id)->crashes, 1);
+    kit_close(&other);
+    kit_close(&k);
+}
+END_TEST
+
 KIT_MAIN("lease",
+         a_judgement_that_comes_late_changes_nothing,
          a_worker_sweeps_for_claims_by_hand_too, the_record_is_right_after_the_last_job,
          heartbeats_keep_a_long_job, a_lost_lease_is_flagged_and_its_outcome_refused,
          a_late_ack_that_nobody_overtook_counts, one_lost_among_many_is_found,
