@@ -1,6 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The demonstration as a person runs it, and what it leaves behind when it is interrupted: nothing."""
+"""The demonstration as a person runs it, and what it leaves behind when it is interrupted: nothing.
+
+test_demo.py BUILD-DIR
+
+With JOBQ_TEST_FULL it builds what it shows in a folder of its own, as on a person's first day; otherwise it finds BUILD-DIR.
+"""
 import os
 import re
 import shutil
@@ -16,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "video"))
 import tap  # noqa: E402  pylint: disable=wrong-import-position
 
+BUILT = sys.argv.pop(1)
 DEMO = os.path.join(ROOT, "examples", "demo.sh")
 MARK = "JOBQ_DEMO_MARK"
 
@@ -47,7 +53,8 @@ class Demo(unittest.TestCase):
         shutil.rmtree(cls.build, ignore_errors=True)
 
     def environment(self, mark, jobs):
-        return {**os.environ, "JOBQ_BUILD": os.path.join(self.build, "b"), "JOBQ_DEMO_JOBS": str(jobs), MARK: mark}
+        build = os.path.join(self.build, "b") if os.environ.get("JOBQ_TEST_FULL") else BUILT
+        return {**os.environ, "JOBQ_BUILD": build, "JOBQ_DEMO_JOBS": str(jobs), MARK: mark}
 
     def demo(self, mark, *arguments, jobs=100):
         done = subprocess.run(["sh", DEMO, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

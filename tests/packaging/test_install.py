@@ -59,7 +59,7 @@ class Copy:
         self.env = {'PKG_CONFIG_PATH': os.path.join(self.libdir, 'pkgconfig'), 'LD_LIBRARY_PATH': self.libdir}
 
     def install(self, tap):
-        options = ['--prefix=' + self.prefix, '--libdir=lib', '-Dtests=false', '-Dbuildtype=debugoptimized',
+        options = ['--prefix=' + self.prefix, '--libdir=lib', '-Dtests=false', *QUICK,
                    '-Ddefault_library=both', '-Dconformance=enabled', '-Dsqlite=' + ('enabled' if self.sqlite else 'disabled'),
                    '-Dpostgres=' + ('enabled' if self.postgres else 'disabled'),
                    '-Dredis=' + ('enabled' if self.redis else 'disabled'),
