@@ -154,6 +154,7 @@ int jobq_sweep(struct jobq *q, size_t max, size_t *out_count)
         rc = check_range("max", (int64_t)max, 1, EXCHANGE_ITEMS);
     if (rc != JOBQ_OK)
         return rc;
+    returned_send(q);
     do {
         size_t left = max - judged;
         before = judged + fired;
@@ -209,32 +210,35 @@ static size_t part_rows(struct jobq_row *rows, size_t count)
     return kept;
 }
 
-/* Early ack: complete what was claimed; only what was accepted is handed over. */
-static int ack_early(struct jobq *q, struct jobq_row *rows, size_t *count)
+/* Early ack: complete what was claimed; only what was accepted is handed over. The answer is made before, so that nothing can
+ * go wrong once they count as done. */
+static int ack_early(struct jobq *q, const struct jobq_row *rows, size_t count, struct jobq_jobs *answer)
 {
     struct call *call = call_create();
-    struct jobq_change *changes = calloc(*count + 1, sizeof *changes);
-    size_t kept = 0;
+    struct jobq_change *changes = calloc(count + 1, sizeof *changes);
     int rc = call && changes ? JOBQ_OK : fail_with(JOBQ_NOMEM, NULL, "out of memory for an early ack");
 
-    for (size_t i = 0; rc == JOBQ_OK && i < *count; i++)
+    for (size_t i = 0; rc == JOBQ_OK && i < count; i++)
         policy_complete(&rows[i].id, &rows[i].token, (struct jobq_bytes){ NULL, 0 }, true, &changes[i]);
     if (rc == JOBQ_OK) {
         call->changes = changes;
-        call->change_count = *count;
+        call->change_count = count;
         call->lends = true;
         rc = call_run(q, call, 0);
     }
-    for (size_t i = 0; rc == JOBQ_OK && i < *count; i++)
-        if (changes[i].verdict == JOBQ_OK || changes[i].verdict == JOBQ_ALREADY) {
-            rows[kept] = rows[i];
-            rows[kept].state = JOBQ_ROW_COMPLETED;
-            rows[kept++].reason = JOBQ_REASON_EARLY_ACK;
-        }
-    *count = kept;
+    if (rc == JOBQ_OK)
+        jobs_keep_accepted(answer, changes);
     free(changes);
     call_unref(call);
     return rc;
+}
+
+static void show_as_done(struct jobq_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        rows[i].state = JOBQ_ROW_COMPLETED;
+        rows[i].reason = JOBQ_REASON_EARLY_ACK;
+    }
 }
 
 /* The rows outlive the call, so they and their bytes are copied once into the answer's own arena. */
@@ -259,44 +263,70 @@ static int copy_rows(struct jobq_arena *arena, const struct jobq_row *from, size
     return JOBQ_OK;
 }
 
+static int send_want(struct jobq *q, struct call *call, struct jobq_want *want)
+{
+    call->want = want;
+    call->lends = true;
+    int rc = call_run(q, call, 0);
+    if (rc == JOBQ_OK && call->want_unit != JOBQ_OK) {
+        call->error.status = call->want_unit;
+        rc = fail_copy(&call->error);
+    }
+    return rc;
+}
+
+/* Judge what is to be judged, and make the answer of the rest. */
+static int hand_over(struct jobq *q, const struct jobq_claim_options *o, const struct jobq_want *want, int64_t now_ms,
+                     struct jobq_jobs **out, size_t *judged)
+{
+    struct jobq_arena *arena = jobq_arena_create();
+    struct jobq_row *rows = NULL;
+    int rc = arena ? copy_rows(arena, want->rows, want->row_count, &rows)
+                   : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+
+    if (rc != JOBQ_OK) {
+        jobq_arena_destroy(arena);
+        return rc;
+    }
+    size_t kept = part_rows(rows, want->row_count);
+    (void)judge_send(q, rows + kept, want->row_count - kept, judged);
+    bool early = o->flags & JOBQ_ACK_EARLY && kept;
+    if (early)
+        show_as_done(rows, kept);
+    rc = jobs_make(arena, rows, kept, now_ms, out); /* the arena is its own now */
+    if (rc == JOBQ_OK && early && (rc = ack_early(q, rows, kept, *out)) != JOBQ_OK) {
+        jobq_jobs_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 /* Claim once. *again: only rows to be judged came, or none from the groups that were looked at, so ask again. */
 static int claim_once(struct jobq *q, const struct jobq_claim_options *o, int mode, struct jobq_jobs **out,
                       bool *again)
 {
     struct jobq_want want;
-    struct jobq_row *rows = NULL;
-    struct jobq_arena *arena = NULL;
     struct call *call = call_create();
-    size_t kept = 0, judged = 0;
+    size_t judged = 0;
     int rc = call ? want_of(q, o, mode, call->arena, &want) : fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
+    struct returned *returned = rc == JOBQ_OK ? returned_create(want.limit) : NULL;
 
-    if (rc == JOBQ_OK) {
-        call->want = &want;
-        call->lends = true;
-        rc = call_run(q, call, 0);
-    }
-    if (rc == JOBQ_OK && call->want_unit != JOBQ_OK) {
-        call->error.status = call->want_unit;
-        rc = fail_copy(&call->error);
-    }
-    if (rc == JOBQ_OK && !(arena = jobq_arena_create()))
+    if (rc == JOBQ_OK && !returned)
         rc = fail_with(JOBQ_NOMEM, NULL, "out of memory for a claim");
     if (rc == JOBQ_OK)
-        rc = copy_rows(arena, want.rows, want.row_count, &rows);
+        rc = send_want(q, call, &want);
     if (rc == JOBQ_OK) {
-        kept = part_rows(rows, want.row_count);
-        (void)judge_send(q, rows + kept, want.row_count - kept, &judged);
-        if (o->flags & JOBQ_ACK_EARLY && kept)
-            rc = ack_early(q, rows, &kept);
+        rc = hand_over(q, o, &want, call->now_ms, out, &judged);
+        *again = rc == JOBQ_OK && (*out)->count == 0 && (judged > 0 || (want.more && want.row_count == 0));
+        if (rc != JOBQ_OK) {
+            returned_add(q, returned, want.rows, want.row_count);
+            returned = NULL;
+            returned_send(q);
+        }
     }
-    *again = rc == JOBQ_OK && kept == 0 && (judged > 0 || (want.more && want.row_count == 0));
-    int64_t now_ms = call ? call->now_ms : 0;
+    free(returned);
     call_unref(call);
-    if (rc != JOBQ_OK) {
-        jobq_arena_destroy(arena);
-        return rc;
-    }
-    return jobs_make(arena, rows, kept, now_ms, out);
+    return rc;
 }
 
 /* Claim in one mode until jobs came or nothing is left to judge. */
@@ -346,6 +376,7 @@ int jobq_claim(struct jobq *q, const struct jobq_claim_options *given, struct jo
     if (rc != JOBQ_OK)
         return rc;
     int64_t lease = o.lease_ms ? o.lease_ms : LEASE_DEFAULT_MS;
+    returned_send(q);
     if (!(o.flags & JOBQ_NO_SWEEP) && (third_is_over(&q->swept_at_ms, lease) || tick_is_due(q)))
         rc = jobq_sweep(q, 64, NULL);
     /* Ordinary wants pass by a row that must run alone. Looked for by time, it starts however full the queue is. */

@@ -267,26 +267,44 @@ static void pause_ms(int64_t ms)
         ;
 }
 
+static void send_once(struct jobq *q, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
+{
+    memset(error, 0, sizeof *error);
+    x->failure = 0;
+    x->guilty_change = x->guilty_put = -1;
+    x->unit = x->want_unit = JOBQ_FAILED;
+    q->backend->exchange(q->store, x, arena, error);
+}
+
+/* That a repeat failed for certain says nothing of the try before it. */
+static void doubt(struct jobq_exchange *x, struct jobq_error *error)
+{
+    if (x->unit == JOBQ_FAILED)
+        x->unit = error->status = JOBQ_UNKNOWN;
+    else if (x->unit == JOBQ_OK && x->want)
+        x->want_unit = JOBQ_UNKNOWN;
+}
+
 /* Send until the outcome is known or the time is over. A repeat carries the same number, so it does nothing twice. */
 static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
 {
     int64_t give_up = monotonic_ms() + q->options.io_timeout_ms, wait = 1;
+    bool in_doubt = false;
 
     for (;;) {
-        memset(error, 0, sizeof *error);
-        x->failure = 0;
-        x->guilty_change = x->guilty_put = -1;
-        x->unit = x->want_unit = JOBQ_FAILED;
-        q->backend->exchange(q->store, x, arena, error);
-        if (x->unit != JOBQ_UNKNOWN && !(x->unit == JOBQ_OK && x->want_unit == JOBQ_UNKNOWN))
+        send_once(q, x, arena, error);
+        in_doubt |= x->unit == JOBQ_UNKNOWN || (x->unit == JOBQ_OK && x->want_unit == JOBQ_UNKNOWN);
+        if (!in_doubt || (x->unit == JOBQ_OK && (!x->want || x->want_unit == JOBQ_OK)))
             return;
-        if (q->attached || monotonic_ms() + wait > give_up)
-            return;
+        bool hopeless = x->unit == JOBQ_FAILED && x->failure != JOBQ_FAILURE_TRANSIENT;
+        if (q->attached || hopeless || monotonic_ms() + wait > give_up)
+            break;
         pause_ms(wait);
         if (JOBQ_MUTANT(15))
             x->number = ++q->number;
         wait = wait < 500 ? wait * 2 : 500;
     }
+    doubt(x, error);
 }
 
 /* First act after a claim was given up: what it may hold under its random bytes goes back at no cost. */

@@ -211,6 +211,7 @@ void jobq_close(struct jobq *q)
         pthread_cond_destroy(&q->idle);
         crew_free(&q->crew);
     }
+    returned_free(q);
     free(q->cursor);
     free(q);
 }

@@ -150,6 +150,8 @@ int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_m
 /* Take over the arena (also on failure) and make the list. */
 int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t count, int64_t now_ms,
               struct jobq_jobs **out);
+/* Leave those whose change was accepted; changes[i] belongs to jobs[i]. */
+void jobs_keep_accepted(struct jobq_jobs *jobs, const struct jobq_change *changes);
 struct jobq_bytes bytes_of(const char *text); /* NULL: absent */
 
 /* ---- explain.c: why a job is not running. Pure --------------------------------------------------------------------- */
@@ -294,6 +296,15 @@ void crew_init(struct crew *crew);
 void crew_free(struct crew *crew);
 size_t crew_held(struct jobq *q);
 
+/* ---- returned.c: claimed, and not handed over ------------------------------------------------------------------------------ */
+
+struct returned;
+struct returned *returned_create(size_t room); /* NULL without memory; free(), or give it to returned_add */
+/* The ordinary ones of these rows, at most `room`, are to go back. Their bytes are not needed after it. */
+void returned_add(struct jobq *q, struct returned *list, const struct jobq_row *rows, size_t count);
+void returned_send(struct jobq *q); /* as far as it can; leaves the thread's last error alone */
+void returned_free(struct jobq *q);
+
 /* ---- handle.c ----------------------------------------------------------------------------------------------------------- */
 
 struct jobq {
@@ -317,6 +328,7 @@ struct jobq {
     size_t cursor_bytes;
     bool lost_claim; /* a claim was given up: release what it may hold first */
     uint8_t lost_mint[8];
+    struct returned *returned; /* what claims could not hand over; see returned.c */
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
     int64_t alone_at_ms; /* and of its last look for a row that must run alone */
     int64_t tick_at_ms;  /* monotonic time of the next tick of a schedule that is known of; 0: look */

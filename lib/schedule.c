@@ -249,8 +249,11 @@ static int plan_addition(struct jobq *q, const struct jobq_schedule_row *row, in
 {
     struct addition *a = user;
     struct definition old;
-    bool readable = row && definition_read(arena, row, &old) == JOBQ_OK;
+    int rc = row ? definition_read(arena, row, &old) : JOBQ_NOT_FOUND;
+    bool readable = rc == JOBQ_OK;
 
+    if (rc == JOBQ_NOMEM)
+        return rc;
     if (!row && a->must_exist)
         return not_found(a->definition->schedule.name);
     choose_anchor(a->definition, readable ? &old : NULL, now_ms);
@@ -263,7 +266,7 @@ static int plan_addition(struct jobq *q, const struct jobq_schedule_row *row, in
     settings->version = row ? row->version : 0;
     if (readable && same_times(&old, a->definition))
         return JOBQ_OK;
-    int rc = row ? fire_before(q, row, now_ms) : JOBQ_OK;
+    rc = row ? fire_before(q, row, now_ms) : JOBQ_OK;
     return rc == JOBQ_OK ? begin_now(a, now_ms, settings) : rc;
 }
 

@@ -141,6 +141,17 @@ no_memory:
     return fail_with(JOBQ_NOMEM, NULL, "out of memory for the answer");
 }
 
+void jobs_keep_accepted(struct jobq_jobs *jobs, const struct jobq_change *changes)
+{
+    struct jobq_job *all = (struct jobq_job *)(uintptr_t)jobs->jobs;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < jobs->count; i++)
+        if (changes[i].verdict == JOBQ_OK || changes[i].verdict == JOBQ_ALREADY)
+            all[kept++] = all[i];
+    jobs->count = kept;
+}
+
 void jobq_jobs_free(struct jobq_jobs *jobs)
 {
     struct jobs_owner *owner = (struct jobs_owner *)(void *)jobs;

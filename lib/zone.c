@@ -35,6 +35,7 @@ struct zone {
     int32_t first_s; /* before the first transition */
     bool has_rules;  /* for the time behind the last transition */
     bool has_summer;
+    bool no_memory; /* reading it failed for want of memory */
     int32_t standard_s, summer_s;
     struct rule begins, ends;
 };
@@ -191,7 +192,8 @@ static bool read_table(const struct block *b, struct zone *zone)
     zone->at = calloc(b->times + 1, sizeof *zone->at);
     zone->offset_s = calloc(b->times + 1, sizeof *zone->offset_s);
     zone->first_s = type_offset(b, 0);
-    if (!zone->at || !zone->offset_s || zone->first_s == INT32_MIN || b->leaps)
+    zone->no_memory = !zone->at || !zone->offset_s;
+    if (zone->no_memory || zone->first_s == INT32_MIN || b->leaps)
         return false;
     for (size_t i = 0; i < b->times; i++) {
         zone->at[i] = big_endian(b->data + i * b->time_bytes, b->time_bytes);
@@ -249,7 +251,10 @@ int zone_read(const uint8_t *bytes, size_t size, struct zone **out)
     if (!zone)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a time zone");
     if (!read_file(bytes, size, zone)) {
+        bool no_memory = zone->no_memory;
         zone_free(zone);
+        if (no_memory)
+            return fail_with(JOBQ_NOMEM, NULL, "out of memory for a time zone");
         return fail_with(JOBQ_INVALID, "zone", "zone: its file is no time zone that can be read (or counts leap seconds)");
     }
     *out = zone;

@@ -62,11 +62,20 @@ static char *copy_text(sqlite3_stmt *row, int column)
 static int list_expected(struct jobq_store *s, sqlite3 *db, struct objects *out)
 {
     sqlite3_stmt *row = prepare(s, db, "SELECT type, name, tbl_name, sql FROM sqlite_schema");
+    int code = row ? SQLITE_ROW : SQLITE_ERROR;
     out->count = 0;
-    while (row && sqlite3_step(row) == SQLITE_ROW && out->count < sizeof out->items / sizeof *out->items)
-        out->items[out->count++] = (struct object){ .type = copy_text(row, 0), .name = copy_text(row, 1),
-                                                    .table = copy_text(row, 2), .sql = copy_text(row, 3) };
+    while (row && out->count < sizeof out->items / sizeof *out->items && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        struct object *o = &out->items[out->count++];
+        *o = (struct object){ .type = copy_text(row, 0), .name = copy_text(row, 1), .table = copy_text(row, 2),
+                              .sql = copy_text(row, 3) };
+        if (!o->type || !o->name || !o->table || (!o->sql && sqlite3_column_type(row, 3) != SQLITE_NULL))
+            code = SQLITE_NOMEM;
+        if (code == SQLITE_NOMEM)
+            break;
+    }
     sqlite3_finalize(row);
+    if (row && code != SQLITE_DONE && code != SQLITE_ROW)
+        return sq_fault_text(s, code, "%s", sqlite3_errstr(code));
     return row ? 0 : -1;
 }
 
@@ -142,6 +151,17 @@ struct finding {
     char type[24], name[128];
 };
 
+/* NULL stays NULL, but it is also what SQLite gives when it has no memory for a text. */
+static int read_texts(sqlite3_stmt *row, const char *text[4])
+{
+    for (int i = 0; i < 4; i++) {
+        text[i] = (const char *)sqlite3_column_text(row, i);
+        if (!text[i] && sqlite3_column_type(row, i) != SQLITE_NULL)
+            return -1;
+    }
+    return 0;
+}
+
 static int look(struct jobq_store *s, struct objects *expected, struct finding *out)
 {
     sqlite3_stmt *row = prepare(s, s->db, "SELECT type, name, tbl_name, sql FROM main.sqlite_schema");
@@ -149,8 +169,10 @@ static int look(struct jobq_store *s, struct objects *expected, struct finding *
     *out = (struct finding){ 0 };
     while (row && (code = sqlite3_step(row)) == SQLITE_ROW) {
         const char *text[4];
-        for (int i = 0; i < 4; i++)
-            text[i] = (const char *)sqlite3_column_text(row, i);
+        if (read_texts(row, text) != 0) {
+            code = SQLITE_NOMEM;
+            break;
+        }
         enum kinship kin = judge(expected, text[0], text[1], text[2], text[3]);
         out->seen += kin == EXPECTED;
         if (kin != INTRUDER || out->intruder)

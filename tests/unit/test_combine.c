@@ -238,6 +238,35 @@ START_TEST(unknown_is_repeated_under_the_same_number)
 }
 END_TEST
 
+/* S16: the answer was lost, and then the server could not be reached. */
+START_TEST(a_repeat_that_fails_leaves_the_outcome_unknown)
+{
+    struct jobq *q = open_fake(5000);
+    struct caller c = { .q = q, .payload = "x" };
+
+    store.unknown = 1;
+    store.fail_transient = 1;
+    enqueue_one(&c);
+    ck_assert_int_eq(c.rc, JOBQ_UNKNOWN);
+    ck_assert_int_ge(store.repeats, 2);
+    jobq_close(q);
+}
+END_TEST
+
+START_TEST(a_repeat_that_is_refused_leaves_the_outcome_unknown)
+{
+    struct jobq *q = open_fake(5000);
+    struct caller c = { .q = q, .payload = "x" };
+
+    store.unknown = 1;
+    store.poison = "x";
+    enqueue_one(&c);
+    ck_assert_int_eq(c.rc, JOBQ_UNKNOWN);
+    ck_assert_int_eq(store.repeats, 1);
+    jobq_close(q);
+}
+END_TEST
+
 START_TEST(unknown_to_the_end_tells_the_id_to_repeat_with)
 {
     struct jobq *q = open_fake(5000);
@@ -463,6 +492,7 @@ END_TEST
 
 UNIT_MAIN("combine", waiting_callers_share_one_exchange, only_the_guilty_caller_gets_the_error,
           unknown_is_repeated_under_the_same_number, unknown_to_the_end_tells_the_id_to_repeat_with,
+          a_repeat_that_fails_leaves_the_outcome_unknown, a_repeat_that_is_refused_leaves_the_outcome_unknown,
           a_given_up_claim_is_released_first_thing, an_impatient_caller_leaves_alone,
           a_caller_whose_exchange_was_sent_leaves_with_unknown, equal_claims_are_joined_and_the_rows_dealt_out,
           a_separable_call_is_sent_in_pieces_when_refused, a_transient_failure_is_not_split,
