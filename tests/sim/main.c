@@ -126,10 +126,11 @@ static void end(struct run *r, int process)
     model_ended(&r->model, job, &h->token, status, how > 3, result);
     if (status == JOBQ_UNKNOWN) { /* repeated, as the header says */
         status = say_end(r->q[process], h, how, result);
-        if (status == JOBQ_ALREADY && how > 3) /* the first one was it; it is told so */
+        if (status == JOBQ_ALREADY && how > 3 && !r->model.jobs[job].completions) /* the first one was it */
             status = JOBQ_OK;
         model_ended(&r->model, job, &h->token, status, how > 3, result);
     }
+    r->model.jobs[job].unsure_result |= status == JOBQ_UNKNOWN && how > 3;
     tell(r, "ends one", process, status);
     model_look(&r->model, r->q[process], job);
 }
@@ -199,6 +200,8 @@ static void step(struct run *r)
     uint64_t which = sim_roll() % (sizeof steps / sizeof *steps);
     r->plan.fail_call = sim_chance(5) ? r->plan.calls + 1 : 0;
     r->plan.lose_call = sim_chance(8) ? r->plan.calls + 1 : 0;
+    if (r->plan.lose_call && sim_chance(70)) /* and the repeat finds nobody */
+        r->plan.fail_call = r->plan.lose_call + 1;
     if (which + 1 == sizeof steps / sizeof *steps && !sim_chance(20))
         which = 0;
     steps[which](r, process);

@@ -41,6 +41,7 @@ struct model_job {
     int64_t lease_until_ms; /* store's clock */
     int completions;        /* accepted under a token */
     uint32_t result;
+    bool unsure_result;     /* another completion stayed UNKNOWN and may be the one that counted */
     int last_state;
     int32_t redrives, cancels;
 };
