@@ -94,7 +94,7 @@ def lines(command):
     """{name: (value, unit, what it is held against, its value)}"""
     answer = {}
     for line in call(command).splitlines():
-        word = line.split() + [None, None]
+        word = line.split() + [None] * 3
         answer[word[0]] = (float(word[1]), word[2], word[3], float(word[4]) if word[4] else None)
     return answer
 
@@ -224,34 +224,34 @@ def held_against(row, mine, limit, figure):
     return row.against, float(row.against.split()[0])
 
 
-class Table:
-    def __init__(self, store):
-        self.store, self.taken = store, {}
+class Taken:
+    """What the rounds have brought for one row."""
 
-    def measure(self, rounds):
-        for number in range(rounds):
-            seen = {}
-            for figure in self.store.figures:
-                if figure.slow and number and self.store.options.quick:
-                    continue
-                name = figure.quick if figure.quick and self.store.options.quick else figure.name
-                limit = self.store.limit(figure.limit) if figure.limit else {}
-                mine = self.store.mine(name)
-                seen.update(mine)
-                for row in figure.rows:
-                    label = row.label.format(n=f'{int(name.split("-")[1]):,}' if '{n}' in row.label else '')
-                    self.add(row, label, seen, held_against(row, seen, limit, figure))
+    def __init__(self):
+        self.values, self.others, self.ratios, self.unit, self.against = [], [], [], '', None
 
-    def add(self, row, label, mine, against):
-        value, unit = mine[row.name][:2]
-        key = (label, unit, against[0], row.goal)
-        self.taken.setdefault(key, []).append((value, against[1]))
+    def add(self, value, unit, against, other):
+        self.unit, self.against = unit, against
+        self.values.append(value)
+        if other is None:
+            return
+        self.others.append(other)
+        top, bottom = (other, value) if unit in SMALLER else (value, other)
+        self.ratios.append(top / bottom if bottom else float('inf'))
 
-    def rows(self):
-        for (label, unit, against, goal), pairs in self.taken.items():
-            values, others = [pair[0] for pair in pairs], [pair[1] for pair in pairs if pair[1] is not None]
-            ratios = [(b / a if unit in SMALLER else a / b) if a and b else float('inf') for a, b in pairs if b is not None]
-            yield label, unit, values, against, others, statistics.median(ratios) if ratios else None, goal
+
+def measure(store, figure, seen, options):
+    """A figure in all rounds, the limit and the library in turn: [(row, label, Taken)]. seen: what each round brought so far."""
+    quick = figure.quick and options.quick
+    name = figure.quick if quick else figure.name
+    taken = [Taken() for _ in figure.rows]
+    for number in range(1 if figure.slow and options.quick else options.rounds):
+        limit = store.limit(figure.limit) if figure.limit else {}
+        seen[number].update(store.mine(name))
+        for row, into in zip(figure.rows, taken):
+            into.add(*seen[number][row.name][:2], *held_against(row, seen[number], limit, figure))
+    count = f'{int(name.split("-")[1]):,}' if figure.quick else ''
+    return [(row, row.label.format(n=count), into) for row, into in zip(figure.rows, taken)]
 
 
 def show(value):
@@ -266,30 +266,31 @@ def spread(values):
     return f'{show(statistics.median(values))} ({show(min(values))}-{show(max(values))})'
 
 
-def tell(store, row, as_json):
-    label, unit, values, against, others, ratio, goal = row
+def tell(store, row, label, taken, as_json):
+    ratio = statistics.median(taken.ratios) if taken.ratios else None
     if as_json:
         bounded = None if ratio is None else min(ratio, 1e6)
-        print(json.dumps({'name': f'{store.name}: {label}', 'value': statistics.median(values), 'unit': unit,
-                          'against': against, 'ratio': bounded, **({'goal': goal} if goal is not None else {})}))
+        print(json.dumps({'name': f'{store.name}: {label}', 'value': statistics.median(taken.values), 'unit': taken.unit,
+                          'against': taken.against, 'ratio': bounded,
+                          **({'goal': row.goal} if row.goal is not None else {})}), flush=True)
         return
     shown = '-' if ratio is None else f'{min(ratio, 999.99):.2f}'
-    wanted = '' if goal is None else f'{goal:.2f} {"yes" if ratio >= goal else "no"}'
-    print(f'{store.name:13} {label:31} {spread(values):>29} {unit:12} {spread(others):>29} {against or "":17} {shown:>6}  {wanted}')
+    wanted = '' if row.goal is None else f'{row.goal:.2f} {"yes" if ratio >= row.goal else "no"}'
+    print(f'{store.name:13} {label:31} {spread(taken.values):>29} {taken.unit:12} {spread(taken.others):>29} '
+          f'{taken.against or "":17} {shown:>6}  {wanted}', flush=True)
 
 
 def run(store, options):
     if not options.json:
-        print(f'# {store.name}: {store.settings()}')
-    table = Table(store)
-    table.measure(options.rounds)
-    for row in table.rows():
-        tell(store, row, options.json)
+        print(f'# {store.name}: {store.settings()}', flush=True)
+    seen = [{} for _ in range(options.rounds)]
+    for figure in store.figures:
+        for row, label, taken in measure(store, figure, seen, options):
+            tell(store, row, label, taken, options.json)
     if store.name != 'memory': # which other processes cannot share
         count = store.mine('once')['once'][0]
         if not options.json:
-            print(f'# {store.name}: each of {count:,.0f} jobs ran and completed exactly once, in two processes')
-    sys.stdout.flush()
+            print(f'# {store.name}: each of {count:,.0f} jobs ran and completed exactly once, in two processes', flush=True)
 
 
 def stores(options, folder):
