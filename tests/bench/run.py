@@ -321,4 +321,5 @@ def main():
             run(store, options)
 
 
-main()
+if __name__ == '__main__':
+    main()

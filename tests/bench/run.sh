@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Measure libjobq against the limit programs, in turn, and print one table. Servers are private ones.
 # usage: sh tests/bench/run.sh [--quick] [--json] [--store memory|sqlite|redis|postgres]...
+#        sh tests/bench/run.sh --plots [--seconds S] [--store ...]...      draws doc/performance/*.svg
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 . "$ROOT/tests/lib.sh"
@@ -35,4 +36,9 @@ fi
 if wants postgres "$@"; then
     start_postgres fsync=on synchronous_commit=on shared_buffers=1GB
 fi
-/usr/bin/python3 "$ROOT/tests/bench/run.py" --build "$BUILD" "$@"
+if [ "${1:-}" = --plots ]; then
+    shift
+    /usr/bin/python3 "$ROOT/tests/bench/plot.py" --build "$BUILD" --out "$ROOT/doc/performance" "$@"
+else
+    /usr/bin/python3 "$ROOT/tests/bench/run.py" --build "$BUILD" "$@"
+fi
