@@ -87,7 +87,7 @@ static int tune(const struct jobq_store *s, sqlite3 *db)
 {
     int code = sqlite3_exec(db,
                             "PRAGMA secure_delete = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
-                            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 0;"
+                            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000; PRAGMA wal_autocheckpoint = 0;"
                             "PRAGMA journal_size_limit = 67108864",
                             NULL, NULL, NULL);
     if (code != SQLITE_OK)

@@ -94,7 +94,7 @@ def lines(command):
     """{name: (value, unit, what it is held against, its value)}"""
     answer = {}
     for line in call(command).splitlines():
-        word = line.split() + [None] * 3
+        word = line.split() + [None, None]
         answer[word[0]] = (float(word[1]), word[2], word[3], float(word[4]) if word[4] else None)
     return answer
 
@@ -205,9 +205,9 @@ class Postgres(Server):
         answer = {}
         seconds = '10' if self.options.quick else '60'
         for name, extra in ('churn', []), ('churn-reader', ['reader']):
-            out = lines([self.program('churn'), self.fresh(), seconds, *extra])
-            fifths = [out[f'fifth-{i}'][0] for i in range(1, 6)]
-            answer[name] = (fifths[4], 'jobs/s', 'first', fifths[0])
+            said = call([self.program('churn'), self.fresh(), seconds, *extra]).splitlines()
+            fifths = [float(line.split()[1]) for line in said if line.startswith('fifth-')]
+            answer[name] = (fifths[-1], 'jobs/s', 'first', fifths[0])
         return answer
 
 
