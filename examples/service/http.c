@@ -223,7 +223,7 @@ static enum MHD_Result begin(struct http_server *server, struct http_request *re
     *state = exchange;
     exchange->server = server;
     reply = &exchange->refusal;
-    http_watch_set(server, request->connection, HTTP_BODY_MS);
+    http_watch_set(server, request->connection, server->body_ms);
     if (check_origin(server, request, reply) != 0 || find_route(server, request, exchange, reply) != 0 ||
         check_body(request, exchange->route, reply) != 0)
         exchange->route = NULL;
@@ -307,7 +307,7 @@ void http_on_completed(void *user, struct MHD_Connection *connection, void **sta
     if (!exchange)
         return;
     http_forget(exchange);
-    http_watch_set(user, connection, HTTP_HEAD_MS);
+    http_watch_set(user, connection, exchange->server->head_ms);
     http_reply_free(&exchange->refusal);
     free(exchange->body);
     free(exchange);

@@ -24,7 +24,7 @@ struct http_request {
     size_t body_size;
     int last;          /* it was put off and there is no more time: answer now */
     int64_t waited_ms; /* since it was whole */
-    uint64_t *note;    /* two words of the route's own, 0 at first: what it remembers when it is asked again */
+    uint64_t *note; /* two words of the route's own, 0 at first: what it remembers when it is asked again */
     struct MHD_Connection *connection;
 };
 
@@ -103,7 +103,9 @@ struct http_mount {
 struct http_options {
     const char *listen;              /* ADDR:PORT; port 0 takes a free one */
     const struct http_mount *mounts; /* ended by one without routes */
-    int open; /* without tokens: a browser's request from elsewhere is refused by its Host and Origin */
+    int64_t head_ms,
+        body_ms; /* for a request's head, or to stay idle, and for its body; 0: 20,000 and 60,000 */
+    int open;    /* without tokens: a browser's request from elsewhere is refused by its Host and Origin */
 };
 
 struct http_server;

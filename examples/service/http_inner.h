@@ -39,6 +39,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     const struct http_mount *mounts;
     int open;
+    int64_t head_ms, body_ms;
     char address[128];
 
     pthread_mutex_t lock;

@@ -183,6 +183,8 @@ struct http_server *http_start(const struct http_options *options, const char **
     want_descriptors();
     server->mounts = options->mounts;
     server->open = options->open;
+    server->head_ms = options->head_ms ? options->head_ms : HTTP_HEAD_MS;
+    server->body_ms = options->body_ms ? options->body_ms : HTTP_BODY_MS;
     pthread_mutex_init(&server->lock, NULL);
     write_address(server, fd);
     if (http_watch_begin(server) == 0 && (server->daemon = start_daemon(server, fd)) != NULL)

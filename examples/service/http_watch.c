@@ -47,7 +47,7 @@ void http_watch_set(struct http_server *server, struct MHD_Connection *connectio
 static void add_line(struct http_server *server, struct line *line)
 {
     pthread_mutex_lock(&server->lock);
-    line->until_ms = http_now_ms() + HTTP_HEAD_MS;
+    line->until_ms = http_now_ms() + server->head_ms;
     line->behind = server->lines;
     if (server->lines)
         server->lines->before = line;

@@ -168,6 +168,7 @@ async function ask(path, body) {
   const answer = await fetch(path.startsWith('/') ? path : API + '/' + path, options);
   const json = await answer.json().catch(() => ({}));
   if (answer.ok) return json;
+  if (answer.status === 401 && me.role !== 'none' && !path.startsWith('/log')) forgotten();
   throw Object.assign(new Error(json.error || answer.statusText), { status: answer.status });
 }
 
@@ -181,6 +182,14 @@ async function attempt(action, said) {
     toast(t('trouble', error.message));
     return null;
   }
+}
+
+/* The session is over, or the server has started again: whoever sits here says once more who it is. */
+async function forgotten() {
+  quiet();
+  await learnMe();
+  byId('main').dataset.page = '';
+  render();
 }
 
 const act = (verb, what, said) => attempt(() => ask('act', { verb, ...what }), said);
@@ -474,11 +483,11 @@ function switchOf(queue) {
 
 function queueRow(queue, now) {
   const command = 'jobq stats ' + shell(queue.queue) + ' --json';
-  const minute = queue.last_minute, ended = minute.completed + minute.failed;
+  const minute = queue.last_minute, quarter = queue.last_quarter, ended = quarter.completed + quarter.failed;
   const states = ['ready', 'scheduled', 'blocked', 'running', 'stuck', 'completed', 'dead', 'cancelled'].map(state => num(number(queue[state]), command));
   return { 'data-open': link('queue', queue.queue), 'data-queue': queue.queue, cells: [
     h('a', { href: link('queue', queue.queue) }, queue.queue), ...states, num(oldest(queue, now), command), num(number(rateOf(queue.queue, 'in', queue.enqueued_total)), command),
-    num(perSecond(minute.completed, minute.window_ms), command), num(perSecond(minute.failed, minute.window_ms), command), num(number(rateOf(queue.queue, 'retry', queue.failed_total - queue.dead_total)), command), num(ended ? number(Math.round(1000 * minute.failed / ended) / 10) + ' %' : '–', command),
+    num(perSecond(minute.completed, minute.window_ms), command), num(perSecond(minute.failed, minute.window_ms), command), num(number(rateOf(queue.queue, 'retry', queue.failed_total - queue.dead_total)), command), num(ended ? number(Math.round(1000 * quarter.failed / ended) / 10) + ' %' : '–', command),
     three(queue.waited, command), three(queue.ran, command), [h('span', { class: 'tag ' + (queue.paused ? 'warn' : 'good') }, t(queue.paused ? 'paused' : 'open')), ' ', switchOf(queue)]] };
 }
 
