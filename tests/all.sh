@@ -55,7 +55,7 @@ SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
 
 # Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there. Those
 # called slow say the same to a store that others say faster.
-UNSANITIZED='--no-suite slow --no-suite packaging --no-suite media --no-suite demo'
+UNSANITIZED='--no-suite slow --no-suite browser --no-suite packaging --no-suite media --no-suite demo'
 
 # Left out of an everyday run.
 EVERYDAY='--no-suite full'
@@ -83,6 +83,7 @@ need_all() {
     if [ -f examples/video/meson.build ]; then
         need_service
         need_media
+        need_browser
     fi
     if [ -f backends/redis/meson.build ]; then
         need_redis
@@ -174,6 +175,9 @@ install_missing
 mkdir -p "$BUILD" || exit 1
 rm -f "$BUILD"/*.broken "$BUILD"/*/meson-logs/testlog.json
 say "libjobq: ${PARTS# }, in $BUILD"
+if [ -f examples/video/meson.build ]; then
+    browser_tools "$BUILD/browser" || die 3 'npm could not fetch playwright-core (and node 22), which drives the browser'
+fi
 start_servers
 
 spawn_lane lane_plain

@@ -12,8 +12,8 @@
 #
 #   talking      say, warn, die, step, minutes
 #   leaving      at_exit, spawn, stop_pid, alive, wait_until
-#   installing   need, need_build, need_tests, need_service, need_media, need_redis, need_postgres,
-#                need_pooler, install_missing, know_packages
+#   installing   need, need_build, need_tests, need_service, need_media, need_browser, need_redis, need_postgres,
+#                need_pooler, install_missing, browser_tools, know_packages
 #   building     build_tree, rebuild_tree
 #   servers      private_dir, start_redis, start_postgres
 #   stores       is_store, need_store, use_store
@@ -266,6 +266,33 @@ need_media() {
     need 'file:/usr/share/pocketsphinx/model/en-us/en-us' pocketsphinx-en-us
     need py:cv2 python3-opencv
     need 'file:/usr/share/opencv*/haarcascades' opencv-data
+}
+
+# What the dashboard's page is looked at with; the driver of the browser comes from npm, see browser_tools.
+need_browser() {
+    need cmd:chromium chromium
+    need cmd:npm npm
+    need cmd:curl curl
+}
+
+# browser_tools FOLDER: puts the driver there, and a node when the system's is older than 22; does nothing when they are
+# there. Exports JOBQ_PLAYWRIGHT.
+browser_tools() {
+    JOBQ_PLAYWRIGHT=$1
+    export JOBQ_PLAYWRIGHT
+    _wanted=playwright-core@1.65.1
+    case $(node --version 2>/dev/null) in
+    v2[2-9].* | v[3-9]?.*) ;;
+    *) _wanted="$_wanted node@22" ;;
+    esac
+    if [ "$(cat "$1/wanted" 2>/dev/null)" = "$_wanted" ]; then
+        return 0
+    fi
+    mkdir -p "$1" || return 1
+    # The names are words.
+    # shellcheck disable=SC2086
+    npm install --prefix "$1" --no-save --no-fund --no-audit --loglevel=error $_wanted </dev/null >&2 &&
+        echo "$_wanted" >"$1/wanted"
 }
 
 need_redis() {

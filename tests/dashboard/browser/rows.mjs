@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: MIT
+/* What the page promises, row by row, in a browser. */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { run, sees, text, until } from './kit.mjs';
+
+const go = (page, hash) => page.evaluate(to => { location.hash = to; }, hash);
+const queueRow = (page, name) => page.locator(`tr[data-queue="${name}"]`);
+
+const cell = (page, name, label) => text(page, `tr[data-queue="${name}"] td[data-label="${label}"]`);
+
+/* A submission's parts have ids that differ in one digit; see examples/video/parts.h. */
+const PARTS = { report: '8', quality: '9', sound: 'a', speech: 'b', face: 'c', gesture: 'd', emotion: 'e' };
+
+function submission(world, clip, result) {
+  const id = world.jobq('enqueue', 'video.probe', JSON.stringify({ video: clip })).id;
+  const part = name => id.slice(0, 12) + PARTS[name] + id.slice(13);
+  const steps = {};
+  for (const name of ['quality', 'sound', 'speech', 'face', 'gesture', 'emotion']) {
+    steps[name] = part(name);
+    world.jobq('enqueue', 'video.' + name, '{}', '--id', part(name));
+  }
+  world.jobq('enqueue', 'video.report', JSON.stringify({ video: clip, submission: id, steps }), '--id', part('report'));
+  const finish = (queue, outcome) => { const [job] = world.jobq('claim', queue); world.jobq('ack', job.id, job.token, JSON.stringify(outcome)); };
+  finish('video.probe', {});
+  if (result) {
+    for (const name of Object.keys(steps)) finish('video.' + name, result.steps[name] || { status: 'ok' });
+    finish('video.report', result);
+  }
+  return id;
+}
+
+async function serveVideos(world) {
+  const media = world.folder + '/media';
+  mkdirSync(media);
+  const child = world.spawn(process.env.JOBQ_VIDEO, ['serve', '--store', world.store, '--media', media, '--listen', '127.0.0.1:0', '--token-file', world.tokens(), '--audit-log', world.audit]);
+  world.url = await world.listening(child);
+  return media;
+}
+
+await run({
+  'row-01 one page, three files, under 100 kB, nothing from elsewhere': async (world, browser) => {
+    await world.serve();
+    let bytes = 0;
+    for (const file of ['/', '/dashboard.js', '/dashboard.css']) {
+      const answer = await fetch(world.url + file);
+      assert.equal(answer.status, 200);
+      const body = await answer.text();
+      bytes += Buffer.byteLength(body);
+      assert.doesNotMatch(body.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\/[a-z]/);
+      const policy = answer.headers.get('content-security-policy');
+      assert.match(policy, /default-src 'none'/);
+      assert.doesNotMatch(policy, /unsafe|\*/);
+    }
+    assert.ok(bytes < 100000, bytes + ' bytes');
+    const page = await world.open(browser);
+    const loaded = await page.evaluate(() => performance.getEntriesByType('resource').filter(e => ['script', 'link', 'css', 'img'].includes(e.initiatorType)).map(e => new URL(e.name).pathname));
+    assert.deepEqual(loaded.filter(path => path !== '/favicon.ico').sort(), ['/dashboard.css', '/dashboard.js']);
+    assert.equal(await page.evaluate(() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; return 0; }), 0);
+  },
+
+  'row-02 live, tells how old it is, heals by itself, resumes, pauses when hidden': async (world, browser) => {
+    world.jobq('events', '--keep', 1000);
+    world.enqueue('zero');
+    const expect = ['ERR_', '401'];
+    const badge = (page, pattern) => sees(page, source => new RegExp(source).test(document.getElementById('badge').textContent), pattern.source);
+    await world.serve(null);
+    const open = await world.open(browser, { expect, token: null });
+    await badge(open, /^live$/);
+    await world.stop(world.server);
+    await badge(open, /^stale for \d+ s$/);
+    world.enqueue('first');
+    await world.serve(null);
+    await badge(open, /^live$/);
+    await sees(open, () => document.querySelector('tr[data-queue=first]') !== null);
+    await open.close();
+    world.pages.pop();
+    await world.stop(world.server);
+    await world.serve();
+    const page = await world.open(browser, { expect });
+    await badge(page, /^live$/);
+    world.enqueue('second');
+    await sees(page, () => feed.lastId !== '' && document.querySelector('tr[data-queue=second]') !== null);
+    await page.evaluate(() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); });
+    assert.equal(await text(page, '#badge'), 'paused');
+    assert.equal(await page.evaluate(() => feed.source), null);
+    const missed = world.enqueue('third');
+    await page.evaluate(() => {
+      window.told = [];
+      const old = window.EventSource;
+      window.EventSource = class extends old { constructor(url) { super(url); this.addEventListener('job', event => window.told.push(JSON.parse(event.data).id)); } };
+      Object.defineProperty(document, 'hidden', { value: false });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await badge(page, /^live$/);
+    await sees(page, id => window.told.length === 1 && window.told[0] === id, missed);
+    /* A server that starts again knows no sessions: the page asks who it is. */
+    await world.stop(world.server);
+    await world.serve();
+    await sees(page, () => document.getElementById('token') !== null);
+  },
+
+  'row-03 the figures are those of the command': async (world, browser) => {
+    for (let i = 0; i < 3; i++) world.enqueue('mail');
+    world.complete('done');
+    world.kill('bad', 'no');
+    world.jobq('claim', 'mail');
+    world.advance(120000);
+    await world.serve();
+    const page = await world.open(browser);
+    await queueRow(page, 'mail').waitFor();
+    const stats = world.jobq('stats');
+    for (const queue of stats.queues) {
+      for (const [label, name] of [['ready', 'ready'], ['running', 'running'], ['completed', 'completed'], ['dead', 'dead'], ['Stuck', 'stuck']])
+        assert.equal(await cell(page, queue.queue, label), String(queue[name]), queue.queue + ' ' + name);
+    }
+    assert.equal(stats.queues.find(one => one.queue === 'mail').stuck, 1);
+    const of = async name => Number(await text(page, `[data-card="${name}"] .num`));
+    assert.deepEqual([await of('total'), await of('pending'), await of('processing'), await of('completed'), await of('failed'), await of('stuck')], [5, 2, 1, 1, 1, 1]);
+    assert.match(await cell(page, 'mail', 'Oldest waiting'), /\d/);
+    assert.equal((await cell(page, 'done', 'Run p50 / p95 / p99')).split('/').length, 3);
+    assert.equal(await cell(page, 'bad', 'Error rate'), '100 %');
+    assert.equal(await page.locator('svg.chart').count(), 2);
+    world.url = await (async () => { world.port = 0; await world.serve(); return world.url; })();
+    const other = await world.open(browser);
+    await queueRow(other, 'mail').waitFor();
+    assert.equal(await cell(other, 'mail', 'ready'), await cell(page, 'mail', 'ready'));
+  },
+
+  'row-04 a job that failed twice shows three attempts': async (world, browser) => {
+    const id = world.enqueue('mail', '{"secret": "word"}', '--max-attempts', 5, '--backoff', 'fixed:50000');
+    for (const said of ['first trouble', 'second trouble']) {
+      world.fail('mail', said);
+      if (said[0] === 'f') world.advance(100000);
+    }
+    await world.serve('--mask');
+    const page = await world.open(browser, { hash: '#/job/' + id });
+    await page.waitForSelector('#timeline');
+    assert.match(await text(page, 'main'), /3 attempts/);
+    const line = await text(page, '#timeline');
+    for (const part of ['queued', 'attempt 1: claimed by', 'attempt 1: failed (HANDLER) first trouble', 'attempt 2: failed (HANDLER) second trouble', 'back-off: attempt 3 in']) assert.ok(line.includes(part), part + '\n' + line);
+    const before = await text(page, '#timeline [data-until]');
+    await until('the countdown moves', async () => (await text(page, '#timeline [data-until]')) !== before);
+    assert.equal(await page.locator('details[data-key=payload]').getAttribute('open'), null);
+    await page.click('details[data-key=payload] summary');
+    assert.ok(!(await text(page, 'details[data-key=payload]')).includes('secret'));
+    await page.click('details[data-key=payload] button');
+    assert.ok((await text(page, 'details[data-key=payload] pre')).includes('secret'));
+    world.advance(1000000);
+    const [job] = world.jobq('claim', 'mail');
+    world.jobq('log', job.id, job.token, 'a line of the log');
+    await page.reload();
+    await until('the log', async () => (await page.locator('#log').count()) && (await text(page, '#log')).includes('a line of the log'));
+    assert.match(await text(page, '#timeline'), /heartbeat: the lease holds for/);
+  },
+
+  'row-05 dead letters by what went wrong': async (world, browser) => {
+    for (let i = 0; i < 8; i++) world.kill('mail', i % 2 ? `no host ${i} answered` : `bad byte at ${i}`);
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/dead' });
+    await page.waitForSelector('tr[data-error]');
+    assert.equal(await page.locator('tr[data-error]').count(), 2);
+    const row = page.locator('tr[data-error="no host # answered"]');
+    assert.equal(await row.locator('td').first().innerText(), '4');
+    await row.locator('button[data-bulk=redrive]').click();
+    await page.click('dialog button.main');
+    await until('they wait again', () => world.jobq('stats').total.ready === 4);
+    await sees(page, () => document.querySelectorAll('tr[data-error]').length === 1);
+  },
+
+  'row-06 all that match: counted first, confirmed, and discarding can be undone': async (world, browser) => {
+    for (let i = 0; i < 25; i++) world.enqueue('mail');
+    world.enqueue('other');
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/jobs?queue=mail' });
+    await page.click('button[data-bulk=cancel]');
+    assert.equal(await text(page, '#matched'), '25 jobs match.');
+    assert.ok(await page.locator('dialog button.main').isDisabled());
+    await page.fill('#confirm', '24');
+    assert.ok(await page.locator('dialog button.main').isDisabled());
+    await page.fill('#confirm', '25');
+    await page.click('dialog button.main');
+    await until('25 are cancelled', () => world.jobq('stats').total.cancelled === 25);
+    assert.equal(world.jobq('stats').total.ready, 1);
+    const discard = async () => {
+      await page.click('button[data-bulk=drop]');
+      await page.fill('#confirm', '25');
+      await page.click('dialog button.main');
+      await page.waitForSelector('[data-undo]');
+    };
+    await discard();
+    await page.click('[data-undo]');
+    await sees(page, () => document.getElementById('toasts').textContent.includes('Nothing was discarded'));
+    await discard();
+    await until('they are gone', () => world.jobq('stats').total.cancelled === 0);
+  },
+
+  'row-07 queues are paused, limits set and drained': async (world, browser) => {
+    world.enqueue('mail', 'x', '--group', 'acme');
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/queues' });
+    await queueRow(page, 'mail').locator('[data-verb=pause]').click();
+    await queueRow(page, 'mail').locator('[data-verb=resume]').waitFor();
+    assert.deepEqual(world.jobq('claim', 'mail'), []);
+    await queueRow(page, 'mail').locator('[data-verb=resume]').click();
+    await queueRow(page, 'mail').locator('[data-verb=pause]').waitFor();
+    await go(page, '#/queue/mail');
+    await page.fill('[data-form=limit] [name=concurrency]', '0');
+    await page.click('[data-form=limit] button');
+    await until('the limit', () => (world.jobq('limit', 'mail').concurrency ?? world.jobq('limit', 'mail')[0]?.concurrency) === 0);
+    assert.deepEqual(world.jobq('claim', 'mail'), []);
+    await page.click('[data-verb=drain]');
+    await until('it is closed', async () => (await text(page, '[data-verb=drain]')) === 'Take new jobs again');
+    assert.throws(() => execFileSync(process.env.JOBQ, ['-s', world.store, 'enqueue', 'mail', 'x'], { stdio: 'pipe' }));
+    await page.click('[data-verb=drain]');
+    await until('it is open', async () => (await text(page, '[data-verb=drain]')).startsWith('Drain'));
+    world.enqueue('mail');
+    await go(page, '#/limits');
+    await page.selectOption('[data-form=limit] [name=of]', 'group');
+    await page.fill('[data-form=limit] [name=name]', 'acme');
+    await page.fill('[data-form=limit] [name=quota]', '100');
+    await page.fill('[data-form=limit] [name=period]', '60000');
+    await page.click('[data-form=limit] button');
+    await sees(page, () => document.querySelector('main table').textContent.includes('acme'));
+    assert.match(await text(page, 'main table'), /100 \/ .*in use/);
+  },
+
+  'row-08 a worker that is killed loses its lease, and the job comes back': async (world, browser) => {
+    const id = world.enqueue('slow');
+    const worker = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--lease', '3000', '--', 'sleep', '60']);
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/workers' });
+    const lease = page.locator(`tr[data-id="${id}"]`);
+    await lease.waitFor();
+    assert.match(await text(page, 'main table'), /alive/);
+    await world.stop(worker, 'SIGKILL');
+    world.advance(100000);
+    await sees(page, () => document.querySelector('main').textContent.includes('not seen'));
+    await sees(page, () => document.querySelector('tr[data-id]')?.textContent.includes('ran out'));
+    const other = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--backoff', 'fixed:0', '--', 'sleep', '60']);
+    await until('it runs again', () => { const job = world.jobq('show', id); if (job.state === 'scheduled') world.advance(60000); return job.state === 'running' && job.attempt === 2; });
+    await page.locator('[data-verb=stop-worker]').last().click();
+    await sees(page, () => document.querySelector('main').textContent.includes('asked to stop'));
+    await world.stop(other, 'SIGKILL');
+  },
+
+  'row-09 schedules: the next runs in their zone and in ours, the last result, run now': async (world, browser) => {
+    world.jobq('schedule', 'add', 'night', '--queue', 'mail', '--cron', '30 2 * * *', '--zone', 'Europe/Berlin');
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/schedules', zone: 'Asia/Tokyo' });
+    await page.waitForSelector('[data-schedule=night]');
+    const rows = await page.locator('[data-schedule=night] tbody tr').allInnerTexts();
+    const next = world.jobq('schedule', 'next', 'night', '-n', 5);
+    const show = (at, timeZone) => new Intl.DateTimeFormat('en-GB', { dateStyle: 'short', timeStyle: 'medium', timeZone }).format(new Date(at));
+    assert.deepEqual(rows.map(row => row.split('\t').map(part => part.trim())), next.map(at => [show(at, 'Europe/Berlin'), show(at, 'Asia/Tokyo')]));
+    assert.match(await text(page, '[data-schedule=night]'), /Last result\s+never/);
+    /* The day on which the clock is put forward: there is no half past two, it runs at three. */
+    const day = await page.evaluate(at => instant(at, 'Europe/Berlin'), '2027-03-28T01:00:00.000Z');
+    assert.match(day, /28\/03\/2027, 03:00:00/);
+    await page.click('[data-schedule=night] [data-verb=schedule-run]');
+    await until('the job', () => world.jobq('stats').total.ready === 1);
+    await sees(page, () => /Last result\s*ready/.test(document.querySelector('[data-schedule=night]').innerText));
+    await page.click('[data-schedule=night] [data-verb=schedule-pause]');
+    await page.waitForSelector('[data-schedule=night] [data-verb=schedule-resume]');
+  },
+
+  'row-10 a video job is a graph of its steps': async (world, browser) => {
+    const media = await serveVideos(world);
+    const id = submission(world, 'clip.mp4');
+    assert.ok(media);
+    const [job] = world.jobq('claim', 'video.speech');
+    world.jobq('progress', job.id, job.token, '{"done": 3, "total": 4, "unit": "s"}');
+    const page = await world.open(browser, { hash: '#/flow/' + id });
+    await page.waitForSelector('#flow');
+    assert.equal(await page.locator('[data-node]').count(), 8);
+    assert.equal(await page.locator('#flow .layer').count(), 3);
+    assert.equal(await page.locator('#flow svg path').count(), 12);
+    assert.match(await text(page, '[data-node=probe]'), /completed/);
+    assert.match(await text(page, '[data-node=speech]'), /running[\s\S]*75 %/);
+    assert.match(await text(page, '[data-node=face]'), /ready/);
+  },
+
+  'row-11 the result of a video: player, faces, pauses, words to click': async (world, browser) => {
+    const media = await serveVideos(world);
+    execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=10:duration=4', '-f', 'lavfi', '-i', 'sine=frequency=440:duration=4', '-c:v', 'libvpx', '-b:v', '200k', '-c:a', 'libopus', '-shortest', media + '/clip.webm']);
+    const words = ['good', 'morning', 'everybody'].map((word, i) => ({ word, start_ms: 300 + 1200 * i, end_ms: 900 + 1200 * i, confidence: 0.5 }));
+    const id = submission(world, 'clip.webm', { video: 'clip.webm', steps: { sound: { status: 'ok', pauses: [{ start_ms: 900, end_ms: 1500 }] }, speech: { status: 'ok', words },
+      face: { status: 'ok', faces: [{ boxes: [{ at_ms: 1500, x: 40, y: 30, width: 60, height: 60 }] }] }, emotion: { status: 'not_available', reason: 'no model was brought' } }, media: { video: { width: 160, height: 120 } } });
+    const page = await world.open(browser, { hash: '#/flow/' + id });
+    await sees(page, () => document.querySelector('video')?.readyState >= 2);
+    await page.click('.words button:nth-of-type(2)');
+    await sees(page, () => Math.abs(document.querySelector('video').currentTime - 1.5) < 0.05 && document.querySelector('.words button.now')?.textContent === 'morning');
+    const drawn = selector => page.evaluate(s => { const c = document.querySelector(s); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); }, selector);
+    assert.ok(await drawn('.player canvas') > 100, 'the face has a box');
+    await until('the wave', async () => (await drawn('canvas.wave')) > 2000);
+    assert.equal(await page.locator('.words .pause').count(), 1);
+    assert.match(await text(page, 'tr[data-step=emotion]'), /no model was brought/);
+    const part = await page.evaluate(async path => { const a = await fetch(path, { headers: { Range: 'bytes=10-19' } }); return [a.status, a.headers.get('content-range'), (await a.arrayBuffer()).byteLength]; }, '/analysis/video/' + id);
+    assert.equal(part[0], 206);
+    assert.match(part[1], /^bytes 10-19\/\d+$/);
+    assert.equal(part[2], 10);
+  },
+
+  'row-12 deliveries of webhooks, and whether a signature fits': async (world, browser) => {
+    const id = world.kill('hooks', 'the receiver answered 500');
+    await world.serve('--webhook-queue', 'hooks');
+    const page = await world.open(browser, { hash: '#/webhooks' });
+    const row = page.locator(`tr[data-id="${id}"]`);
+    await row.waitFor();
+    assert.match(await row.innerText(), /dead[\s\S]*1 \/ 1[\s\S]*the receiver answered 500/);
+    await row.locator('[data-verb=redrive]').click();
+    await until('it is sent again', () => world.jobq('show', id).state === 'ready');
+    const secret = Buffer.from('0123456789abcdef0123456789abcdef');
+    const body = '{"type":"analysis.completed"}';
+    const signature = 'v1,' + createHmac('sha256', secret).update('msg_1.1700000000.' + body).digest('base64');
+    const check = async key => {
+      for (const [name, value] of [['id', 'msg_1'], ['time', '1700000000'], ['signature', signature], ['secret', key], ['body', body]]) await page.fill(`#signature [name=${name}]`, value);
+      await page.click('#signature button');
+      return until('a verdict', async () => (await page.locator('#verdict').getAttribute('class')) && text(page, '#verdict'));
+    };
+    assert.equal(await check('whsec_' + secret.toString('base64')), 'The signature fits.');
+    assert.equal(await page.locator('#verdict').getAttribute('class'), 'tag good');
+    await page.fill('#signature [name=secret]', '');
+    await check('whsec_' + Buffer.from('another secret, another secret !').toString('base64'));
+    await page.waitForSelector('#verdict.bad');
+  },
+
+  'row-13 nobody changes anything without a token': async (world, browser) => {
+    const id = world.kill('mail', 'no');
+    await world.serve();
+    const viewer = await world.open(browser, { token: 'viewer', hash: '#/job/' + id, expect: ['403'] });
+    await viewer.waitForSelector('#timeline');
+    assert.equal(await viewer.locator('[data-verb], [data-bulk]').count(), 0);
+    const post = (page, headers) => page.evaluate(async ([job, more]) => (await fetch('/api/v1/queue/act', { method: 'POST', headers: { 'Content-Type': 'application/json', ...more }, body: JSON.stringify({ verb: 'redrive', id: job }) })).status, [id, headers]);
+    assert.equal(await post(viewer, { 'X-CSRF-Token': await viewer.evaluate(() => me.csrf) }), 403);
+    const admin = await world.open(browser, { hash: '#/job/' + id, expect: ['403'] });
+    await admin.waitForSelector('#timeline');
+    assert.equal(await post(admin, {}), 403);
+    assert.equal(await post(admin, { 'X-CSRF-Token': '0'.repeat(64) }), 403);
+    assert.equal(world.jobq('show', id).state, 'dead');
+    assert.equal(await admin.evaluate(() => document.cookie), '');
+    await admin.click('[data-verb=redrive]');
+    await until('it waits', () => world.jobq('show', id).state === 'ready');
+    await go(admin, '#/audit');
+    await admin.waitForSelector('main table tbody tr');
+    assert.match(await text(admin, 'main table'), /admin[\s\S]*redrive[\s\S]*200/);
+    assert.match(await text(admin, 'main table'), /403/);
+  },
+
+  'row-14 keys, dark and light, a phone, two languages': async (world, browser) => {
+    const ids = [world.kill('mail', 'one'), world.kill('mail', 'two')];
+    await world.serve();
+    const page = await world.open(browser, { hash: '#/jobs', width: 360, scheme: 'dark' });
+    await page.waitForSelector('tr[data-id]');
+    await page.keyboard.press('/');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'q');
+    await page.keyboard.press('Tab');
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    assert.equal(await page.evaluate(() => document.querySelector('tr.chosen').dataset.id), ids[1]);
+    await page.keyboard.press('r');
+    await until('the second waits', () => world.jobq('show', ids[1]).state === 'ready');
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press('k');
+    await page.keyboard.press('Enter');
+    await sees(page, () => location.hash.startsWith('#/job/'));
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360));
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+    await page.selectOption('#theme', 'light');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+    await page.click('#lang');
+    assert.equal(await page.evaluate(() => document.documentElement.lang), 'tr');
+    await sees(page, () => document.querySelector('h1').textContent.startsWith('İş '));
+    await page.click('#brand');
+    await page.keyboard.press('?');
+    await page.waitForSelector('dialog kbd');
+    const names = await page.evaluate(() => [...document.querySelectorAll('button, a, input, select, textarea')].filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML));
+    assert.deepEqual(names, []);
+    const ordered = await page.evaluate(() => [...document.querySelectorAll('[tabindex]')].every(e => e.tabIndex <= 0));
+    assert.ok(ordered);
+  },
+
+  'row-15 every view is an address, every number has its command': async (world, browser) => {
+    world.jobq('schedule', 'add', 'night', '--queue', 'mail', '--cron', '30 2 * * *');
+    world.jobq('limit', 'mail', '--concurrency', 5);
+    const id = world.kill('mail', 'trouble');
+    world.enqueue('mail');
+    await world.serve();
+    const page = await world.open(browser);
+    const titles = { overview: 'Overview', queues: 'Queues', jobs: 'Jobs', dead: 'Dead letters', workers: 'Workers', schedules: 'Schedules', limits: 'Limits', audit: 'Audit log', 'queue/mail': 'Queue mail', ['job/' + id]: 'Job ' + id };
+    for (const [view, title] of Object.entries(titles)) {
+      await page.goto('about:blank');
+      await page.goto(world.url + '/#/' + view);
+      await sees(page, want => document.querySelector('main h1')?.textContent.startsWith(want), title);
+    }
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: world.url });
+    const commands = new Set();
+    for (const view of ['overview', 'jobs', 'dead', 'schedules', 'limits', 'job/' + id]) {
+      await go(page, '#/' + view);
+      await page.waitForSelector('main .num');
+      for (const command of await page.locator('main .num').evaluateAll(all => all.map(one => one.dataset.command))) commands.add(command);
+    }
+    assert.ok(commands.size > 6);
+    const { JOBQ } = process.env;
+    for (const command of commands) {
+      const words = command.replace(/^jobq /, `${JOBQ} -s ${world.store} `);
+      const answer = execFileSync('sh', ['-c', words.replace(/^curl/, process.env.JOBQ_NO_CURL ? 'true' : 'curl')], { env: { ...process.env, TOKEN: 'admin' }, stdio: ['ignore', 'pipe', 'pipe'] });
+      JSON.parse(answer.toString());
+    }
+    await go(page, '#/overview');
+    await page.locator('[data-card=failed] .num').click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl .*\/stats$/);
+    await queueRow(page, 'mail').locator('.num').first().click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'jobq stats mail --json');
+  },
+});
