@@ -41,6 +41,7 @@ const char *proxy_uri(const struct proxy *p); /* good until it stops */
 void proxy_cut(struct proxy *p, bool to_server, int64_t after_bytes); /* close the line after so many more bytes */
 void proxy_hold(struct proxy *p, bool hold);                      /* forward nothing, say nothing */
 int64_t proxy_bytes(const struct proxy *p, bool to_server);
+int64_t proxy_rounds(const struct proxy *p); /* how often something went to the server after something came from it */
 void proxy_settle(struct proxy *p); /* what it was told is done */
 void proxy_stop(struct proxy *p);
 

@@ -22,7 +22,8 @@ struct proxy {
     int client_fd[LINES], server_fd[LINES];
     int count;
     atomic_bool stop, hold;
-    _Atomic int64_t turns;
+    bool asking; /* the last thing went to the server */
+    _Atomic int64_t turns, rounds;
     _Atomic int64_t bytes[2], cut[2]; /* 0 from the server, 1 to it; cut: so many are left, negative: no end */
 };
 
@@ -69,6 +70,9 @@ static bool move(struct proxy *p, int from, int to, int way)
         sent += n;
     }
     atomic_fetch_add(&p->bytes[way], got);
+    if (way == 1 && !p->asking)
+        atomic_fetch_add(&p->rounds, 1);
+    p->asking = way == 1;
     if (left < 0)
         return true;
     atomic_store(&p->cut[way], left - got);
@@ -140,6 +144,11 @@ void proxy_hold(struct proxy *p, bool hold)
 int64_t proxy_bytes(const struct proxy *p, bool to_server)
 {
     return atomic_load(&p->bytes[to_server]);
+}
+
+int64_t proxy_rounds(const struct proxy *p)
+{
+    return atomic_load(&p->rounds);
 }
 
 void proxy_settle(struct proxy *p)

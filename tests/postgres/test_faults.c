@@ -295,6 +295,26 @@ START_TEST(the_password_is_never_said)
 }
 END_TEST
 
-KIT_MAIN("postgres faults", what_passes_is_tried_again, errors_have_their_class, a_want_that_fails, answers_cut_at_any_byte,
-         requests_cut_at_any_byte, a_server_that_says_nothing, a_lock_that_is_held, a_neighbour_that_is_locked,
-         the_server_ends_our_session, the_password_is_never_said)
+/* Unit and want of an exchange are two transactions, and go out before either is answered. */
+START_TEST(one_round_trip)
+{
+    struct proxy *p = proxy_start();
+    struct jobq_store *s = store_open(proxy_uri(p));
+    const struct jobq_bytes queue = { "q", 1 };
+    for (uint32_t i = 0; i < 25; i++) {
+        struct jobq_put put = put_of(i);
+        struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = 1, .lease_ms = 30000 };
+        struct jobq_exchange x = { .puts = &put, .put_count = 1, .want = &want };
+        int64_t before = proxy_rounds(p);
+        ck_assert_msg(exchange(s, &x) == JOBQ_OK && want.row_count == 1, "%s", last.text);
+        if (i >= 5) /* the statements are known now */
+            ck_assert_int_eq(proxy_rounds(p) - before, 1);
+    }
+    store_close(s);
+    proxy_stop(p);
+}
+END_TEST
+
+KIT_MAIN("postgres faults", one_round_trip, what_passes_is_tried_again, errors_have_their_class, a_want_that_fails,
+         answers_cut_at_any_byte, requests_cut_at_any_byte, a_server_that_says_nothing, a_lock_that_is_held,
+         a_neighbour_that_is_locked, the_server_ends_our_session, the_password_is_never_said)

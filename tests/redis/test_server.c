@@ -329,6 +329,27 @@ START_TEST(a_server_that_sleeps)
 }
 END_TEST
 
+static void says_of_durability(const char *append, const char *sync, const char *text)
+{
+    const char *const arguments[] = { "--appendonly", append, "--appendfsync", sync, NULL };
+    struct jobq_stats stats = { .size = sizeof stats };
+    const struct jobq_bytes all = { 0 };
+    struct kit k;
+    kit_begin(&k, arguments);
+    ck_assert_int_eq(jobq_redis()->stats(k.store, &all, &stats, k.arena, &k.err), JOBQ_OK);
+    ck_assert_msg(strstr(stats.durability, text) != NULL, "\"%s\" is not in \"%s\"", text, stats.durability);
+    kit_end(&k);
+}
+
+START_TEST(how_much_may_be_lost)
+{
+    says_of_durability("no", "always", "no append-only file");
+    says_of_durability("yes", "always", "appendfsync always: on disk before a call returns");
+    says_of_durability("yes", "everysec", "appendfsync everysec: about the last second");
+    says_of_durability("yes", "no", "appendfsync no: what the system has not written yet");
+}
+END_TEST
+
 /* Nothing was sent: certainly nothing happened. */
 START_TEST(a_server_that_is_gone)
 {
@@ -349,7 +370,8 @@ int main(void)
     const TTest *const tests[] = { scripts_are_forgotten, a_full_server, a_replica, a_failed_snapshot,
                                           one_call_an_exchange, passwords, an_evicting_server,
                                           foreign_and_newer, emptied, woken_again_after_the_connection_died,
-                                          closed_while_idle, a_server_that_sleeps, a_server_that_is_gone };
+                                          closed_while_idle, a_server_that_sleeps, a_server_that_is_gone,
+                                          how_much_may_be_lost };
     Suite *suite = suite_create("redis-server");
     TCase *one = tcase_create("server");
     tcase_set_timeout(one, 60);
