@@ -89,6 +89,12 @@ static bool has_worker(const struct jobq_stats *stats, const char *queue)
     return false;
 }
 
+/* "1 job is", "2 jobs are". */
+static const char *word(uint64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}
+
 static void judge_counts(struct judge *j, const struct jobq_queue_stats *s, const struct jobq_thresholds *t)
 {
     uint64_t all = total(s), dead = s->present[JOBQ_DEAD], percent = all ? dead * 100 / all : 0;
@@ -96,17 +102,20 @@ static void judge_counts(struct judge *j, const struct jobq_queue_stats *s, cons
     if (dead * 100 > all * (uint64_t)t->error_percent)
         find(j, JOBQ_FINDING_ERRORS, JOBQ_SEVERITY_WARNING, percent, (uint64_t)t->error_percent,
              "see what they died of (jobq dead --by-error), then redrive or drop them",
-             "%" PRIu64 " of %" PRIu64 " jobs are dead", dead, all);
+             "%" PRIu64 " of %" PRIu64 " %s dead", dead, all, all == 1 ? "job is" : word(dead, "jobs is", "jobs are"));
     if (pending(s) > t->pending_max)
         find(j, JOBQ_FINDING_PENDING, JOBQ_SEVERITY_WARNING, pending(s), t->pending_max,
-             "add workers, or threads to them", "%" PRIu64 " jobs wait", pending(s));
+             "add workers, or threads to them", "%" PRIu64 " %s", pending(s),
+             word(pending(s), "job waits", "jobs wait"));
     if (s->stuck > t->stuck_critical)
         find(j, JOBQ_FINDING_STUCK, JOBQ_SEVERITY_CRITICAL, s->stuck, t->stuck_critical,
              "a worker or jobq sweep takes them back; see why their workers ended",
-             "%" PRIu64 " jobs are stuck: their lease has run out", s->stuck);
+             "%" PRIu64 " %s stuck: %s lease has run out", s->stuck, word(s->stuck, "job is", "jobs are"),
+             word(s->stuck, "its", "their"));
     else if (s->stuck > t->stuck_max)
         find(j, JOBQ_FINDING_STUCK, JOBQ_SEVERITY_WARNING, s->stuck, t->stuck_max,
-             "a worker or jobq sweep takes them back", "%" PRIu64 " jobs are stuck: their lease has run out", s->stuck);
+             "a worker or jobq sweep takes them back", "%" PRIu64 " %s stuck: %s lease has run out", s->stuck,
+             word(s->stuck, "job is", "jobs are"), word(s->stuck, "its", "their"));
 }
 
 /* Nothing leaves silently: who lets the dead lie hears of it before retention takes the oldest. */
@@ -118,8 +127,8 @@ static void judge_retention(struct judge *j, const struct jobq_queue_stats *s, i
     if (kept > 0 && dead >= (uint64_t)kept / 100 * (uint64_t)t->retention_percent +
                                 (uint64_t)kept % 100 * (uint64_t)t->retention_percent / 100 && dead > 0)
         find(j, JOBQ_FINDING_RETENTION, JOBQ_SEVERITY_WARNING, dead, (uint64_t)kept,
-             "redrive or drop them, or have more kept", "%" PRIu64 " dead jobs of %" PRId64 " that are kept: "
-             "beyond that the oldest are removed", dead, kept);
+             "redrive or drop them, or have more kept", "%" PRIu64 " dead %s of %" PRId64 " that %s kept: "
+             "beyond that the oldest are removed", dead, word(dead, "job", "jobs"), kept, kept == 1 ? "is" : "are");
 }
 
 static void judge_service(struct judge *j, const struct jobq_stats *stats, const struct jobq_queue_stats *s,
@@ -132,10 +141,10 @@ static void judge_service(struct judge *j, const struct jobq_stats *stats, const
              "look for what the handlers wait for", "an attempt takes %" PRId64 " ms on average", average(&s->ran));
     if (ready && s->paused)
         find(j, JOBQ_FINDING_PAUSED, JOBQ_SEVERITY_WARNING, ready, 0, "resume the queue",
-             "the queue is paused while %" PRIu64 " jobs are ready", ready);
+             "the queue is paused while %" PRIu64 " %s ready", ready, word(ready, "job is", "jobs are"));
     else if (ready && !has_worker(stats, s->queue))
         find(j, JOBQ_FINDING_NO_WORKER, JOBQ_SEVERITY_CRITICAL, ready, 0, "start a worker for the queue",
-             "%" PRIu64 " jobs are ready and no living worker has the queue", ready);
+             "%" PRIu64 " %s ready and no living worker has the queue", ready, word(ready, "job is", "jobs are"));
 }
 
 /* Those that run now: how many for too long, how many for the last time. */
@@ -152,11 +161,12 @@ static void judge_running(struct judge *j, const struct jobq_jobs *running, cons
     }
     if (slow)
         find(j, JOBQ_FINDING_LONG, JOBQ_SEVERITY_WARNING, slow, (uint64_t)t->running_ms,
-             "see what they do, or give such jobs a timeout", "%" PRIu64 " jobs run for longer than %" PRId64 " ms", slow,
-             t->running_ms);
+             "see what they do, or give such jobs a timeout", "%" PRIu64 " %s for longer than %" PRId64 " ms", slow,
+             word(slow, "job runs", "jobs run"), t->running_ms);
     if (last)
         find(j, JOBQ_FINDING_LAST_ATTEMPT, JOBQ_SEVERITY_WARNING, last, 0, "see their errors before they are dead",
-             "%" PRIu64 " jobs run for the last time: one more failure and they are dead", last);
+             "%" PRIu64 " %s for the last time: one more failure and %s dead", last, word(last, "job runs", "jobs run"),
+             word(last, "it is", "they are"));
 }
 
 static void add_figures(struct jobq_health *h, const struct jobq_queue_stats *s, uint64_t *waits, uint64_t *runs)

@@ -19,6 +19,7 @@ static const struct member settings_members[] = {
     SETTING(keep_count, I64_BY_STATE), SETTING(keep_ms, I64_BY_STATE),
     TOTAL(enqueued_total), TOTAL(completed_total),
     TOTAL(dead_total), TOTAL(cancelled_total), TOTAL(failed_total),
+    TOTAL(completed_trimmed), TOTAL(dead_trimmed), TOTAL(cancelled_trimmed),
     { 0 },
 };
 

@@ -73,6 +73,7 @@ struct mem_figures {
 
 struct mem_queue_cells {
     uint64_t enqueued, completed, dead, cancelled, failed; /* totals */
+    uint64_t trimmed[8];                                   /* the same of what retention removed; index enum jobq_row_state */
     bool known;                                            /* ever had a row or settings */
     int32_t paused;
     int64_t depth; /* -1: no limit; the next three too */
@@ -323,6 +324,7 @@ size_t mem_edges_parents(const struct mem *m, const struct jobq_id *child, struc
 
 /* The row has come to this state (GONE: it is about to go). */
 int mem_event(struct mem_unit *u, const struct mem_row *row, int state);
+int mem_event_trimmed(struct mem_unit *u, const struct mem_row *row); /* retention removes it */
 void mem_events_keep(struct mem_unit *u);
 void mem_events_forget(struct mem_unit *u);
 void mem_events_limit(struct mem *m, int64_t keep);

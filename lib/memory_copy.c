@@ -90,6 +90,9 @@ static int give_queue(struct page *p, const struct mem_queue *queue)
     item->as.settings.dead_total = c->dead;
     item->as.settings.cancelled_total = c->cancelled;
     item->as.settings.failed_total = c->failed;
+    item->as.settings.completed_trimmed = c->trimmed[JOBQ_ROW_COMPLETED];
+    item->as.settings.dead_trimmed = c->trimmed[JOBQ_ROW_DEAD];
+    item->as.settings.cancelled_trimmed = c->trimmed[JOBQ_ROW_CANCELLED];
     return copy(p, queue->name, &s->name);
 }
 
@@ -297,6 +300,9 @@ static int take_settings(struct mem_unit *u, struct jobq_item *item)
                                   .dead = in->dead_total,
                                   .cancelled = in->cancelled_total,
                                   .failed = in->failed_total,
+                                  .trimmed = {[JOBQ_ROW_COMPLETED] = in->completed_trimmed,
+                                              [JOBQ_ROW_DEAD] = in->dead_trimmed,
+                                              [JOBQ_ROW_CANCELLED] = in->cancelled_trimmed},
                                   .known = true,
                                   .paused = s->paused != 0,
                                   .depth = -1,

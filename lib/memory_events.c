@@ -20,7 +20,7 @@ static struct jobq_bytes keep_text(char **at, struct jobq_bytes from)
     return kept;
 }
 
-int mem_event(struct mem_unit *u, const struct mem_row *row, int state)
+static int add(struct mem_unit *u, const struct mem_row *row, int state, int reason)
 {
     const struct jobq_row *r = &row->c.row;
     if (!u->m->events.keep)
@@ -32,7 +32,7 @@ int mem_event(struct mem_unit *u, const struct mem_row *row, int state)
     event->next = NULL;
     event->row = (struct jobq_event_row){
         .at_ms = u->now, .id = r->id, .queue = keep_text(&at, r->queue), .kind = keep_text(&at, r->kind),
-        .state = state, .reason = r->reason, .attempt = r->attempt, .run_at_ms = r->run_at_ms,
+        .state = state, .reason = reason, .attempt = r->attempt, .run_at_ms = r->run_at_ms,
     };
     if (state == JOBQ_ROW_RUNNING)
         event->row.worker = keep_text(&at, r->worker);
@@ -42,6 +42,16 @@ int mem_event(struct mem_unit *u, const struct mem_row *row, int state)
         u->events = event;
     u->last_event = event;
     return 0;
+}
+
+int mem_event(struct mem_unit *u, const struct mem_row *row, int state)
+{
+    return add(u, row, state, row->c.row.reason);
+}
+
+int mem_event_trimmed(struct mem_unit *u, const struct mem_row *row)
+{
+    return add(u, row, JOBQ_ROW_GONE, JOBQ_REASON_RETENTION);
 }
 
 static void free_events(struct mem_event *event)

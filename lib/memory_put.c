@@ -240,8 +240,10 @@ static int trim_state(struct mem_unit *u, struct mem_queue *queue, int state, co
         over -= over > 0;
         if (row->c.open_children)
             continue;
-        if (mem_row_remove(u, row) != 0)
+        if (mem_event_trimmed(u, row) != 0 || mem_row_remove(u, row) != 0 || mem_edit(u, queue) != 0)
             return -1;
+        queue->c.trimmed[state]++;
+        mem_done(u, queue);
         (*left)--;
     }
     return 0;

@@ -105,6 +105,8 @@ static int tally_queues(struct tally *t, const struct mem *m)
             .queue = jobq_arena_text(t->arena, q->name.data, q->name.size),
             .enqueued_total = q->c.enqueued, .completed_total = q->c.completed, .dead_total = q->c.dead,
             .cancelled_total = q->c.cancelled, .failed_total = q->c.failed, .paused = q->c.paused,
+            .completed_trimmed = q->c.trimmed[JOBQ_ROW_COMPLETED], .dead_trimmed = q->c.trimmed[JOBQ_ROW_DEAD],
+            .cancelled_trimmed = q->c.trimmed[JOBQ_ROW_CANCELLED],
         };
         mem_figures_view(q, t->now, out);
         if (!out->queue)

@@ -60,6 +60,7 @@ static const struct name reasons[] = {
     { JOBQ_REASON_UNDECODABLE, "UNDECODABLE", 0 },
     { JOBQ_REASON_OPERATOR, "OPERATOR", 0 },
     { JOBQ_REASON_EARLY_ACK, "EARLY_ACK", 0 },
+    { JOBQ_REASON_RETENTION, "RETENTION", 0 },
 };
 
 static const struct name error_kinds[] = {

@@ -50,7 +50,7 @@ static int64_t at_most(size_t number)
 
 /* ---- settings --------------------------------------------------------------------------------------------------- */
 
-enum { QUEUE_NAME, QUEUE_PAUSED, QUEUE_DEPTH, QUEUE_KEEP_COUNT, QUEUE_KEEP_MS, QUEUE_TOTALS, QUEUE_CONCURRENCY = 10,
+enum { QUEUE_NAME, QUEUE_PAUSED, QUEUE_DEPTH, QUEUE_KEEP_COUNT, QUEUE_KEEP_MS, QUEUE_TOTALS, QUEUE_CONCURRENCY = 13,
        QUEUE_GROUP_CONCURRENCY, QUEUE_RATE, QUEUE_RATE_MS };
 
 static void give_keep(struct cell cell, int64_t values[8])
@@ -86,8 +86,9 @@ static int give_queue(struct page *p, const PGresult *r, int row)
     give_keep(keep, s->keep_count);
     give_keep(cell_of(r, row, QUEUE_KEEP_MS), s->keep_ms);
     uint64_t *const totals[] = { &out->enqueued_total, &out->completed_total, &out->dead_total, &out->cancelled_total,
-                                 &out->failed_total };
-    for (int i = 0; i < 5; i++)
+                                 &out->failed_total, &out->completed_trimmed, &out->dead_trimmed,
+                                 &out->cancelled_trimmed };
+    for (int i = 0; i < 8; i++)
         *totals[i] = (uint64_t)cell_int(cell_of(r, row, QUEUE_TOTALS + i));
     return copy(p, cell_of(r, row, QUEUE_NAME), &s->name);
 }

@@ -92,7 +92,8 @@ static void pack_queues(struct batch *b)
         const int64_t numbers[] = { s->set & JOBQ_SETTING_PAUSED && s->paused, limit_of(s, JOBQ_SETTING_DEPTH, s->depth, -1),
                                     (s->set & JOBQ_SETTING_KEEP) != 0, (int64_t)in->enqueued_total,
                                     (int64_t)in->completed_total, (int64_t)in->dead_total, (int64_t)in->cancelled_total,
-                                    (int64_t)in->failed_total, limit_of(s, JOBQ_SETTING_CONCURRENCY, s->concurrency, -1),
+                                    (int64_t)in->failed_total, (int64_t)in->completed_trimmed, (int64_t)in->dead_trimmed,
+                                    (int64_t)in->cancelled_trimmed, limit_of(s, JOBQ_SETTING_CONCURRENCY, s->concurrency, -1),
                                     limit_of(s, JOBQ_SETTING_GROUP_CONCURRENCY, s->group_concurrency, -1),
                                     limit_of(s, JOBQ_SETTING_RATE, s->rate, -1), s->rate_period_ms };
         pack_numbers(b, numbers, sizeof numbers / sizeof *numbers);

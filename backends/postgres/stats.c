@@ -74,7 +74,7 @@ static int fill_server(const struct tally *t, const PGresult *result)
 enum queue_column {
     QUEUE_NAME, QUEUE_PAUSED, QUEUE_BLOCKED, QUEUE_DUE, QUEUE_LATER, QUEUE_RUNNING, QUEUE_COMPLETED, QUEUE_DEAD,
     QUEUE_CANCELLED, QUEUE_ENQUEUED_TOTAL, QUEUE_COMPLETED_TOTAL, QUEUE_DEAD_TOTAL, QUEUE_CANCELLED_TOTAL,
-    QUEUE_FAILED_TOTAL, QUEUE_COME, QUEUE_STUCK, QUEUE_OLDEST, QUEUE_FINISHED, QUEUE_WAITED, QUEUE_WAITED_ROWS,
+    QUEUE_FAILED_TOTAL, QUEUE_COMPLETED_TRIMMED, QUEUE_DEAD_TRIMMED, QUEUE_CANCELLED_TRIMMED, QUEUE_COME, QUEUE_STUCK, QUEUE_OLDEST, QUEUE_FINISHED, QUEUE_WAITED, QUEUE_WAITED_ROWS,
     QUEUE_WAITED_TOTAL, QUEUE_RAN, QUEUE_RAN_ROWS, QUEUE_RAN_TOTAL, QUEUE_MINUTE_COMPLETED, QUEUE_MINUTE_FAILED,
     QUEUE_MINUTE_MS, QUEUE_QUARTER_COMPLETED, QUEUE_QUARTER_FAILED, QUEUE_QUARTER_MS
 };
@@ -114,6 +114,9 @@ static int fill_queue(const struct tally *t, const PGresult *r, int row, struct 
         .dead_total = (uint64_t)number(r, row, QUEUE_DEAD_TOTAL),
         .cancelled_total = (uint64_t)number(r, row, QUEUE_CANCELLED_TOTAL),
         .failed_total = (uint64_t)number(r, row, QUEUE_FAILED_TOTAL),
+        .completed_trimmed = (uint64_t)number(r, row, QUEUE_COMPLETED_TRIMMED),
+        .dead_trimmed = (uint64_t)number(r, row, QUEUE_DEAD_TRIMMED),
+        .cancelled_trimmed = (uint64_t)number(r, row, QUEUE_CANCELLED_TRIMMED),
         .stuck = (uint64_t)number(r, row, QUEUE_STUCK), .oldest_ready_at_ms = number(r, row, QUEUE_OLDEST),
         .at_least = come > LATER_MOST, .last_finished_at_ms = number(r, row, QUEUE_FINISHED),
         .waited = durations_of(r, row, QUEUE_WAITED), .ran = durations_of(r, row, QUEUE_RAN),

@@ -114,8 +114,9 @@ int rd_queue_read(struct reader *r, struct jobq_item_settings *out)
     struct jobq_settings *s = &out->settings;
     rd_get_raw(r, (size_t)6 * 6); /* rows by state */
     uint64_t *const totals[] = { &out->enqueued_total, &out->completed_total, &out->dead_total, &out->cancelled_total,
-                                 &out->failed_total };
-    for (int i = 0; i < 5; i++)
+                                 &out->failed_total, &out->completed_trimmed, &out->dead_trimmed,
+                                 &out->cancelled_trimmed };
+    for (int i = 0; i < 8; i++)
         *totals[i] = rd_get_u48(r);
     *s = (struct jobq_settings){ .size = sizeof *s, .what = JOBQ_CONFIGURE_QUEUE, .depth = rd_get_i64(r) };
     s->set = s->depth >= 0 ? JOBQ_SETTING_DEPTH : 0;

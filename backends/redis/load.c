@@ -18,10 +18,10 @@ static void say_u48(struct request *q, uint64_t value)
 static void say_queue(struct request *q, const struct jobq_item_settings *in)
 {
     const uint64_t totals[] = { in->enqueued_total, in->completed_total, in->dead_total, in->cancelled_total,
-                                in->failed_total };
+                                in->failed_total, in->completed_trimmed, in->dead_trimmed, in->cancelled_trimmed };
     rd_argument(q, in->settings.name.data, in->settings.name.size);
     rd_argument_begin(q);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 8; i++)
         say_u48(q, totals[i]);
     rd_argument_end(q);
     rd_queue_write(q, &in->settings);

@@ -45,6 +45,9 @@ static int read_queue(const struct tally *t, struct strings *strings, struct nam
     q->dead_total = rd_get_u48(&r);
     q->cancelled_total = rd_get_u48(&r);
     q->failed_total = rd_get_u48(&r);
+    q->completed_trimmed = rd_get_u48(&r);
+    q->dead_trimmed = rd_get_u48(&r);
+    q->cancelled_trimmed = rd_get_u48(&r);
     q->present[JOBQ_SCHEDULED] = rd_get_u48(&r);
     q->stuck = rd_get_u48(&r);
     q->paused = rd_get_u8(&r);

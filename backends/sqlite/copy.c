@@ -79,6 +79,9 @@ static int give_queue(struct page *p, int64_t id, struct jobq_bytes name)
     out->dead_total = (uint64_t)q.count[COUNT_DEAD_TOTAL];
     out->cancelled_total = (uint64_t)q.count[COUNT_CANCELLED_TOTAL];
     out->failed_total = (uint64_t)q.count[COUNT_FAILED_TOTAL];
+    out->completed_trimmed = (uint64_t)q.count[COUNT_COMPLETED_TRIMMED];
+    out->dead_trimmed = (uint64_t)q.count[COUNT_DEAD_TRIMMED];
+    out->cancelled_trimmed = (uint64_t)q.count[COUNT_CANCELLED_TRIMMED];
     return settings_end(p, OF_QUEUES, name);
 }
 
@@ -333,6 +336,9 @@ static int take_settings(struct turn *t, struct jobq_item *item)
     queue->diff[COUNT_DEAD_TOTAL] += (int64_t)in->dead_total;
     queue->diff[COUNT_CANCELLED_TOTAL] += (int64_t)in->cancelled_total;
     queue->diff[COUNT_FAILED_TOTAL] += (int64_t)in->failed_total;
+    queue->diff[COUNT_COMPLETED_TRIMMED] += (int64_t)in->completed_trimmed;
+    queue->diff[COUNT_DEAD_TRIMMED] += (int64_t)in->dead_trimmed;
+    queue->diff[COUNT_CANCELLED_TRIMMED] += (int64_t)in->cancelled_trimmed;
     return 0;
 }
 

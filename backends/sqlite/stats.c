@@ -72,6 +72,9 @@ static int fill_queue(const struct tally *t, int64_t id, const char *name, struc
         .dead_total = (uint64_t)own.count[COUNT_DEAD_TOTAL],
         .cancelled_total = (uint64_t)own.count[COUNT_CANCELLED_TOTAL],
         .failed_total = (uint64_t)own.count[COUNT_FAILED_TOTAL], .paused = own.paused,
+        .completed_trimmed = (uint64_t)own.count[COUNT_COMPLETED_TRIMMED],
+        .dead_trimmed = (uint64_t)own.count[COUNT_DEAD_TRIMMED],
+        .cancelled_trimmed = (uint64_t)own.count[COUNT_CANCELLED_TRIMMED],
     };
     out->present[JOBQ_BLOCKED] = (uint64_t)own.count[COUNT_BLOCKED];
     out->present[JOBQ_RUNNING] = (uint64_t)own.count[COUNT_RUNNING];

@@ -12,12 +12,16 @@ struct oldest {
 static int remove_row(struct turn *t, struct queue *queue, int state, const struct oldest *row)
 {
     struct job job;
-    if (row->plain) {
+    queue->diff[COUNT_COMPLETED_TRIMMED + state - JOBQ_ROW_COMPLETED]++;
+    if (row->plain && !t->s->clock.events) {
         queue->diff[COUNT_COMPLETED + state - JOBQ_ROW_COMPLETED]--;
         return sq_run(t->s, SQL_JOB_DROP, VALUES(number(row->n)));
     }
     int found = sq_job_load(t->s, row->n, &job);
-    return found <= 0 ? found : sq_job_remove(t, &job);
+    if (found <= 0)
+        return found;
+    job.row.reason = JOBQ_REASON_RETENTION; /* for the event: nobody reads the row any more */
+    return sq_event(t, &job.row, job.queue, job.kind, JOBQ_ROW_GONE) != 0 ? -1 : sq_job_remove(t, &job);
 }
 
 /* The next of the oldest, behind what was looked at and left. */

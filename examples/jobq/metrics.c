@@ -59,6 +59,9 @@ static const struct figure totals[] = {
     {"jobq_failed", "Failures since the queue began.", AT(failed_total)},
     {"jobq_dead", "Jobs that became dead since the queue began.", AT(dead_total)},
     {"jobq_cancelled", "Jobs cancelled since the queue began.", AT(cancelled_total)},
+    {"jobq_completed_trimmed", "Completed jobs that retention removed since the queue began.", AT(completed_trimmed)},
+    {"jobq_dead_trimmed", "Dead jobs that retention removed since the queue began.", AT(dead_trimmed)},
+    {"jobq_cancelled_trimmed", "Cancelled jobs that retention removed since the queue began.", AT(cancelled_trimmed)},
 };
 
 /* OpenMetrics wants the sample of a counter to end in _total, and its family not to. */

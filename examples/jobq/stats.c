@@ -62,6 +62,9 @@ static void put_counts(struct json *json, const struct jobq_queue_stats *q)
     json_uint(json, "dead_total", q->dead_total);
     json_uint(json, "cancelled_total", q->cancelled_total);
     json_uint(json, "failed_total", q->failed_total);
+    json_uint(json, "completed_trimmed", q->completed_trimmed);
+    json_uint(json, "dead_trimmed", q->dead_trimmed);
+    json_uint(json, "cancelled_trimmed", q->cancelled_trimmed);
     json_bool(json, "at_least", q->at_least);
 }
 
@@ -128,6 +131,9 @@ static void put_total(struct json *json, const struct jobq_stats *stats)
         sum.dead_total += q->dead_total;
         sum.cancelled_total += q->cancelled_total;
         sum.failed_total += q->failed_total;
+        sum.completed_trimmed += q->completed_trimmed;
+        sum.dead_trimmed += q->dead_trimmed;
+        sum.cancelled_trimmed += q->cancelled_trimmed;
         sum.at_least |= q->at_least;
     }
     json_object(json, "total");
@@ -189,6 +195,7 @@ static void table_queue(struct table *table, const struct jobq_queue_stats *q)
     table_int(table, (int64_t)q->enqueued_total);
     table_int(table, (int64_t)q->completed_total);
     table_int(table, (int64_t)q->failed_total);
+    table_int(table, (int64_t)q->dead_trimmed);
     table_instant(table, q->oldest_ready_at_ms);
     table_text(table, q->paused ? "paused" : "");
 }
@@ -198,7 +205,7 @@ static void show_queues(struct cli *cli, const struct jobq_stats *stats)
     static const char *const heads[] = {
         "queue",           "blocked",      "scheduled",       "ready",  "running",
         "completed",       "dead",         "cancelled",       "stuck",  "enqueued_total",
-        "completed_total", "failed_total", "oldest_ready_at", "paused", NULL};
+        "completed_total", "failed_total", "dead_trimmed",    "oldest_ready_at", "paused", NULL};
     struct table table;
 
     table_begin(&table, cli, heads);

@@ -365,8 +365,8 @@ struct jobq_put {
 
 /* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
  * finished first (then by id), that are beyond the newest keep_count or ended more than keep_ms ago (either suffices),
- * none with open edges to children: those keep their place in the count. The queue's own settings go before these
- * defaults. keep values: index enum jobq_row_state. */
+ * none with open edges to children: those keep their place in the count. Each is counted (`trimmed`) and is an event. The
+ * queue's own settings go before these defaults. keep values: index enum jobq_row_state. */
 struct jobq_trim {
     size_t limit; /* 0: no trim */
     int64_t keep_count[8]; /* negative: no limit by count */
@@ -568,8 +568,9 @@ struct jobq_schedule_query {
 /*
  * What happened: every entry of a row into another state, written in the step that makes it so, while events are kept
  * (JOBQ_CONFIGURE_EVENTS; capability EVENTS). A put that is stored, a claim, a change or a beat that alters the state, a
- * child that is let go; a change to GONE as state GONE. Not: retention, a sweep, what alters no state. In the order of
- * the steps; within one in the order of its items, a row before those that it lets go. Cursors are 1, 2, 3 ... without a
+ * child that is let go; a change to GONE as state GONE; a row that retention removes as state GONE, reason RETENTION.
+ * Not: a sweep, what alters no state. In the order of the steps; within one in the order of its items, a row before those
+ * that it lets go; then what was trimmed, by queue (in order of bytes), state, and when it ended. Cursors are 1, 2, 3 ... without a
  * gap, also over a restart and while events are not kept (then none is used up). More than are to be kept are removed,
  * the oldest first, with the exchange that made them too many or soon after.
  */
@@ -660,6 +661,7 @@ enum jobq_item_kind {
 struct jobq_item_settings {
     struct jobq_settings settings; /* what is QUEUE, GROUP or PLAN */
     uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total;
+    uint64_t completed_trimmed, dead_trimmed, cancelled_trimmed;
 };
 
 struct jobq_item_edge {
@@ -792,7 +794,7 @@ struct jobq_backend {
 
     /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: at
      * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
-     * changes made with outcome FAIL. Figures (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
+     * changes made with outcome FAIL; trimmed: rows that a trim removed, by the state that they had. Figures (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
      * so: `waited` of each row claimed by a due want, now - later of run_at and created_at; `ran` of each change made
      * with outcome COMPLETE or FAIL, now - started_at; negative ones as 0; bucket by jobq_duration_bucket. The recent
      * windows count those changes in aligned slots of 10 s: the present slot and the 6 (90) before it, window_ms = now -

@@ -90,7 +90,7 @@ enum jobq_state {
 };
 #define JOBQ_STATE_COUNT 8 /* size of an array indexed by enum jobq_state */
 
-/* Why a job is blocked (1..9) or dead (10..) or how it completed (30..). */
+/* Why a job is blocked (1..9) or dead (10..), how it completed (30..), or who removed it (40..). */
 enum jobq_reason {
     JOBQ_REASON_NONE = 0,
     JOBQ_REASON_PARENTS = 1,  /* blocked: waits for other jobs */
@@ -105,7 +105,8 @@ enum jobq_reason {
     JOBQ_REASON_CALLBACK_TIMEOUT = 16,
     JOBQ_REASON_UNDECODABLE = 17,
     JOBQ_REASON_OPERATOR = 18,
-    JOBQ_REASON_EARLY_ACK = 30 /* completed before the handler ran: at-most-once by choice */
+    JOBQ_REASON_EARLY_ACK = 30, /* completed before the handler ran: at-most-once by choice */
+    JOBQ_REASON_RETENTION = 40  /* in an event: removed because newer ones have ended, or it ended long ago */
 };
 
 /* What kind of failure an entry of the error history records. */
@@ -953,6 +954,7 @@ struct jobq_queue_stats {
     struct jobq_durations ran;    /* from the claim until it completed or failed */
     struct jobq_recent last_minute, last_quarter; /* of an hour */
     int64_t last_finished_at_ms; /* when an attempt last completed or failed; 0: never */
+    uint64_t completed_trimmed, dead_trimmed, cancelled_trimmed; /* jobs that retention removed, since creation */
 };
 
 struct jobq_worker_stats {
@@ -1095,7 +1097,7 @@ struct jobq_events {
 JOBQ_API int jobq_events_keep(struct jobq *q, int64_t count);
 
 /* Read what happened after a cursor, in order. Nothing is left out: what is no longer kept is counted in `lost`. What
- * retention removes is not told.
+ * retention removes has state 0 and JOBQ_REASON_RETENTION; what somebody dropped, the reason that it had.
  *   after  a cursor, a number without a unit; 0: from the oldest that is kept.
  *   limit  default 1,000, at most 10,000.
  *   out    owned by the caller: jobq_events_free. NULL on failure.

@@ -395,6 +395,9 @@ static void settings_of_a_queue(void)
     item.as.settings.dead_total = 2;
     item.as.settings.cancelled_total = 1;
     item.as.settings.failed_total = 5;
+    item.as.settings.completed_trimmed = 6;
+    item.as.settings.dead_trimmed = 4;
+    item.as.settings.cancelled_trimmed = 3;
     load_ok(item);
     struct jobq_queue_stats q = queue_stats("q");
     is(q.paused, 1);
@@ -403,6 +406,9 @@ static void settings_of_a_queue(void)
     is(q.dead_total, 2);
     is(q.cancelled_total, 1);
     is(q.failed_total, 5);
+    is(q.completed_trimmed, 6);
+    is(q.dead_trimmed, 4);
+    is(q.cancelled_trimmed, 3);
     put_ok(1);
     struct jobq_put p = put_of(2);
     is(put(&p), JOBQ_FULL);

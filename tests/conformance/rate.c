@@ -39,6 +39,45 @@ static void of_a_queue(void)
     is(starts(9), 3);
 }
 
+/* Numbers of its tenths are beyond 32 bits. A store's clock does not stand still meanwhile, so what is asserted of a moment
+ * holds however slow the machine is. */
+static void of_a_second(void)
+{
+    enum { N = 100, SECOND = 1000 };
+    align();
+    limit_queue("q", RATE, N, SECOND);
+    put_more(3 * N, NULL);
+    for (int round = 0; round < 3; round++) {
+        int64_t before = now_of_store();
+        is(starts(3 * N), N);
+        size_t more = starts(3 * N);
+        ok(more == 0 || now_of_store() - before >= SECOND);
+        const struct jobq_limit *l = limits_of(JOBQ_LIMIT_QUEUE, "q", NULL);
+        ok(l->rate_wait_ms >= 0 && l->rate_wait_ms <= SECOND + SECOND / 10);
+        if (more)
+            return; /* so slow that the rest is not what it counts on */
+        tick(SECOND + SECOND / 10);
+    }
+    ok(none_due());
+}
+
+static void quota_of_a_tenth_of_a_second(void)
+{
+    enum { PERIOD_MS = 100 };
+    align();
+    limit_group("g", QUOTA, 2, PERIOD_MS);
+    for (int round = 0; round < 3; round++) {
+        put_more(2, "g");
+        int64_t before = now_of_store();
+        struct jobq_put p = put_of(100 + (uint32_t)round);
+        p.group = text("g");
+        int verdict = put(&p);
+        ok(verdict == JOBQ_LIMITED ? p.retry_ms > 0 && p.retry_ms <= PERIOD_MS + PERIOD_MS / 10
+                                   : verdict == JOBQ_OK && now_of_store() - before >= 0);
+        tick(2 * PERIOD_MS);
+    }
+}
+
 /* In no interval of a period are there more than n; a start may come up to a tenth later. */
 static void no_interval_has_more(void)
 {
@@ -323,6 +362,8 @@ static void many_in_one_unit(void)
 static const struct test tests[] = {
     { .name = "of a queue (rule 10)", .run = of_a_queue, .needs = GROUPS },
     { .name = "no interval of a period has more (rule 10)", .run = no_interval_has_more, .needs = GROUPS },
+    { .name = "of a hundred in a second", .run = of_a_second, .needs = GROUPS },
+    { .name = "quota of a tenth of a second", .run = quota_of_a_tenth_of_a_second, .needs = GROUPS },
     { .name = "of a group, in all queues (rule 10)", .run = of_a_group_in_all_queues, .needs = GROUPS },
     { .name = "a released job has used its start", .run = a_release_has_used_its_start, .needs = GROUPS },
     { .name = "rows gone count, sweeps do not", .run = rows_gone_still_count, .needs = GROUPS },

@@ -40,6 +40,7 @@ static void over_the_count(void)
     ok(!exists(1) && !exists(2) && !exists(3) && exists(4) && exists(5));
     is(present(JOBQ_COMPLETED), 2);
     is(queue_stats("q").completed_total, 5);
+    is(queue_stats("q").completed_trimmed, 3);
 }
 
 static void over_the_age(void)
@@ -152,6 +153,76 @@ static void pruned_is_gone(void)
     ok(again.row == NULL);
 }
 
+/* Nothing leaves silently: by the state that it had; what somebody drops is another thing. */
+static void what_is_removed_is_counted(void)
+{
+    for (uint32_t i = 1; i <= 3; i++)
+        ended(i, JOBQ_ROW_DEAD);
+    ended(4, JOBQ_ROW_CANCELLED);
+    ended(5, JOBQ_ROW_CANCELLED);
+    put_ok(6);
+    end_with(by_operator(id(6), LIVE, JOBQ_ROW_DEAD), keep(2, 0, 9));
+    put_ok(7);
+    end_with(by_operator(id(7), LIVE, JOBQ_ROW_CANCELLED), keep(-1, 1, 9));
+    change_ok(by_operator(id(3), ANY_STATE, JOBQ_ROW_GONE));
+    struct jobq_queue_stats q = queue_stats("q");
+    is(q.dead_trimmed, 2);
+    is(q.cancelled_trimmed, 2);
+    is(q.completed_trimmed, 0);
+    is(q.dead_total - q.dead_trimmed - q.present[JOBQ_DEAD], 1); /* the one that was dropped */
+    is(q.cancelled_total - q.cancelled_trimmed - q.present[JOBQ_CANCELLED], 0);
+}
+
+/* A row with errors, a result, a key and a dependency behind it leaves by the same door. */
+static void removed_with_all_it_had_is_counted_too(void)
+{
+    const struct jobq_put_key key = { .scope = { 1 }, .payload_digest = { 2 }, .hold = JOBQ_HOLD_LIVE };
+    struct jobq_put p = put_of(1);
+    p.unique = &key;
+    is(put(&p), JOBQ_OK);
+    change_ok(failed(claim_n(1), JOBQ_ROW_WAITING, 0, "e"));
+    change_ok(completed(claim_n(1), "result"));
+    tick(1000);
+    put_ok(2);
+    end_with(completed(claim_n(2), "r"), keep(1, 0, 9));
+    ok(!exists(1) && exists(2));
+    is(queue_stats("q").completed_trimmed, 1);
+    is(queue_stats("q").present[JOBQ_COMPLETED], 1);
+}
+
+static void what_is_removed_is_told(void)
+{
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_EVENTS, .events = 100 };
+    struct jobq_event_query query;
+    int status;
+
+    ended(1, JOBQ_ROW_DEAD);
+    ended(2, JOBQ_ROW_DEAD);
+    is(configure(&s), JOBQ_OK);
+    put_ok(3);
+    end_with(failed(claim_n(3), JOBQ_ROW_DEAD, JOBQ_REASON_ATTEMPTS, "e"), keep(1, 0, 9));
+    do {
+        query = (struct jobq_event_query){ .size = sizeof query, .limit = 100 };
+        status = store_table()->events(me->store, &query, me->arena, &me->err);
+    } while (status == JOBQ_FAILED && strcmp(me->err.text, "injected") == 0);
+    is(status, JOBQ_OK);
+    static const struct { uint32_t number; int state, reason; } wanted[] = {
+        { 3, JOBQ_ROW_WAITING, 0 }, { 3, JOBQ_ROW_RUNNING, 0 }, { 3, JOBQ_ROW_DEAD, JOBQ_REASON_ATTEMPTS },
+        { 1, JOBQ_ROW_GONE, JOBQ_REASON_RETENTION }, { 2, JOBQ_ROW_GONE, JOBQ_REASON_RETENTION },
+    };
+    is(query.row_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        ids_are(query.rows[i].id, id(wanted[i].number));
+        is(query.rows[i].state, wanted[i].state);
+        is(query.rows[i].reason, wanted[i].reason);
+        bytes_are(query.rows[i].queue, text("q"));
+        bytes_are(query.rows[i].kind, text("k"));
+        is(query.rows[i].cursor, (int64_t)i + 1);
+    }
+    is(queue_stats("q").dead_trimmed, 2);
+    is(queue_stats("q").present[JOBQ_DEAD], 1);
+}
+
 static const struct test tests[] = {
     { .name = "over the count (rule 14)", .run = over_the_count },
     { .name = "over the age (rule 14)", .run = over_the_age },
@@ -162,5 +233,8 @@ static const struct test tests[] = {
     { .name = "the queue's own settings go first", .run = own_settings },
     { .name = "none with open edges", .run = open_edges, .needs = JOBQ_CAP_EDGES },
     { .name = "a pruned row is gone", .run = pruned_is_gone },
+    { .name = "what is removed is counted (rule 8)", .run = what_is_removed_is_counted },
+    { .name = "removed with all that it had, it is counted too", .run = removed_with_all_it_had_is_counted_too },
+    { .name = "what is removed is told (rule 8)", .run = what_is_removed_is_told, .needs = JOBQ_CAP_EVENTS },
 };
 const struct topic topic_trim = TOPIC("trim", tests);

@@ -445,6 +445,8 @@ static void write_stats(struct side *side, FILE *out)
             fprintf(out, " %" PRIu64, q->present[state]);
         fprintf(out, " stuck=%" PRIu64 " total=%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, q->stuck,
                 q->enqueued_total, q->completed_total, q->dead_total, q->cancelled_total, q->failed_total);
+        fprintf(out, " trimmed=%" PRIu64 ",%" PRIu64 ",%" PRIu64, q->completed_trimmed, q->dead_trimmed,
+                q->cancelled_trimmed);
         fprintf(out, " oldest=%" PRId64 " paused=%d",
                 q->oldest_ready_at_ms ? on_the_grid(side, q->oldest_ready_at_ms) : 0, q->paused);
         if (side->figures)

@@ -143,8 +143,7 @@ class Outcomes(tool.Case):
         job = self.enqueue()
         self.assertEqual(self.json('log', job), [])
         _, token = self.claim('q', '--worker', 'w')
-        if not self.has('log', job, token, 'begun'):
-            return
+        self.jobq('log', job, token, 'begun')
         self.jobq('log', job, token, '-', stdin=ALL_BYTES)
         self.jobq('release', job, token)
         self.assertEqual(self.json('log', job, token, 'late', code=REFUSED)['status'], 'STALE')

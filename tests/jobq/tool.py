@@ -162,14 +162,6 @@ class Case(unittest.TestCase):
         self.assertEqual(len(jobs), 1)
         return jobs[0]['id'], jobs[0]['token']
 
-    def has(self, *words):
-        """Whether this command is one that the store can do; if not, it says so in order."""
-        self.jobq('migrate')
-        answer = self.run_at(self.uri, '--json', *words)
-        if answer.code != OK:
-            self.assertEqual((answer.code, answer.json['status']), (REFUSED, 'UNSUPPORTED'), answer)
-        return answer.code == OK
-
     def show(self, job):
         return self.json('show', job)
 

@@ -80,6 +80,41 @@ START_TEST(the_sample_of_the_seed)
 }
 END_TEST
 
+static void expect_issue(const char *issue)
+{
+    const struct jobq_finding *f = judge();
+
+    ck_assert_uint_ge(health.finding_count, 1);
+    ck_assert_str_eq(f[health.finding_count - 1].issue, issue);
+}
+
+START_TEST(one_job_is_and_two_jobs_are)
+{
+    setup();
+    queue.paused = 1;
+    queue.present[JOBQ_READY] = 1;
+    expect_issue("the queue is paused while 1 job is ready");
+    queue.present[JOBQ_READY] = 2;
+    expect_issue("the queue is paused while 2 jobs are ready");
+    queue.paused = 0;
+    worker.queues = "";
+    expect_issue("2 jobs are ready and no living worker has the queue");
+    queue.present[JOBQ_READY] = 1;
+    expect_issue("1 job is ready and no living worker has the queue");
+    worker.queues = "q";
+    queue.present[JOBQ_READY] = 0;
+    queue.present[JOBQ_DEAD] = 1;
+    queue.present[JOBQ_COMPLETED] = 1;
+    expect_issue("1 of 2 jobs is dead");
+    queue.present[JOBQ_COMPLETED] = 0;
+    expect_issue("1 of 1 job is dead");
+    queue.present[JOBQ_COMPLETED] = 100;
+    dead_kept = 1;
+    expect_issue("1 dead job of 1 that is kept: beyond that the oldest are removed");
+    jobq_arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(errors_above_five_percent)
 {
     setup();
@@ -261,7 +296,7 @@ START_TEST(of_a_store)
 }
 END_TEST
 
-UNIT_MAIN("health", the_sample_of_the_seed, errors_above_five_percent, pending_above_a_thousand,
+UNIT_MAIN("health", the_sample_of_the_seed, one_job_is_and_two_jobs_are, errors_above_five_percent, pending_above_a_thousand,
           stuck_above_five_is_critical, slow_above_ten_seconds_on_average, nobody_works_it_or_it_is_paused,
           running_for_long_or_for_the_last_time, rule_14_dead_from_eighty_percent_of_retention_on,
           rule_14_retention_as_it_is_set, of_a_store)

@@ -93,7 +93,10 @@ BEGIN
             sum(CASE WHEN came = 7 THEN rows ELSE 0 END - CASE WHEN was = 7 THEN rows ELSE 0 END) AS cancelled,
             sum(rows) FILTER (WHERE was = 0) AS enqueued, sum(rows) FILTER (WHERE came = 5) AS completed_total,
             sum(rows) FILTER (WHERE came = 6) AS dead_total, sum(rows) FILTER (WHERE came = 7) AS cancelled_total,
-            sum(rows) FILTER (WHERE came = 9) AS failed, max(at) AS finished_at
+            sum(rows) FILTER (WHERE came = 9) AS failed,
+            sum(rows) FILTER (WHERE was = 5 AND came = 10) AS completed_trimmed,
+            sum(rows) FILTER (WHERE was = 6 AND came = 10) AS dead_trimmed,
+            sum(rows) FILTER (WHERE was = 7 AND came = 10) AS cancelled_trimmed, max(at) AS finished_at
         FROM gone AS g GROUP BY g.queue
     ), figured AS (
         INSERT INTO @.figure AS f
@@ -109,7 +112,10 @@ BEGIN
             completed_total = q.completed_total + coalesce(m.completed_total, 0),
             dead_total = q.dead_total + coalesce(m.dead_total, 0),
             cancelled_total = q.cancelled_total + coalesce(m.cancelled_total, 0),
-            failed_total = q.failed_total + coalesce(m.failed, 0), finished_at = greatest(q.finished_at, m.finished_at)
+            failed_total = q.failed_total + coalesce(m.failed, 0),
+            completed_trimmed = q.completed_trimmed + coalesce(m.completed_trimmed, 0),
+            dead_trimmed = q.dead_trimmed + coalesce(m.dead_trimmed, 0),
+            cancelled_trimmed = q.cancelled_trimmed + coalesce(m.cancelled_trimmed, 0), finished_at = greatest(q.finished_at, m.finished_at)
         FROM moved AS m WHERE q.id = m.queue
     )
     SELECT array_agg(DISTINCT f.queue) INTO v_queues FROM figured AS f;

@@ -6,7 +6,8 @@
 -- Queues with their settings and totals; names after p_after, NULL: from the first.
 CREATE OR REPLACE FUNCTION @.dump_queues(p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, paused boolean,
     depth bigint, keep_count bigint[], keep_ms bigint[], enqueued_total bigint, completed_total bigint, dead_total bigint,
-    cancelled_total bigint, failed_total bigint, concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint)
+    cancelled_total bigint, failed_total bigint, completed_trimmed bigint, dead_trimmed bigint, cancelled_trimmed bigint,
+    concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -15,12 +16,18 @@ BEGIN
     WITH t AS (
         SELECT queue, sum(rows) FILTER (WHERE was = 0) AS enqueued, sum(rows) FILTER (WHERE came = 5) AS completed,
             sum(rows) FILTER (WHERE came = 6) AS dead, sum(rows) FILTER (WHERE came = 7) AS cancelled,
-            sum(rows) FILTER (WHERE came = 9) AS failed
+            sum(rows) FILTER (WHERE came = 9) AS failed,
+            sum(rows) FILTER (WHERE was = 5 AND came = 10) AS completed_trimmed,
+            sum(rows) FILTER (WHERE was = 6 AND came = 10) AS dead_trimmed,
+            sum(rows) FILTER (WHERE was = 7 AND came = 10) AS cancelled_trimmed
         FROM @.tally GROUP BY queue
     )
     SELECT q.name, q.paused, q.depth, q.keep_count, q.keep_ms, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
         (q.completed_total + coalesce(t.completed, 0))::bigint, (q.dead_total + coalesce(t.dead, 0))::bigint,
         (q.cancelled_total + coalesce(t.cancelled, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint,
+        (q.completed_trimmed + coalesce(t.completed_trimmed, 0))::bigint,
+        (q.dead_trimmed + coalesce(t.dead_trimmed, 0))::bigint,
+        (q.cancelled_trimmed + coalesce(t.cancelled_trimmed, 0))::bigint,
         q.concurrency, q.group_concurrency, q.rate, q.rate_ms
     FROM @.queue AS q LEFT JOIN t ON t.queue = q.id
     WHERE (p_after IS NULL OR q.name > p_after) AND (q.known OR q.enqueued_total + coalesce(t.enqueued, 0) > 0)
@@ -84,9 +91,9 @@ END $$;
 -- ---- in --------------------------------------------------------------------------------------------------------------
 -- Each answers a verdict per item: 0 taken, 1 what was there is left as it is.
 
--- p_nums has 28 numbers for each: paused, depth (-1: none), whether it has keep values of its own, five totals (enqueued,
--- completed, dead, cancelled, failed), concurrency, group concurrency, rate (-1: none) and its period, keep_count and keep_ms by
--- state (0 to 7 each).
+-- p_nums has 31 numbers for each: paused, depth (-1: none), whether it has keep values of its own, eight totals (enqueued,
+-- completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed), concurrency, group concurrency, rate (-1: none)
+-- and its period, keep_count and keep_ms by state (0 to 7 each).
 CREATE OR REPLACE FUNCTION @.load_queues(p_names bytea[], p_nums bigint[]) RETURNS integer[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -101,17 +108,18 @@ BEGIN
             v_verdicts[i] := 1;
             CONTINUE;
         END IF;
-        DECLARE b integer := 28 * (i - 1);
+        DECLARE b integer := 31 * (i - 1);
         BEGIN
             UPDATE @.queue AS x SET known = true, paused = p_nums[b + 1] <> 0, depth = CASE WHEN p_nums[b + 2] >= 0 THEN p_nums[b + 2] END,
-                concurrency = CASE WHEN p_nums[b + 9] >= 0 THEN p_nums[b + 9] END,
-                group_concurrency = CASE WHEN p_nums[b + 10] >= 0 THEN p_nums[b + 10] END,
-                rate = CASE WHEN p_nums[b + 11] >= 0 THEN p_nums[b + 11] END,
-                rate_ms = CASE WHEN p_nums[b + 11] >= 0 THEN p_nums[b + 12] END,
-                keep_count = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 13 : b + 20] END,
-                keep_ms = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 21 : b + 28] END,
+                concurrency = CASE WHEN p_nums[b + 12] >= 0 THEN p_nums[b + 12] END,
+                group_concurrency = CASE WHEN p_nums[b + 13] >= 0 THEN p_nums[b + 13] END,
+                rate = CASE WHEN p_nums[b + 14] >= 0 THEN p_nums[b + 14] END,
+                rate_ms = CASE WHEN p_nums[b + 14] >= 0 THEN p_nums[b + 15] END,
+                keep_count = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 16 : b + 23] END,
+                keep_ms = CASE WHEN p_nums[b + 3] <> 0 THEN p_nums[b + 24 : b + 31] END,
                 enqueued_total = p_nums[b + 4], completed_total = p_nums[b + 5], dead_total = p_nums[b + 6],
-                cancelled_total = p_nums[b + 7], failed_total = p_nums[b + 8]
+                cancelled_total = p_nums[b + 7], failed_total = p_nums[b + 8],
+                completed_trimmed = p_nums[b + 9], dead_trimmed = p_nums[b + 10], cancelled_trimmed = p_nums[b + 11]
             WHERE x.id = q.id;
         END;
     END LOOP;

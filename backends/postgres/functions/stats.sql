@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION @.stats_queues(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, paused boolean,
     blocked bigint, due bigint, later bigint, running bigint, completed bigint, dead bigint, cancelled bigint,
     enqueued_total bigint, completed_total bigint, dead_total bigint, cancelled_total bigint, failed_total bigint,
-    come bigint, stuck bigint, oldest bigint, finished_at bigint, waited bigint[], waited_rows bigint[], waited_total bigint,
+    completed_trimmed bigint, dead_trimmed bigint, cancelled_trimmed bigint, come bigint, stuck bigint, oldest bigint, finished_at bigint, waited bigint[], waited_rows bigint[], waited_total bigint,
     ran bigint[], ran_rows bigint[], ran_total bigint, minute_completed bigint, minute_failed bigint, minute_ms bigint,
     quarter_completed bigint, quarter_failed bigint, quarter_ms bigint)
 LANGUAGE plpgsql
@@ -24,7 +24,10 @@ BEGIN
             sum(CASE WHEN came = 5 THEN rows ELSE 0 END) AS completed_total,
             sum(CASE WHEN came = 6 THEN rows ELSE 0 END) AS dead_total,
             sum(CASE WHEN came = 7 THEN rows ELSE 0 END) AS cancelled_total,
-            sum(CASE WHEN came = 9 THEN rows ELSE 0 END) AS failed, max(at) AS finished_at
+            sum(CASE WHEN came = 9 THEN rows ELSE 0 END) AS failed,
+            sum(CASE WHEN was = 5 AND came = 10 THEN rows ELSE 0 END) AS completed_trimmed,
+            sum(CASE WHEN was = 6 AND came = 10 THEN rows ELSE 0 END) AS dead_trimmed,
+            sum(CASE WHEN was = 7 AND came = 10 THEN rows ELSE 0 END) AS cancelled_trimmed, max(at) AS finished_at
         FROM @.tally GROUP BY queue
     )
     SELECT q.name, q.paused, (q.blocked + coalesce(t.blocked, 0))::bigint, (q.due + coalesce(t.due, 0))::bigint,
@@ -33,6 +36,9 @@ BEGIN
         (q.cancelled + coalesce(t.cancelled, 0))::bigint, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
         (q.completed_total + coalesce(t.completed_total, 0))::bigint, (q.dead_total + coalesce(t.dead_total, 0))::bigint,
         (q.cancelled_total + coalesce(t.cancelled_total, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint,
+        (q.completed_trimmed + coalesce(t.completed_trimmed, 0))::bigint,
+        (q.dead_trimmed + coalesce(t.dead_trimmed, 0))::bigint,
+        (q.cancelled_trimmed + coalesce(t.cancelled_trimmed, 0))::bigint,
         (SELECT count(*) FROM (SELECT 1 FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 3 AND j.place <= p_now
                                LIMIT 10001) AS x),
         (SELECT count(*) FROM @.job AS j WHERE j.clock <= p_now AND j.state = 3 AND j.queue = q.id),

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and keep_ms by
 -- state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to children keep their
--- place in the count. One at a time: two that count the same rows would each take what is over. p_from, and what comes back: where
--- the ended rows began, {jump, then queue, state, finished_at of each}, see functions/front.sql.
+-- place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One at a time: two that count
+-- the same rows would each take what is over. p_from, and what comes back: where the ended rows began, {jump, then queue, state,
+-- finished_at of each}, see functions/front.sql.
 CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,7 +50,11 @@ BEGIN
             END IF;
             CONTINUE WHEN cardinality(v_rows) = 0;
             WITH gone AS (
-                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags
+                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags, j.kind, j.attempt, j.run_at, j.finished_at
+            ), told AS (
+                INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
+                SELECT p_now, g.id, r.id, g.kind, 7, 40, g.attempt, g.run_at FROM gone AS g
+                WHERE @.told() ORDER BY g.finished_at, g.id
             )
             SELECT count(*), array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0),
                    array_agg(g.id) FILTER (WHERE g.flags & 512 <> 0)
@@ -59,7 +64,7 @@ BEGIN
                 DELETE FROM @.log AS l WHERE l.job = ANY (v_logs);
             END IF;
             DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
-            INSERT INTO @.tally VALUES (r.id, r.state + 1, 0, v_gone);
+            INSERT INTO @.tally VALUES (r.id, r.state + 1, 10, v_gone);
             v_left := v_left - v_gone;
         END LOOP;
     END LOOP;

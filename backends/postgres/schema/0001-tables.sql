@@ -48,11 +48,14 @@ CREATE TABLE @.queue (
     dead_total bigint NOT NULL DEFAULT 0,
     cancelled_total bigint NOT NULL DEFAULT 0,
     failed_total bigint NOT NULL DEFAULT 0,
+    completed_trimmed bigint NOT NULL DEFAULT 0,
+    dead_trimmed bigint NOT NULL DEFAULT 0,
+    cancelled_trimmed bigint NOT NULL DEFAULT 0,
     finished_at bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- What happened to rows since the counts were folded: `rows` of them went from place `was` to place `came`.
--- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled; 9 to 9: a failed attempt; 8 to
+-- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled, 10 removed by retention; 9 to 9: a failed attempt; 8 to
 -- 8: one that completed, where that is no way from 4 to 5. took: the bucket of how long they waited (came 4) or ran (came 5, 8,
 -- 9), NULL where that is not counted; total: all of it together; at: when they ended.
 CREATE TABLE @.tally (

@@ -10,10 +10,10 @@ if uses_some(USES_EVENTS) then
 local EVENTS = SPACE .. 'events'
 local told = {}
 
--- `row` has come to this state.
-local function tell(row, state)
+-- `row` has come to this state; `reason`: another one than the row has.
+local function tell(row, state, reason)
     local by = state == RUNNING and row.worker
-    told[#told + 1] = now8 .. row.id .. char(state, row.reason) .. give(row.attempt) .. give(row.run_at) ..
+    told[#told + 1] = now8 .. row.id .. char(state, reason or row.reason) .. give(row.attempt) .. give(row.run_at) ..
         char(#row.queue) .. row.queue .. char(#row.kind) .. row.kind .. (by and '\1' .. by or '')
 end
 

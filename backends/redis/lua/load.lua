@@ -29,7 +29,7 @@ local function load_queue()
     local q = queue_of(name)
     note(q.known)
     if not q.known then
-        q[7], q[8], q[9], q[10], q[11] = cut('>I6I6I6I6I6', totals)
+        q[7], q[8], q[9], q[10], q[11], q[12], q[13], q[14] = cut('>I6I6I6I6I6I6I6I6', totals)
         set_queue(q, settings)
     end
     uses = bor(uses, q.limited and USES_LIMITS or 0)

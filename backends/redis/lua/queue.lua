@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Queues: one string each in the hash "queues", with counts by state, totals since creation and settings.
 
-local COUNTS = '>I6I6I6I6I6I6I6I6I6I6I6'
-local DEPTH_AT, PARTS_AT = 67, 10
+local COUNTS = '>' .. ('I6'):rep(14)
+local DEPTH_AT, PARTS_AT = 85, 10
 local NO_LIMIT = ('\255'):rep(8)
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
 -- keeps: 3 x i8 count, 3 x i8 ms; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
 local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 48
 
--- totals follow the states: enqueued, completed, dead, cancelled, failed
+-- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed
 local ENQUEUED, FAILED_TOTAL = 7, 11
 local queues = {}
 local wake = false -- something may be taken that could not be before
@@ -44,12 +44,12 @@ end
 local function read_queue(name, record)
     local q = { name = name, ended = 0 }
     if record then
-        q[BLOCKED], q[WAITING], q[RUNNING], q[COMPLETED], q[DEAD], q[CANCELLED], q[ENQUEUED], q[8], q[9], q[10], q[11] =
-            cut(COUNTS, record)
+        q[BLOCKED], q[WAITING], q[RUNNING], q[COMPLETED], q[DEAD], q[CANCELLED], q[ENQUEUED], q[8], q[9], q[10], q[11],
+            q[12], q[13], q[14] = cut(COUNTS, record)
         set_queue(q, sub(record, DEPTH_AT))
         q.dirty = false
     else
-        for i = 1, 11 do
+        for i = 1, 14 do
             q[i] = 0
         end
         set_queue(q, NO_LIMIT .. '\0\0')
@@ -96,7 +96,8 @@ local function count_end(q, state, entered, failed)
 end
 
 local function pack_queue(q)
-    return pack(COUNTS, q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10], q[11]) .. q.settings
+    return pack(COUNTS, q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10], q[11], q[12], q[13], q[14]) ..
+        q.settings
 end
 
 local function write_queues()

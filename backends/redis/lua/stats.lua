@@ -113,8 +113,8 @@ local function say_queue(name, record)
     if q.met_groups then
         oldest = look_at_groups(name, kinds, oldest)
     end
-    say(name, pack('>I6I6I6I6I6I6I6I6I6I6I6I6I6BB', q[1], math.max(q[2] - later + come, 0), q[3], q[4], q[5], q[6], q[7], q[8],
-        q[9], q[10], q[11], later - come, stuck[name] or 0, q.paused and 1 or 0, 0) .. give(oldest or 0),
+    say(name, pack('>I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6BB', q[1], math.max(q[2] - later + come, 0), q[3], q[4], q[5], q[6], q[7], q[8],
+        q[9], q[10], q[11], q[12], q[13], q[14], later - come, stuck[name] or 0, q.paused and 1 or 0, 0) .. give(oldest or 0),
         call('GET', SPACE .. 'figures:' .. name) or '')
     queue_count = queue_count + 1
     return kinds

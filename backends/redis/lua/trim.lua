@@ -4,6 +4,8 @@
 local trim
 if has_part(HAS_TRIM) then
 
+local RETENTION, TRIMMED = 40, 8 -- the reason that events tell; COMPLETED is 4, the number of those that were trimmed 12
+
 local function drop_plain(q, place, ids, state)
     if #ids == 0 then
         return
@@ -11,7 +13,7 @@ local function drop_plain(q, place, ids, state)
     in_pieces('HDEL', COLD, ids)
     in_pieces('HDEL', HOT, ids)
     in_pieces('ZREM', place, ids)
-    q[state], q.dirty = math.max(q[state] - #ids, 0), true
+    q[state], q[state + TRIMMED], q.dirty = math.max(q[state] - #ids, 0), q[state + TRIMMED] + #ids, true
 end
 
 -- Nothing hangs on it but its two strings? Asked once for each hot string: those of one batch are alike.
@@ -26,7 +28,7 @@ local function drop_some(q, place, state, oldest, left)
     for i = 1, #oldest do
         local hot = found[i]
         if hot and known[hot] == nil then
-            known[hot] = is_plain(hot)
+            known[hot] = not events and is_plain(hot)
         end
         if hot and known[hot] then
             plain[#plain + 1] = oldest[i]
@@ -34,7 +36,11 @@ local function drop_some(q, place, state, oldest, left)
         else
             local row = open(oldest[i])
             if row and not has_kids(row) then
+                if events then
+                    events.tell(row, GONE, RETENTION)
+                end
                 remove(row)
+                q[state + TRIMMED], q.dirty = q[state + TRIMMED] + 1, true
                 left = left - 1
             end
         end

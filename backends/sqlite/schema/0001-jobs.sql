@@ -56,6 +56,9 @@ CREATE TABLE [tally] (
     dead_total INTEGER NOT NULL DEFAULT 0,
     cancelled_total INTEGER NOT NULL DEFAULT 0,
     failed_total INTEGER NOT NULL DEFAULT 0,
+    completed_trimmed INTEGER NOT NULL DEFAULT 0,
+    dead_trimmed INTEGER NOT NULL DEFAULT 0,
+    cancelled_trimmed INTEGER NOT NULL DEFAULT 0,
     figures BLOB
 ) STRICT;
 INSERT INTO [tally](queue) VALUES (0);
