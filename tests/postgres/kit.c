@@ -224,7 +224,7 @@ int kit_run(const char *name, const TTest *const *tests, size_t count)
         return 1;
     Suite *suite = suite_create(name);
     TCase *one = tcase_create(name);
-    tcase_set_timeout(one, 240);
+    tcase_set_timeout(one, getenv("JOBQ_TEST_FULL") ? 1800 : 240);
     tcase_add_checked_fixture(one, begin, end);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(one, tests[i]);

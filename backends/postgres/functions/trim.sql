@@ -50,7 +50,8 @@ BEGIN
             END IF;
             CONTINUE WHEN cardinality(v_rows) = 0;
             WITH gone AS (
-                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags, j.kind, j.attempt, j.run_at, j.finished_at
+                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows)
+                RETURNING j.id, j.errors, j.flags, j.kind, j.attempt, j.run_at, j.finished_at
             ), told AS (
                 INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
                 SELECT p_now, g.id, r.id, g.kind, 7, 40, g.attempt, g.run_at FROM gone AS g

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* What claims and acks cost when many jobs wait and many are dead: pages of the job table and its indexes that a session looked
+ * at, as the server counts them. 10,000 of each on any day, 1,000,000 with JOBQ_TEST_FULL=1. */
+#include "kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { AT_ONCE = 1000, FEW = 1000, ROUNDS = 10, TAKE = 10 };
+
+static struct jobq_put jobs[AT_ONCE];
+static struct jobq_change changes[AT_ONCE];
+static uint32_t next_number;
+
+static void fill(struct jobq_store *s, uint32_t count, bool dead)
+{
+    for (uint32_t done = 0; done < count;) {
+        struct jobq_exchange x = { .puts = jobs }, end = { .changes = changes };
+        for (; done < count && x.put_count < AT_ONCE; done++) {
+            jobs[x.put_count] = put_of(++next_number);
+            changes[x.put_count] = (struct jobq_change){
+                .id = jobs[x.put_count].id, .by = JOBQ_BY_OPERATOR, .edits = JOBQ_ANY_EDITS, .state = JOBQ_ROW_DEAD,
+                .allowed = JOBQ_ROW_BIT(JOBQ_ROW_WAITING), .reason = JOBQ_REASON_OPERATOR };
+            x.put_count++;
+        }
+        end.change_count = x.put_count;
+        ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+        if (dead)
+            ck_assert_msg(exchange(s, &end) == JOBQ_OK, "%s", last.text);
+    }
+}
+
+static int64_t pages(void)
+{
+    return sql_value("SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit FROM pg_statio_user_tables "
+                     "WHERE schemaname = '@' AND relname = 'job'");
+}
+
+static int64_t scanned(void)
+{
+    return sql_value("SELECT seq_tup_read FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+}
+
+static int64_t updated(void)
+{
+    return sql_value("SELECT n_tup_upd FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+}
+
+/* What a session counted is told when it ends, and a moment later. */
+static void wait_for_updates(int64_t least)
+{
+    for (int i = 0; i < 600 && updated() < least; i++)
+        usleep(50000);
+    ck_assert_int_ge(updated(), least);
+}
+
+/* Of some claims and acks by a session of their own, behind a claim that reads what is read once. */
+static int64_t cost(void)
+{
+    const struct jobq_row *rows;
+    struct jobq_store *s = store_open(uri_with(""));
+    ck_assert_uint_eq(claim_jobs(s, TAKE, &rows), TAKE);
+    int64_t before_updates = updated();
+    store_close(s);
+    wait_for_updates(before_updates + TAKE);
+    int64_t before = pages(), read = scanned(), done = updated();
+    s = store_open(uri_with(""));
+    for (int i = 0; i < ROUNDS; i++) {
+        ck_assert_uint_eq(claim_jobs(s, TAKE, &rows), TAKE);
+        for (int k = 0; k < TAKE; k++)
+            ck_assert_int_eq(ack_job(s, &rows[k]), JOBQ_OK);
+    }
+    store_close(s);
+    wait_for_updates(done + 2 * ROUNDS * TAKE);
+    ck_assert_int_eq(scanned(), read); /* no plan that reads the table */
+    return pages() - before;
+}
+
+START_TEST(a_backlog_costs_no_more_than_twice)
+{
+    uint32_t most = getenv("JOBQ_TEST_FULL") ? 1000000 : 10000;
+    struct jobq_store *s = store_open(uri_with(""));
+    /* Pages that autovacuum looks at would be counted too. */
+    sql("ALTER TABLE @.job SET (autovacuum_enabled = off)");
+    fill(s, FEW, false);
+    fill(s, FEW, true);
+    store_close(s);
+    wait_for_updates(FEW);
+    int64_t few = cost();
+    s = store_open(uri_with(""));
+    fill(s, most - FEW, false);
+    fill(s, most - FEW, true);
+    store_close(s);
+    wait_for_updates(most);
+    sql("VACUUM @.job"); /* as autovacuum does: the places that the dead left in the index of what waits are given back */
+    int64_t many = cost();
+    printf("# %d claims and acks of %d: %lld pages, with %u waiting and %u dead %lld\n", ROUNDS, TAKE, (long long)few, most, most,
+           (long long)many);
+    ck_assert_int_gt(few, ROUNDS * TAKE);
+    ck_assert_int_le(many, 2 * few);
+}
+END_TEST
+
+KIT_MAIN("postgres backlog", a_backlog_costs_no_more_than_twice)
