@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Draw throughput against batch size, threads and backlog:  plot.py --build BUILD --out FOLDER [--seconds S] [--store NAME]...
+"""Draw throughput against batch size, threads and backlog:  plot.py --build BUILD --out FOLDER [--seconds S] [--store NAME]... [--plot NAME]...
 
 Writes batch.svg, threads.svg and backlog.svg. Servers are those of the addresses in REDIS_SOCKET and JOBQ_TEST_POSTGRES, and
 everything on them is thrown away; run.sh --plots starts private ones."""
@@ -95,6 +95,7 @@ def main():
     parser.add_argument('--out', required=True)
     parser.add_argument('--seconds', type=float, default=1)
     parser.add_argument('--store', choices=['memory', 'sqlite', 'redis', 'postgres'], action='append')
+    parser.add_argument('--plot', choices=list(PLOTS), action='append')
     options = parser.parse_args()
     options.quick = False
     chosen = options.store or ['memory', 'sqlite', 'redis', 'postgres']
@@ -102,7 +103,8 @@ def main():
         makers = {'memory': lambda: [Memory(options)], 'redis': lambda: [Redis(options)], 'postgres': lambda: [Postgres(options)],
                   'sqlite': lambda: [Sqlite(options, folder, mode) for mode in ('full', 'normal')]}
         stores = [store for name in chosen for store in makers[name]()]
-        for name, (title, x_label, figures) in PLOTS.items():
+        for name in options.plot or PLOTS:
+            title, x_label, figures = PLOTS[name]
             drawing = Drawing(title, x_label, {store.name: series(store, figures) for store in stores})
             with open(os.path.join(options.out, name + '.svg'), 'w', encoding='utf-8') as out:
                 out.write(drawing.svg())
