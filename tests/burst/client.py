@@ -7,6 +7,7 @@ import time
 
 class Line:
     def __init__(self, port):
+        self.troubles = []
         self.port, self.reader, self.writer, self.seconds = port, None, None, 0.0
 
     async def ask(self, method, path, body=None, headers=()):
@@ -42,9 +43,10 @@ class Line:
                 answer = await self.ask(method, path, body, headers)
                 self.seconds = time.monotonic() - began
                 return answer
-            except (OSError, asyncio.IncompleteReadError):
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.troubles.append((type(error).__name__, round(time.monotonic() - began, 1)))
                 if time.monotonic() > end:
-                    raise
+                    raise RuntimeError(f"{method} {path}: no answer: {self.troubles[-20:]}") from error
                 await asyncio.sleep(0.05)
 
     def close(self):
