@@ -16,6 +16,8 @@
 
 struct MHD_Connection;
 
+#define HTTP_THREADS 4 /* that answer */
+
 struct http_request {
     const char *method;
     const char *path;

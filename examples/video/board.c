@@ -42,7 +42,7 @@ static int flow(void *user, const struct jobq_id *id, const char *tenant, json_t
 {
     struct board *board = user;
     json_t *result = NULL, *nodes, *edges;
-    int status = result_of(board->serve->q, board->serve->live, id, tenant, &result);
+    int status = result_of(handles_mine(board->serve->handles), board->serve->live, id, tenant, &result);
 
     if (status != JOBQ_OK)
         return status;
@@ -147,7 +147,7 @@ static void route_clip(void *user, const struct http_request *request, struct ht
     if (dash_may(board->dash, request, ROLE_VIEWER, tenant, reply) != 0)
         return;
     if (jobq_id_parse(request->rest, &id) == JOBQ_OK)
-        status = result_of(board->serve->q, board->serve->live, &id, tenant, &result);
+        status = result_of(handles_mine(board->serve->handles), board->serve->live, &id, tenant, &result);
     name = text_member(result, "video", NULL);
     if (status == JOBQ_OK && name) {
         problem = folder_open_file(&board->serve->folder, name, &facts, &fd);

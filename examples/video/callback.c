@@ -65,7 +65,7 @@ static int find_job(const struct serve *serve, const struct jobq_callback *callb
     int status;
 
     memcpy(id->bytes, callback->bytes, sizeof(id->bytes));
-    status = jobq_get(serve->q, id, &found);
+    status = jobq_get(handles_mine(serve->handles), id, &found);
     if (status == JOBQ_OK && strcmp(found->jobs[0].queue, parts[part].queue) != 0)
         status = JOBQ_NOT_FOUND;
     if (status == JOBQ_OK)
@@ -92,10 +92,10 @@ static void keep_progress(const struct serve *serve, const struct jobq_id *id, c
 static void resume(const struct serve *serve, const struct jobq_callback *callback,
                    const struct http_request *http, struct http_reply *reply)
 {
-    int status = jobq_unpark(serve->q, callback, http->body, http->body_size);
+    int status = jobq_unpark(handles_mine(serve->handles), callback, http->body, http->body_size);
 
     if (status == JOBQ_UNKNOWN)
-        status = jobq_unpark(serve->q, callback, http->body, http->body_size);
+        status = jobq_unpark(handles_mine(serve->handles), callback, http->body, http->body_size);
     if (status == JOBQ_OK)
         reply_ok(reply, NULL);
     else if (status == JOBQ_ALREADY)

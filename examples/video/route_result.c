@@ -99,7 +99,8 @@ static int goes_on(const struct serve *serve, const struct asked *asked, const c
 {
     int over = 1;
 
-    return !asked->known && result_may_be_over(serve->q, &asked->id, tenant, &over) == JOBQ_OK && !over;
+    return !asked->known &&
+           result_may_be_over(handles_mine(serve->handles), &asked->id, tenant, &over) == JOBQ_OK && !over;
 }
 
 /* `may_wait`: there is time left. */
@@ -115,7 +116,7 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
         reply->put_off = 1;
         return;
     }
-    status = result_of(serve->q, serve->live, &asked->id, tenant, &body);
+    status = result_of(handles_mine(serve->handles), serve->live, &asked->id, tenant, &body);
     if (status == JOBQ_NOT_FOUND) {
         http_error(reply, 404, "jobId", "there is no such submission, or it is no longer kept");
         return;

@@ -125,14 +125,14 @@ static void start(struct serve *serve, const struct request *request, const char
                   struct http_reply *reply)
 {
     struct jobq_enqueued put = {.size = sizeof(put)};
-    int status = put_probe(serve->q, request, tenant, &put);
+    int status = put_probe(handles_mine(serve->handles), request, tenant, &put);
 
     if (status == JOBQ_DUPLICATE && !put.same_payload) {
         http_error(reply, 422, "jobId", "this key was used for a request with another body");
         return;
     }
     if (status >= 0 && request->callback_url)
-        status = put_notify(serve->q, request, tenant, &put.id);
+        status = put_notify(handles_mine(serve->handles), request, tenant, &put.id);
     if (status < 0)
         reply_store_error(reply, status);
     else

@@ -192,6 +192,22 @@ static void keep_events(struct jobq *q, int64_t count)
         program_die(0, "no events are kept: %s", jobq_last_error()->text);
 }
 
+static int open_store(const struct serve_options *options, struct serve *serve, const char **why)
+{
+    char *store = strdup(options->store);
+    int status = JOBQ_NOMEM;
+
+    *why = "out of memory";
+    if (!store)
+        return status;
+    status = store_open(&serve->q, options->store, options->io_timeout_ms, why);
+    if (status >= 0)
+        status = handles_open(serve->handles, store, options->io_timeout_ms, why);
+    explicit_bzero(store, strlen(store));
+    free(store);
+    return status;
+}
+
 static int open_and_run(const struct serve_options *options, struct serve *serve)
 {
     struct board *board = NULL;
@@ -200,7 +216,7 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
 
     if (folder_open(&serve->folder, options->media) != 0)
         return program_die(EXIT_USAGE, "--media %s: %s", options->media, strerror(errno));
-    status = store_open(&serve->q, options->store, options->io_timeout_ms, &why);
+    status = open_store(options, serve, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
     else if (!(serve->live = live_create()) || !(serve->pulse = pulse_create(serve->q)))
@@ -214,6 +230,7 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
     board_destroy(board);
     pulse_destroy(serve->pulse);
     live_destroy(serve->live);
+    handles_close(serve->handles);
     jobq_close(serve->q);
     folder_close(&serve->folder);
     return status;
@@ -222,7 +239,8 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
 int serve_main(int argc, char **argv)
 {
     struct serve_options options;
-    struct serve serve = {.folder = {.fd = -1}};
+    struct handles handles = {.next = 0};
+    struct serve serve = {.folder = {.fd = -1}, .handles = &handles};
     struct secret secret = {.count = 0};
     struct auth auth = {.count = 0};
     int status = parse(argc, argv, &options);

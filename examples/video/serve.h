@@ -9,6 +9,7 @@
 
 #include "auth.h"
 #include "folder.h"
+#include "handles.h"
 #include "http.h"
 #include "live.h"
 #include "pulse.h"
@@ -16,7 +17,8 @@
 #include "target.h"
 
 struct serve {
-    struct jobq *q;
+    struct jobq *q;          /* of those who look after the server */
+    struct handles *handles; /* of those who answer */
     struct folder folder;
     struct live *live;
     struct pulse *pulse;
