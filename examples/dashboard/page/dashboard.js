@@ -21,8 +21,8 @@ const WORDS = {
   sBlocked: ['blocked', 'engelli'], sScheduled: ['scheduled', 'zamanlı'], sReady: ['ready', 'hazır'], sRunning: ['running', 'çalışıyor'],
   sCompleted: ['completed', 'tamamlandı'], sDead: ['dead', 'ölü'], sCancelled: ['cancelled', 'iptal'], sRemoved: ['removed', 'silindi'],
   sWaiting: ['waiting', 'bekliyor'], sService: ['at the service', 'serviste'], sBusy: ['service busy', 'servis meşgul'],
-  queue: ['Queue', 'Kuyruk'], oldest: ['Oldest waiting', 'En eski bekleyen'], arriving: ['In / s', 'Gelen / sn'], finishing: ['Done / s', 'Biten / sn'],
-  failing: ['Errors / s', 'Hata / sn'], errorRate: ['Error rate', 'Hata oranı'], retryRate: ['Retries / s', 'Tekrar / sn'],
+  queue: ['Queue', 'Kuyruk'], oldest: ['Oldest waiting', 'En eski bekleyen'], arriving: ['In/s', 'Gelen/sn'], finishing: ['Done/s', 'Biten/sn'],
+  failing: ['Errors/s', 'Hata/sn'], errorRate: ['Error rate', 'Hata oranı'], retryRate: ['Retries/s', 'Tekrar/sn'],
   waitTimes: ['Wait p50 / p95 / p99', 'Bekleme p50 / p95 / p99'], runTimes: ['Run p50 / p95 / p99', 'Çalışma p50 / p95 / p99'], state: ['State', 'Durum'],
   open: ['open', 'açık'], paused: ['paused', 'duraklatıldı'], pause: ['Pause', 'Duraklat'], resume: ['Resume', 'Sürdür'], drain: ['Drain: take no new jobs', 'Boşalt: yeni iş alma'],
   fill: ['Take new jobs again', 'Yeniden iş al'], chartJobs: ['Waiting and running, 15 minutes', 'Bekleyen ve çalışan, 15 dakika'], chartRates: ['Per second, 15 minutes', 'Saniyede, 15 dakika'],
@@ -486,14 +486,14 @@ function queueRow(queue, now) {
   const minute = queue.last_minute, quarter = queue.last_quarter, ended = quarter.completed + quarter.failed;
   const states = ['ready', 'scheduled', 'blocked', 'running', 'stuck', 'completed', 'dead', 'cancelled'].map(state => num(number(queue[state]), command));
   return { 'data-open': link('queue', queue.queue), 'data-queue': queue.queue, cells: [
-    h('a', { href: link('queue', queue.queue) }, queue.queue), ...states, num(oldest(queue, now), command), num(number(rateOf(queue.queue, 'in', queue.enqueued_total)), command),
+    h('a', { href: link('queue', queue.queue) }, queue.queue), [h('span', { class: 'tag ' + (queue.paused ? 'warn' : 'good') }, t(queue.paused ? 'paused' : 'open')), ' ', switchOf(queue)], ...states, num(oldest(queue, now), command), num(number(rateOf(queue.queue, 'in', queue.enqueued_total)), command),
     num(perSecond(minute.completed, minute.window_ms), command), num(perSecond(minute.failed, minute.window_ms), command), num(number(rateOf(queue.queue, 'retry', queue.failed_total - queue.dead_total)), command), num(ended ? number(Math.round(1000 * quarter.failed / ended) / 10) + ' %' : '–', command),
-    three(queue.waited, command), three(queue.ran, command), [h('span', { class: 'tag ' + (queue.paused ? 'warn' : 'good') }, t(queue.paused ? 'paused' : 'open')), ' ', switchOf(queue)]] };
+    three(queue.waited, command), three(queue.ran, command)] };
 }
 
 function queueTable(overview) {
   if (!overview.queues.length) return h('p', { class: 'empty' }, t('noQueues'));
-  const columns = [[t('queue')], ...['sReady', 'sScheduled', 'sBlocked', 'sRunning', 'stuck', 'sCompleted', 'sDead', 'sCancelled', 'oldest', 'arriving', 'finishing', 'failing', 'retryRate', 'errorRate', 'waitTimes', 'runTimes'].map(key => [t(key), 'n']), [t('state'), 'keep']];
+  const columns = [[t('queue')], [t('state')], ...['sReady', 'sScheduled', 'sBlocked', 'sRunning', 'stuck', 'sCompleted', 'sDead', 'sCancelled', 'oldest', 'arriving', 'finishing', 'failing', 'retryRate', 'errorRate', 'waitTimes', 'runTimes'].map(key => [t(key), 'n'])];
   return table(columns, overview.queues.map(queue => queueRow(queue, overview.now)), t('queues'), 'dense');
 }
 

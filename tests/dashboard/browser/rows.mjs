@@ -228,18 +228,18 @@ await run({
   },
 
   'row-08 a worker that is killed loses its lease, and the job comes back': async (world, browser) => {
-    const id = world.enqueue('slow');
-    const worker = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--lease', '3000', '--', 'sleep', '60']);
+    const id = world.enqueue('slow', 'x', '--backoff', 'fixed:0');
+    const worker = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--lease', '30000', '--', 'sleep', '60']);
     await world.serve();
     const page = await world.open(browser, { hash: '#/workers' });
     const lease = page.locator(`tr[data-id="${id}"]`);
     await lease.waitFor();
     assert.match(await text(page, 'main table'), /alive/);
     await world.stop(worker, 'SIGKILL');
-    world.advance(100000);
+    world.advance(60000); /* beyond the lease, and not beyond the ten leases after which it is forgotten */
     await sees(page, () => document.querySelector('main').textContent.includes('not seen'));
     await sees(page, () => document.querySelector('tr[data-id]')?.textContent.includes('ran out'));
-    const other = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--backoff', 'fixed:0', '--', 'sleep', '60']);
+    const other = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--', 'sleep', '60']);
     await until('it runs again', () => { const job = world.jobq('show', id); if (job.state === 'scheduled') world.advance(60000); return job.state === 'running' && job.attempt === 2; });
     await page.locator('[data-verb=stop-worker]').last().click();
     await sees(page, () => document.querySelector('main').textContent.includes('asked to stop'));
@@ -294,6 +294,7 @@ await run({
     await sees(page, () => Math.abs(document.querySelector('video').currentTime - 1.5) < 0.05 && document.querySelector('.words button.now')?.textContent === 'morning');
     const drawn = selector => page.evaluate(s => { const c = document.querySelector(s); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); }, selector);
     assert.ok(await drawn('.player canvas') > 100, 'the face has a box');
+    if (process.env.JOBQ_SHOTS) await page.screenshot({ path: process.env.JOBQ_SHOTS + '/result.png', fullPage: true });
     await until('the wave', async () => (await drawn('canvas.wave')) > 2000);
     assert.equal(await page.locator('.words .pause').count(), 1);
     assert.match(await text(page, 'tr[data-step=emotion]'), /no model was brought/);
