@@ -9,6 +9,7 @@
 
 #include "board.h"
 #include "commands.h"
+#include "log.h"
 #include "program.h"
 #include "request.h"
 #include "store.h"
@@ -33,6 +34,7 @@ static const char usage_text[] =
     "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
     "                      whoever waits for a result is answered later when none are kept\n"
     "  --audit-log FILE    who did what by the dashboard, appended a line of JSON each; stderr without it\n"
+    "  --log               what is done with each job, a line of JSON on standard error\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
     "Runs until SIGINT or SIGTERM.\n";
 
@@ -41,6 +43,7 @@ struct serve_options {
     const char *media, *listen, *tokens, *secrets, *audit;
     int64_t io_timeout_ms, events;
     struct target_policy target;
+    int log;
 };
 
 static const struct http_route routes[] = {
@@ -63,6 +66,7 @@ static int parse(int argc, char **argv, struct serve_options *out)
         {"events", required_argument, NULL, 'e'},
         {"callback-allow", required_argument, NULL, 'N'},
         {"callback-http", no_argument, NULL, 'H'},
+        {"log", no_argument, NULL, 'L'},
         {"audit-log", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -95,6 +99,9 @@ static int parse(int argc, char **argv, struct serve_options *out)
         case 'e':
             if (program_number("--events", optarg, 0, 100000000, &out->events) != 0)
                 return EXIT_USAGE + 1;
+            break;
+        case 'L':
+            out->log = 1;
             break;
         case 'H':
             out->target.http = 1;
@@ -203,6 +210,8 @@ static int open_store(const struct serve_options *options, struct serve *serve, 
     status = store_open(&serve->q, options->store, options->io_timeout_ms, why);
     if (status >= 0)
         status = handles_open(serve->handles, store, options->io_timeout_ms, why);
+    for (size_t i = 0; i < HTTP_THREADS && status >= 0 && options->log; i++)
+        status = log_jobs(serve->handles->q[i]);
     explicit_bzero(store, strlen(store));
     free(store);
     return status;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "log.h"
 #include "program.h"
 #include "store.h"
 #include "work.h"
@@ -46,6 +47,7 @@ static const char usage_text[] =
     "  --callback-allow NET   results may be posted to these addresses too, as 10.1.0.0/16; several times\n"
     "  --callback-http        results may be posted to http: URLs too\n"
     "  --emotion-model FILE   asked by the emotion step, which has none of its own; FILE.json describes it\n"
+    "  --log                  what becomes of each job, a line of JSON on standard error\n"
     "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
     "Runs until SIGINT or SIGTERM.\n";
 
@@ -58,6 +60,7 @@ struct worker_options {
     const char *webhook_secrets;
     int64_t webhook_attempts, webhook_backoff_ms;
     struct target_policy target;
+    int log;
 };
 
 struct crew {
@@ -138,6 +141,9 @@ static int parse_target(int option, struct worker_options *out)
         return program_number("--webhook-attempts", optarg, 1, 65535, &out->webhook_attempts);
     case 'B':
         return program_number("--webhook-backoff", optarg, 0, 3600000, &out->webhook_backoff_ms);
+    case 'L':
+        out->log = 1;
+        return 0;
     case 'H':
         out->target.http = 1;
         return 0;
@@ -225,6 +231,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"webhook-backoff", required_argument, NULL, 'B'},
         {"callback-allow", required_argument, NULL, 'N'},
         {"callback-http", no_argument, NULL, 'H'},
+        {"log", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -439,6 +446,8 @@ int worker_main(int argc, char **argv)
     status = store_open(&work.q, options.store, 0, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
+    else if (options.log && log_jobs(work.q) != JOBQ_OK)
+        status = program_die(EXIT_FAILED, "--log: %s", jobq_last_error()->text);
     else
         status = work_on(&work, &options);
     jobq_close(work.q);

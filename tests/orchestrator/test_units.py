@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The units for systemd and the files of options beside them: what they name is there, and the programs take it."""
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -18,6 +19,39 @@ SERVICES = os.path.join(kit.ROOT, "examples", "video", "services")
 def read(name):
     with open(os.path.join(UNITS, name), encoding="utf-8") as file:
         return file.read()
+
+
+class Log(kit.Case):
+    def lines(self, program):
+        return [json.loads(line) for line in program.log().splitlines() if line.startswith("{")]
+
+    def test_what_becomes_of_each_job(self):
+        server = self.serve("--log")
+        worker = self.worker("--log", "--attempts", "2")
+        path = self.video()
+        self.order(path, "sound", exit=1, print="no answer")
+        job = self.submit()
+        self.done(job)
+        put = self.lines(server)
+        self.assertEqual([(line["what"], line["job"], line["queue"]) for line in put], [("enqueued", job, "video.probe")])
+        kit.until("the report's end", lambda: [line for line in self.lines(worker)
+                                               if line["job"] == self.part(job, "report") and line["what"] == "completed"])
+        mine = [line for line in self.lines(worker) if line["job"] == self.part(job, "sound")]
+        for line in mine:
+            self.assertRegex(line["at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        whats = [line["what"] for line in mine]
+        self.assertEqual((whats.count("started"), whats.count("failed"), whats.count("dead")), (2, 1, 1), mine)
+        self.assertEqual([line["reason"] for line in mine if line["what"] == "dead"], ["ATTEMPTS"])
+
+    def test_a_name_begins_no_line(self):
+        tokens = os.path.join(self.folder, "tokens")
+        with open(tokens, "w", encoding="utf-8") as file:
+            file.write(f"operator a\x0b{{\"what\":\"forged\"}} {hashlib.sha256(b'word').hexdigest()}\n")
+        server = self.serve("--log", "--token-file", tokens)
+        self.video()
+        answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"}, {"Authorization": "Bearer word"})
+        self.assertEqual(answer.status, 202)
+        self.assertEqual([(line["what"], line["group"]) for line in self.lines(server)], [("enqueued", 'a"}{"what":"forged"')])
 
 
 class Units(kit.Case):
