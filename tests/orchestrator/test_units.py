@@ -46,7 +46,7 @@ class Log(kit.Case):
     def test_a_name_begins_no_line(self):
         tokens = os.path.join(self.folder, "tokens")
         with open(tokens, "w", encoding="utf-8") as file:
-            file.write(f"operator a\x0b{{\"what\":\"forged\"}} {hashlib.sha256(b'word').hexdigest()}\n")
+            file.write('operator a"}{"what":"forged" ' + hashlib.sha256(b"word").hexdigest() + "\n")
         server = self.serve("--log", "--token-file", tokens)
         self.video()
         answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"}, {"Authorization": "Bearer word"})
