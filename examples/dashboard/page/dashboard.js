@@ -20,7 +20,7 @@ const WORDS = {
   health: ['Health', 'Sağlık'], noIssues: ['nothing out of the ordinary', 'olağan dışı bir şey yok'],
   sBlocked: ['blocked', 'engelli'], sScheduled: ['scheduled', 'zamanlı'], sReady: ['ready', 'hazır'], sRunning: ['running', 'çalışıyor'],
   sCompleted: ['completed', 'tamamlandı'], sDead: ['dead', 'ölü'], sCancelled: ['cancelled', 'iptal'], sRemoved: ['removed', 'silindi'],
-  sWaiting: ['waiting', 'bekliyor'], sService: ['at the service', 'serviste'], sBusy: ['service busy', 'servis meşgul'],
+  sWaiting: ['waiting', 'bekliyor'], sService: ['at the service', 'serviste'], sBusy: ['service busy', 'servis meşgul'], sOk: ['done', 'yapıldı'], sSkipped: ['skipped', 'atlandı'], sNotAvailable: ['not available', 'mevcut değil'], sFailed: ['failed', 'başarısız'], sProcessing: ['processing', 'işleniyor'],
   queue: ['Queue', 'Kuyruk'], oldest: ['Oldest waiting', 'En eski bekleyen'], arriving: ['In/s', 'Gelen/sn'], finishing: ['Done/s', 'Biten/sn'],
   failing: ['Errors/s', 'Hata/sn'], errorRate: ['Error rate', 'Hata oranı'], retryRate: ['Retries/s', 'Tekrar/sn'],
   waitTimes: ['Wait p50 / p95 / p99', 'Bekleme p50 / p95 / p99'], runTimes: ['Run p50 / p95 / p99', 'Çalışma p50 / p95 / p99'], state: ['State', 'Durum'],
@@ -45,7 +45,7 @@ const WORDS = {
   nextRuns: ['Next 5 runs in {0}', 'Sonraki 5 çalışma, {0}'], nextHere: ['here ({0})', 'burada ({0})'], lastResult: ['Last result', 'Son sonuç'], runNow: ['Run now', 'Şimdi çalıştır'], never: ['never', 'hiç'], of: ['Of', 'Türü'],
   lQueue: ['queue', 'kuyruk'], lGroup: ['tenant', 'kiracı'], lPlan: ['plan', 'plan'], depth: ['Depth', 'Derinlik'], concurrency: ['Concurrency', 'Eşzamanlılık'], perTenant: ['Per tenant', 'Kiracı başına'], rate: ['Rate', 'Hız'], quota: ['Quota', 'Kota'], used: ['in use', 'kullanımda'], set: ['Set', 'Ayarla'],
   setLimit: ['Set a limit', 'Sınır ayarla'], unset: ['empty: no value of its own', 'boş: kendi değeri yok'], everyGroup: ['every tenant', 'her kiracı'], at: ['At', 'Zaman'], who: ['Who', 'Kim'], role: ['Role', 'Rol'], from: ['From', 'Nereden'], verb: ['What', 'Ne'], status: ['Status', 'Durum'],
-  rNone: ['not logged in', 'giriş yapılmadı'], rViewer: ['viewer', 'izleyici'], rOperator: ['operator', 'işletmen'], rAdmin: ['admin', 'yönetici'], openFlow: ['Show its steps', 'Adımlarını göster'], video: ['Video', 'Video'], faces: ['{0} faces', '{0} yüz'],
+  rNone: ['not logged in', 'giriş yapılmadı'], rViewer: ['viewer', 'izleyici'], rOperator: ['operator', 'işletmen'], rAdmin: ['admin', 'yönetici'], openFlow: ['Show its steps', 'Adımlarını göster'], video: ['Video', 'Video'], faces: ['faces: {0}', 'yüz: {0}'],
   steps: ['Steps', 'Adımlar'], transcript: ['Transcript', 'Döküm'], transcriptNote: ['A draft: click a word to go there.', 'Taslak: gitmek için bir sözcüğe tıklayın.'], waveform: ['Waveform with pauses', 'Duraklamalı dalga biçimi'], noWords: ['No words.', 'Sözcük yok.'], noClip: ['This clip cannot be played here.', 'Bu klip burada oynatılamıyor.'],
   resend: ['Send again', 'Yeniden gönder'], checkSignature: ['Check a signature', 'İmza doğrula'], secret: ['Secret (stays in this page)', 'Gizli anahtar (bu sayfada kalır)'], body: ['Body', 'Gövde'], signature: ['webhook-signature', 'webhook-signature'], whId: ['webhook-id', 'webhook-id'], whTime: ['webhook-timestamp', 'webhook-timestamp'],
   check: ['Check', 'Doğrula'], goodSignature: ['The signature fits.', 'İmza uyuyor.'], badSignature: ['The signature does not fit this secret.', 'İmza bu anahtara uymuyor.'], insecure: ['Browsers check signatures on https or on this machine only.', 'Tarayıcılar imzayı yalnızca https’te ya da bu makinede doğrular.'], deliveries: ['Deliveries', 'Teslimatlar'],
@@ -91,7 +91,7 @@ const short = id => id ? id.slice(0, 8) + '…' + id.slice(-4) : '';
 const shell = word => /^[\w@%+=:,./-]+$/.test(word) ? word : "'" + String(word).replaceAll("'", "'\\''") + "'";
 
 function duration(ms) {
-  const unit = (value, name) => new Intl.NumberFormat(lang, { style: 'unit', unit: name, unitDisplay: 'narrow', maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
+  const unit = (value, name) => new Intl.NumberFormat(lang, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
   if (ms < 1000) return unit(Math.round(ms), 'millisecond');
   if (ms < 90000) return unit(ms / 1000, 'second');
   if (ms < 5400000) return unit(ms / 60000, 'minute');
@@ -128,7 +128,7 @@ function copyOld(text, said) {
 
 const TONES = { ready: '', running: 'warn', completed: 'good', dead: 'bad', cancelled: 'warn', failed: 'bad', ok: 'good', skipped: 'warn', not_available: 'warn' };
 const STATE_WORDS = { blocked: 'sBlocked', scheduled: 'sScheduled', ready: 'sReady', running: 'sRunning', completed: 'sCompleted', dead: 'sDead', cancelled: 'sCancelled',
-  removed: 'sRemoved', waiting: 'sWaiting', 'at the service': 'sService', 'service busy': 'sBusy' };
+  removed: 'sRemoved', waiting: 'sWaiting', 'at the service': 'sService', 'service busy': 'sBusy', ok: 'sOk', skipped: 'sSkipped', not_available: 'sNotAvailable', failed: 'sFailed', processing: 'sProcessing' };
 
 function tag(state, stuck) {
   const word = stuck ? t('stuck') : STATE_WORDS[state] ? t(STATE_WORDS[state]) : state;
