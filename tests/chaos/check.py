@@ -383,7 +383,7 @@ def counts_of(history, violations):
     said = [answer['status'] for pairs in history.calls.values() for _, answer in pairs if answer]
     return {
         'kills': history.driver['kill'], 'server_kills': history.driver['server'], 'pauses': history.driver['pause'],
-        'cuts': history.driver['cut'], 'jobs': len(history.dump),
+        'cuts': history.driver['cut'], 'jobs': sum(job['queue'] != TICKS for job in history.dump.values()),
         'lost': of['S1'], 'double_completed': of['S3'], 'stuck': of['L2'],
         'attempts_over_max': sum(rule == 'S5' and 'failures of' in what for rule, _, what in violations),
         'unique_violations': of['S7'], 'limit_violations': of['S9'], 'other_violations':

@@ -372,6 +372,7 @@ class Chaos:
 
     def is_quiet(self):
         time.sleep(0.3)
+        self.supervise()
         stats = json.loads(self.jobq('stats', '--json'))
         return not any(queue[state] for queue in stats['queues'] if queue['queue'] != 'ticks'
                        for state in ('blocked', 'scheduled', 'ready', 'running'))
