@@ -29,6 +29,7 @@ ENDED = ('completed', 'dead', 'cancelled')
 GIVES_BACK = ('ack', 'fail', 'release', 'snooze')
 LIMITS = {'limited': (3, lambda job: ''), 'tenants': (2, lambda job: job['group'])}
 TICKS = 'ticks'  # of a schedule; nobody works them, so that run_at stays the nominal time
+TICK_MS = 1000
 NEVER = float('inf')
 OVERSLEPT = (192, 193)  # as actor.c has it of the numbers of jobs
 
@@ -348,12 +349,18 @@ class Judge:
                 self.tell('S10', queue['queue'], f'counted {said}, there are {dict(rows)}')
 
     def ticks(self):
-        """Of an interval that fires every time it missed: none twice, none left out."""
-        times = sorted(datetime.datetime.fromisoformat(job['run_at'].replace('Z', '+00:00'))
-                       for job in self.h.dump.values() if job['queue'] == TICKS)
-        steps = {(b - a).total_seconds() for a, b in zip(times, times[1:])}
-        if len(steps) > 1:
-            self.tell('S12', TICKS, f'the nominal times lie {sorted(steps)} seconds apart')
+        """Of an interval that fires every time it missed: none twice, none left out. A job of it runs at its nominal time, or
+        earlier where the store's clock was behind that of schedules: those that lie in step tell which time each has."""
+        times = sorted(milliseconds(job['run_at']) for job in self.h.dump.values() if job['queue'] == TICKS)
+        if not times:
+            return
+        in_step = collections.Counter(time % TICK_MS for time in times).most_common(1)[0][0]
+        first = next(time - k * TICK_MS for k, time in enumerate(times) if time % TICK_MS == in_step)
+        for k, time in enumerate(times):
+            nominal = first + k * TICK_MS
+            if time > nominal or (time < nominal and time % TICK_MS == in_step):
+                self.tell('S12', TICKS, f'number {k} should have the time {nominal}, and runs at {time}')
+                return
 
     def all(self):
         self.puts()
@@ -372,6 +379,10 @@ class Judge:
         if self.pruned:
             self.totals()
         return self.violations
+
+
+def milliseconds(text):
+    return round(datetime.datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp() * 1000)
 
 
 def payload_of(job):

@@ -371,7 +371,7 @@ class Checker(unittest.TestCase):
     def tick(self, s, who, second):
         s.dump[who] = {'id': who, 'queue': check.TICKS, 'group': '', 'state': 'ready', 'reason': '', 'attempt': 0, 'failures': 0,
                        'crashes': 0, 'max_attempts': 3, 'result': None, 'errors': [], 'payload': '', 'finished_at': None,
-                       'run_at': f'2030-01-01T00:00:{second:02}.000Z'}
+                       'run_at': f'2030-01-01T00:00:{second:06.3f}Z'}
 
     def test_s12(self):
         """S12: a nominal time is left out; one fires twice"""
@@ -381,9 +381,13 @@ class Checker(unittest.TestCase):
                 self.tick(s, f'tick {i}', second)
             self.bad(s, 'S12')
         s = Story()
-        for second in (1, 2, 3):
+        for second in (1, 1.879, 3, 4):  # the second was put while the store's clock was behind
             self.tick(s, f'tick {second}', second)
         self.clean(s)
+        s = Story()
+        for second in (1, 2.5, 3, 4):
+            self.tick(s, f'tick {second}', second)
+        self.bad(s, 'S12')
 
     def test_s13(self):
         """S13: dead without a reason or an error"""
