@@ -301,6 +301,16 @@ class Retention(tool.Case):
             jobs.append(self.enqueue())
             self.jobq('ack', *self.claim())
         self.assertEqual([j['id'] for j in self.json('list', '--queue', 'q')], jobs[2:])
+        counted = self.json('stats', 'q')['queues'][0]
+        self.assertEqual((counted['completed_trimmed'], counted['dead_trimmed'], counted['cancelled_trimmed']), (2, 0, 0))
+        self.assertEqual(self.json('stats')['total']['completed_trimmed'], 2)
+        self.assertIn('jobq_completed_trimmed_total{queue="q"} 2\n', self.jobq('metrics').text)
+        self.jobq('events', '--keep', '100')
+        jobs.append(self.enqueue())
+        self.jobq('ack', *self.claim())
+        told = [json.loads(line) for line in self.jobq('--json', 'events').text.splitlines()]
+        self.assertEqual([(e['id'], e['state'], e['reason']) for e in told if e['state'] == 'removed'],
+                         [(jobs[2], 'removed', 'RETENTION')])
         said = self.json('retention', 'q', '--cancelled', 'none', '--completed', 'all')
         self.assertEqual((said['completed'], said['cancelled'], said['dead_ms']), ('all', 'none', 7 * 86400000))
         self.assertEqual(self.jobq('retention', 'q').text, 'q\tall\tall\t5000\t604800000\tnone\tall\town\n')

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """jobq work: any program is a worker. What it says by its end, and what becomes of what goes wrong."""
+import datetime
 import os
 import resource
 import signal
@@ -8,6 +9,10 @@ import subprocess
 
 import tool
 from tool import ALL_BYTES, NO_ID, OK, USAGE, bytes_of, of_a_file, on_servers
+
+
+def ms_of(instant):
+    return datetime.datetime.fromisoformat(instant.replace('Z', '+00:00')).timestamp() * 1000
 
 
 def alive(pid):
@@ -66,6 +71,21 @@ class Work(tool.Case):
         self.assertEqual((shown['state'], shown['reason'], shown['result']), ('dead', 'ATTEMPTS', None))
         self.assertEqual(bytes_of(shown['errors'][0], 'text'), ALL_BYTES)
         self.assertEqual(shown['errors'][0]['kind'], 'HANDLER')
+
+    def test_retry_percent(self):
+        """--retry-percent: what failed waits in a line besides its back-off; 1 to 100"""
+        for wrong in ('0', '101', 'x'):
+            said = self.json('work', 'q', '--retry-percent', wrong, '--', 'true', code=USAGE)
+            self.assertEqual(said['field'], 'retry-percent')
+        jobs = [self.enqueue() for _ in range(3)]
+        self.drain('--retry-percent', '1', '--', 'false')
+        waits = []
+        for job in map(self.show, jobs):
+            self.assertEqual((job['state'], job['failures']), ('scheduled', 1))
+            waits.append(ms_of(job['run_at']) - ms_of(job['errors'][0]['at']))
+        waits.sort()
+        self.assertTrue(2000 <= waits[0] < 5000, waits)  # the first has its back-off alone
+        self.assertTrue(5000 <= waits[1] < 15000 and 14000 <= waits[2] < 25000, waits)  # the others 10 s each
 
     def test_silent_failure(self):
         """a program that fails without a word: the text is its exit status"""
