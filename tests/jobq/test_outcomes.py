@@ -73,7 +73,7 @@ class Outcomes(tool.Case):
         said = self.json('extend', job, token, '1h')
         self.assertEqual(said['lease_until'], self.show(job)['lease_until'])
         self.assertEqual((said['cancel_asked'], said['timed_out']), (False, False))
-        self.advance(3599000)
+        self.advance(3500000)
         self.assertFalse(self.show(job)['stuck'])
         self.jobq('extend', job, 'e' * 32, code=REFUSED)
         self.jobq('extend', NO_ID, token, code=NOT_FOUND)
