@@ -406,7 +406,7 @@ class Stats(tool.Case):
         """stats: names the store by engine, address, namespace, id and schema"""
         self.enqueue()
         store = self.json('stats')['store']
-        self.assertRegex(store['engine'], r'^%s \d' % self.store)
+        self.assertRegex(store['engine'], r'^(%s) \d' % tool.ENGINES[self.store])
         self.assertIn({'sqlite': self.file, 'redis': '/s', 'postgres': 'postgres'}[self.store], store['address'])
         self.assertEqual(store['namespace'], self.space)
         self.assertRegex(store['store_id'], HEX)

@@ -63,9 +63,8 @@ class Doctor(tool.Case):
         self.assertEqual(self.findings(), [])
         answer = self.run_at(self.uri, 'doctor', env=self.env)
         self.assertEqual(self.of_this_test([line.split('\t') for line in answer.text.splitlines()]), [])
-        engine = {'sqlite': 'sqlite 3.', 'redis': 'redis ', 'postgres': 'postgres '}[self.store]
-        for word in (engine, 'namespace ' + self.space, 'schema'):
-            self.assertIn(word, answer.err)
+        for word in (r'store +(%s) \d' % tool.ENGINES[self.store], 'namespace ' + self.space, 'schema'):
+            self.assertRegex(answer.err, word)
         worker.terminate()
         self.assertEqual(self.ended(worker), OK)
         self.assertEqual(self.findings(), [])

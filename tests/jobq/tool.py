@@ -19,6 +19,7 @@ import unittest
 
 JOBQ = os.environ['JOBQ']
 CLOCK = os.environ['JOBQ_CLOCK']
+ENGINES = {'sqlite': 'sqlite', 'redis': 'redis|valkey', 'postgres': 'postgres'} # as they call themselves
 
 OK, REFUSED, USAGE, NOT_FOUND, STORE, TIME, UNKNOWN = range(7)
 ALL_BYTES = bytes(range(256)) * 3 + b'\0\xff'
