@@ -142,7 +142,7 @@ static void complain(const char *what, long a, long b)
 static int run_child(const char *uri, const struct operation *op, const struct point *p, struct scene *s, int *told)
 {
     char kind[8], how[8], n[24];
-    int ends[2], status;
+    int ends[2], status = 0;
     snprintf(kind, sizeof kind, "%d", (int)p->kind);
     snprintf(how, sizeof how, "%d", p->how);
     snprintf(n, sizeof n, "%ld", p->n);
