@@ -43,7 +43,7 @@ static const struct jobq_backend *backend_of(const char *uri)
     return strncmp(uri, "sqlite", 6) == 0 ? jobq_sqlite() : strncmp(uri, "redis", 5) == 0 ? jobq_redis() : jobq_postgres();
 }
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "chaos-points: %s: %s\n", what, jobq_last_error()->text);
     exit(2);
