@@ -78,6 +78,21 @@ tests['every word is there in both languages and used'] = async (world, browser)
   assert.deepEqual(wrong, []);
 };
 
+tests['a tenant sees its own jobs and asks for nothing else'] = async (world, browser) => {
+  const own = world.kill('mail', 'trouble', '--group', 'one');
+  world.kill('mail', 'other trouble', '--group', 'two');
+  await world.serve('--webhook-queue', 'mail');
+  const page = await world.open(browser, { token: 'one' });
+  await sees(page, () => document.querySelector('[data-card=failed] .num')?.textContent === '1');
+  assert.deepEqual(await page.locator('nav a').allInnerTexts(), ['Overview', 'Jobs', 'Dead letters', 'Limits', 'Webhooks']);
+  for (const view of ['jobs', 'job/' + own, 'dead', 'limits', 'webhooks']) {
+    await visit(page, view);
+    assert.ok(!(await page.evaluate(() => document.querySelector('main').textContent)).includes('other trouble'), view);
+  }
+  await visit(page, 'dead');
+  assert.equal(await page.locator('tr[data-error]').count(), 1);
+};
+
 tests['what is stored runs nowhere'] = async (world, browser) => {
   const mark = `"><img src=x onerror=window.ran=1><script>window.ran=1</script>`;
   const name = mark.slice(0, 200);
