@@ -49,6 +49,11 @@ static const struct figure {
     {"jobq_failed", "_total", "Failures since the queue began.", AT(failed_total)},
     {"jobq_dead", "_total", "Jobs that became dead since the queue began.", AT(dead_total)},
     {"jobq_cancelled", "_total", "Jobs cancelled since the queue began.", AT(cancelled_total)},
+    {"jobq_completed_trimmed", "_total", "Completed jobs that retention removed since the queue began.",
+     AT(completed_trimmed)},
+    {"jobq_dead_trimmed", "_total", "Dead jobs that retention removed since the queue began.", AT(dead_trimmed)},
+    {"jobq_cancelled_trimmed", "_total", "Cancelled jobs that retention removed since the queue began.",
+     AT(cancelled_trimmed)},
 };
 
 static void put_figure(FILE *out, const struct figure *figure, const struct jobq_stats *stats)

@@ -211,6 +211,9 @@ static void set_counts(json_t *out, const struct jobq_queue_stats *q)
     json_object_set_new(out, "dead_total", json_of_count(q->dead_total));
     json_object_set_new(out, "cancelled_total", json_of_count(q->cancelled_total));
     json_object_set_new(out, "failed_total", json_of_count(q->failed_total));
+    json_object_set_new(out, "completed_trimmed", json_of_count(q->completed_trimmed));
+    json_object_set_new(out, "dead_trimmed", json_of_count(q->dead_trimmed));
+    json_object_set_new(out, "cancelled_trimmed", json_of_count(q->cancelled_trimmed));
     json_object_set_new(out, "at_least", json_boolean(q->at_least));
 }
 
@@ -245,6 +248,9 @@ static json_t *of_total(const struct jobq_stats *stats)
         sum.dead_total += q->dead_total;
         sum.cancelled_total += q->cancelled_total;
         sum.failed_total += q->failed_total;
+        sum.completed_trimmed += q->completed_trimmed;
+        sum.dead_trimmed += q->dead_trimmed;
+        sum.cancelled_trimmed += q->cancelled_trimmed;
         sum.at_least |= q->at_least;
     }
     set_counts(out, &sum);
