@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #define DAY_S 86400
 #define LAST_YEAR 9999
@@ -47,9 +46,26 @@ static int refuse(const struct reader *r, const char *what)
     return fail_with(JOBQ_INVALID, "cron", "cron: %s: %s", fields[r->kind].name, what);
 }
 
+/* The letters of ASCII, whatever the program's locale: in a Turkish one I and i are not the same letter. */
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static bool same_letters(const char *a, const char *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (upper(a[i]) != upper(b[i]))
+            return false;
+        if (!a[i])
+            return true;
+    }
+    return true;
+}
+
 static bool take(struct reader *r, char c)
 {
-    if (r->at == r->end || toupper((unsigned char)*r->at) != c)
+    if (r->at == r->end || upper(*r->at) != c)
         return false;
     r->at++;
     return true;
@@ -80,7 +96,7 @@ static int read_value(struct reader *r, int *out)
     const struct field *f = &fields[r->kind];
 
     for (int i = 0; f->names && f->names[i] && r->end - r->at >= 3; i++)
-        if (strncasecmp(r->at, f->names[i], 3) == 0) {
+        if (same_letters(r->at, f->names[i], 3)) {
             r->at += 3;
             *out = f->low + i;
             return JOBQ_OK;
@@ -229,7 +245,7 @@ static const char *named(const char *text)
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcasecmp(text, names[i][0]) == 0)
+        if (same_letters(text, names[i][0], strlen(names[i][0]) + 1))
             return names[i][1];
     return NULL;
 }
@@ -336,7 +352,7 @@ int cron_every(const char *text, int64_t *ms)
     const char *at = text + strspn(text, BLANKS);
     size_t length;
 
-    if (strncasecmp(at, "@every", 6) != 0 || (at[6] && !strchr(BLANKS, at[6])))
+    if (!same_letters(at, "@every", 6) || (at[6] && !strchr(BLANKS, at[6])))
         return 0;
     at += 6 + strspn(at + 6, BLANKS);
     char copy[64];

@@ -4,6 +4,7 @@
 
 #include <jobq/sqlite.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,11 +79,19 @@ static int prepare_use(struct jobq_store *s)
     return sq_wake_seen(s);
 }
 
+/* It is there or not, but for a process that has no descriptor left. */
+static int no_boot_id(const struct jobq_store *s, int error, struct jobq_error *err)
+{
+    if (error == EMFILE || error == ENFILE)
+        return jobq_error_set(err, JOBQ_UNREACHABLE, NULL, "sqlite: %s", strerror(error));
+    return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "sqlite: %s", s->fault.text);
+}
+
 static int connect_store(struct jobq_store *s, uint32_t flags, struct jobq_error *err)
 {
     int status = sq_file_prepare(s->path, flags, err);
     if (status == JOBQ_OK && sq_clock_boot(s) != 0)
-        status = jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "sqlite: %s", s->fault.text);
+        status = no_boot_id(s, errno, err);
     if (status == JOBQ_OK)
         status = sq_file_connect(s, &s->db, err);
     if (status == JOBQ_OK && use_real_name(s) != 0)

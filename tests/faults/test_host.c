@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that are not as one expects: in a Turkish locale, under a rain of signals, without standard descriptors, with a wall
+ * clock that is hours off or set in the middle, at the limit of what they may use. Every public call must do its work on the
+ * memory store and on SQLite, or say for certain that it did not.
+ */
+#include "world.h"
+
+#include <jobq/memory.h>
+#include <jobq/sqlite.h>
+
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+int __real_clock_gettime(clockid_t which, struct timespec *out);
+int __wrap_clock_gettime(clockid_t which, struct timespec *out);
+
+static char folder[] = "/dev/shm/jobq-host-XXXXXX";
+static int64_t wall_off_s;
+static volatile sig_atomic_t signals;
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *out)
+{
+    int status = __real_clock_gettime(which, out);
+    if (which == CLOCK_REALTIME)
+        out->tv_sec += wall_off_s;
+    return status;
+}
+
+static struct world world_on(const struct jobq_backend *backend, const char *name)
+{
+    struct world w = { .backend = backend, .options = { .size = sizeof w.options, .io_timeout_ms = 30000 } };
+    if (backend == jobq_memory())
+        snprintf(w.uri, sizeof w.uri, "memory:%s", name);
+    else
+        snprintf(w.uri, sizeof w.uri, "sqlite:%s/%s.db", folder, name);
+    return w;
+}
+
+/* Each call answers what it is made to answer: what it answers twice in an ordinary program. */
+static void all_calls(struct world *w, int answers[][2], bool compare)
+{
+    world_open(w);
+    for (size_t i = 0; i < call_count; i++) {
+        world_begin(w, &calls[i]);
+        for (int k = 0; k < 2; k++) {
+            int status = calls[i].run(w);
+            if (compare && status != answers[i][k]) {
+                fprintf(stderr, "%s: %d instead of %d\n", calls[i].name, status, answers[i][k]);
+                exit(1);
+            }
+            answers[i][k] = status;
+        }
+    }
+    world_close(w);
+}
+
+static void on_both(const char *name)
+{
+    static int answers[128][2];
+    struct world plain = world_on(jobq_memory(), name), file = world_on(jobq_sqlite(), name);
+    all_calls(&plain, answers, false);
+    all_calls(&file, answers, true);
+}
+
+/* ---- the cases: each in a process of its own ------------------------------------------------------------------- */
+
+/* Where I and i are not the same letter in two cases, and a comma stands in numbers. */
+static void turkish(void)
+{
+    char command[200];
+    const struct jobq_schedule schedule = { .size = sizeof schedule, .cron = "30 4 * JAN-DEC FRI", .zone = "Europe/Istanbul" };
+    int64_t times[2];
+    size_t count;
+    snprintf(command, sizeof command, "localedef -i tr_TR -f UTF-8 %s/tr_TR.UTF-8 >%s/localedef.log 2>&1", folder, folder);
+    if (system(command) == -1 || setenv("LOCPATH", folder, 1) != 0 || !setlocale(LC_ALL, "tr_TR.UTF-8")) {
+        fprintf(stderr, "no Turkish locale: localedef and its sources are needed (packages libc-bin and locales)\n");
+        exit(1);
+    }
+    on_both("turkish");
+    if (jobq_schedule_preview(&schedule, 1700000000000, times, 2, &count) != JOBQ_OK || count != 2 ||
+        jobq_state_parse("ready") != JOBQ_READY) {
+        fprintf(stderr, "names of months, days and zones: %s\n", jobq_last_error()->text);
+        exit(2);
+    }
+}
+
+static void count_signal(int number)
+{
+    (void)number;
+    signals = signals + 1;
+}
+
+/* 200 in a second, without SA_RESTART: what is interrupted is taken up again. */
+static void rained_on(void)
+{
+    const struct sigaction action = { .sa_handler = count_signal };
+    const struct itimerval often = { { 0, 5000 }, { 0, 5000 } };
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    on_both("signals");
+    while (!signals)
+        pause();
+}
+
+/* Nothing of ours may be where the program believes its output to be. */
+static void closed_descriptors(void)
+{
+    struct world w = world_on(jobq_sqlite(), "closed");
+    struct jobq_jobs *jobs;
+    close(0);
+    close(1);
+    close(2);
+    world_open(&w);
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "work" };
+    world_must(jobq_enqueue(w.q, &spec, NULL), "put");
+    for (int i = 0; i < 3; i++)
+        if (write(i, "printed by the program\n", 23) > 0)
+            exit(3);
+    world_must(jobq_list(w.q, NULL, &jobs), "list");
+    if (jobs->count != 1)
+        exit(4);
+    jobq_jobs_free(jobs);
+    world_close(&w);
+}
+
+static int hold_for_a_minute(struct jobq *q)
+{
+    static const char *const queues[] = { "work" };
+    const struct jobq_claim_options options = { .size = sizeof options, .queues = queues, .queue_count = 1, .limit = 10,
+                                                .lease_ms = 60000 };
+    struct jobq_jobs *jobs;
+    world_must(jobq_claim(q, &options, &jobs), "claim");
+    int count = (int)jobs->count;
+    jobq_jobs_free(jobs);
+    return count;
+}
+
+/* S4, with processes at -2 h, 0 and +2 h: nobody's clock ends another's lease; and none does when it is set in the middle. */
+static void hours_off(void)
+{
+    static const int64_t hours[] = { 0, -2, 2 };
+    struct world w = world_on(jobq_sqlite(), "hours");
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "work" };
+    size_t judged = 0;
+    world_open(&w);
+    world_must(jobq_enqueue(w.q, &spec, NULL), "put");
+    if (hold_for_a_minute(w.q) != 1)
+        exit(5);
+    for (int i = 0; i < 3; i++) {
+        struct world other = world_on(jobq_sqlite(), "hours");
+        wall_off_s = hours[i] * 3600;
+        world_open(&other);
+        for (int step = -1; step <= 1; step++) {
+            wall_off_s = (hours[i] + step) * 3600;
+            world_must(jobq_sweep(other.q, 10, &judged), "sweep");
+            if (judged || hold_for_a_minute(other.q) != 0)
+                exit(6);
+        }
+        world_close(&other);
+    }
+    world_must(jobq_clock_advance(w.q, 61000), "clock");
+    world_must(jobq_sweep(w.q, 10, &judged), "sweep");
+    if (judged != 1) /* and when the minute is over it is over for all */
+        exit(7);
+    world_close(&w);
+}
+
+static bool certain(int status)
+{
+    return status >= 0 || status == JOBQ_FAILED || status == JOBQ_NOMEM || status == JOBQ_UNREACHABLE || status == JOBQ_UNKNOWN;
+}
+
+/* Puts until the limit is felt; then it is lifted, and all that was answered is there. */
+static void within_a_limit(const char *name, int which, rlim_t low)
+{
+    struct world w = world_on(jobq_sqlite(), name);
+    struct rlimit limit, before;
+    static char payload[20000];
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .payload = { payload, sizeof payload } };
+    struct jobq_stats *stats;
+    uint64_t put = 0, refused = 0;
+    signal(SIGXFSZ, SIG_IGN); /* as the manual says for programs with such a limit */
+    w.options.io_timeout_ms = 200;
+    world_open(&w);
+    getrlimit(which, &before);
+    limit = (struct rlimit){ low, before.rlim_max };
+    setrlimit(which, &limit);
+    for (int i = 0; i < (which == RLIMIT_NOFILE ? 10 : 200); i++) {
+        struct jobq *another = NULL;
+        int status = which == RLIMIT_NOFILE ? jobq_open(&another, w.backend, w.uri, &w.options) : jobq_enqueue(w.q, &spec, NULL);
+        jobq_close(another);
+        if (!certain(status))
+            exit(8);
+        put += status == JOBQ_OK && which != RLIMIT_NOFILE;
+        refused += status < 0;
+    }
+    setrlimit(which, &before);
+    world_must(jobq_enqueue(w.q, &spec, NULL), "put when there is room again");
+    world_must(jobq_stats(w.q, NULL, &stats), "stats");
+    if (!refused || stats->queues[0].present[JOBQ_READY] != put + 1)
+        exit(9);
+    jobq_stats_free(stats);
+    world_close(&w);
+}
+
+static void small_files(void)
+{
+    within_a_limit("size", RLIMIT_FSIZE, 1 << 20);
+}
+
+static void few_descriptors(void)
+{
+    within_a_limit("descriptors", RLIMIT_NOFILE, 8);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    { "a Turkish locale", turkish },
+    { "200 signals in a second", rained_on },
+    { "no standard descriptors", closed_descriptors },
+    { "clocks hours off, and set in the middle", hours_off },
+    { "files of at most 1 MiB", small_files },
+    { "eight descriptors", few_descriptors },
+};
+
+static void remove_folder(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    if (system(command) != 0)
+        fprintf(stderr, "%s is left\n", folder);
+}
+
+int main(void)
+{
+    int failed = 0;
+    if (!mkdtemp(folder))
+        return 2;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status = 0;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            cases[i].run();
+            _exit(0);
+        }
+        if (child < 0 || waitpid(child, &status, 0) != child)
+            status = -1;
+        failed += status != 0;
+        printf("%s %zu - %s%s\n", status ? "not ok" : "ok", i + 1, cases[i].name,
+               status && WIFSIGNALED(status) ? " (a signal)" : "");
+        if (status)
+            printf("# status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    }
+    printf("1..%zu\n", sizeof cases / sizeof *cases);
+    remove_folder();
+    return failed;
+}
