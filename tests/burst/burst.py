@@ -189,8 +189,8 @@ class Burst:
         names = []
         for number in range(count):
             names.append(f"{number}.mp4")
-            subprocess.run(["ffmpeg", "-v", "error", "-ss", str(number // len(clips)), "-t", str(self.options.clip_seconds),
-                            "-i", clips[number % len(clips)], "-c", "copy", os.path.join(self.media, names[-1])],
+            subprocess.run(["ffmpeg", "-v", "error", "-i", clips[number % len(clips)], "-t", str(self.options.clip_seconds),
+                            "-c:v", "mpeg4", "-q:v", "4", "-c:a", "aac", os.path.join(self.media, names[-1])],
                            stdin=subprocess.DEVNULL, check=True)
         return names
 
