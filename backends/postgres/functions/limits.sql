@@ -186,11 +186,12 @@ BEGIN
         ORDER BY u.i, n.k);
 END $$;
 
-CREATE OR REPLACE FUNCTION @.quotas_keep(p_names bytea[], p_helds bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- p_counted: in which something was counted; the others stay as they were, whatever period they were looked at with.
+CREATE OR REPLACE FUNCTION @.quotas_keep(p_names bytea[], p_helds bigint[], p_counted bytea[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE @.gauge AS g SET held = p_helds[13 * u.i::integer - 12 : 13 * u.i::integer]
     FROM unnest(p_names) WITH ORDINALITY AS u(name, i)
-    WHERE g.of = 3 AND g.name = u.name AND g.held IS DISTINCT FROM p_helds[13 * u.i::integer - 12 : 13 * u.i::integer];
+    WHERE g.of = 3 AND g.name = u.name AND u.name = ANY (p_counted) AND g.held IS DISTINCT FROM p_helds[13 * u.i::integer - 12 : 13 * u.i::integer];
 END $$;
 
 -- ---- settings --------------------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ DECLARE
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
     v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint; v_least bigint;
-    v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint;
+    v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint; v_counted bytea[];
     v_key @.key;
     v_met record;
     r record;
@@ -312,6 +312,7 @@ BEGIN
                     CONTINUE;
                 END IF;
                 v_helds[13 * v_of - 12 : 13 * v_of] := @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of], v_periods[v_of], p_now, 1);
+                v_counted := v_counted || v_names[v_of];
             END IF;
 
             IF r.scope IS NOT NULL THEN
@@ -353,7 +354,7 @@ BEGIN
         END;
     END LOOP;
     IF v_names IS NOT NULL THEN
-        PERFORM @.quotas_keep(v_names, v_helds);
+        PERFORM @.quotas_keep(v_names, v_helds, v_counted);
     END IF;
     PERFORM @.count(v_events);
 END $$;
