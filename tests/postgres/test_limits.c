@@ -256,4 +256,51 @@ START_TEST(the_quota_of_a_transaction)
 }
 END_TEST
 
-KIT_MAIN("postgres limits", never_exceeded_by_one, puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)
+/* ---- fences ------------------------------------------------------------------------------------------------------- */
+
+/* As it is when another claims and gives back what we have not reached yet, after our token was made. */
+static void give_back_under_a_higher_fence(void)
+{
+    sql("UPDATE @.job SET token = encode(int8send(9) || int8send((SELECT last_value + 5 FROM @.fence)), 'hex')::uuid"
+        " WHERE id = (SELECT max(id::text)::uuid FROM @.job)");
+}
+
+/* From claim to claim of one job the fence rises; S5. */
+static void fences_rise(const char *queue_of_last, const char *group_of_last)
+{
+    static const struct jobq_bytes queues[] = { { "q", 1 }, { "r", 1 } };
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_put puts[] = { put_of(1), put_of(2) };
+    struct jobq_exchange x = { .puts = puts, .put_count = 2 };
+    struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = queues, .queue_count = 2, .limit = 2, .lease_ms = 30000,
+                              .worker = { "w", 1 } };
+    sql("TRUNCATE @.job, @.tally, @.queue, @.receipt");
+    puts[0].group = text("a");
+    puts[1].queue = text(queue_of_last);
+    puts[1].group = text(group_of_last);
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    give_back_under_a_higher_fence();
+    for (uint8_t i = 1; i <= 2; i++) { /* the other one, and when the fences are higher that one */
+        x = (struct jobq_exchange){ .want = &want };
+        ck_assert_msg(exchange(s, &x) == JOBQ_OK && x.want_unit == JOBQ_OK, "%s", last.text);
+        ck_assert_uint_eq(want.row_count, 1);
+        ck_assert_uint_eq(want.rows[0].id.bytes[15], i);
+        sql("SELECT setval('@.fence', last_value + 10) FROM @.fence");
+    }
+    store_close(s);
+}
+
+START_TEST(fences_rise_in_turns)
+{
+    fences_rise("q", "a");
+    fences_rise("q", "b");
+}
+END_TEST
+
+START_TEST(fences_rise_behind_turns)
+{
+    fences_rise("r", "");
+}
+END_TEST
+
+KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one, puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)

@@ -32,6 +32,11 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- The place that a row is counted in, as in [tally].
+-- What rises from token to token: their last eight bytes, which compare as the number does.
+CREATE OR REPLACE FUNCTION @.fence_of(token uuid) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT substr(uuid_send(token), 9)
+$$;
+
 CREATE OR REPLACE FUNCTION @.place_of(state integer, shelf integer) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
     SELECT (CASE state WHEN 1 THEN 1 WHEN 2 THEN CASE WHEN shelf = 3 THEN 3 ELSE 2 END ELSE state + 1 END)::smallint
 $$;

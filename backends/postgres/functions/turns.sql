@@ -97,10 +97,10 @@ BEGIN
     RETURN v_group;
 END $$;
 
--- Rows of a group by rank, locked, but those given before. {place in the table, late} of each that fits into what is left of
--- `bytes`. o_full: a row more was there, and no room for it; o_more: because of its bytes.
+-- Rows of a group by rank, locked, but those given before, and those that another claimed and gave back since our token was
+-- made: its fence is above ours. {place in the table, late} of each that fits into what is left of `bytes`. o_full: a row more was there, and no room for it; o_more: because of its bytes.
 CREATE OR REPLACE FUNCTION @.turn_pick(p_now bigint, p_queue integer, p_group bytea, p_kinds bytea[], p_given tid[],
-    p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, OUT o_at tid[], OUT o_late boolean[],
+    p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, p_fence bytea, OUT o_at tid[], OUT o_late boolean[],
     OUT o_used bigint, OUT o_full boolean, OUT o_more boolean) LANGUAGE plpgsql AS $$
 DECLARE r record; v_limit bigint := least(p_most, p_left + 1);
 BEGIN
@@ -114,14 +114,14 @@ BEGIN
             SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late, j.place, j.n
             FROM @.job AS j
             WHERE p_group = '' AND j.queue = p_queue AND j.shelf = 1 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-                AND j.ctid <> ALL (p_given)
+                AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
             ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN v_limit ELSE 0 END FOR UPDATE SKIP LOCKED) AS x
         UNION ALL
         SELECT y.* FROM (
             SELECT j.ctid, j.payload_bytes, coalesce(j.expires_at <= p_now, false), j.place, j.n
             FROM @.job AS j
             WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant = p_group AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-                AND j.ctid <> ALL (p_given)
+                AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
             ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN 0 ELSE v_limit END FOR UPDATE SKIP LOCKED) AS y
     LOOP
         o_full := cardinality(o_at) = p_left;
@@ -203,7 +203,7 @@ BEGIN
         v_count := 0;
         IF v_most > 0 THEN
             SELECT * INTO v_pick FROM @.turn_pick(p_now, q.id, v_group, p_kinds, v_late, v_most, p_left - o_given, p_bytes, o_used,
-                                                  p_first AND o_given = 0);
+                                                  p_first AND o_given = 0, @.fence_of(p_token));
             v_count := cardinality(v_pick.o_at);
             o_used := v_pick.o_used;
             o_full := v_pick.o_full;

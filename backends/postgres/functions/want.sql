@@ -27,6 +27,10 @@ BEGIN
     RETURN cardinality(v_rows) > p_most;
 END $$;
 
+CREATE OR REPLACE FUNCTION @.token_next(p_mint bytea) RETURNS uuid LANGUAGE sql AS $$
+    SELECT encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid
+$$;
+
 -- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely: nothing else
 -- is held by this process or claimed in this want.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
@@ -139,13 +143,8 @@ BEGIN
             CONTINUE WHEN v_room = 0;
         END IF;
         v_starts := 0;
-        IF v_turns OR p_alone THEN
-            IF o_token IS NULL THEN
-                o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
-            END IF;
-            IF v_groups IS NULL THEN
-                v_groups := @.groups_limited();
-            END IF;
+        IF (v_turns OR p_alone) AND v_groups IS NULL THEN
+            v_groups := @.groups_limited();
         END IF;
         IF p_alone THEN
             SELECT * INTO v_one FROM @.want_alone(p_now, v_queues[i], p_kinds, q.group_concurrency, v_groups);
@@ -159,6 +158,7 @@ BEGIN
                 v_starts := CASE WHEN v_one.o_late THEN 0 ELSE 1 END;
             END IF;
         ELSIF v_turns THEN
+            o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
                 SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired);
                 o_rows := o_rows || v_took.o_rows;
@@ -187,6 +187,7 @@ BEGIN
                     FROM @.job AS j
                     WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                         AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                        AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
                     ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
                 ), sized AS (
                     SELECT h.*, row_number() OVER w AS o,
@@ -214,9 +215,6 @@ BEGIN
             END IF;
             v_cut := coalesce(v_cut, false);
             o_more := o_more OR v_cut;
-            IF o_token IS NULL AND v_given > 0 THEN
-                o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
-            END IF;
         END IF;
         IF v_starts > 0 AND q.rate IS NOT NULL THEN
             PERFORM @.count_starts(1, q.name, q.rate_ms, p_now, v_starts);
@@ -228,6 +226,8 @@ BEGIN
         RETURN;
     END IF;
     IF cardinality(v_at) > 0 THEN
+        -- Not before the rows are ours: another's claim of one of them would have the higher fence.
+        o_token := coalesce(o_token, @.token_next(p_mint));
         SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, o_rows IS NULL AND NOT p_others, p_worker, v_at, v_of,
                                               v_expired);
         o_rows := o_rows || v_took.o_rows;
@@ -279,7 +279,7 @@ BEGIN
             CONTINUE WHEN v.edge_ids IS NULL;
         END IF;
         IF o_token IS NULL THEN
-            o_token := encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid;
+            o_token := @.token_next(p_mint);
         END IF;
         IF j.state = 3 THEN
             UPDATE @.job AS k SET token = o_token, outcome = 0, lease_until = @.add(p_now, p_lease),
