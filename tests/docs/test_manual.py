@@ -76,7 +76,7 @@ def handed_to_commands():
 
 def of_the_tests():
     """Variables of the test scripts."""
-    return set(WORD.findall(read('tests/all.sh') + read('tests/lib.sh')))
+    return set(WORD.findall(read('tests/all.sh') + read('tests/lib.sh') + read('tests/dashboard/browser/views.mjs')))
 
 
 if __name__ == '__main__':
