@@ -5,6 +5,7 @@
 JOBQ_VISION names vision.py, JOBQ_CLIPS the script that makes the clips.
 """
 import base64
+import glob
 import http.client
 import json
 import os
@@ -91,6 +92,18 @@ class Receiver:
         self.server.server_close()
 
 
+def children_of(pid):
+    """Those that any of its threads has started; a thread may end while we look."""
+    found = set()
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path) as file:
+                found |= {int(child) for child in file.read().split()}
+        except OSError:
+            pass
+    return found
+
+
 class Service:
     def __init__(self, *options):
         self.process = subprocess.Popen(
@@ -117,19 +130,8 @@ class Service:
 
     def children(self):
         """Everything below the service, as long as it lives."""
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
-            direct = [int(pid) for pid in file.read().split()]
-        for task in os.listdir(f"/proc/{self.process.pid}/task"):
-            with open(f"/proc/{self.process.pid}/task/{task}/children") as file:
-                direct += [int(pid) for pid in file.read().split()]
-        found = set(direct)
-        for pid in direct:
-            try:
-                with open(f"/proc/{pid}/task/{pid}/children") as file:
-                    found |= {int(p) for p in file.read().split()}
-            except OSError:
-                pass
-        return found
+        direct = children_of(self.process.pid)
+        return direct.union(*map(children_of, direct))
 
     def close(self):
         if self.process.poll() is None:
