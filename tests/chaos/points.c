@@ -3,13 +3,14 @@
  * Every point at which a process can stop within an operation, one after the other: it ends (or its line is cut) at the n-th
  * call of the store, SQL statement, file operation or packet, for n = 1, 2, 3 ... until the operation gets through.
  *
- *   chaos-points [--store URI] [--every K] [--seed N] [--only OPERATION] [--kind call|statement|file|packet]
+ *   chaos-points --store URI | --server redis|postgres [--every K] [--seed N] [--only OPERATION]
+ *                [--kind call|statement|file|packet]
  *
  * For each point a process of its own is started, which prepares what the operation needs, tells what it prepared, and stops.
  * Then a handle that nothing happened to looks: what was answered is there, what is one unit is there as a whole or not at all,
  * the operation can be repeated, and whatever is left is worked off without a manual step and is there once. --every K takes
- * each K-th point (5; 1 with JOBQ_TEST_FULL in the environment); the seed, which is printed, says from which on. Without --store
- * the address is taken from the variable that the scripts with a server set. Writes TAP, a line for each operation.
+ * each K-th point (5; 1 with JOBQ_TEST_FULL in the environment); the seed, which is printed, says from which on. With --server
+ * the address is the one that the scripts with a server set. Writes TAP, a line for each operation.
  *
  *   chaos-points child ...   is that process
  */
@@ -125,6 +126,7 @@ static int child(char **words)
 
 static struct {
     const char *program, *uri, *only;
+    const char *server; /* without a namespace; NULL: a file */
     long every, seed;
     int kind; /* -1: all */
     long serial, operations, points, failed;
@@ -287,14 +289,20 @@ static void check_point(struct jobq *q, const struct operation *op, struct scene
 }
 
 /* A store of its own for the operations that make one. */
+/* A namespace of our own in a server: others may use it too. */
+static const char *named(const char *server, long number, char *out, size_t size)
+{
+    snprintf(out, size, "%s%cnamespace=p%ld_%ld", server, strchr(server, '?') ? '&' : '?', (long)getpid(), number);
+    return out;
+}
+
 static const char *uri_for(const struct operation *op, char *out, size_t size)
 {
     if (!op->makes)
         return run.uri;
-    if (strncmp(run.uri, "sqlite:", 7) == 0)
-        snprintf(out, size, "%s.%ld", run.uri, run.serial);
-    else
-        snprintf(out, size, "%s%cnamespace=p%ld_%ld", run.uri, strchr(run.uri, '?') ? '&' : '?', (long)getpid(), run.serial);
+    if (run.server)
+        return named(run.server, run.serial, out, size);
+    snprintf(out, size, "%s.%ld", run.uri, run.serial);
     return out;
 }
 
@@ -357,10 +365,13 @@ int main(int argc, char **argv)
 {
     if (argc == 8 && strcmp(argv[1], "child") == 0)
         return child(argv + 2);
+    char own[600];
     run.program = "/proc/self/exe";
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--store") == 0)
             run.uri = argv[i + 1];
+        else if (strcmp(argv[i], "--server") == 0)
+            run.uri = getenv(strcmp(argv[i + 1], "redis") == 0 ? "JOBQ_TEST_REDIS" : "JOBQ_TEST_POSTGRES");
         else if (strcmp(argv[i], "--only") == 0)
             run.only = argv[i + 1];
         else if (strcmp(argv[i], "--every") == 0)
@@ -370,8 +381,6 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--kind") == 0)
             run.kind = kind_of(argv[i + 1]);
     }
-    if (!run.uri)
-        run.uri = getenv("JOBQ_TEST_POSTGRES") ? getenv("JOBQ_TEST_POSTGRES") : getenv("JOBQ_TEST_REDIS");
     if (!run.every)
         run.every = getenv("JOBQ_TEST_FULL") ? 1 : 5;
     if (!run.seed)
@@ -379,6 +388,10 @@ int main(int argc, char **argv)
     if (!run.uri || run.every < 1) {
         fprintf(stderr, "usage: see the head of points.c\n");
         return 2;
+    }
+    if (strncmp(run.uri, "sqlite:", 7) != 0) {
+        run.server = run.uri;
+        run.uri = named(run.server, 0, own, sizeof own);
     }
     printf("# every %ld, seed %ld\n", run.every, run.seed);
     struct jobq *q = open_store(run.uri, backend_of(run.uri));

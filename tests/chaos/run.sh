@@ -107,20 +107,21 @@ pruned() {
     SCALE=$_scale COUNTS=$_counts
 }
 
-# points NAME STORE WITH: each point at which a process can stop within an operation.
+# points NAME STORE WITH [ARGUMENT...]: each point at which a process can stop within an operation.
 points() {
     [ -z "$ONLY" ] || [ "$ONLY" = "$2" ] || return 0
-    _log=$FOLDER/points-$2.txt
-    step "$_log" "$1: at each point of each operation, seed $SEED" \
-        sh "$3" "$BUILD/tests/chaos/chaos-points" --every "$SCALE" --seed "$SEED" || FAILED=1 KEEP=1
+    _name=$1 _log=$FOLDER/points-$2.txt _with=$3
+    shift 3
+    step "$_log" "$_name: at each point of each operation, seed $SEED" \
+        sh "$_with" "$BUILD/tests/chaos/chaos-points" "$@" --every "$SCALE" --seed "$SEED" || FAILED=1 KEEP=1
     grep -q '^not ok' "$_log" && FAILED=1 KEEP=1
     grep '^# points=' "$_log"
 }
 
 all_points() {
     points 'SQLite' sqlite tests/chaos/points.sh
-    points 'Redis' redis tests/jobq/with_redis.sh
-    points 'Postgres' postgres tests/postgres/with_server.sh
+    points 'Redis' redis tests/jobq/with_redis.sh --server redis
+    points 'Postgres' postgres tests/postgres/with_server.sh --server postgres
 }
 
 mutants() {
