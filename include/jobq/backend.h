@@ -794,7 +794,8 @@ struct jobq_backend {
 
     /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: at
      * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
-     * changes made with outcome FAIL; trimmed: rows that a trim removed, by the state that they had. Figures (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
+     * changes made with outcome FAIL; trimmed: rows that a trim removed, by the state that they had. Figures
+     * (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
      * so: `waited` of each row claimed by a due want, now - later of run_at and created_at; `ran` of each change made
      * with outcome COMPLETE or FAIL, now - started_at; negative ones as 0; bucket by jobq_duration_bucket. The recent
      * windows count those changes in aligned slots of 10 s: the present slot and the 6 (90) before it, window_ms = now -
