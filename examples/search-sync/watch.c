@@ -25,10 +25,15 @@ static const struct jobq_finding *finding_of(const struct jobq_health *health, i
     return NULL;
 }
 
-/* More than five stuck are critical in the library's eyes; an alert is for more than ten. */
-static int is_alarming(const struct jobq_finding *finding)
+/* More than five stuck are critical in the library's eyes; an alert is for more than ten. Before our own worker has
+ * called the store for the first time, nobody may have the queue: that is the beginning, no alarm. */
+static int is_alarming(const struct watch *watch, const struct jobq_finding *finding)
 {
-    return finding && (finding->what != JOBQ_FINDING_STUCK || finding->value > 10);
+    if (!finding)
+        return 0;
+    if (finding->what == JOBQ_FINDING_NO_WORKER)
+        return watch->has_begun;
+    return finding->what != JOBQ_FINDING_STUCK || finding->value > 10;
 }
 
 static void say(struct watch *watch, int i, int wrong, int64_t now_ms)
@@ -57,7 +62,7 @@ static void judge(struct watch *watch, const struct jobq_health *health)
 {
     for (int i = 0; i < WATCH_ALERTS; i++) {
         const struct jobq_finding *finding = kinds[i].finding ? finding_of(health, kinds[i].finding) : NULL;
-        int wrong = kinds[i].finding ? is_alarming(finding)
+        int wrong = kinds[i].finding ? is_alarming(watch, finding)
                                      : index_is_away(watch, watch->issues[i], sizeof(watch->issues[i]));
         if (wrong && finding)
             snprintf(watch->issues[i], sizeof(watch->issues[i]), "%s", finding->issue);
@@ -66,30 +71,30 @@ static void judge(struct watch *watch, const struct jobq_health *health)
 }
 
 /* Lost leases are taken back by the worker itself; here it is told. */
-static void tell_health(struct watch *watch, const struct jobq_health *health)
+static void tell_health(struct watch *watch, const struct jobq_health *health,
+                        const struct jobq_worker_counts *counts)
 {
-    struct jobq_worker_counts counts = {.size = sizeof(counts)};
-
-    jobq_worker_counts(watch->w, &counts);
-    if (counts.swept > watch->swept)
+    if (counts->swept > watch->swept)
         fprintf(stderr, "health: %" PRIu64 " jobs of lost workers were taken back\n",
-                counts.swept - watch->swept);
-    watch->swept = counts.swept;
+                counts->swept - watch->swept);
+    watch->swept = counts->swept;
     if (health->stuck > 5)
         fprintf(stderr, "health: CRITICAL: %" PRIu64 " jobs are stuck\n", health->stuck);
 }
 
 void watch_look(struct watch *watch)
 {
+    struct jobq_worker_counts counts = {.size = sizeof(counts)};
     struct jobq_health *health = NULL;
-    int status = jobq_health(watch->q, watch->queue, NULL, &health);
 
-    if (status < 0) {
+    jobq_worker_counts(watch->w, &counts); /* before the look: what it calls begun is in the store by then */
+    if (jobq_health(watch->q, watch->queue, NULL, &health) < 0) {
         fprintf(stderr, "health: %s\n", jobq_last_error()->text);
         return;
     }
     pthread_mutex_lock(&watch->lock);
-    tell_health(watch, health);
+    watch->has_begun = counts.exchanges > 0;
+    tell_health(watch, health, &counts);
     judge(watch, health);
     pthread_mutex_unlock(&watch->lock);
     jobq_health_free(health);

@@ -5,7 +5,8 @@
 /* Looks at the queue every 15 seconds and says on stderr when something is wrong:
  *   ALERT raised|repeated|cleared WHAT: what is known of it
  * with the words errors (more than 5 % of what is kept has failed), pending (more than 1,000 wait), stuck
- * (more than 10), slow (more than 10 s on average), no_worker (nobody answers) and index (it cannot be
+ * (more than 10), slow (more than 10 s on average), no_worker (nobody answers, after our own
+ * worker has begun) and index (it cannot be
  * reached). */
 
 #include <jansson.h>
@@ -27,6 +28,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int ending;
+    int has_begun; /* our worker has called the store */
     uint64_t swept;
     struct alert alerts[WATCH_ALERTS];
     char issues[WATCH_ALERTS][300];

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of search-sync that need nothing: what a change means, folding, requests and answers, alerts. */
+/* The parts of search-sync that need nothing: what a change means, folding, requests and answers, alerts,
+ * what is watched. */
 #include <check.h>
+#include <jobq/jobq.h>
+#include <jobq/memory.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +11,7 @@
 #include "alert.h"
 #include "change.h"
 #include "request.h"
+#include "watch.h"
 
 static int read_text(const char *text, struct change *out)
 {
@@ -181,6 +185,50 @@ START_TEST(an_alert_rises_once_repeats_hourly_and_clears_once)
 }
 END_TEST
 
+static int done(struct jobq_ctx *ctx, void *user)
+{
+    (void)ctx, (void)user;
+    return JOBQ_DONE;
+}
+
+static void enqueue(struct jobq *q)
+{
+    const struct jobq_spec spec = {.size = sizeof(spec), .queue = "q", .kind = "change"};
+
+    ck_assert_int_eq(jobq_enqueue(q, &spec, NULL), JOBQ_OK);
+}
+
+static size_t count_of_alerts(struct watch *watch)
+{
+    watch_look(watch);
+    json_t *alerts = watch_alerts(watch);
+    size_t count = json_array_size(alerts);
+    json_decref(alerts);
+    return count;
+}
+
+START_TEST(nobody_answers_only_after_our_worker_has_begun)
+{
+    const char *const queues[] = {"q"};
+    const struct jobq_worker_options options = {.size = sizeof(options), .queues = queues, .queue_count = 1};
+    struct batch batch = {.reachable = 1};
+    struct watch watch = {.batch = &batch, .queue = "q"};
+
+    pthread_mutex_init(&batch.lock, NULL);
+    pthread_mutex_init(&watch.lock, NULL);
+    ck_assert_int_eq(jobq_open(&watch.q, jobq_memory(), "memory:", NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_worker_create(&watch.w, watch.q, &options), JOBQ_OK);
+    ck_assert_int_eq(jobq_worker_handle(watch.w, "change", done, NULL), JOBQ_OK);
+    enqueue(watch.q);
+    ck_assert_uint_eq(count_of_alerts(&watch), 0);
+    ck_assert_int_eq(jobq_worker_run_due(watch.w, NULL), JOBQ_OK); /* registers nobody */
+    enqueue(watch.q);
+    ck_assert_uint_eq(count_of_alerts(&watch), 1);
+    jobq_worker_destroy(watch.w);
+    jobq_close(watch.q);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("search-sync");
@@ -193,6 +241,7 @@ int main(void)
     tcase_add_test(parts, an_answer_to_another_request_gives_no_verdict);
     tcase_add_test(parts, statuses_mean);
     tcase_add_test(parts, an_alert_rises_once_repeats_hourly_and_clears_once);
+    tcase_add_test(parts, nobody_answers_only_after_our_worker_has_begun);
     suite_add_tcase(suite, parts);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

@@ -214,7 +214,7 @@ class Door(Shop):
             self.insert(str(i), price="'NaN'" if i == 3 else '1')
         port = self.door(self.consumer())
         kit.until('all done', lambda: self.counts() == {'completed': 11, 'dead': 1})
-        # 1 of 12 is more than 5 %; that nobody answered before the worker had begun may have to clear first
+        # 1 of 12 is more than 5 %
         told = kit.until('the alert', lambda: (lambda a: [x['alert'] for x in a['alerts']] == ['errors'] and a)(
             kit.ask(port, 'GET', '/api/v1/health/detailed').json))
         queue = told['queue']
