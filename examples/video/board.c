@@ -170,8 +170,11 @@ static const struct http_route clip_routes[] = {{"GET", "/analysis/video/", 0, r
 /* A submission counts once: its probe until that has completed, then its report. */
 static void leave_steps_out(struct dash_options *options)
 {
-    for (int part = PART_FIRST_STEP; part < PART_ALL; part++)
+    for (int part = PART_FIRST_STEP; part < PART_ALL; part++) {
         options->steps[options->step_count++].queue = parts[part].queue;
+        if (parts[part].orders)
+            options->steps[options->step_count++].queue = parts[part].orders;
+    }
     options->steps[options->step_count++] =
         (struct dash_step){.queue = parts[PART_PROBE].queue, .states = 1u << JOBQ_COMPLETED};
 }

@@ -9,17 +9,18 @@
 /* The time limits are generous: they end what hangs. What is slow has its progress to show. */
 /* clang-format off */
 const struct part_info parts[PART_ALL] = {
-    /* name, queue, runs, version, threads, timeout, deadline */
-    [PART_PROBE]   = {"probe",   "video.probe",   RUNS_PROBE,   1, 2, 10 * MINUTE_MS, 0},
-    [PART_REPORT]  = {"report",  "video.report",  RUNS_REPORT,  1, 1, 1 * MINUTE_MS,  0},
-    [PART_QUALITY] = {"quality", "video.quality", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
-    [PART_SOUND]   = {"sound",   "video.sound",   RUNS_CHILD,   1, 1, 5 * MINUTE_MS,  10 * MINUTE_MS},
-    [PART_SPEECH]  = {"speech",  "video.speech",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 20 * MINUTE_MS},
-    [PART_FACE]    = {"face",    "video.face",    RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
-    [PART_GESTURE] = {"gesture", "video.gesture", RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
-    [PART_EMOTION] = {"emotion", "video.emotion", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
-    [PART_NOTIFY]  = {"notify",  "video.notify",  RUNS_NOTIFY,  1, 1, 1 * MINUTE_MS,  0},
-    [PART_WEBHOOK] = {"webhook", "video.webhook", RUNS_WEBHOOK, 1, 4, 1 * MINUTE_MS,  0},
+    /* name, queue, orders, runs, version, threads, timeout, deadline */
+    [PART_PROBE]   = {"probe",   "video.probe",   NULL,                   RUNS_PROBE,   1, 2, 10 * MINUTE_MS, 0},
+    [PART_REPORT]  = {"report",  "video.report",  NULL,                   RUNS_REPORT,  1, 1, 1 * MINUTE_MS,  0},
+    [PART_QUALITY] = {"quality", "video.quality", "video.quality.orders", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_SOUND]   = {"sound",   "video.sound",   "video.sound.orders",   RUNS_CHILD,   1, 1, 5 * MINUTE_MS,  10 * MINUTE_MS},
+    [PART_SPEECH]  = {"speech",  "video.speech",  "video.speech.orders",  RUNS_CHILD,   1, 1, 20 * MINUTE_MS, 20 * MINUTE_MS},
+    [PART_FACE]    = {"face",    "video.face",    "video.face.orders",    RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_GESTURE] = {"gesture", "video.gesture", "video.gesture.orders", RUNS_SERVICE, 1, 2, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_EMOTION] = {"emotion", "video.emotion", "video.emotion.orders", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
+    [PART_NOTIFY]  = {"notify",  "video.notify",  NULL,                   RUNS_NOTIFY,  1, 1, 1 * MINUTE_MS,  0},
+    [PART_WEBHOOK] = {"webhook", "video.webhook", NULL,                   RUNS_WEBHOOK, 1, 4, 1 * MINUTE_MS,  0},
+    [PART_RESULTS] = {"results", "video.results", NULL,                   RUNS_RESULTS, 1, 1, 1 * MINUTE_MS,  0},
 };
 /* clang-format on */
 

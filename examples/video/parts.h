@@ -17,8 +17,9 @@
  *
  * Ids. The probe's id is the submission's id, the `jobId` that people hold. It is an ordinary minted id, a
  * UUID of version 7, so its 13th hex digit is 7. The other parts have the same id with another 13th digit: 8
- * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion, f notify, 0 webhook. No minted id can be one of them,
- * every part can be found from the jobId alone, and a probe that is run again names the same jobs again.
+ * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion, f notify, 0 webhook. No minted id
+ * can be one of them, every part can be found from the jobId alone, and a probe that is run again names the
+ * same jobs again.
  */
 
 #include <jobq/jobq.h>
@@ -36,6 +37,8 @@ enum part {
     /* the two that tell the caller; only when a callbackUrl was given */
     PART_NOTIFY = PART_COUNT,
     PART_WEBHOOK,
+    /* no part of one submission: what is put into its queue wakes steps whose orders went into a queue */
+    PART_RESULTS,
     PART_ALL
 };
 #define PART_FIRST_STEP PART_QUALITY
@@ -45,17 +48,19 @@ enum part {
  * "webhook", which waits for the report and posts. */
 
 enum part_runs {
-    RUNS_PROBE,  /* hashes the file, asks a child process about it and spreads the steps */
-    RUNS_REPORT, /* gathers the steps' results */
-    RUNS_CHILD,  /* a child process of the worker, or a service when there is one for it */
+    RUNS_PROBE,   /* hashes the file, asks a child process about it and spreads the steps */
+    RUNS_REPORT,  /* gathers the steps' results */
+    RUNS_CHILD,   /* a child process of the worker, or a service when there is one for it */
     RUNS_SERVICE, /* a service over HTTP, which calls back */
     RUNS_NOTIFY,
-    RUNS_WEBHOOK
+    RUNS_WEBHOOK,
+    RUNS_RESULTS
 };
 
 struct part_info {
     const char *name;
     const char *queue;
+    const char *orders; /* of a step: the queue that its orders go into, when somebody pulls them there */
     enum part_runs runs;
     int version;         /* raised when the same file would give another result */
     size_t threads;      /* of one worker process, unless -j says otherwise */

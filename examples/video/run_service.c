@@ -5,6 +5,9 @@
  *   first   a callback token is stored with the job, then the service is posted to, then the job is parked
  *   later   the callback has come: its body is the job's data, and what is in it becomes the result
  *
+ * With SERVICE_QUEUE in place of a URL the order is a job, and the callback comes by another job:
+ * run_orders.c.
+ *
  * A callback that never comes is a failed attempt: the library puts the job back, and everything starts anew
  * under a fresh token. A service that is busy costs nothing (the job comes back when the service said), one
  * that is away costs an attempt.
@@ -116,11 +119,25 @@ static int send_order(struct jobq_ctx *ctx, const struct station *station, const
     return outcome;
 }
 
+static int is_queue(const struct station *station)
+{
+    return strcmp(station->work->services[station->part], SERVICE_QUEUE) == 0;
+}
+
+static int post_order(struct jobq_ctx *ctx, const struct station *station, const json_t *payload,
+                      const struct jobq_callback *callback)
+{
+    char *body = order_of(ctx, station, payload, callback);
+    int outcome = body ? send_order(ctx, station, body) : say_error(ctx, JOBQ_RETRY, "out of memory");
+
+    free(body);
+    return outcome;
+}
+
 static int ask(struct jobq_ctx *ctx, const struct station *station)
 {
     struct jobq_callback callback;
     json_t *payload = NULL;
-    char *body = NULL;
     int outcome = read_step(ctx, station->work, &payload);
     char text[600];
     int status;
@@ -132,12 +149,12 @@ static int ask(struct jobq_ctx *ctx, const struct station *station)
         if (status < 0) {
             text_of_error(status, text, sizeof(text));
             outcome = say_error(ctx, JOBQ_RETRY, "no callback token: %s", text);
+        } else if (is_queue(station)) {
+            outcome = put_order(ctx, station, payload, &callback);
         } else {
-            body = order_of(ctx, station, payload, &callback);
-            outcome = body ? send_order(ctx, station, body) : say_error(ctx, JOBQ_RETRY, "out of memory");
+            outcome = post_order(ctx, station, payload, &callback);
         }
     }
-    free(body);
     json_decref(payload);
     return outcome;
 }
@@ -175,7 +192,7 @@ int handle_service(struct jobq_ctx *ctx, void *user)
         outcome = take_data(ctx, data);
     else if (!station->work->services[station->part])
         outcome = skipped(ctx, station, "--services");
-    else if (!station->work->secret)
+    else if (!station->work->secret && !is_queue(station))
         outcome = skipped(ctx, station, "--secret-file");
     else
         outcome = ask(ctx, station);

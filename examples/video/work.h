@@ -15,13 +15,16 @@
 #include "target.h"
 #include "watch.h"
 
+/* In place of a service's URL: the step's orders are jobs, and results come back as jobs of PART_RESULTS. */
+#define SERVICE_QUEUE "queue"
+
 struct work {
     struct jobq *q;
     struct folder folder;
     struct watch *watch;
     const char *step_program;         /* absolute */
     const struct model *model;        /* for the emotion step; NULL: none */
-    const char *services[PART_COUNT]; /* URL of each part's service, NULL: none */
+    const char *services[PART_COUNT]; /* URL of each part's service, SERVICE_QUEUE, or NULL: none */
     const char *callback;             /* URL of the orchestrator, without a '/' at its end */
     const struct secret *secret;      /* NULL: none */
     int64_t deadline_ms;              /* for callbacks; 0: each part's own */
@@ -44,6 +47,13 @@ int handle_child(struct jobq_ctx *ctx, void *station);
 int handle_service(struct jobq_ctx *ctx, void *station);
 int handle_notify(struct jobq_ctx *ctx, void *station);
 int handle_webhook(struct jobq_ctx *ctx, void *station);
+int handle_results(struct jobq_ctx *ctx, void *station);
+
+/* ---- run_orders.c ---------------------------------------------------------------------------- */
+
+/* Put the order of a step into its queue, under the callback token that was stored: the outcome to return. */
+int put_order(struct jobq_ctx *ctx, const struct station *station, const json_t *payload,
+              const struct jobq_callback *callback);
 
 /* ---- say.c: what a handler says -------------------------------------------------------------- */
 

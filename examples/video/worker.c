@@ -30,12 +30,14 @@ static const char usage_text[] =
     "  --media DIR            the folder that submissions name files in\n"
     "  --services URL         the service of the face and gesture steps; without it they end as skipped\n"
     "  --services PART=URL    the service of one step, whichever; several times\n"
+    "  --services PART=queue  its orders are put into the queue video.PART.orders, for whoever pulls them\n"
+    "                         there and puts what he found into video.results\n"
     "  --secret-file FILE     keys shared with the services, one whsec_... a line, mode 0600\n"
     "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
     "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
     "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality,\n"
-    "                         sound, speech, emotion, webhook; of a service's: how many are handed over\n"
-    "                         at once; PART=0 leaves a part to others, as jobq work\n"
+    "                         sound, speech, emotion, webhook, results; of a service's: how many are\n"
+    "                         handed over at once; PART=0 leaves a part to others, as jobq work\n"
     "  --lease MS             of a job (default 30000); lost work is found after so long\n"
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
     "  --attempts N           of a step (default 3)\n"
@@ -102,7 +104,7 @@ static int parse_threads(struct worker_options *out, char *text)
     return status;
 }
 
-/* "URL", of the two that no program of ours does, or "PART=URL". */
+/* "URL", of the two that no program of ours does, "PART=URL" or "PART=queue". */
 static int set_service(struct worker_options *out, char *text)
 {
     char *equals = strchr(text, '=');
@@ -124,7 +126,7 @@ static int set_service(struct worker_options *out, char *text)
 static int has_service(const struct worker_options *options)
 {
     for (int part = 0; part < PART_COUNT; part++)
-        if (options->services[part])
+        if (options->services[part] && strcmp(options->services[part], SERVICE_QUEUE) != 0)
             return 1;
     return 0;
 }
@@ -310,6 +312,8 @@ static jobq_handler handler_of(const struct work *work, int part)
         return handle_notify;
     case RUNS_WEBHOOK:
         return handle_webhook;
+    case RUNS_RESULTS:
+        return handle_results;
     default:
         return handle_child;
     }

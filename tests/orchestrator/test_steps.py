@@ -33,9 +33,9 @@ class Steps(kit.Case):
                             "-pix_fmt", "yuv420p", path], stdin=subprocess.DEVNULL, check=True, timeout=120)
         return [f"{number}.mp4" for number in range(VIDEOS)]
 
-    def check(self, start, in_hand, lost_ms):
+    def check(self, start, in_hand, lost_ms, queue="video.face"):
         """start(step) starts the one who does the step; in_hand() is true while it has work; what it had is found out
-        after lost_ms."""
+        after lost_ms, and counted in the queue."""
         jobs = [self.submit(video) for video in self.clips()]
         services = {step: start(step) for step in LIMITS}
         kit.until("work in hand", in_hand)
@@ -47,7 +47,7 @@ class Steps(kit.Case):
             self.assertEqual((result["status"], result["result"]["failed_steps"]), ("completed", []), result)
             for step in LIMITS:
                 self.assertEqual(result["result"]["steps"][step]["status"], "ok")
-        rows = [self.row(job, "face") for job in jobs]
+        rows = self.jobq("list", "--queue", queue)
         self.assertGreaterEqual(sum(row["failures"] + row["crashes"] for row in rows), 1, "nothing was lost by the kill")
         events = subprocess.run([kit.JOBQ, "events", "-s", self.store, "--json", "--limit", "100000"], capture_output=True,
                                 check=True, timeout=60).stdout.splitlines()
@@ -90,6 +90,58 @@ class Steps(kit.Case):
         queues = self.check(start, in_hand, kit.LEASE_MS + 1000)
         for step, limit in LIMITS.items():
             self.assertLessEqual(queues["video." + step].most, limit)
+
+    def test_pulled_with_results_as_jobs(self):
+        self.serve(secret=False)
+        self.worker(*(option for step in LIMITS for option in ("--services", step + "=queue")))
+
+        def start(step):
+            self.jobq("limit", f"video.{step}.orders", "--concurrency", str(LIMITS[step]))
+            return self.start(step, [kit.JOBQ, "work", f"video.{step}.orders", "-s", self.store, "-j", "4",
+                                     "--lease", str(kit.LEASE_MS), "--", PYTHON, os.path.join(SERVICES, "step.py"), step,
+                                     "--media", self.media, "--results", self.store, "--jobq", kit.JOBQ])
+
+        def in_hand():
+            return any(row["queue"] == "video.face.orders" for row in self.jobq("list", "--state", "running"))
+
+        queues = self.check(start, in_hand, kit.LEASE_MS + 1000, "video.face.orders")
+        for step, limit in LIMITS.items():
+            self.assertLessEqual(queues[f"video.{step}.orders"].most, limit)
+            self.assertEqual(queues["video." + step].ended, {"completed": VIDEOS})
+        self.assertEqual(queues["video.results"].ended, {"completed": VIDEOS * len(LIMITS)})
+
+    def test_what_is_put_on_the_results_queue(self):
+        """No result is without a word: it wakes its step, has no effect, or is a dead letter that says why."""
+        self.serve(secret=False)
+        self.worker("--services", "face=queue", "--attempts", "2", "--callback-deadline", str(DEADLINE_MS))
+        self.video()
+        job = self.submit()
+
+        def order(count):
+            found = self.jobq("list", "--queue", "video.face.orders", "--state", "ready", "--state", "dead")
+            return found[-1] if len(found) == count else None
+
+        def put(payload, state):
+            job_id = self.jobq("enqueue", "video.results", json.dumps(payload))["id"]
+            return kit.until(f"{state}: {payload}", lambda: (lambda row: row["state"] == state and row)(
+                self.jobq("show", job_id)))
+
+        first = json.loads(kit.until("an order", lambda: order(1))["payload"])
+        self.assertEqual((first["jobId"], first["video"]), (self.part(job, "face"), "clip.mp4"))
+        result = {"step": "face", "status": "ok", "seen": "first"}
+        for bad, word in (([], "callback"), ({"result": result}, "callback"), ({"callback": first["callback"]}, "result"),
+                          ({"callback": first["callback"], "result": 1}, "result"),
+                          ({"callback": "0" * 64, "result": result}, "no such step")):
+            self.assertIn(word, put(bad, "dead")["errors"][-1]["text"])
+        kit.until("a parked step", lambda: self.row(job, "face")["state"] == "blocked")
+        self.advance(DEADLINE_MS + 1000)
+        second = json.loads(kit.until("another order", lambda: order(2))["payload"])
+        stale = put({"callback": first["callback"], "result": result}, "completed")
+        self.assertIn("does not wait", stale["result"])
+        good = {"callback": second["callback"], "result": {**result, "seen": "second"}}
+        self.assertIn("goes on", put(good, "completed")["result"])
+        self.assertEqual(self.done(job)["result"]["steps"]["face"]["seen"], "second")
+        self.assertIn("none", put(good, "completed")["result"])
 
     def test_any_step_may_have_a_service(self):
         for bad in "nose=http://127.0.0.1:1", "probe=http://127.0.0.1:1":
