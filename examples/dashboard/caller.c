@@ -62,11 +62,9 @@ int dash_caller(struct dash *dash, const struct http_request *request, struct ca
     }
     if (!header)
         return by_cookie(dash, request, out, reply);
-    entry = auth_find(dash->options.auth, header);
-    if (!entry) {
-        http_error(reply, 401, "", "this token is not known");
+    entry = auth_ask(dash->options.auth, request, reply);
+    if (!entry)
         return -1;
-    }
     take_entry(out, entry);
     return 0;
 }
@@ -240,12 +238,12 @@ static void try_login(struct dash *dash, const struct http_request *request, str
         entry = auth_find(dash->options.auth, header);
     json_decref(body);
     if (entry) {
-        login_done(dash->sessions, caller->from);
+        guard_done(dash->logins, caller->from);
         /* The old session of this browser ends: nobody goes on with a cookie that he planted before. */
         session_end(dash->sessions, http_cookie(request, COOKIE));
         begin_session(dash, entry, caller, reply);
     } else {
-        login_failed(dash->sessions, caller->from, dash_now_ms());
+        guard_failed(dash->logins, caller->from, dash_now_ms());
         http_error(reply, 401, "token", "this token is not known");
     }
 }
@@ -257,7 +255,7 @@ void route_login(void *user, const struct http_request *request, struct http_rep
     int64_t wait;
 
     http_peer(request, caller.from);
-    wait = login_wait(dash->sessions, caller.from, dash_now_ms());
+    wait = guard_wait(dash->logins, caller.from, dash_now_ms());
     if (!dash->options.auth)
         http_error(reply, 403, "",
                    "there is nothing to log in with: the server was started without --token-file");

@@ -6,7 +6,10 @@
 
 #include "audit.h"
 #include "dashboard.h"
+#include "guard.h"
 #include "session.h"
+
+#define LOGIN_FREE 5 /* failures of an address before it has to wait */
 
 struct feed;
 
@@ -16,6 +19,7 @@ struct dash {
     const char *prefix;
     struct audit *audit;
     struct sessions *sessions;
+    struct guard *logins; /* of the addresses that fail to log in */
     struct feed *feed;
     char *page; /* HTML */
     size_t page_size;

@@ -102,9 +102,10 @@ struct dash *dash_create(const struct dash_options *options, const char **why)
     if (dash->options.interval_ms <= 0)
         dash->options.interval_ms = 2000;
     dash->sessions = sessions_create();
+    dash->logins = guard_create(LOGIN_FREE);
     dash->feed = feed_create(dash);
     dash->page = dash_page(dash->prefix, &dash->page_size);
-    if (dash->sessions && dash->feed && dash->page &&
+    if (dash->sessions && dash->logins && dash->feed && dash->page &&
         (dash->audit = audit_open(options->audit_file, why)) != NULL)
         return dash;
     dash_destroy(dash);
@@ -134,6 +135,7 @@ void dash_destroy(struct dash *dash)
         return;
     feed_destroy(dash->feed);
     sessions_destroy(dash->sessions);
+    guard_destroy(dash->logins);
     audit_close(dash->audit);
     free(dash->page);
     free(dash);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDRESSES 512
-
 /* What the cookie is stays with the browser: here is its digest. */
 struct session {
     unsigned char digest[32];
@@ -20,16 +18,9 @@ struct session {
     int used;
 };
 
-struct guard {
-    char address[64];
-    int failures;
-    int64_t until_ms, last_ms;
-};
-
 struct sessions {
     pthread_mutex_t lock;
     struct session all[SESSIONS_MOST];
-    struct guard guards[ADDRESSES];
 };
 
 struct sessions *sessions_create(void)
@@ -150,64 +141,4 @@ int session_same(const char *a, const char *b)
     size_t size = a ? strlen(a) : 0;
 
     return a && b && strlen(b) == size && CRYPTO_memcmp(a, b, size) == 0;
-}
-
-/* ---- tries to log in ------------------------------------------------------------------------- */
-
-/* The lock is held. The address's place; with `make` the one that was quiet for longest is taken. */
-static struct guard *guard_of(struct sessions *sessions, const char *address, int make)
-{
-    struct guard *quiet = &sessions->guards[0];
-
-    for (size_t i = 0; i < ADDRESSES; i++) {
-        struct guard *guard = &sessions->guards[i];
-        if (guard->failures > 0 && strcmp(guard->address, address) == 0)
-            return guard;
-        if (guard->failures == 0 || guard->last_ms < quiet->last_ms)
-            quiet = guard;
-    }
-    if (!make)
-        return NULL;
-    *quiet = (struct guard){.failures = 0};
-    snprintf(quiet->address, sizeof(quiet->address), "%s", address);
-    return quiet;
-}
-
-int64_t login_wait(struct sessions *sessions, const char *address, int64_t now_ms)
-{
-    const struct guard *guard;
-    int64_t wait;
-
-    pthread_mutex_lock(&sessions->lock);
-    guard = guard_of(sessions, address, 0);
-    wait = guard && guard->until_ms > now_ms ? guard->until_ms - now_ms : 0;
-    pthread_mutex_unlock(&sessions->lock);
-    return wait;
-}
-
-void login_failed(struct sessions *sessions, const char *address, int64_t now_ms)
-{
-    struct guard *guard;
-    int64_t wait = LOGIN_WAIT_MS;
-
-    pthread_mutex_lock(&sessions->lock);
-    guard = guard_of(sessions, address, 1);
-    guard->last_ms = now_ms;
-    if (++guard->failures >= LOGIN_FREE) {
-        for (int i = LOGIN_FREE; i < guard->failures && wait < LOGIN_WAIT_MAX_MS; i++)
-            wait *= 2;
-        guard->until_ms = now_ms + (wait < LOGIN_WAIT_MAX_MS ? wait : LOGIN_WAIT_MAX_MS);
-    }
-    pthread_mutex_unlock(&sessions->lock);
-}
-
-void login_done(struct sessions *sessions, const char *address)
-{
-    struct guard *guard;
-
-    pthread_mutex_lock(&sessions->lock);
-    guard = guard_of(sessions, address, 0);
-    if (guard)
-        *guard = (struct guard){.failures = 0};
-    pthread_mutex_unlock(&sessions->lock);
 }

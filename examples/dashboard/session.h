@@ -3,7 +3,7 @@
 #define DASHBOARD_SESSION_H
 
 /*
- * Who is logged in with a browser, and who fails to log in. In memory: a server that starts again knows
+ * Who is logged in with a browser. In memory: a server that starts again knows
  * nobody. Time is handed in; nothing here looks at a clock.
  */
 
@@ -12,13 +12,10 @@
 
 #include "auth.h"
 
-#define SESSION_TEXT      65 /* 64 hex digits and a NUL */
-#define SESSION_IDLE_MS   (INT64_C(30) * 60 * 1000)
-#define SESSION_MAX_MS    (INT64_C(12) * 3600 * 1000)
-#define SESSIONS_MOST     256
-#define LOGIN_FREE        5 /* failures of an address before it has to wait */
-#define LOGIN_WAIT_MS     INT64_C(1000)
-#define LOGIN_WAIT_MAX_MS (INT64_C(15) * 60 * 1000)
+#define SESSION_TEXT    65 /* 64 hex digits and a NUL */
+#define SESSION_IDLE_MS (INT64_C(30) * 60 * 1000)
+#define SESSION_MAX_MS  (INT64_C(12) * 3600 * 1000)
+#define SESSIONS_MOST   256
 
 struct sessions;
 
@@ -38,12 +35,5 @@ void session_end(struct sessions *sessions, const char *cookie);
 
 /* Of equal length and content? In the same time whatever differs. */
 int session_same(const char *a, const char *b);
-
-/* How long this address has to wait before it may try to log in; 0: not at all. */
-int64_t login_wait(struct sessions *sessions, const char *address, int64_t now_ms);
-
-/* What came of a try. */
-void login_failed(struct sessions *sessions, const char *address, int64_t now_ms);
-void login_done(struct sessions *sessions, const char *address);
 
 #endif

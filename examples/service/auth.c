@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+
+#include "guard.h"
+#include "http.h"
 
 #define LINE_BYTES      1024
 #define ENTRIES_MOST    10000
@@ -33,6 +37,14 @@ static int digest_of(const char *text, unsigned char out[32])
     return 0;
 }
 
+static int has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return 1;
+    return 0;
+}
+
 static const char *add_entry(struct auth *auth, const char *role, const char *tenant, const char *digest)
 {
     struct auth_entry entry = {.role = (enum role)role_of(role)};
@@ -42,6 +54,8 @@ static const char *add_entry(struct auth *auth, const char *role, const char *te
         return "the role must be viewer, operator or admin";
     if (strlen(tenant) >= sizeof(entry.tenant))
         return "the tenant's name is longer than 255 bytes";
+    if (has_control(tenant))
+        return "the tenant's name must not hold control characters";
     if (digest_of(digest, entry.digest) != 0)
         return "the digest must be 64 hexadecimal digits";
     if (auth->count == ENTRIES_MOST)
@@ -86,6 +100,8 @@ const char *auth_read(struct auth *auth, const char *path, int *line)
         problem = strlen(text) == sizeof(text) - 1 ? "the line is too long" : read_line(auth, text);
     }
     fclose(file);
+    if (!problem && !(auth->guard = guard_create(AUTH_FREE)))
+        problem = "out of memory";
     if (!problem && auth->count == 0) {
         *line = 0;
         problem = "it holds no token";
@@ -98,6 +114,7 @@ const char *auth_read(struct auth *auth, const char *path, int *line)
 void auth_free(struct auth *auth)
 {
     free(auth->entries);
+    guard_destroy(auth->guard);
     *auth = (struct auth){.count = 0};
 }
 
@@ -121,4 +138,41 @@ const struct auth_entry *auth_find(const struct auth *auth, const char *authoriz
         if (CRYPTO_memcmp(digest, auth->entries[i].digest, sizeof(auth->entries[i].digest)) == 0)
             found = &auth->entries[i];
     return found;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+const struct auth_entry *auth_ask(const struct auth *auth, const struct http_request *request,
+                                  struct http_reply *reply)
+{
+    const char *header = http_header(request, "Authorization");
+    const struct auth_entry *who;
+    char from[64];
+    int64_t wait;
+
+    if (!header) {
+        http_error(reply, 401, "", "a token is needed: Authorization: Bearer TOKEN");
+        return NULL;
+    }
+    http_peer(request, from);
+    wait = guard_wait(auth->guard, from, now_ms());
+    if (wait > 0) {
+        http_error(reply, 429, "", "too many unknown tokens came from this address");
+        reply->retry_after_s = (int)(wait / 1000) + 1;
+        return NULL;
+    }
+    who = auth_find(auth, header);
+    if (who) {
+        guard_done(auth->guard, from);
+        return who;
+    }
+    guard_failed(auth->guard, from, now_ms());
+    http_error(reply, 401, "", "this token is not known");
+    return NULL;
 }

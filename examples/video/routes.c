@@ -47,11 +47,9 @@ int authorize(const struct serve *serve, const struct http_request *request, enu
     *tenant = "";
     if (!serve->auth)
         return 0;
-    who = auth_find(serve->auth, http_header(request, "Authorization"));
-    if (!who) {
-        http_error(reply, 401, "", "a token is needed: Authorization: Bearer TOKEN");
+    who = auth_ask(serve->auth, request, reply);
+    if (!who)
         return -1;
-    }
     if (who->role < least) {
         http_error(reply, 403, "", "the token's role does not allow this");
         return -1;

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "session.h"
+
+#define FREE 5
 
 static const struct auth_entry somebody = {.role = ROLE_OPERATOR, .tenant = "one"};
 
@@ -79,40 +82,40 @@ END_TEST
 
 START_TEST(wrong_tokens_cost_time)
 {
-    struct sessions *all = sessions_create();
+    struct guard *all = guard_create(FREE);
     int64_t now = 5000, last = 0;
 
-    for (int i = 0; i < LOGIN_FREE - 1; i++)
-        login_failed(all, "192.0.2.1", now);
-    ck_assert_int_eq(login_wait(all, "192.0.2.1", now), 0);
+    for (int i = 0; i < FREE - 1; i++)
+        guard_failed(all, "192.0.2.1", now);
+    ck_assert_int_eq(guard_wait(all, "192.0.2.1", now), 0);
     for (int i = 0; i < 30; i++) {
-        login_failed(all, "192.0.2.1", now);
-        ck_assert_int_ge(login_wait(all, "192.0.2.1", now), last);
-        last = login_wait(all, "192.0.2.1", now);
+        guard_failed(all, "192.0.2.1", now);
+        ck_assert_int_ge(guard_wait(all, "192.0.2.1", now), last);
+        last = guard_wait(all, "192.0.2.1", now);
     }
-    ck_assert_int_eq(last, LOGIN_WAIT_MAX_MS);
-    ck_assert_int_eq(login_wait(all, "192.0.2.2", now), 0);
-    ck_assert_int_eq(login_wait(all, "192.0.2.1", now + last), 0);
-    login_done(all, "192.0.2.1");
-    login_failed(all, "192.0.2.1", now);
-    ck_assert_int_eq(login_wait(all, "192.0.2.1", now), 0);
-    sessions_destroy(all);
+    ck_assert_int_eq(last, GUARD_WAIT_MAX_MS);
+    ck_assert_int_eq(guard_wait(all, "192.0.2.2", now), 0);
+    ck_assert_int_eq(guard_wait(all, "192.0.2.1", now + last), 0);
+    guard_done(all, "192.0.2.1");
+    guard_failed(all, "192.0.2.1", now);
+    ck_assert_int_eq(guard_wait(all, "192.0.2.1", now), 0);
+    guard_destroy(all);
 }
 END_TEST
 
 START_TEST(many_addresses_take_the_place_of_those_that_are_quiet)
 {
-    struct sessions *all = sessions_create();
+    struct guard *all = guard_create(FREE);
     char address[64];
 
-    for (int i = 0; i < LOGIN_FREE; i++)
-        login_failed(all, "2001:db8::1", 1000000);
+    for (int i = 0; i < FREE; i++)
+        guard_failed(all, "2001:db8::1", 1000000);
     for (int i = 0; i < 500; i++) {
         snprintf(address, sizeof(address), "192.0.%d.%d", i / 250, i % 250);
-        login_failed(all, address, 1000 + i);
+        guard_failed(all, address, 1000 + i);
     }
-    ck_assert_int_gt(login_wait(all, "2001:db8::1", 1000000), 0);
-    sessions_destroy(all);
+    ck_assert_int_gt(guard_wait(all, "2001:db8::1", 1000000), 0);
+    guard_destroy(all);
 }
 END_TEST
 

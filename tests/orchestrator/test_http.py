@@ -290,6 +290,30 @@ class Tokens(kit.Case):
             if answer.status == 401:
                 self.assertEqual(answer.headers["WWW-Authenticate"], "Bearer")
 
+    def test_who_guesses_tokens_has_to_wait(self):
+        """By every route the same: an address with too many unknown tokens in a row waits, whatever it sends then."""
+        path, stats = "/analysis/result/" + "0" * 12 + "7" + "0" * 19, "/api/v1/queue/stats"
+        guesses = [self.ask("GET", (path, stats)[i % 2], headers=self.bearer(f"guess {i}")) for i in range(20)]
+        self.assertEqual([answer.status for answer in guesses], [401] * 20)
+        answers = []
+
+        def refused():
+            """Guesses until it has to wait; then the right token has to wait as well, unless the wait was over by then."""
+            while not answers or answers[-1].status == 401:
+                answers.append(self.ask("GET", stats, headers=self.bearer("one more guess")))
+            answers.append(self.ask("GET", stats, headers=self.bearer("admin-*")))
+            return answers[-1].status == 429
+
+        kit.until("a refusal", refused)
+        self.assertGreater(int(answers[-1].headers["Retry-After"]), 0)
+
+    def test_right_tokens_in_between_are_no_guesses(self):
+        stats = "/api/v1/queue/stats"
+        for i in range(30):
+            self.assertEqual(self.ask("GET", stats, headers=self.bearer(f"guess {i}")).status, 401)
+            if i % 10 == 9:
+                self.assertEqual(self.ask("GET", stats, headers=self.bearer("admin-*")).status, 200)
+
     def test_a_foreign_job_looks_like_none(self):
         job = self.start_as("operator-a").json["jobId"]
         foreign = self.ask("GET", "/analysis/result/" + job, headers=self.bearer("operator-b"))
@@ -313,7 +337,7 @@ class Tokens(kit.Case):
 
     def test_bad_token_files(self):
         for content in ("", "viewer a", "root a " + "0" * 64, "viewer a " + "0" * 63, "viewer a " + "g" * 64,
-                        "viewer " + "x" * 300 + " " + "0" * 64, "viewer a " + "0" * 64 + " x"):
+                        "viewer " + "x" * 300 + " " + "0" * 64, "viewer a " + "0" * 64 + " x", "viewer a\x01b " + "0" * 64, "viewer a\x7f " + "0" * 64):
             path = os.path.join(self.folder, "bad")
             with open(path, "w", encoding="ascii") as file:
                 file.write(content)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,22 @@ START_TEST(arguments_arrive_as_they_are)
 
     ck_assert_int_eq(child_run(&spec, &result), 0);
     ck_assert_str_eq(output.text, "[a b][\"'][$(id)][`id`][;rm][-x][\n][*][\xff\x01][]");
+}
+END_TEST
+
+/* A step's program starts ffmpeg the same way: were it added up, the last of them would hardly run at all. */
+START_TEST(it_is_at_least_so_nice)
+{
+    const int ours = getpriority(PRIO_PROCESS, 0) + 2 < 19 ? getpriority(PRIO_PROCESS, 0) + 2 : 19;
+    char expected[16];
+
+    ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, ours), 0);
+    for (int asked = 0; asked <= 19; asked += 6) {
+        memset(&output, 0, sizeof(output));
+        ck_assert_int_eq(run_shell("nice", (struct child_spec){ .nice = asked }, &output, &result), 0);
+        snprintf(expected, sizeof(expected), "%d\n", asked > ours ? asked : ours);
+        ck_assert_str_eq(output.text, expected);
+    }
 }
 END_TEST
 
@@ -348,6 +365,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, arguments_arrive_as_they_are);
+    tcase_add_test(tests, it_is_at_least_so_nice);
     tcase_add_test(tests, exit_status_and_last_words);
     tcase_add_test(tests, only_the_end_of_much_complaining_is_kept);
     tcase_add_test(tests, a_program_that_is_not_there);

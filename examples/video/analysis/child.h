@@ -29,7 +29,7 @@ struct child_spec {
     int64_t time_limit_ms;      /* wall clock; 0 = none */
     int64_t cpu_limit_s;        /* RLIMIT_CPU; 0 = none */
     size_t memory_limit_bytes;  /* RLIMIT_AS; 0 = none */
-    int nice;                   /* added to ours; 0 to 19 */
+    int nice;                   /* it is at least so nice; 0 to 19. Not added: children have children */
     const void *input;          /* fed to standard input; NULL = /dev/null */
     size_t input_size;
     void (*on_fed)(void *arg, size_t fed);  /* after each piece of input the child has taken; may be NULL */

@@ -182,8 +182,8 @@ static void apply_limits(const struct child_spec *spec)
         now = at_most(&now, (rlim_t)spec->cpu_limit_s);
         setrlimit(RLIMIT_CPU, &now);
     }
-    if (spec->nice > 0)
-        (void)!nice(spec->nice);
+    if (spec->nice > 0 && getpriority(PRIO_PROCESS, 0) < spec->nice)
+        (void)!setpriority(PRIO_PROCESS, 0, spec->nice);
 }
 
 /* Descriptors of other threads may lack FD_CLOEXEC; the report pipe has it, and must live until execve. */

@@ -12,7 +12,7 @@ const char decoder_name[] = "pocketsphinx_continuous";
 
 #define PATH_BYTES 4096
 #define BYTES_PER_SECOND (AUDIO_PCM_RATE * 2)
-#define NICE 5
+#define NICE 10
 
 struct reading {
     struct step *step;

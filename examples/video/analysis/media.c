@@ -18,7 +18,7 @@
 #define MAX_FACTS_BYTES (4u << 20)
 #define MAX_ARGUMENTS 40
 #define PATH_BYTES 4096
-#define NICE 5
+#define NICE 10
 
 struct text {
     char *bytes;

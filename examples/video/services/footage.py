@@ -20,6 +20,7 @@ FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvi
            "aiff,au,caf,amr,ivf,yuv4mpegpipe,nut,mxf,dv")
 READ_ONLY_THIS = ["-protocol_whitelist", "file", "-format_whitelist", FORMATS]
 MEMORY_LIMIT_BYTES = 2 << 30
+NICE = 10
 PROBE_LIMIT_S = 30
 ERROR_BYTES = 4096
 PR_SET_PDEATHSIG = 1
@@ -51,12 +52,17 @@ def limit_memory(limit_bytes):
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
+def step_back():
+    """At least so nice; not added to what we are, for children have children."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def _limit_child(parent):
     def apply():
         die_with_parent(parent)
         limit_memory(MEMORY_LIMIT_BYTES)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.nice(5)
+        step_back()
     return apply
 
 

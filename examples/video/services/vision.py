@@ -14,7 +14,7 @@ import sys
 
 sys.dont_write_bytecode = True  # the folder may be part of a source tree
 
-from footage import Outcome, die_with_parent, limit_memory   # noqa: E402
+from footage import Outcome, die_with_parent, limit_memory, step_back   # noqa: E402
 
 STEPS = ("face", "gesture")
 TIME_LIMIT_S = 300
@@ -62,6 +62,7 @@ def once(step, path, model=None):
 def run_once(step, path, model=None):
     if os.environ.get("JOBQ_DIE_WITH", "").isdigit():   # set by the service for its own children
         die_with_parent(int(os.environ["JOBQ_DIE_WITH"]))
+        step_back()
     limit_memory(MEMORY_LIMIT_BYTES)
     report = once(step, path, model)
     json.dump(report, sys.stdout, separators=(",", ":"))
