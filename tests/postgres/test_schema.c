@@ -248,6 +248,20 @@ START_TEST(the_plan_of_a_claim)
 }
 END_TEST
 
+/* A kind of plan is switched off by a price that no plan reaches; where nothing else is left the server would take that for
+ * a query worth compiling, which costs a second of its time. */
+START_TEST(no_plan_is_compiled)
+{
+    store_close(store_open(uri_with("")));
+    int64_t steered = sql_value("SELECT count(*) FROM pg_proc WHERE pronamespace = '@'::regnamespace"
+                                " AND array_to_string(proconfig, ' ') LIKE '%%enable_%%=off%%'");
+    ck_assert_int_ge(steered, 10);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM pg_proc WHERE pronamespace = '@'::regnamespace"
+                               " AND array_to_string(proconfig, ' ') LIKE '%%enable_%%=off%%' AND 'jit=off' = ANY (proconfig)"),
+                     steered);
+}
+END_TEST
+
 /* From SQL the same keys hold as from C. */
 START_TEST(enqueued_by_sql)
 {
@@ -270,4 +284,5 @@ END_TEST
 
 KIT_MAIN("postgres schema", enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
          somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
-         nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim)
+         nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim,
+         no_plan_is_compiled)

@@ -159,7 +159,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION @.load_keys(p_scopes bytea[], p_jobs uuid[], p_digests bytea[], p_nums bigint[])
-RETURNS integer[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+RETURNS integer[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     v_now bigint := @.clock();
     v_verdicts integer[] := '{}';

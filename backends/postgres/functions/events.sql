@@ -79,7 +79,7 @@ END $$;
 
 -- Keep the newest so many. What happened until now was kept as it was said before.
 CREATE OR REPLACE FUNCTION @.set_events(p_keep bigint) RETURNS integer LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE v_keep bigint := greatest(p_keep, 0); v_newest bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(@LOCK + 4);
