@@ -10,8 +10,9 @@ microseconds of one monotonic clock. Nothing here comes from the library, so tha
 twice. What is not certain (the answer was never heard, the process died) is taken as the library would like it best: each
 violation that is told is one.
 
-With --pruned the store kept only so many ended jobs: one that is not there must have had an end, and the totals of the
-statistics must say that all that ever were put ended.
+With --pruned the store kept only so many ended jobs, and events.json holds all its events (`jobq events --json`): a job that is
+not there must have ended and then been removed by retention, once; the totals must say that all that ever were put ended, that
+each is there or was pruned, and as many were pruned as there are events of it.
 
 Prints a line for each violation, `S3 IDENTIFIER what`, then one line of JSON with the counts. Ends with 1 if there was a
 violation or a count below its floor.
@@ -45,7 +46,7 @@ def sum_of(data):
 class History:
     """The logs, put in order: what was asked and answered, by job."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, pruned=False):
         lines = []
         for path in sorted(glob.glob(os.path.join(folder, '*.log'))):
             with open(path, encoding='utf-8') as log:
@@ -55,6 +56,10 @@ class History:
             self.dump = {job['id']: job for job in json.load(dump)}
         with open(os.path.join(folder, 'stats.json'), encoding='utf-8') as stats:
             self.stats = json.load(stats)
+        self.events = []
+        if pruned:
+            with open(os.path.join(folder, 'events.json'), encoding='utf-8') as events:
+                self.events = json.load(events)
         self.stopped = collections.defaultdict(list)    # pid: when it was stopped for longer than a lease
         self.died = {}                                  # pid: when it was shot
         self.driver = collections.Counter()             # what the driver did
@@ -144,6 +149,8 @@ class Judge:
         self.h = history
         self.pruned = pruned
         self.violations = []
+        self.queues = {job['queue'] for job in history.jobs.values()}
+        self.removed = collections.Counter(event['id'] for event in history.events if is_removal(event))
 
     def tell(self, rule, who, what):
         self.violations.append((rule, who, what))
@@ -168,8 +175,29 @@ class Judge:
                 self.tell('S16', who, 'is there and nobody put it')
 
     def may_be_pruned(self, who):
-        """Somebody worked at it, and did not say at last that it goes on."""
-        return self.pruned and self.live_until(who) < NEVER
+        """Somebody worked at it, and did not say at last that it goes on; and the store says that it removed it."""
+        return self.removed[who] > 0 and self.live_until(who) < NEVER
+
+    def removals(self):
+        """Retention removes what has ended, once, and it is not there then. Its events are counted, and have no gap."""
+        state, by_queue = {}, collections.Counter()
+        for event, before in zip(self.h.events, [None, *self.h.events]):
+            if event['cursor'] != (before['cursor'] + 1 if before else 1):
+                self.tell('S10', event['cursor'], 'the event before it is not there')
+            if is_removal(event):
+                by_queue[event['queue']] += 1
+                if state.get(event['id']) not in ENDED:
+                    self.tell('S6', event['id'], f'was pruned when it was {state.get(event["id"])}')
+                if event['id'] in self.h.dump:
+                    self.tell('S6', event['id'], 'was pruned and is there')
+            state[event['id']] = event['state']
+        for queue in self.h.stats['queues']:
+            name, trimmed = queue['queue'], sum(queue[ended + '_trimmed'] for ended in ENDED)
+            if trimmed != by_queue[name]:
+                self.tell('S10', name, f'{trimmed} were pruned as the store counts, and there are events of {by_queue[name]}')
+            present = sum(job['queue'] == name for job in self.h.dump.values())
+            if name in self.queues and queue['enqueued_total'] != present + trimmed:
+                self.tell('S10', name, f'{queue["enqueued_total"]} were put, {present} are there, {trimmed} were pruned')
 
     def totals(self):
         """Of each queue: what was put is what ended, and what was pruned was counted when it ended."""
@@ -378,7 +406,12 @@ class Judge:
         self.ticks()
         if self.pruned:
             self.totals()
+            self.removals()
         return self.violations
+
+
+def is_removal(event):
+    return event['state'] == 'removed' and event['reason'] == 'RETENTION'
 
 
 def milliseconds(text):
@@ -402,8 +435,7 @@ def counts_of(history, violations):
         'stale_acks_rejected': said.count('STALE'), 'already': said.count('ALREADY'), 'unknown_outcomes': history.unknown,
         'duplicates': sum(bool(line) and line['status'] == 'DUPLICATE' for puts in history.puts.values() for _, _, line in puts),
         'expiries': sum(job['crashes'] for job in history.dump.values()), 'slow_expiries': history.slow_expiries(),
-        'pruned': sum(any(line and line['status'] in ('OK', 'ALREADY') for _, _, line in puts) and who not in history.dump
-                      for who, puts in history.puts.items()),
+        'pruned': sum(map(is_removal, history.events)),
         'dead': sum(job['state'] == 'dead' for job in history.dump.values()),
     }
 
@@ -414,7 +446,7 @@ def main():
     parser.add_argument('--pruned', action='store_true')
     parser.add_argument('--floor', action='append', default=[])
     options = parser.parse_args()
-    history = History(options.folder)
+    history = History(options.folder, options.pruned)
     violations = Judge(history, options.pruned).all()
     counts = counts_of(history, violations)
     failed = bool(violations)

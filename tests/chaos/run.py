@@ -385,7 +385,8 @@ class Chaos:
                 break
             jobs += page
             after = ['--after', page[-1]['id']]
-        for name, what in (('dump', json.dumps(jobs)), ('stats', self.jobq('stats', '--json'))):
+        events = [json.loads(line) for line in self.jobq('events', '--json').splitlines()] if self.options.pruned else []
+        for name, what in (('dump', json.dumps(jobs)), ('stats', self.jobq('stats', '--json')), ('events', json.dumps(events))):
             with open(os.path.join(self.logs, name + '.json'), 'w', encoding='utf-8') as out:
                 out.write(what)
 
@@ -393,6 +394,8 @@ class Chaos:
         try:
             self.store.start()
             subprocess.run([self.options.actor, 'prepare', self.store.direct], check=True, timeout=60)
+            if self.options.pruned:
+                self.jobq('events', '--keep', '10000000')  # all there will be: they say what was pruned, and when
             self.measure()
             self.say('leases of', self.lease_ms, 'ms; storm')
             if self.options.rivals:

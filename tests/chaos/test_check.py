@@ -235,23 +235,33 @@ class Checker(unittest.TestCase):
         s.done('b', queue='keyed')
         self.bad(s, 'S7')
 
-    def pruned(self, story, total):
-        """The job 'a' is gone, and the store says that so many were put and ended."""
-        del story.dump['a']
+    def pruned(self, story, total, events=('completed', 'removed'), trimmed=1, first=1, gone=True):
+        """The job 'a' is gone, and the store says that so many were put and ended, and what became of 'a'."""
+        if gone:
+            del story.dump['a']
         story.put('b')
         story.done('b')
         story.write(self.folder)
-        story.stats['queues'][0].update(enqueued_total=total, completed_total=2, dead_total=0, cancelled_total=0)
-        with open(os.path.join(self.folder, 'stats.json'), 'w', encoding='utf-8') as out:
-            json.dump(story.stats, out)
+        story.stats['queues'][0].update(enqueued_total=total, completed_total=2, dead_total=0, cancelled_total=0,
+                                        completed_trimmed=trimmed, dead_trimmed=0, cancelled_trimmed=0)
+        told = [{'cursor': first + i, 'id': 'a', 'queue': 'plain', 'state': state,
+                 'reason': 'RETENTION' if state == 'removed' else None} for i, state in enumerate(events)]
+        for name, what in (('stats', story.stats), ('events', told)):
+            with open(os.path.join(self.folder, name + '.json'), 'w', encoding='utf-8') as out:
+                json.dump(what, out)
         return [line.split()[0] for line in self.run_check('--pruned')[1][:-1]]
 
-    def test_pruned(self):
-        """a job that ended and was pruned is not lost"""
+    def ended(self):
         s = Story()
         s.put('a')
         s.done('a')
-        self.assertEqual(self.pruned(s, 2), [])
+        return s
+
+    def test_pruned(self):
+        """a job that ended and was pruned is not lost"""
+        self.assertEqual(self.pruned(self.ended(), 2), [])
+        self.assertEqual(self.run_check('--pruned', '--floor', 'pruned=1')[0], 0)
+        self.assertEqual(self.run_check('--pruned', '--floor', 'pruned=2')[0], 1)
 
     def test_s1_pruned(self):
         """S1: a job that nobody worked at is not there, whatever was pruned"""
@@ -259,20 +269,30 @@ class Checker(unittest.TestCase):
         s.put('a')
         self.assertEqual(self.pruned(s, 2), ['S1'])
 
+    def test_s1_no_event(self):
+        """S1: a job that ended is not there, and no event says that it was pruned"""
+        self.assertEqual(self.pruned(self.ended(), 2, events=['completed'], trimmed=0), ['S1', 'S10'])
+
+    def test_s6_pruned(self):
+        """S6: a job was pruned that had not ended; pruned twice; pruned and is there"""
+        self.assertEqual(self.pruned(self.ended(), 2, events=['running', 'removed']), ['S6'])
+        self.assertEqual(self.pruned(self.ended(), 3, events=['completed', 'removed', 'removed'], trimmed=2)[-1], 'S6')
+        self.assertIn('S6', self.pruned(self.ended(), 2, gone=False))
+
+    def test_s10_events(self):
+        """S10: fewer were pruned than events say; an event is left out"""
+        self.assertEqual(self.pruned(self.ended(), 2, trimmed=0), ['S10', 'S10'])
+        self.assertEqual(self.pruned(self.ended(), 2, first=2), ['S10'])
+
     def test_s10_pruned(self):
         """S10: more were put than ended, as the store counts"""
-        s = Story()
-        s.put('a')
-        s.done('a')
+        s = self.ended()
         s.put('c', status='UNKNOWN', stored=False)
-        self.assertEqual(self.pruned(s, 3), ['S10'])
+        self.assertEqual(self.pruned(s, 3), ['S10', 'S10'])
 
     def test_s1_totals(self):
         """S1: fewer were put, as the store counts, than by those who put them"""
-        s = Story()
-        s.put('a')
-        s.done('a')
-        self.assertEqual(self.pruned(s, 1), ['S1', 'S10'])
+        self.assertEqual(self.pruned(self.ended(), 1), ['S1', 'S10', 'S10'])
 
     def test_slow(self):
         """a lease that ran out of slowness is counted, one of a process that was stopped or shot is not"""
