@@ -9,31 +9,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *value_of(const struct address *a, const char *keyword)
+/* What libpq makes of the address, with its variables and its file of services: it only fills that in when it begins to
+ * connect, so here it begins with a wish that it refuses before it looks for anybody. For PQconninfoFree. */
+static PQconninfoOption *filled_in(const struct address *a)
 {
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->keywords[i], keyword) == 0 && *a->values[i])
-            return a->values[i];
+    const char **keywords = calloc(a->count + 2, sizeof *keywords), **values = calloc(a->count + 2, sizeof *values);
+    PQconninfoOption *all = NULL;
+    if (keywords && values) {
+        memcpy(keywords, a->keywords, a->count * sizeof *keywords);
+        memcpy(values, a->values, a->count * sizeof *values);
+        keywords[a->count] = "sslmode"; /* the last one counts */
+        values[a->count] = "none of them";
+        PGconn *conn = PQconnectStartParams(keywords, values, 0);
+        all = conn ? PQconninfo(conn) : NULL;
+        PQfinish(conn);
+    }
+    free(keywords);
+    free(values);
+    return all;
+}
+
+static const char *value_of(const PQconninfoOption *all, const char *keyword)
+{
+    for (const PQconninfoOption *o = all; o->keyword; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val && *o->val ? o->val : NULL;
     return NULL;
-}
-
-/* From the environment; to free. */
-static char *default_of(const char *keyword)
-{
-    PQconninfoOption *all = PQconndefaults();
-    char *value = NULL;
-    for (const PQconninfoOption *o = all; o && o->keyword; o++)
-        if (strcmp(o->keyword, keyword) == 0 && o->val && *o->val)
-            value = strdup(o->val);
-    PQconninfoFree(all);
-    return value;
-}
-
-static bool has(const struct address *a, const char *keyword)
-{
-    char *value = value_of(a, keyword) ? NULL : default_of(keyword);
-    free(value);
-    return value || value_of(a, keyword);
 }
 
 /* ---- lists, element by element
@@ -139,11 +140,9 @@ static int hand_over(const struct address *a, struct resolved *r, struct lists *
     return 0;
 }
 
-static int resolve(const struct address *a, const char *hosts, int64_t deadline_us, struct resolved *out,
-                   struct fault *fault)
+static int resolve(const struct address *a, const char *hosts, const char *ports, int64_t deadline_us,
+                   struct resolved *out, struct fault *fault)
 {
-    const char *given = value_of(a, "port");
-    char *ports = given ? strdup(given) : default_of("port");
     struct lists l;
     int result = lists_begin(&l);
     pq_fault_set(fault, FAULT_MEMORY, "out of memory");
@@ -151,7 +150,6 @@ static int resolve(const struct address *a, const char *hosts, int64_t deadline_
         result = add_hosts(&l, hosts, ports ? ports : "", deadline_us, fault);
     if (lists_end(&l) != 0 || hand_over(a, out, &l, ports && strchr(ports, ',')) != 0)
         result = -1;
-    free(ports);
     if (result == 0)
         *fault = (struct fault){0};
     else
@@ -161,14 +159,17 @@ static int resolve(const struct address *a, const char *hosts, int64_t deadline_
 
 int pq_resolve(const struct address *a, int64_t deadline_us, struct resolved *out, struct fault *fault)
 {
-    const char *given = value_of(a, "host");
-    char *hosts = given ? strdup(given) : default_of("host");
-    int result = 0;
+    PQconninfoOption *all = filled_in(a);
     *out = (struct resolved){0};
-    /* What a service file says is not known here. */
-    if (hosts && !has(a, "hostaddr") && !has(a, "service"))
-        result = resolve(a, hosts, deadline_us, out, fault);
-    free(hosts);
+    if (!all) {
+        pq_fault_set(fault, FAULT_MEMORY, "out of memory");
+        return -1;
+    }
+    const char *hosts = value_of(all, "host");
+    int result = 0;
+    if (hosts && !value_of(all, "hostaddr"))
+        result = resolve(a, hosts, value_of(all, "port"), deadline_us, out, fault);
+    PQconninfoFree(all);
     return result;
 }
 

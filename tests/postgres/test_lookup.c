@@ -5,6 +5,7 @@
 #include <names.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,4 +64,37 @@ START_TEST(not_found_in_time)
 }
 END_TEST
 
-KIT_MAIN("postgres-lookup", found_by_name, one_of_several, not_found_in_time)
+static void write_services(const char *text)
+{
+    char path[] = "/tmp/jq.services.XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    close(file);
+    ck_assert_int_eq(setenv("PGSERVICEFILE", path, 1), 0);
+}
+
+/* Those in libpq's file of services too, whoever names the service. */
+START_TEST(in_a_service)
+{
+    write_services("[near]\nhost=good.test\nport=1\n[far]\nhost=slow.test\nport=1\npassword=Kan4\n");
+    open_fails("postgres:///x?service=near&sslmode=disable", 20000);
+    says("127.0.0.1");
+    ck_assert_int_eq(names_asked(), 1);
+    open_fails("postgres:///x?service=far&sslmode=disable", 100);
+    ck_assert_int_eq(names_under_way(), 1);
+    says("slow.test");
+    says("in time");
+    ck_assert_int_eq(setenv("PGSERVICE", "far", 1), 0);
+    open_fails("postgres:///x?sslmode=disable", 100);
+    says("slow.test");
+    open_fails("postgres:///x?service=nowhere&sslmode=disable", 100);
+    says("nowhere");
+    unlink(getenv("PGSERVICEFILE"));
+    unsetenv("PGSERVICEFILE");
+    unsetenv("PGSERVICE");
+    names_answer();
+}
+END_TEST
+
+KIT_MAIN("postgres-lookup", found_by_name, one_of_several, not_found_in_time, in_a_service)
