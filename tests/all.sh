@@ -83,6 +83,7 @@ need_all() {
     if [ -f examples/video/meson.build ]; then
         need_service
         need_media
+        need_mailbox
         need_browser
     fi
     if [ -f backends/redis/meson.build ]; then

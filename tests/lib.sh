@@ -268,6 +268,11 @@ need_media() {
     need 'file:/usr/share/opencv*/haarcascades' opencv-data
 }
 
+# What receives mail in the tests and the demonstration of jobq-tenants.
+need_mailbox() {
+    need py:aiosmtpd python3-aiosmtpd
+}
+
 # What the dashboard's page is looked at with; the driver of the browser comes from npm, see browser_tools.
 need_browser() {
     need cmd:chromium chromium

@@ -52,16 +52,8 @@ static void hide_password(char *uri)
     }
 }
 
-static int open_store(struct jobq **out, char *argument, uint32_t flags, int64_t io_timeout_ms,
-                      const char **why)
+int store_open_with(struct jobq **out, char *argument, const struct jobq_options *options, const char **why)
 {
-    const struct jobq_options options = {
-        .size = sizeof(options),
-        .flags = flags,
-        .io_timeout_ms = io_timeout_ms,
-        .payload_max_bytes = REPORT_MAX_BYTES,
-        .result_max_bytes = REPORT_MAX_BYTES,
-    };
     const struct jobq_backend *backend;
     char *uri = *argument == '@' ? text_of_file(argument + 1, URI_MAX_BYTES) : strdup(argument);
     int status = JOBQ_INVALID;
@@ -88,11 +80,25 @@ static int open_store(struct jobq **out, char *argument, uint32_t flags, int64_t
 #endif
             ;
     else
-        status = jobq_open(out, backend, uri, &options);
+        status = jobq_open(out, backend, uri, options);
     if (status < 0 && !*why)
         *why = jobq_last_error()->text;
     free(uri);
     return status;
+}
+
+static int open_store(struct jobq **out, char *argument, uint32_t flags, int64_t io_timeout_ms,
+                      const char **why)
+{
+    const struct jobq_options options = {
+        .size = sizeof(options),
+        .flags = flags,
+        .io_timeout_ms = io_timeout_ms,
+        .payload_max_bytes = REPORT_MAX_BYTES,
+        .result_max_bytes = REPORT_MAX_BYTES,
+    };
+
+    return store_open_with(out, argument, &options, why);
 }
 
 int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why)

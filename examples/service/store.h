@@ -14,6 +14,9 @@ int store_open(struct jobq **out, char *argument, int64_t io_timeout_ms, const c
 /* The same for a store that is there; a missing one is not made. */
 int store_open_existing(struct jobq **out, char *argument, int64_t io_timeout_ms, const char **why);
 
+/* The same with options of the program's own. */
+int store_open_with(struct jobq **out, char *argument, const struct jobq_options *options, const char **why);
+
 #define STEP_RESULT_MAX_BYTES ((size_t)1 << 20)
 #define REPORT_MAX_BYTES      ((size_t)8 << 20)
 
