@@ -102,4 +102,36 @@ START_TEST(a_backlog_costs_no_more_than_twice)
 }
 END_TEST
 
-KIT_MAIN("postgres backlog", a_backlog_costs_no_more_than_twice)
+static int64_t fetched(void)
+{
+    return sql_value("SELECT coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'job'");
+}
+
+/* All rows of a batch have one token: whoever looks them up by it meets each of them for each of them. */
+START_TEST(an_ack_of_a_batch_meets_each_row_a_few_times)
+{
+    enum { BATCH = 400, BEHIND = 5000, EACH = 8 };
+    static struct jobq_change acks[BATCH];
+    const struct jobq_row *rows;
+    struct jobq_store *s = store_open(uri_with(""));
+    fill(s, BATCH + BEHIND, false);
+    ck_assert_uint_eq(claim_jobs(s, BATCH, &rows), BATCH);
+    for (int i = 0; i < BATCH; i++)
+        acks[i] = (struct jobq_change){ .id = rows[i].id, .by = JOBQ_BY_TOKEN, .token = rows[i].token, .edits = JOBQ_ANY_EDITS,
+                                        .outcome = JOBQ_OUTCOME_COMPLETE, .state = JOBQ_ROW_COMPLETED };
+    store_close(s);
+    wait_for_updates(BATCH);
+    int64_t before = fetched();
+    s = store_open(uri_with(""));
+    struct jobq_exchange x = { .changes = acks, .change_count = BATCH };
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    for (int i = 0; i < BATCH; i++)
+        ck_assert_int_eq(acks[i].verdict, JOBQ_OK);
+    store_close(s);
+    wait_for_updates(2 * BATCH);
+    ck_assert_int_ge(fetched() - before, BATCH);
+    ck_assert_int_le(fetched() - before, EACH * BATCH);
+}
+END_TEST
+
+KIT_MAIN("postgres backlog", a_backlog_costs_no_more_than_twice, an_ack_of_a_batch_meets_each_row_a_few_times)
