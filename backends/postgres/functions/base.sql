@@ -143,16 +143,19 @@ BEGIN
     RETURN v_rows;
 END $$;
 
--- A row as it is given out. what: enum jobq_read_flags.
+-- A row as it is given out: numbers that are 0 are NULL there, because to send a number costs a kilobyte of the server's
+-- memory each. what: enum jobq_read_flags.
 CREATE OR REPLACE FUNCTION @.show(j @.job, what integer, overdue integer) RETURNS @.view LANGUAGE plpgsql AS $$
 DECLARE v @.view;
 BEGIN
     v := ROW(j.id, j.token, (SELECT q.name FROM @.queue AS q WHERE q.id = j.queue), j.kind, j.tenant, j.worker,
         CASE WHEN what & 1 <> 0 THEN j.payload END, j.policy, j.key, CASE WHEN what & 2 <> 0 THEN j.result END,
-        j.progress, CASE WHEN what & 1 <> 0 THEN j.data END, j.trace, j.payload_bytes, j.state, j.reason, j.outcome,
-        j.priority, j.rank_add, j.attempt, j.failures, j.crashes, j.snoozes, j.releases, j.redrives, j.edits, j.flags,
-        j.shelf, j.pending, j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
-        j.expires_at, j.callback_until, j.timeout, j.callback IS NOT NULL AND j.flags & 32 = 0, overdue,
+        j.progress, CASE WHEN what & 1 <> 0 THEN j.data END, j.trace, nullif(j.payload_bytes, 0), j.state,
+        nullif(j.reason, 0), nullif(j.outcome, 0), nullif(j.priority, 0), nullif(j.rank_add, 0), nullif(j.attempt, 0),
+        nullif(j.failures, 0), nullif(j.crashes, 0), nullif(j.snoozes, 0), nullif(j.releases, 0), nullif(j.redrives, 0),
+        nullif(j.edits, 0), nullif(j.flags, 0), j.shelf, nullif(j.pending, 0), j.created_at, j.run_at, j.started_at,
+        j.finished_at, j.lease_until, j.stop_at, j.expires_at, j.callback_until, j.timeout,
+        nullif(j.callback IS NOT NULL AND j.flags & 32 = 0, false), nullif(overdue, 0),
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view;
     IF what & 4 <> 0 AND j.errors > 0 OR what & 16 <> 0 AND j.flags & 512 <> 0 THEN
         SELECT array_agg(e.attempt), array_agg(e.kind), array_agg(e.at), array_agg(e.worker), array_agg(e.text)

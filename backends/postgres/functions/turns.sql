@@ -264,7 +264,7 @@ BEGIN
     FOR i IN 1 .. cardinality(p_rows) LOOP
         v := p_rows[i];
         IF v.id = p_id THEN
-            v.flags := v.flags | 4;
+            v.flags := coalesce(v.flags, 0) | 4;
             p_rows[i] := v;
         END IF;
     END LOOP;

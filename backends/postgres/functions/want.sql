@@ -49,10 +49,11 @@ BEGIN
         FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
         WHERE j.ctid = u.at AND NOT u.late
         RETURNING u.i, ROW(j.id, j.token, u.name, j.kind, j.tenant, j.worker, j.payload, j.policy, j.key, NULL,
-            NULL, j.data, j.trace, j.payload_bytes, j.state, j.reason, j.outcome, j.priority, j.rank_add, j.attempt,
-            j.failures, j.crashes, j.snoozes, j.releases, j.redrives, j.edits, j.flags, j.shelf, j.pending, j.created_at,
-            j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at, j.expires_at, j.callback_until, j.timeout,
-            j.callback IS NOT NULL AND j.flags & 32 = 0, 0,
+            NULL, j.data, j.trace, nullif(j.payload_bytes, 0), j.state, nullif(j.reason, 0), nullif(j.outcome, 0),
+            nullif(j.priority, 0), nullif(j.rank_add, 0), j.attempt, nullif(j.failures, 0), nullif(j.crashes, 0),
+            nullif(j.snoozes, 0), nullif(j.releases, 0), nullif(j.redrives, 0), nullif(j.edits, 0), nullif(j.flags, 0),
+            j.shelf, nullif(j.pending, 0), j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
+            j.expires_at, j.callback_until, j.timeout, nullif(j.callback IS NOT NULL AND j.flags & 32 = 0, false), NULL,
             NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view AS v, j.id, j.key_hold, j.key_scope, j.queue,
             greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
     ), counted AS (
