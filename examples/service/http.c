@@ -255,8 +255,9 @@ static enum MHD_Result collect(struct exchange *exchange, const char *bytes, siz
 static enum MHD_Result finish(struct http_server *server, struct http_request *request,
                               struct exchange *exchange)
 {
+    unsigned long turn[HTTP_WAITS];
     struct http_reply reply;
-    unsigned long turn;
+    enum http_wait wait;
 
     http_watch_set(server, request->connection, 0);
     if (exchange->whole_ms == 0)
@@ -267,16 +268,19 @@ static enum MHD_Result finish(struct http_server *server, struct http_request *r
     request->body = exchange->body ? exchange->body : "";
     request->body_size = exchange->size;
     request->note = exchange->note;
+    request->kept = &exchange->kept;
     do {
-        turn = http_turn(server);
+        for (wait = HTTP_WAIT_CHANGE; wait < HTTP_WAITS; wait++)
+            turn[wait] = http_turn(server, wait);
         reply = (struct http_reply){.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
         request->last = http_stopping(server);
         request->waited_ms = http_now_ms() - exchange->whole_ms;
         exchange->route->answer(exchange->mount->user, request, &reply);
-        if (!reply.put_off || request->last)
+        wait = reply.put_off;
+        if (wait == HTTP_WAIT_NONE || request->last)
             return http_send(exchange, request->connection, &reply, 0);
         http_reply_free(&reply);
-    } while (!http_suspend(exchange, request->connection, turn));
+    } while (!http_suspend(exchange, request->connection, wait, turn[wait]));
     return MHD_YES;
 }
 

@@ -18,6 +18,12 @@ struct MHD_Connection;
 
 #define HTTP_THREADS 4 /* that answer */
 
+/* What a route keeps with a request from one time it is asked to the next; freed with the request. */
+struct http_kept {
+    void *what;
+    void (*free)(void *what);
+};
+
 struct http_request {
     const char *method;
     const char *path;
@@ -27,6 +33,7 @@ struct http_request {
     int last;          /* it was put off and there is no more time: answer now */
     int64_t waited_ms; /* since it was whole */
     uint64_t *note; /* two words of the route's own, 0 at first: what it remembers when it is asked again */
+    struct http_kept *kept; /* the route's own too, empty at first */
     struct MHD_Connection *connection;
 };
 
@@ -55,11 +62,15 @@ struct http_stream {
 
 #define HTTP_HEADERS_MOST 4
 
+/* What an answer that is put off waits for. Those who wait for a change are many, and woken together. */
+enum http_wait { HTTP_WAIT_NONE, HTTP_WAIT_CHANGE, HTTP_WAIT_SHORT, HTTP_WAITS };
+
 struct http_reply {
     unsigned status;
     json_t *body;      /* owned by the reply */
     int retry_after_s; /* 0: none */
-    int put_off;       /* not 0: no answer yet; the route is asked again after http_wake */
+    enum http_wait
+        put_off; /* not NONE: no answer yet; the route is asked again after http_wake, http_wake_short */
     /* instead of `body`, what this type of content is: */
     const char *type;
     const void *data; /* lent as long as the server runs */
@@ -124,8 +135,12 @@ struct http_server *http_start(const struct http_options *options, const char **
 /* The address it listens on, with the real port. Lent. */
 const char *http_address(const struct http_server *server);
 
-/* Ask every stream that had nothing, and every route that put an answer off, again. Threads: any. */
+/* Ask every stream that had nothing, and every route that put an answer off for a change, again. Threads:
+ * any. */
 void http_wake(struct http_server *server);
+
+/* The same for those that put an answer off for HTTP_WAIT_SHORT. */
+void http_wake_short(struct http_server *server);
 
 /* No new connections; streams end, gives answers under way up to two seconds. NULL is fine. */
 void http_stop(struct http_server *server);

@@ -21,11 +21,12 @@ struct exchange {
     size_t size, room;
     int64_t whole_ms; /* when it had arrived; 0: it has not */
     uint64_t note[2]; /* the route's */
+    struct http_kept kept;
     struct http_stream *stream;
-    /* in the server's list while its connection is suspended; by the server's lock */
+    /* in the server's list of its kind while its connection is suspended; by the server's lock */
     struct MHD_Connection *connection;
     struct exchange *before, *behind;
-    int suspended;
+    enum http_wait suspended;
 };
 
 /* A connection and until when its present request has to be there whole. */
@@ -43,9 +44,9 @@ struct http_server {
     char address[128];
 
     pthread_mutex_t lock;
-    unsigned long turn; /* raised by each http_wake */
+    unsigned long turn[HTTP_WAITS]; /* raised whenever those who wait so are woken */
     int stopping;
-    struct exchange *suspended;
+    struct exchange *suspended[HTTP_WAITS];
 
     struct line *lines;
     pthread_cond_t change;
@@ -60,9 +61,10 @@ enum MHD_Result http_send(struct exchange *exchange, struct MHD_Connection *conn
 /* Frees what a reply owns. */
 void http_reply_free(struct http_reply *reply);
 
-/* Suspend, unless somebody woke everybody since `turn`. Returns 1 when it is suspended. */
-int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, unsigned long turn);
-unsigned long http_turn(struct http_server *server);
+/* Suspend, unless those who wait so were woken since `turn`. Returns 1 when it is suspended. */
+int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, enum http_wait wait,
+                 unsigned long turn);
+unsigned long http_turn(struct http_server *server, enum http_wait wait);
 int http_stopping(struct http_server *server);
 void http_forget(struct exchange *exchange);
 

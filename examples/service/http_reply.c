@@ -97,13 +97,13 @@ static ssize_t read_stream(void *user, uint64_t position, char *out, size_t room
 
     (void)position;
     for (;;) {
-        unsigned long turn = http_turn(exchange->server);
+        unsigned long turn = http_turn(exchange->server, HTTP_WAIT_CHANGE);
         ssize_t got = -1;
         if (!http_stopping(exchange->server))
             got = exchange->stream->read(exchange->stream, out, room);
         if (got != 0)
             return got < 0 ? MHD_CONTENT_READER_END_OF_STREAM : got;
-        if (http_suspend(exchange, exchange->connection, turn))
+        if (http_suspend(exchange, exchange->connection, HTTP_WAIT_CHANGE, turn))
             return 0;
     }
 }

@@ -35,12 +35,12 @@ static void be_quiet(void *user, const char *format, va_list arguments)
 
 /* ---- answers that wait ------------------------------------------------------------------------ */
 
-unsigned long http_turn(struct http_server *server)
+unsigned long http_turn(struct http_server *server, enum http_wait wait)
 {
     unsigned long turn;
 
     pthread_mutex_lock(&server->lock);
-    turn = server->turn;
+    turn = server->turn[wait];
     pthread_mutex_unlock(&server->lock);
     return turn;
 }
@@ -55,21 +55,22 @@ int http_stopping(struct http_server *server)
     return stopping;
 }
 
-int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, unsigned long turn)
+int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, enum http_wait wait,
+                 unsigned long turn)
 {
     struct http_server *server = exchange->server;
     int suspend;
 
     pthread_mutex_lock(&server->lock);
-    suspend = server->turn == turn;
+    suspend = server->turn[wait] == turn;
     if (suspend) {
         exchange->connection = connection;
-        exchange->suspended = 1;
+        exchange->suspended = wait;
         exchange->before = NULL;
-        exchange->behind = server->suspended;
-        if (server->suspended)
-            server->suspended->before = exchange;
-        server->suspended = exchange;
+        exchange->behind = server->suspended[wait];
+        if (exchange->behind)
+            exchange->behind->before = exchange;
+        server->suspended[wait] = exchange;
         MHD_suspend_connection(connection);
     }
     pthread_mutex_unlock(&server->lock);
@@ -79,15 +80,17 @@ int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, u
 /* The lock is held. */
 static void leave(struct http_server *server, struct exchange *exchange)
 {
-    if (!exchange->suspended)
+    enum http_wait wait = exchange->suspended;
+
+    if (wait == HTTP_WAIT_NONE)
         return;
-    exchange->suspended = 0;
+    exchange->suspended = HTTP_WAIT_NONE;
     if (exchange->behind)
         exchange->behind->before = exchange->before;
     if (exchange->before)
         exchange->before->behind = exchange->behind;
     else
-        server->suspended = exchange->behind;
+        server->suspended[wait] = exchange->behind;
 }
 
 void http_forget(struct exchange *exchange)
@@ -97,18 +100,30 @@ void http_forget(struct exchange *exchange)
     pthread_mutex_unlock(&exchange->server->lock);
     if (exchange->stream)
         exchange->stream->free(exchange->stream);
+    if (exchange->kept.free)
+        exchange->kept.free(exchange->kept.what);
 }
 
-void http_wake(struct http_server *server)
+static void wake(struct http_server *server, enum http_wait wait)
 {
     pthread_mutex_lock(&server->lock);
-    server->turn++;
-    while (server->suspended) {
-        struct exchange *exchange = server->suspended;
+    server->turn[wait]++;
+    while (server->suspended[wait]) {
+        struct exchange *exchange = server->suspended[wait];
         leave(server, exchange);
         MHD_resume_connection(exchange->connection);
     }
     pthread_mutex_unlock(&server->lock);
+}
+
+void http_wake(struct http_server *server)
+{
+    wake(server, HTTP_WAIT_CHANGE);
+}
+
+void http_wake_short(struct http_server *server)
+{
+    wake(server, HTTP_WAIT_SHORT);
 }
 
 /* ---- the server ------------------------------------------------------------------------------ */
@@ -220,9 +235,11 @@ void http_stop(struct http_server *server)
     pthread_mutex_unlock(&server->lock);
     for (int turn = 0; turn < STOP_TURNS && connections(server) > 0; turn++) {
         http_wake(server);
+        http_wake_short(server);
         nanosleep(&(struct timespec){.tv_nsec = STOP_TURN_NS}, NULL);
     }
     http_wake(server);
+    http_wake_short(server);
     MHD_stop_daemon(server->daemon);
     http_watch_end(server);
     if (fd != MHD_INVALID_SOCKET)

@@ -26,6 +26,8 @@ int handles_open(struct handles *handles, const char *store, int64_t io_timeout_
 
     for (size_t i = 0; i < HTTP_THREADS && status >= 0; i++)
         status = open_one(&handles->q[i], store, io_timeout_ms, why);
+    if (status >= 0)
+        status = open_one(&handles->put, store, io_timeout_ms, why);
     return status;
 }
 
@@ -33,6 +35,7 @@ void handles_close(struct handles *handles)
 {
     for (size_t i = 0; i < HTTP_THREADS; i++)
         jobq_close(handles->q[i]);
+    jobq_close(handles->put);
 }
 
 /* There are as many threads as handles, and they stay as long as the server. */

@@ -2,8 +2,8 @@
 #ifndef VIDEO_HANDLES_H
 #define VIDEO_HANDLES_H
 
-/* A handle on the store for each thread that answers: calls on one handle may wait for each other, and an answer
- * must not wait for another's. */
+/* A handle on the store for each thread that answers: calls on one handle may wait for each other, and an
+ * answer must not wait for another's. And one for those who put. */
 
 #include <jobq/jobq.h>
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 #include "http.h"
 
 struct handles {
-    struct jobq *q[HTTP_THREADS];
+    struct jobq *q[HTTP_THREADS], *put;
     atomic_uint next;
 };
 

@@ -70,6 +70,28 @@ static void tell(const struct jobq_hooked *hooked, void *user)
     json_decref(line);
 }
 
+int64_t log_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void log_start(unsigned status, const struct jobq_id *job, int64_t read_us, int64_t put_us)
+{
+    json_t *line =
+        json_pack("{s:o, s:s, s:i, s:f, s:f}", "at", json_of_instant(now_ms()), "what", "answered", "status",
+                  (int)status, "read_ms", (double)read_us / 1000.0, "put_ms", (double)put_us / 1000.0);
+
+    if (!line)
+        return;
+    if (job)
+        json_object_set_new(line, "job", json_of_id(job));
+    write_line(line);
+    json_decref(line);
+}
+
 int log_jobs(struct jobq *q)
 {
     return jobq_hook(q, tell, NULL);

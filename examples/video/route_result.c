@@ -113,7 +113,7 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
     int status;
 
     if (may_wait && goes_on(serve, asked, tenant)) {
-        reply->put_off = 1;
+        reply->put_off = HTTP_WAIT_CHANGE;
         return;
     }
     status = result_of(handles_mine(serve->handles), serve->live, &asked->id, tenant, &body);
@@ -128,7 +128,7 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
     text = text_of_json(body);
     write_tag(text, tag);
     if (may_wait && is_worth_waiting(asked, body, tag)) {
-        reply->put_off = 1;
+        reply->put_off = HTTP_WAIT_CHANGE;
         free(text);
     } else {
         send_text(reply, text, tag, asked->known);
@@ -165,7 +165,7 @@ void route_result(void *user, const struct http_request *http, struct http_reply
         pulse_want(serve->pulse, &asked.id, asked.wait_ms - http->waited_ms);
     changes = pulse_count(serve->pulse, &asked.id, asked.known ? PULSE_CHANGES : PULSE_ENDS);
     if (may_wait && is_old_news(serve, http, changes)) {
-        reply->put_off = 1;
+        reply->put_off = HTTP_WAIT_CHANGE;
         return;
     }
     http->note[0] = changes + 1;

@@ -3,19 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gather.h"
+#include "log.h"
 #include "parts.h"
 #include "request.h"
 #include "serve.h"
 #include "text.h"
 
 #define RETRY_AFTER_S 5
-#define KEY_WINDOW_MS (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
-#define UNKNOWN_TRIES 3
 
-void reply_store_error(struct http_reply *reply, int status)
+void reply_store_problem(struct http_reply *reply, int status, const char *field, const char *text)
 {
-    char text[600];
-
     switch (status) {
     case JOBQ_LIMITED:
         http_error(reply, 429, "", "the quota is used up for now");
@@ -31,12 +29,22 @@ void reply_store_error(struct http_reply *reply, int status)
         http_error(reply, 503, "",
                    "the store cannot be used now; send the request again with the same jobId");
         break;
+    case JOBQ_INVALID:
+        http_error(reply, 400, field, "%s", text);
+        return;
     default:
-        text_of_error(status, text, sizeof(text));
         http_error(reply, 500, "", "%s", text);
         return;
     }
     reply->retry_after_s = RETRY_AFTER_S;
+}
+
+void reply_store_error(struct http_reply *reply, int status)
+{
+    char text[600];
+
+    text_of_error(status, text, sizeof(text));
+    reply_store_problem(reply, status, jobq_last_error()->field, text);
 }
 
 int authorize(const struct serve *serve, const struct http_request *request, enum role least,
@@ -60,57 +68,33 @@ int authorize(const struct serve *serve, const struct http_request *request, enu
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* After UNKNOWN the same id is put again: it takes effect once. */
-static int put_probe(struct jobq *q, const struct request *request, const char *tenant,
-                     struct jobq_enqueued *put)
-{
-    struct jobq_id id;
-    struct jobq_spec spec = {
-        .size = sizeof(spec),
-        .queue = parts[PART_PROBE].queue,
-        .group = *tenant ? tenant : NULL,
-        .payload = {request->payload, strlen(request->payload)},
-        .id = &id,
-        .timeout_ms = parts[PART_PROBE].timeout_ms,
-    };
-    int status = jobq_id_new(&id);
+struct started {
+    struct serve *serve;
+    struct gathered *gathered;
+    int64_t begun_us, read_us;
+};
 
-    if (request->key) {
-        spec.key = (struct jobq_bytes){request->key, strlen(request->key)};
-        spec.key_scope = JOBQ_SCOPE_GROUP;
-        spec.key_hold = JOBQ_HOLD_WINDOW;
-        spec.key_window_ms = KEY_WINDOW_MS;
-    }
-    if (status == JOBQ_OK)
-        status = JOBQ_UNKNOWN;
-    for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
-        status = jobq_enqueue(q, &spec, put);
-    return status;
+static void forget_started(void *what)
+{
+    struct started *started = what;
+
+    gather_leave(started->serve->gather, started->gathered);
+    free(started);
 }
 
-/* The one who waits for the probe, to tell the caller of the end. A repeated request puts it again under the
- * same id; when the submission is no longer kept there is nothing to tell. */
-static int put_notify(struct jobq *q, const struct request *request, const char *tenant,
-                      const struct jobq_id *submission)
+static struct started *begin_started(struct serve *serve, struct request *request, const char *tenant,
+                                     int64_t begun_us)
 {
-    struct jobq_id id;
-    const struct jobq_parent probe = {.id = *submission, .rule = JOBQ_PARENT_IGNORE};
-    const struct jobq_spec spec = {
-        .size = sizeof(spec),
-        .queue = parts[PART_NOTIFY].queue,
-        .group = *tenant ? tenant : NULL,
-        .payload = {request->payload, strlen(request->payload)},
-        .id = &id,
-        .timeout_ms = parts[PART_NOTIFY].timeout_ms,
-        .parents = &probe,
-        .parent_count = 1,
-    };
-    int status = JOBQ_UNKNOWN;
+    struct started *started = malloc(sizeof(*started));
 
-    part_id(submission, PART_NOTIFY, &id);
-    for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
-        status = jobq_enqueue(q, &spec, NULL);
-    return status == JOBQ_NO_PARENT ? JOBQ_OK : status;
+    if (!started)
+        return NULL;
+    *started = (struct started){.serve = serve, .begun_us = begun_us, .read_us = log_now_us()};
+    started->gathered = gather_put(serve->gather, request, tenant);
+    if (started->gathered)
+        return started;
+    free(started);
+    return NULL;
 }
 
 static void reply_started(const struct jobq_enqueued *put, struct http_reply *reply)
@@ -119,42 +103,66 @@ static void reply_started(const struct jobq_enqueued *put, struct http_reply *re
     reply->body = json_pack("{s:o, s:s}", "jobId", json_of_id(&put->id), "status", "processing");
 }
 
-static void start(struct serve *serve, const struct request *request, const char *tenant,
-                  struct http_reply *reply)
+/* When it is in the store, or was refused by it; until then the answer is put off. */
+static void answer_started(const struct started *started, int last, struct http_reply *reply)
 {
-    struct jobq_enqueued put = {.size = sizeof(put)};
-    int status = put_probe(handles_mine(serve->handles), request, tenant, &put);
+    const struct gathered *one = started->gathered;
 
-    if (status == JOBQ_DUPLICATE && !put.same_payload) {
-        http_error(reply, 422, "jobId", "this key was used for a request with another body");
+    if (!gather_is_done(started->serve->gather, started->gathered, last)) {
+        reply->put_off = HTTP_WAIT_SHORT;
         return;
     }
-    if (status >= 0 && request->callback_url)
-        status = put_notify(handles_mine(serve->handles), request, tenant, &put.id);
-    if (status < 0)
-        reply_store_error(reply, status);
+    if (one->status == JOBQ_DUPLICATE && !one->put.same_payload)
+        http_error(reply, 422, "jobId", "this key was used for a request with another body");
+    else if (one->status < 0)
+        reply_store_problem(reply, one->status, one->field, one->problem);
     else
-        reply_started(&put, reply);
+        reply_started(&one->put, reply);
+    if (started->serve->log)
+        log_start(reply->status, one->status >= 0 ? &one->put.id : NULL, started->read_us - started->begun_us,
+                  log_now_us() - started->read_us);
+}
+
+/* Returns 0 with the request, or -1 with the reply filled. */
+static int read_start(const struct serve *serve, const struct http_request *http, struct request *request,
+                      struct http_reply *reply)
+{
+    const char *problem = NULL;
+
+    if (request_read(request, &serve->folder, http->body, http->body_size,
+                     http_header(http, "Idempotency-Key")) != 0) {
+        http_error(reply, (unsigned)request->status, request->field, "%s", request->problem);
+        if (request->status == 503)
+            reply->retry_after_s = RETRY_AFTER_S;
+        return -1;
+    }
+    if (request->callback_url)
+        problem = target_problem(&serve->target, request->callback_url);
+    if (problem)
+        http_error(reply, 422, "callbackUrl", "%s", problem);
+    return problem ? -1 : 0;
 }
 
 void route_start(void *user, const struct http_request *http, struct http_reply *reply)
 {
     struct serve *serve = user;
-    struct request request;
-    const char *tenant, *problem;
+    struct request request = {.status = 0};
+    struct started *started = http->kept->what;
+    int64_t begun_us = log_now_us();
+    const char *tenant;
 
-    if (authorize(serve, http, ROLE_OPERATOR, &tenant, reply) != 0)
-        return;
-    if (request_read(&request, &serve->folder, http->body, http->body_size,
-                     http_header(http, "Idempotency-Key")) != 0) {
-        http_error(reply, (unsigned)request.status, request.field, "%s", request.problem);
-        if (request.status == 503)
-            reply->retry_after_s = RETRY_AFTER_S;
-    } else if (request.callback_url &&
-               (problem = target_problem(&serve->target, request.callback_url)) != NULL) {
-        http_error(reply, 422, "callbackUrl", "%s", problem);
-    } else {
-        start(serve, &request, tenant, reply);
+    if (!started) {
+        if (authorize(serve, http, ROLE_OPERATOR, &tenant, reply) != 0)
+            return;
+        if (read_start(serve, http, &request, reply) == 0) {
+            started = begin_started(serve, &request, tenant, begun_us);
+            if (!started)
+                reply_store_problem(reply, JOBQ_NOMEM, "", "");
+        }
+        request_free(&request);
+        if (!started)
+            return;
+        *http->kept = (struct http_kept){started, forget_started};
     }
-    request_free(&request);
+    answer_started(started, http->last, reply);
 }

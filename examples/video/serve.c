@@ -9,6 +9,7 @@
 
 #include "board.h"
 #include "commands.h"
+#include "gather.h"
 #include "log.h"
 #include "program.h"
 #include "request.h"
@@ -142,6 +143,7 @@ static int read_files(const struct serve_options *options, struct auth *auth, st
     if (options->secrets && (problem = secret_read(secret, options->secrets)))
         return program_die(EXIT_USAGE, "--secret-file %s: %s", options->secrets, problem);
     serve->target = options->target;
+    serve->log = options->log;
     serve->auth = options->tokens ? auth : NULL;
     serve->secret = options->secrets ? secret : NULL;
     return 0;
@@ -178,17 +180,19 @@ static int run(const struct serve_options *options, struct serve *serve, struct 
     server = http_start(&http, &why);
     if (!server)
         return program_die(EXIT_FAILED, "--listen %s: %s", options->listen, why);
-    if (pulse_start(serve->pulse, server) == 0 && board_start(board, server) == 0) {
+    if (pulse_start(serve->pulse, server) == 0 && gather_start(serve->gather, server) == 0 &&
+        board_start(board, server) == 0) {
         printf("listening on http://%s\n", http_address(server));
         fflush(stdout);
         program_wait(&signals);
         status = EXIT_DONE;
     } else {
-        status = program_die(EXIT_FAILED, "no thread for those who wait for results");
+        status = program_die(EXIT_FAILED, "no thread for those who wait");
     }
     board_stop(board);
     pulse_stop(serve->pulse);
     http_stop(server);
+    gather_stop(serve->gather);
     return status;
 }
 
@@ -212,6 +216,8 @@ static int open_store(const struct serve_options *options, struct serve *serve, 
         status = handles_open(serve->handles, store, options->io_timeout_ms, why);
     for (size_t i = 0; i < HTTP_THREADS && status >= 0 && options->log; i++)
         status = log_jobs(serve->handles->q[i]);
+    if (status >= 0 && options->log)
+        status = log_jobs(serve->handles->put);
     explicit_bzero(store, strlen(store));
     free(store);
     return status;
@@ -228,7 +234,8 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
     status = open_store(options, serve, &why);
     if (status < 0)
         status = program_die(status == JOBQ_INVALID ? EXIT_USAGE : EXIT_STORE, "--store: %s", why);
-    else if (!(serve->live = live_create()) || !(serve->pulse = pulse_create(serve->q)))
+    else if (!(serve->live = live_create()) || !(serve->pulse = pulse_create(serve->q)) ||
+             !(serve->gather = gather_create(serve->handles->put)))
         status = program_die(EXIT_FAILED, "out of memory");
     else if (!(board = board_create(serve, options->audit, &why)))
         status = program_die(EXIT_USAGE, "--audit-log: %s", why);
@@ -237,6 +244,7 @@ static int open_and_run(const struct serve_options *options, struct serve *serve
         status = run(options, serve, board);
     }
     board_destroy(board);
+    gather_destroy(serve->gather);
     pulse_destroy(serve->pulse);
     live_destroy(serve->live);
     handles_close(serve->handles);

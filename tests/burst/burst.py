@@ -150,7 +150,7 @@ class Burst:
     async def start_server(self):
         self.server = Program(self.folder, "serve", [
             self.options.video, "serve", "--store", self.store.argument, "--media", self.media, "--secret-file", self.secret,
-            "--listen", f"127.0.0.1:{self.port}", "--events", "1000000"])
+            "--listen", f"127.0.0.1:{self.port}", "--events", "1000000", "--log"])
         await self.server.line("listening on ")
 
     async def start_service(self):
@@ -191,8 +191,8 @@ class Burst:
         names = []
         for number in range(count):
             names.append(f"{number}.mp4")
-            subprocess.run(["ffmpeg", "-v", "error", "-i", clips[number % len(clips)], "-t", str(self.options.clip_seconds),
-                            "-c:v", "mpeg4", "-q:v", "4", "-c:a", "aac", os.path.join(self.media, names[-1])],
+            subprocess.run(["ffmpeg", "-v", "error", "-i", clips[number % len(clips)], "-t", str(self.options.clip_seconds), "-vf",
+                            "scale=320:-2", "-c:v", "mpeg4", "-q:v", "4", "-c:a", "aac", os.path.join(self.media, names[-1])],
                            stdin=subprocess.DEVNULL, check=True)
         return names
 

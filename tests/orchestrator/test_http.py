@@ -3,7 +3,10 @@
 """What the orchestrator takes and refuses over HTTP: reliability.md 4.2, rules 9 and 16 of lifecycle.md. No worker runs:
 what was taken waits, so that every effect, and every lack of one, can be counted in the store."""
 import hashlib
+import json
 import os
+import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -345,6 +348,99 @@ class Tokens(kit.Case):
                                    "--listen", "127.0.0.1:0"], capture_output=True, timeout=60, check=False)
             self.assertEqual(done.returncode, 2, content)
             self.assertIn(b"--token-file", done.stderr)
+
+
+class Together(kit.Case):
+    """Submissions that come while the store is busy with others are put in one exchange, and each has an answer of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.video()
+        self.tokens = os.path.join(self.folder, "tokens")
+        with open(self.tokens, "w", encoding="ascii") as file:
+            for tenant in ("a", "b"):
+                file.write(f"operator {tenant} {hashlib.sha256(tenant.encode()).hexdigest()}\n")
+        self.serve("--token-file", self.tokens, "--callback-http", "--callback-allow", "127.0.0.1")
+
+    def hold(self):
+        """Nobody can write to the store until what is returned is closed."""
+        store = sqlite3.connect(self.store.split(":", 1)[1], timeout=30, isolation_level=None)
+        store.execute("BEGIN IMMEDIATE")
+        return store
+
+    def post(self, tenant, body):
+        """A request that is on its way."""
+        text = json.dumps(body).encode()
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        self.addCleanup(connection.close)
+        connection.sendall(b"POST /analysis/start HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n"
+                           b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (tenant.encode(), len(text), text))
+        return connection
+
+    def answer(self, connection):
+        text = b""
+        while True:
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            text += piece
+        return int(text.split()[1]), json.loads(text.split(b"\r\n\r\n", 1)[1])
+
+    def waiting(self, count):
+        kit.until(f"{count} connections", lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) >= self.descriptors + count)
+
+    def test_each_has_its_own_answer(self):
+        self.jobq("limit", "--group", "b", "--quota", "3/h")
+        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        store = self.hold()
+        own = [self.post("a", {"videoPath": "clip.mp4", "jobId": f"own {i}"}) for i in range(20)]
+        same = [self.post("a", {"videoPath": "clip.mp4", "jobId": "same"}) for _ in range(10)]
+        other = [self.post("a", {"videoPath": "clip.mp4", "jobId": "other", "metadata": {"n": i}}) for i in range(5)]
+        over = [self.post("b", {"videoPath": "clip.mp4"}) for _ in range(6)]
+        told = [self.post("a", {"videoPath": "clip.mp4", "callbackUrl": "http://127.0.0.1:1/", "jobId": f"told {i % 2}"})
+                for i in range(4)]
+        self.waiting(45)
+        store.close()
+        answers = [[self.answer(connection) for connection in group] for group in (own, same, other, over, told)]
+        own, same, other, over, told = answers
+        self.assertEqual([status for status, _ in own], [202] * 20)
+        self.assertEqual(len({body["jobId"] for _, body in own}), 20)
+        self.assertEqual({status for status, _ in same}, {202})
+        self.assertEqual(len({body["jobId"] for _, body in same}), 1)
+        self.assertEqual(sorted(status for status, _ in other), [202] + [422] * 4)
+        self.assertEqual(sorted(status for status, _ in over), [202] * 3 + [429] * 3)
+        self.assertEqual({status for status, _ in told}, {202})
+        jobs = {body["jobId"] for _, body in told}
+        self.assertEqual(len(jobs), 2)
+        for job in jobs:
+            self.assertEqual(self.row(job, "notify")["state"], "blocked")
+        probes = self.jobq("list", "--queue", "video.probe", "--limit", "100")
+        self.assertEqual(len(probes), 20 + 1 + 1 + 3 + 2)
+        self.assertLess(len({row["created_at"] for row in probes}), 10, "they were put one by one")
+
+    def test_a_stop_answers_those_who_wait_for_the_store(self):
+        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        store = self.hold()
+        waiting = [self.post("a", {"videoPath": "clip.mp4"}) for _ in range(6)]
+        self.waiting(6)
+        self.server.process.send_signal(signal.SIGTERM)
+        store.close()
+        for status, body in map(self.answer, waiting):
+            self.assertEqual(status, 202, body)
+            self.assertEqual(self.row(body["jobId"])["state"], "ready")
+
+    def test_who_does_not_wait_harms_nobody(self):
+        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        store = self.hold()
+        gone = [self.post("a", {"videoPath": "clip.mp4", "jobId": f"gone {i}"}) for i in range(6)]
+        self.waiting(6)
+        for connection in gone:
+            connection.close()
+        store.close()
+        probes = kit.until("what was taken", lambda: (lambda rows: len(rows) == 6 and rows)(
+            self.jobq("list", "--queue", "video.probe")))
+        self.assertEqual(self.answer(self.post("a", {"videoPath": "clip.mp4", "jobId": "gone 0"}))[1]["jobId"],
+                         next(row["id"] for row in probes if row["key"] == "gone 0"))
 
 
 class Options(kit.Case):

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+#include "gather.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http.h"
+#include "parts.h"
+#include "text.h"
+
+#define BATCH_MOST       200
+#define BATCH_MOST_BYTES (2u << 20)                  /* within one exchange of the library */
+#define KEY_WINDOW_MS    (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
+#define UNKNOWN_TRIES    3
+
+struct gather {
+    struct jobq *q;
+    struct http_server *server;
+    pthread_mutex_t lock;
+    pthread_cond_t change; /* of all that is below */
+    pthread_t thread;
+    int running, stopping;
+    int busy; /* somebody uses the handle */
+    struct gathered *first, **last;
+};
+
+/* ---- the specs ------------------------------------------------------------------------------- */
+
+static struct jobq_spec spec_of_probe(const struct gathered *one)
+{
+    struct jobq_spec spec = {
+        .size = sizeof(spec),
+        .queue = parts[PART_PROBE].queue,
+        .group = *one->tenant ? one->tenant : NULL,
+        .payload = {one->request.payload, strlen(one->request.payload)},
+        .id = &one->id,
+        .timeout_ms = parts[PART_PROBE].timeout_ms,
+    };
+
+    if (one->request.key) {
+        spec.key = (struct jobq_bytes){one->request.key, strlen(one->request.key)};
+        spec.key_scope = JOBQ_SCOPE_GROUP;
+        spec.key_hold = JOBQ_HOLD_WINDOW;
+        spec.key_window_ms = KEY_WINDOW_MS;
+    }
+    return spec;
+}
+
+/* ---- probes ---------------------------------------------------------------------------------- */
+
+static void keep_problem(struct gathered *one)
+{
+    text_of_error(one->status, one->problem, sizeof(one->problem));
+    snprintf(one->field, sizeof(one->field), "%s", jobq_last_error()->field);
+}
+
+static void put_one(struct jobq *q, struct gathered *one)
+{
+    struct jobq_spec spec = spec_of_probe(one);
+
+    one->status = JOBQ_UNKNOWN;
+    one->put = (struct jobq_enqueued){.size = sizeof(one->put)};
+    for (int i = 0; i < UNKNOWN_TRIES && one->status == JOBQ_UNKNOWN; i++)
+        one->status = jobq_enqueue(q, &spec, &one->put);
+    if (one->status < 0)
+        keep_problem(one);
+}
+
+/* In one exchange, whose items have a code each. Returns 0, or -1 when nothing was sent because one of them
+ * is bad. */
+static int put_many(struct jobq *q, struct gathered **batch, size_t count)
+{
+    struct jobq_spec specs[BATCH_MOST];
+    struct jobq_enqueued puts[BATCH_MOST];
+    int status = JOBQ_UNKNOWN;
+
+    for (size_t i = 0; i < count; i++) {
+        specs[i] = spec_of_probe(batch[i]);
+        puts[i] = (struct jobq_enqueued){.size = sizeof(puts[i])};
+    }
+    for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
+        status = jobq_enqueue_many(q, specs, count, puts);
+    if (status == JOBQ_INVALID)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        batch[i]->put = puts[i];
+        batch[i]->status = status == JOBQ_NOMEM ? status : puts[i].status;
+        if (batch[i]->status < 0)
+            snprintf(batch[i]->problem, sizeof(batch[i]->problem), "%s", jobq_strerror(batch[i]->status));
+    }
+    return 0;
+}
+
+static void put_probes(struct jobq *q, struct gathered **batch, size_t count)
+{
+    if (count == 1 || put_many(q, batch, count) != 0)
+        for (size_t i = 0; i < count; i++)
+            put_one(q, batch[i]);
+}
+
+/* ---- who waits for the probe, to tell the caller of the end ------------------------------------ */
+
+static int wants_notify(const struct gathered *one)
+{
+    return one->request.callback_url && one->status >= 0 &&
+           (one->status != JOBQ_DUPLICATE || one->put.same_payload);
+}
+
+/* A repeated request puts it again under the same id; when the submission is no longer kept there is nothing
+ * to tell. */
+static void put_notify(struct jobq *q, struct gathered *one)
+{
+    struct jobq_id id;
+    const struct jobq_parent probe = {.id = one->put.id, .rule = JOBQ_PARENT_IGNORE};
+    const struct jobq_spec spec = {
+        .size = sizeof(spec),
+        .queue = parts[PART_NOTIFY].queue,
+        .group = *one->tenant ? one->tenant : NULL,
+        .payload = {one->request.payload, strlen(one->request.payload)},
+        .id = &id,
+        .timeout_ms = parts[PART_NOTIFY].timeout_ms,
+        .parents = &probe,
+        .parent_count = 1,
+    };
+    int status = JOBQ_UNKNOWN;
+
+    part_id(&one->put.id, PART_NOTIFY, &id);
+    for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
+        status = jobq_enqueue(q, &spec, NULL);
+    if (status < 0 && status != JOBQ_NO_PARENT) {
+        one->status = status;
+        keep_problem(one);
+    }
+}
+
+static void put_batch(struct jobq *q, struct gathered **batch, size_t count)
+{
+    put_probes(q, batch, count);
+    for (size_t i = 0; i < count; i++)
+        if (wants_notify(batch[i]))
+            put_notify(q, batch[i]);
+}
+
+/* ---- who waits ------------------------------------------------------------------------------- */
+
+/* The lock is held, and let go while the store is asked. */
+static void run_batch(struct gather *gather, struct gathered **batch, size_t count)
+{
+    gather->busy = 1;
+    pthread_mutex_unlock(&gather->lock);
+    put_batch(gather->q, batch, count);
+    pthread_mutex_lock(&gather->lock);
+    gather->busy = 0;
+    for (size_t i = 0; i < count; i++)
+        batch[i]->done = 1;
+    pthread_cond_broadcast(&gather->change);
+}
+
+/* The lock is held. */
+static void unref(struct gathered *one)
+{
+    if (--one->refs > 0)
+        return;
+    request_free(&one->request);
+    free(one);
+}
+
+/* The lock is held. As many as fit into one exchange, at least one. */
+static size_t take_batch(struct gather *gather, struct gathered **batch)
+{
+    size_t count = 0, bytes = 0;
+
+    while (gather->first && count < BATCH_MOST) {
+        struct gathered *one = gather->first;
+        bytes += strlen(one->request.payload);
+        if (count > 0 && bytes > BATCH_MOST_BYTES)
+            break;
+        gather->first = one->next;
+        batch[count++] = one;
+    }
+    if (!gather->first)
+        gather->last = &gather->first;
+    return count;
+}
+
+static void *run(void *user)
+{
+    struct gather *gather = user;
+    struct gathered *batch[BATCH_MOST];
+    size_t count;
+
+    pthread_mutex_lock(&gather->lock);
+    for (;;) {
+        while (gather->busy || (!gather->first && !gather->stopping))
+            pthread_cond_wait(&gather->change, &gather->lock);
+        if (!gather->first)
+            break;
+        count = take_batch(gather, batch);
+        run_batch(gather, batch, count);
+        for (size_t i = 0; i < count; i++)
+            unref(batch[i]);
+        pthread_mutex_unlock(&gather->lock);
+        http_wake_short(gather->server);
+        pthread_mutex_lock(&gather->lock);
+    }
+    pthread_mutex_unlock(&gather->lock);
+    return NULL;
+}
+
+static struct gathered *gathered_of(struct request *request, const char *tenant)
+{
+    struct gathered *one = calloc(1, sizeof(*one));
+
+    if (!one || jobq_id_new(&one->id) != JOBQ_OK) {
+        free(one);
+        return NULL;
+    }
+    one->refs = 1;
+    one->request = *request;
+    *request = (struct request){.status = 0};
+    snprintf(one->tenant, sizeof(one->tenant), "%s", tenant);
+    return one;
+}
+
+struct gathered *gather_put(struct gather *gather, struct request *request, const char *tenant)
+{
+    struct gathered *one = gathered_of(request, tenant);
+
+    if (!one)
+        return NULL;
+    pthread_mutex_lock(&gather->lock);
+    if (gather->busy || gather->first) {
+        one->refs = 2;
+        *gather->last = one;
+        gather->last = &one->next;
+        pthread_cond_broadcast(&gather->change);
+    } else {
+        run_batch(gather, &one, 1);
+    }
+    pthread_mutex_unlock(&gather->lock);
+    return one;
+}
+
+int gather_is_done(struct gather *gather, struct gathered *gathered, int wait)
+{
+    int done;
+
+    pthread_mutex_lock(&gather->lock);
+    while (wait && !gathered->done)
+        pthread_cond_wait(&gather->change, &gather->lock);
+    done = gathered->done;
+    pthread_mutex_unlock(&gather->lock);
+    return done;
+}
+
+void gather_leave(struct gather *gather, struct gathered *gathered)
+{
+    pthread_mutex_lock(&gather->lock);
+    unref(gathered);
+    pthread_mutex_unlock(&gather->lock);
+}
+
+/* ---- its life -------------------------------------------------------------------------------- */
+
+struct gather *gather_create(struct jobq *q)
+{
+    struct gather *gather = calloc(1, sizeof(*gather));
+
+    if (!gather)
+        return NULL;
+    gather->q = q;
+    gather->last = &gather->first;
+    pthread_mutex_init(&gather->lock, NULL);
+    pthread_cond_init(&gather->change, NULL);
+    return gather;
+}
+
+int gather_start(struct gather *gather, struct http_server *server)
+{
+    int failed;
+
+    pthread_mutex_lock(&gather->lock);
+    gather->server = server;
+    failed = pthread_create(&gather->thread, NULL, run, gather) != 0;
+    gather->running = !failed;
+    pthread_mutex_unlock(&gather->lock);
+    return failed ? -1 : 0;
+}
+
+void gather_stop(struct gather *gather)
+{
+    int running;
+
+    pthread_mutex_lock(&gather->lock);
+    running = gather->running;
+    gather->running = 0;
+    gather->stopping = 1;
+    pthread_cond_broadcast(&gather->change);
+    pthread_mutex_unlock(&gather->lock);
+    if (running)
+        pthread_join(gather->thread, NULL);
+}
+
+void gather_destroy(struct gather *gather)
+{
+    if (!gather)
+        return;
+    gather_stop(gather);
+    pthread_cond_destroy(&gather->change);
+    pthread_mutex_destroy(&gather->lock);
+    free(gather);
+}
