@@ -13,9 +13,9 @@ from tool import ALL_BYTES, OK, REFUSED, STORE, USAGE
 STORES = ('sqlite', 'redis', 'postgres')
 
 
-def server(name):
-    """The address of a server that the surroundings have started, or None."""
-    return os.environ.get('JOBQ_TEST_' + name.upper())
+def stores_built_in():
+    names = json.loads(subprocess.run([tool.JOBQ, 'version', '--json'], stdout=subprocess.PIPE, check=True).stdout)['stores']
+    return [name for name in STORES if name in names]
 
 
 class Copy(tool.Case):
@@ -23,7 +23,7 @@ class Copy(tool.Case):
         """An empty store of this kind."""
         if name == 'sqlite':
             return 'sqlite:' + os.path.join(self.folder, 'other-%d.db' % number)
-        uri = server(name)
+        uri = os.environ['JOBQ_TEST_' + name.upper()]  # the surroundings have started a server
         space = 'copy_%d_%d' % (os.getpid(), number)
         return uri + ('&' if '?' in uri else '?') + 'namespace=' + space
 
@@ -61,6 +61,13 @@ class Copy(tool.Case):
         self.running, self.token = self.claim('runs')
         self.jobq('progress', self.running, self.token, 'half')
         self.jobq('pause', 'closed')
+        self.jobq('limit', 'q', '--depth', 500, '--concurrency', 9, '--group-concurrency', 4, '--rate', '1000/s')
+        self.jobq('limit', '--plan', 'gold', '--concurrency', 7, '--quota', '900/1h')
+        self.jobq('limit', '--group', 'tenant', '--plan', 'gold', '--rate', '10/5m')
+        self.jobq('schedule', 'add', 'leap', '--queue', 's', '--cron', '0 0 29 2 *', '--zone', 'Europe/Istanbul', '--payload',
+                  'x', '--key', 'k', '--missed', 'all')
+        self.jobq('schedule', 'add', 'often', '--queue', 's', '--every', 86400000, '--anchor', '2020-01-01T00:00:00Z')
+        self.jobq('schedule', 'pause', 'often')
 
     def test_there_and_back(self):
         """a copy of a copy has the same bytes, whatever store lies between"""
@@ -69,11 +76,11 @@ class Copy(tool.Case):
         lines = [json.loads(line) for line in first.decode().splitlines()]
         self.assertEqual(lines[0], {'jobq_export': 1})
         self.assertEqual(lines[-1], {'jobq_end': len(lines) - 2})
-        self.assertEqual(sorted({line.get('item') for line in lines[1:-1]}), ['job', 'key', 'settings'])
-        for number, name in enumerate(name for name in STORES if name == 'sqlite' or server(name)):
+        self.assertEqual(sorted({line.get('item') for line in lines[1:-1]}), ['job', 'key', 'schedule', 'settings'])
+        for number, name in enumerate(stores_built_in()):
             there, back = self.address(name, 2 * number), self.address('sqlite', 2 * number + 1)
             counts = self.take(there, first).json
-            self.assertEqual((counts['jobs'], counts['already']), (8, 0))
+            self.assertEqual((counts['jobs'], counts['schedules'], counts['already']), (8, 2, 0))
             self.assertEqual(self.export(there), first, name)
             self.take(back, self.export(there))
             self.assertEqual(self.export(back), first, name)
