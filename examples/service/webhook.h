@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_WEBHOOK_H
-#define VIDEO_WEBHOOK_H
+#ifndef SERVICE_WEBHOOK_H
+#define SERVICE_WEBHOOK_H
 
 /*
  * Signed messages between the orchestrator and its services, as Standard Webhooks does it: the headers

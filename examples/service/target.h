@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_TARGET_H
-#define VIDEO_TARGET_H
+#ifndef SERVICE_TARGET_H
+#define SERVICE_TARGET_H
 
 /*
  * Where callers may have their results posted to: https, to addresses of the public internet, unless options

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_CHILD_START_H
-#define VIDEO_CHILD_START_H
+#ifndef SERVICE_CHILD_START_H
+#define SERVICE_CHILD_START_H
 
 /* The half of the process runner that brings a child to life; child.c keeps it company until it ends. */
 

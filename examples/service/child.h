@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef VIDEO_CHILD_H
-#define VIDEO_CHILD_H
+#ifndef SERVICE_CHILD_H
+#define SERVICE_CHILD_H
 
 /*
  * Runs one program as a child process and talks to it through pipes. Arguments go to execve(2) as they are;
