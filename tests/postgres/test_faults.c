@@ -124,8 +124,10 @@ static bool cut_at(struct proxy *p, struct jobq_store *s, struct jobq_store *dir
     return true;
 }
 
+/* Each byte where messages begin and end, and each of the middle with JOBQ_TEST_FULL=1. */
 static void cut_everywhere(bool to_server)
 {
+    int step = getenv("JOBQ_TEST_FULL") ? 1 : 11;
     struct jobq_store *direct = store_open(uri_with(""));
     struct proxy *p = proxy_start();
     struct jobq_store *s = store_open(proxy_uri(p));
@@ -136,7 +138,7 @@ static void cut_everywhere(bool to_server)
     ck_assert_int_eq(put_job(s, 2), JOBQ_OK);
     int64_t whole = proxy_bytes(p, to_server) - before;
     ck_assert_int_gt(whole, 50);
-    for (int64_t at = 0; at < whole; at += at < 40 || whole - at < 60 ? 1 : 11) {
+    for (int64_t at = 0; at < whole; at += at < 40 || whole - at < 60 ? 1 : step) {
         cut_at(p, s, direct, to_server, at, ++number);
         unknown += last.status == JOBQ_UNKNOWN;
         ck_assert_msg(put_job(s, ++number) == JOBQ_OK, "the line is not taken up again: %s", last.text);

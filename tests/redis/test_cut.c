@@ -141,7 +141,7 @@ START_TEST(at_every_byte)
     struct proxy p;
     struct jobq_store *store;
     char uri[64];
-    long there, back, failed = 0, unknown = 0;
+    long there, back, failed = 0, unknown = 0, step = getenv("JOBQ_TEST_FULL") ? 1 : 3;
     kit_begin(&k, NULL);
     proxy_begin(&p, k.server.socket);
     snprintf(uri, sizeof uri, "redis://127.0.0.1:%d", p.port);
@@ -149,7 +149,7 @@ START_TEST(at_every_byte)
     measure(&k, &p, store, &there, &back);
     ck_assert_int_gt(there, 100);
     ck_assert_int_gt(back, 20);
-    for (long i = 1; i < there; i += 3) {
+    for (long i = 1; i < there; i += step) {
         int unit = cut(&k, &p, store, (uint32_t)(1000 + i), i, -1);
         failed += unit == JOBQ_FAILED;
         unknown += unit == JOBQ_UNKNOWN;
@@ -192,7 +192,7 @@ int main(void)
 {
     Suite *suite = suite_create("redis-cut");
     TCase *one = tcase_create("cut");
-    tcase_set_timeout(one, 120);
+    tcase_set_timeout(one, getenv("JOBQ_TEST_FULL") ? 1200 : 120);
     tcase_add_test(one, at_every_byte);
     tcase_add_test(one, while_connecting);
     suite_add_tcase(suite, one);

@@ -282,7 +282,7 @@ static int choose(int argc, char **argv)
     }
     lacks = store_lacks(chosen);
     if (lacks)
-        printf("1..0 # SKIP %s is not set: no server to run on\n", lacks);
+        printf("Bail out! %s is not set: no server to run on\n", lacks);
     return lacks ? -1 : 0;
 }
 
