@@ -199,7 +199,7 @@ static int plan_forget(const struct jobq_row *row, uint32_t flags, struct jobq_c
     (void)flags;
     if (!row->result.data)
         return JOBQ_ALREADY;
-    *change = by_operator(row, JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED));
+    *change = operator_change(row, JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED));
     change->set = JOBQ_SET_RESULT;
     return JOBQ_OK;
 }

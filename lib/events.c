@@ -26,7 +26,7 @@ int jobq_events_keep(struct jobq *q, int64_t count)
         rc = check_range("count", count, 0, INT64_C(100000000));
     if (rc == JOBQ_OK)
         rc = need_events(q);
-    return rc == JOBQ_OK ? configure(q, &s) : rc;
+    return rc == JOBQ_OK ? handle_configure(q, &s) : rc;
 }
 
 static int view_event(struct jobq_arena *arena, const struct jobq_event_row *row, struct jobq_event *out)

@@ -217,7 +217,7 @@ typedef int (*verb_plan)(const struct jobq_row *row, uint32_t flags, struct jobq
 int plan_cancel(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
 int plan_redrive(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
 int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_change *change);
-struct jobq_change by_operator(const struct jobq_row *row, uint32_t allowed);
+struct jobq_change operator_change(const struct jobq_row *row, uint32_t allowed);
 /* Read the row, plan, send. The row may move on in between: then again. */
 int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, verb_plan plan);
 
@@ -368,7 +368,7 @@ int query_of_filter(struct jobq *q, const struct jobq_filter *filter, struct job
 int list_bare(struct jobq *q, const struct jobq_filter *filter, struct jobq_jobs **out);
 
 /* Store settings, checked by the caller. */
-int configure(struct jobq *q, const struct jobq_settings *settings);
+int handle_configure(struct jobq *q, const struct jobq_settings *settings);
 
 /* Read rows into an arena of the caller; a NULL arena is JOBQ_NOMEM. */
 int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena);

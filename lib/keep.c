@@ -95,7 +95,7 @@ int jobq_keep_set(struct jobq *q, const char *queue, const struct jobq_keep *kee
         return rc;
     memcpy(s.keep_count, values.count, sizeof s.keep_count);
     memcpy(s.keep_ms, values.ms, sizeof s.keep_ms);
-    return configure(q, &s);
+    return handle_configure(q, &s);
 }
 
 /* ---- read: a store tells its settings when it is copied, and so it can be read there ------------------------- */

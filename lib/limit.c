@@ -117,7 +117,7 @@ int jobq_limit_set(struct jobq *q, const struct jobq_limit *given)
     if (rc != JOBQ_OK)
         return rc;
     const struct jobq_settings s = settings_of(&l);
-    return configure(q, &s);
+    return handle_configure(q, &s);
 }
 
 /* ---- read ------------------------------------------------------------------------------------------------- */

@@ -97,7 +97,7 @@ int jobq_redrive(struct jobq *q, const struct jobq_id *id)
     return edit_job(q, id, 0, plan_redrive);
 }
 
-struct jobq_change by_operator(const struct jobq_row *row, uint32_t allowed)
+struct jobq_change operator_change(const struct jobq_row *row, uint32_t allowed)
 {
     return (struct jobq_change){ .id = row->id, .by = JOBQ_BY_OPERATOR, .allowed = allowed, .edits = row->edits };
 }
@@ -109,7 +109,7 @@ static int plan_unhold(const struct jobq_row *row, uint32_t flags, struct jobq_c
         return wrong_state(row, "released from a hold");
     if (!row->held)
         return JOBQ_ALREADY;
-    *change = by_operator(row, JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED));
+    *change = operator_change(row, JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED));
     change->set = JOBQ_LIFT_HOLD;
     return JOBQ_OK;
 }
@@ -124,7 +124,7 @@ int plan_drop(const struct jobq_row *row, uint32_t flags, struct jobq_change *ch
     (void)flags;
     if (row->state == JOBQ_ROW_RUNNING)
         return wrong_state(row, "removed");
-    *change = by_operator(row, ~JOBQ_ROW_BIT(JOBQ_ROW_RUNNING) & 0xffu);
+    *change = operator_change(row, ~JOBQ_ROW_BIT(JOBQ_ROW_RUNNING) & 0xffu);
     change->state = JOBQ_ROW_GONE;
     return JOBQ_OK;
 }

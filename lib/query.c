@@ -230,7 +230,7 @@ void jobq_stats_free(struct jobq_stats *stats)
 
 /* ---- settings --------------------------------------------------------------------------------------------------------------- */
 
-int configure(struct jobq *q, const struct jobq_settings *settings)
+int handle_configure(struct jobq *q, const struct jobq_settings *settings)
 {
     int rc = handle_check_own(q, "a setting");
 
@@ -251,7 +251,7 @@ static int set_paused(struct jobq *q, const char *queue, int paused)
                                .name = bytes_of(queue), .paused = paused };
     int rc = check_name("queue", queue);
 
-    return rc == JOBQ_OK ? configure(q, &s) : rc;
+    return rc == JOBQ_OK ? handle_configure(q, &s) : rc;
 }
 
 int jobq_pause(struct jobq *q, const char *queue)
@@ -270,7 +270,7 @@ int jobq_ask_stop(struct jobq *q, const char *worker)
     int rc = check_name("worker", worker);
 
     if (rc == JOBQ_OK)
-        rc = configure(q, &s);
+        rc = handle_configure(q, &s);
     return rc == JOBQ_NOT_FOUND ? fail_with(rc, "worker", "worker: none is registered as \"%s\"", worker) : rc;
 }
 
@@ -279,5 +279,5 @@ int jobq_clock_advance(struct jobq *q, int64_t ms)
     struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
     int rc = check_range("ms", ms, 0, INT64_C(1) << 40);
 
-    return rc == JOBQ_OK ? configure(q, &s) : rc;
+    return rc == JOBQ_OK ? handle_configure(q, &s) : rc;
 }
