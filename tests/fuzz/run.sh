@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Fuzzing:  sh tests/fuzz/run.sh [--minutes N] [--only TARGET]...
+# Fuzzing:  sh tests/fuzz/run.sh [--only TARGET]... [SECONDS]
 #
-#   --minutes N    of each target, default 1
+#   SECONDS        of each target, default 60
 #   --only TARGET  as the files tests/fuzz/TARGET.c are called; may be given several times
 #
-# Builds below build-fuzz/ with clang, libFuzzer and the address and undefined-behaviour sanitizers. What it finds worth keeping
-# stays below build-fuzz/corpus; an input that crashes a target is left in build-fuzz/found, and belongs into
+# Builds below build-all/fuzz or $JOBQ_BUILD_ROOT with clang, libFuzzer and the address and undefined-behaviour sanitizers. What it
+# finds worth keeping stays in its folder corpus; an input that crashes a target is left in its folder found, and belongs into
 # tests/fuzz/corpus once it is understood, where every run of the tests meets it again.
 # 0 nothing was found, 1 something was, 2 usage, 3 something is missing and cannot be installed from here.
 
@@ -16,14 +16,10 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 cd "$ROOT" || exit 1
 
-minutes=1
+seconds=60
 only=
 while [ $# -gt 0 ]; do
     case $1 in
-    --minutes)
-        minutes=${2:-}
-        shift
-        ;;
     --only)
         only="$only ${2:-}"
         shift
@@ -32,13 +28,11 @@ while [ $# -gt 0 ]; do
         sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
         exit 0
         ;;
-    *) die 2 "run.sh: unknown argument '$1' (see --help)" ;;
+    '' | *[!0-9]*) die 2 "run.sh: unknown argument '$1' (see --help)" ;;
+    *) seconds=$1 ;;
     esac
     shift
 done
-case $minutes in
-'' | *[!0-9]*) die 2 'run.sh: --minutes takes a whole number' ;;
-esac
 
 need_build
 need_tests
@@ -47,11 +41,8 @@ need_service
 need_redis
 install_missing
 
-BUILD=$ROOT/build-fuzz
-if [ ! -f "$BUILD/build.ninja" ]; then
-    CC=clang meson setup "$BUILD" -Dfuzz=true -Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false \
-        -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link >"$BUILD.log" 2>&1 || die 1 "see $BUILD.log"
-fi
+BUILD=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/fuzz
+export CC=clang
 mkdir -p "$BUILD/found"
 failed=0
 for file in tests/fuzz/corpus/*; do
@@ -60,11 +51,12 @@ for file in tests/fuzz/corpus/*; do
     '  ' | *" $name "*) ;;
     *) continue ;;
     esac
-    ninja -C "$BUILD" "tests/fuzz/fuzz-$name" >"$BUILD/$name.build.log" 2>&1 || die 1 "see $BUILD/$name.build.log"
+    TARGETS=tests/fuzz/fuzz-$name build_tree "$BUILD" -Dfuzz=true -Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false \
+        -Ddefault_library=static -Ddashboard=disabled -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link || exit 1
     mkdir -p "$BUILD/corpus/$name"
-    if step "$BUILD/$name.log" "fuzz $name" "$BUILD/tests/fuzz/fuzz-$name" -max_total_time=$((minutes * 60)) \
-        -timeout=20 -rss_limit_mb=4096 -artifact_prefix="$BUILD/found/$name-" "$BUILD/corpus/$name" "$file"; then
-        tail -n 1 "$BUILD/$name.log"
+    if step "$BUILD/$name.log" "fuzz $name" "$BUILD/tests/fuzz/fuzz-$name" -max_total_time="$seconds" \
+        -max_len=4096 -timeout=20 -rss_limit_mb=4096 -artifact_prefix="$BUILD/found/$name-" "$BUILD/corpus/$name" "$file"; then
+        grep '^Done' "$BUILD/$name.log"
     else
         failed=1
     fi
