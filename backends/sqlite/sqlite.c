@@ -126,9 +126,9 @@ static void disconnect(struct jobq_store *s)
 
 int sq_store_create(struct jobq_store **out, int64_t io_timeout_ms, struct jobq_error *err)
 {
-    struct jobq_store *s = sqlite3_threadsafe() ? calloc(1, sizeof *s) : NULL;
     if (!sqlite3_threadsafe())
         return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL, "sqlite: this build of SQLite is not for threads");
+    struct jobq_store *s = calloc(1, sizeof *s);
     if (!s || pthread_mutex_init(&s->lock, NULL) != 0) {
         free(s);
         return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
