@@ -119,6 +119,18 @@ static int has_part(CURLU *url, CURLUPart part)
     return has;
 }
 
+const char *target_closed(const struct target_policy *policy)
+{
+    return policy->fetch ? "its address is not one of the public internet; --fetch-allow opens others"
+                         : "its address is not one of the public internet; --callback-allow opens others";
+}
+
+static const char *plain_problem(const struct target_policy *policy)
+{
+    return policy->fetch ? "it must be https:; --fetch-http opens http: as well"
+                         : "it must be https:; --callback-http opens http: as well";
+}
+
 /* A name is resolved, and its address looked at, when it is connected to. */
 static const char *check_host(const struct target_policy *policy, const char *host)
 {
@@ -133,7 +145,7 @@ static const char *check_host(const struct target_policy *policy, const char *ho
     strcpy(text, *host == '[' ? host + 1 : host);
     text[strcspn(text, "]%")] = '\0';
     if (read_address(text, address) == 0 && !may_connect(policy, address))
-        return "its address is not one of the public internet; --callback-allow opens others";
+        return target_closed(policy);
     return NULL;
 }
 
@@ -146,8 +158,7 @@ static const char *check_parts(const struct target_policy *policy, CURLU *url)
         curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
         problem = "it is no URL of a web server";
     else if (strcmp(scheme, "https") != 0 && (strcmp(scheme, "http") != 0 || !policy->http))
-        problem = strcmp(scheme, "http") == 0 ? "it must be https:; --callback-http opens http: as well"
-                                              : "it must be https:";
+        problem = strcmp(scheme, "http") == 0 ? plain_problem(policy) : "it must be https:";
     else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
         problem = "it must not hold a user's name or password";
     else

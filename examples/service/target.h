@@ -3,10 +3,10 @@
 #define SERVICE_TARGET_H
 
 /*
- * Where callers may have their results posted to: https, to addresses of the public internet, unless options
- * open more. The URL is looked at when it comes in and again before it is posted to; the address is looked at
- * when the connection is made to it, so a name that is resolved anew cannot lead elsewhere. Pure, apart from
- * memory.
+ * Where callers may have their results posted to and their videos fetched from: https, to addresses of the
+ * public internet, unless options open more. The URL is looked at when it comes in and again before it is
+ * used; the address is looked at when the connection is made to it, so a name that is resolved anew cannot
+ * lead elsewhere. Pure, apart from memory.
  */
 
 #include <stddef.h>
@@ -21,7 +21,8 @@ struct target_net {
 };
 
 struct target_policy {
-    int http; /* not https alone */
+    int fetch; /* of where videos are fetched from: which options it names */
+    int http;  /* not https alone */
     struct target_net nets[TARGET_NETS_MOST];
     size_t count;
 };
@@ -32,7 +33,10 @@ const char *target_open(struct target_policy *policy, const char *net);
 /* 1 if this address may be connected to. */
 int target_may_connect(const struct target_policy *policy, const struct sockaddr *address);
 
-/* NULL, or why nothing is posted to this URL. */
+/* What is said of an address that is closed. Static text. */
+const char *target_closed(const struct target_policy *policy);
+
+/* NULL, or why this URL is not used. */
 const char *target_problem(const struct target_policy *policy, const char *url);
 
 #endif

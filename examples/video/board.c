@@ -23,14 +23,24 @@ static void add_edge(json_t *edges, int from, int to)
     json_array_append_new(edges, json_pack("[s, s]", parts[from].name, parts[to].name));
 }
 
+static int add_node(const json_t *progress, int part, json_t *nodes)
+{
+    json_t *node = json_deep_copy(json_object_get(progress, parts[part].name));
+
+    if (!node)
+        return 0;
+    json_object_set_new(node, "name", json_string(parts[part].name));
+    json_array_append_new(nodes, node);
+    return 1;
+}
+
 static void add_nodes(const json_t *progress, json_t *nodes, json_t *edges)
 {
+    if (add_node(progress, PART_FETCH, nodes))
+        add_edge(edges, PART_FETCH, PART_PROBE);
     for (int part = 0; part < PART_COUNT; part++) {
-        json_t *node = json_deep_copy(json_object_get(progress, parts[part].name));
-        if (!node)
+        if (!add_node(progress, part, nodes))
             continue;
-        json_object_set_new(node, "name", json_string(parts[part].name));
-        json_array_append_new(nodes, node);
         if (part >= PART_FIRST_STEP) {
             add_edge(edges, PART_PROBE, part);
             add_edge(edges, part, PART_REPORT);

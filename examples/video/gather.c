@@ -14,6 +14,7 @@
 #define BATCH_MOST_BYTES (2u << 20)                  /* within one exchange of the library */
 #define KEY_WINDOW_MS    (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
 #define UNKNOWN_TRIES    3
+#define SPECS_EACH       2
 
 struct gather {
     struct jobq *q;
@@ -28,24 +29,40 @@ struct gather {
 
 /* ---- the specs ------------------------------------------------------------------------------- */
 
-static struct jobq_spec spec_of_probe(const struct gathered *one)
+static struct jobq_spec spec_of(const struct gathered *one, int part, const struct jobq_id *id)
 {
-    struct jobq_spec spec = {
-        .size = sizeof(spec),
-        .queue = parts[PART_PROBE].queue,
+    return (struct jobq_spec){
+        .size = sizeof(struct jobq_spec),
+        .queue = parts[part].queue,
         .group = *one->tenant ? one->tenant : NULL,
         .payload = {one->request.payload, strlen(one->request.payload)},
-        .id = &one->id,
-        .timeout_ms = parts[PART_PROBE].timeout_ms,
+        .id = id,
+        .timeout_ms = parts[part].timeout_ms,
     };
+}
 
-    if (one->request.key) {
-        spec.key = (struct jobq_bytes){one->request.key, strlen(one->request.key)};
-        spec.key_scope = JOBQ_SCOPE_GROUP;
-        spec.key_hold = JOBQ_HOLD_WINDOW;
-        spec.key_window_ms = KEY_WINDOW_MS;
+/* The probe, last, and before it the fetch that it waits for. The key is the probe's: a fetch that was put
+ * beside a repeated request finds that it has no submission. Returns how many. */
+static size_t specs_of(const struct gathered *one, struct jobq_spec specs[SPECS_EACH])
+{
+    size_t count = 0;
+    struct jobq_spec *probe;
+
+    if (one->request.url)
+        specs[count++] = spec_of(one, PART_FETCH, &one->fetch.id);
+    probe = &specs[count++];
+    *probe = spec_of(one, PART_PROBE, &one->id);
+    if (one->request.url) {
+        probe->parents = &one->fetch;
+        probe->parent_count = 1;
     }
-    return spec;
+    if (one->request.key) {
+        probe->key = (struct jobq_bytes){one->request.key, strlen(one->request.key)};
+        probe->key_scope = JOBQ_SCOPE_GROUP;
+        probe->key_hold = JOBQ_HOLD_WINDOW;
+        probe->key_window_ms = KEY_WINDOW_MS;
+    }
+    return count;
 }
 
 /* ---- probes ---------------------------------------------------------------------------------- */
@@ -56,48 +73,49 @@ static void keep_problem(struct gathered *one)
     snprintf(one->field, sizeof(one->field), "%s", jobq_last_error()->field);
 }
 
-static void put_one(struct jobq *q, struct gathered *one)
+/* A probe without a parent is one whose fetch was refused. */
+static void keep_answer(struct gathered *one, const struct jobq_enqueued *puts, size_t count)
 {
-    struct jobq_spec spec = spec_of_probe(one);
-
-    one->status = JOBQ_UNKNOWN;
-    one->put = (struct jobq_enqueued){.size = sizeof(one->put)};
-    for (int i = 0; i < UNKNOWN_TRIES && one->status == JOBQ_UNKNOWN; i++)
-        one->status = jobq_enqueue(q, &spec, &one->put);
+    one->put = puts[count - 1];
+    one->status = one->put.status == JOBQ_NO_PARENT ? puts[0].status : one->put.status;
     if (one->status < 0)
-        keep_problem(one);
+        snprintf(one->problem, sizeof(one->problem), "%s", jobq_strerror(one->status));
 }
 
-/* In one exchange, whose items have a code each. Returns 0, or -1 when nothing was sent because one of them
- * is bad. */
-static int put_many(struct jobq *q, struct gathered **batch, size_t count)
+/* In one exchange, whose items have a code each. Returns the library's code; JOBQ_INVALID: nothing was sent,
+ * because one of them is bad. */
+static int put_together(struct jobq *q, struct gathered **batch, size_t count)
 {
-    struct jobq_spec specs[BATCH_MOST];
-    struct jobq_enqueued puts[BATCH_MOST];
+    struct jobq_spec specs[SPECS_EACH * BATCH_MOST];
+    struct jobq_enqueued puts[SPECS_EACH * BATCH_MOST];
+    size_t used = 0, at = 0, counts[BATCH_MOST];
     int status = JOBQ_UNKNOWN;
 
     for (size_t i = 0; i < count; i++) {
-        specs[i] = spec_of_probe(batch[i]);
-        puts[i] = (struct jobq_enqueued){.size = sizeof(puts[i])};
+        counts[i] = specs_of(batch[i], specs + used);
+        used += counts[i];
     }
+    for (size_t i = 0; i < used; i++)
+        puts[i] = (struct jobq_enqueued){.size = sizeof(puts[i]), .status = JOBQ_NOMEM};
     for (int i = 0; i < UNKNOWN_TRIES && status == JOBQ_UNKNOWN; i++)
-        status = jobq_enqueue_many(q, specs, count, puts);
-    if (status == JOBQ_INVALID)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        batch[i]->put = puts[i];
-        batch[i]->status = status == JOBQ_NOMEM ? status : puts[i].status;
-        if (batch[i]->status < 0)
-            snprintf(batch[i]->problem, sizeof(batch[i]->problem), "%s", jobq_strerror(batch[i]->status));
-    }
-    return 0;
+        status = jobq_enqueue_many(q, specs, used, puts);
+    for (size_t i = 0; i < count; at += counts[i++])
+        keep_answer(batch[i], puts + at, counts[i]);
+    return status;
 }
 
+/* A bad one must not be the others' misfortune. */
 static void put_probes(struct jobq *q, struct gathered **batch, size_t count)
 {
-    if (count == 1 || put_many(q, batch, count) != 0)
-        for (size_t i = 0; i < count; i++)
-            put_one(q, batch[i]);
+    if (count > 1 && put_together(q, batch, count) != JOBQ_INVALID)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        int status = put_together(q, &batch[i], 1);
+        if (status == JOBQ_INVALID)
+            batch[i]->status = status;
+        if (batch[i]->status < 0)
+            keep_problem(batch[i]);
+    }
 }
 
 /* ---- who waits for the probe, to tell the caller of the end ------------------------------------ */
@@ -218,6 +236,8 @@ static struct gathered *gathered_of(struct request *request, const char *tenant)
         return NULL;
     }
     one->refs = 1;
+    one->fetch.rule = JOBQ_PARENT_FAIL;
+    part_id(&one->id, PART_FETCH, &one->fetch.id);
     one->request = *request;
     *request = (struct request){.status = 0};
     snprintf(one->tenant, sizeof(one->tenant), "%s", tenant);

@@ -19,6 +19,7 @@ struct gathered {
     struct request request; /* owned */
     char tenant[256];
     struct jobq_id id; /* that it is put under: repeated after an unknown outcome it takes effect once */
+    struct jobq_parent fetch; /* what it waits for when its video is elsewhere */
     /* once it is done: */
     int status; /* of the put */
     struct jobq_enqueued put;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "parts.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define MINUTE_MS      INT64_C(60000)
 #define MINTED_VERSION 7
@@ -20,6 +22,7 @@ const struct part_info parts[PART_ALL] = {
     [PART_EMOTION] = {"emotion", "video.emotion", "video.emotion.orders", RUNS_CHILD,   1, 1, 10 * MINUTE_MS, 10 * MINUTE_MS},
     [PART_NOTIFY]  = {"notify",  "video.notify",  NULL,                   RUNS_NOTIFY,  1, 1, 1 * MINUTE_MS,  0},
     [PART_WEBHOOK] = {"webhook", "video.webhook", NULL,                   RUNS_WEBHOOK, 1, 4, 1 * MINUTE_MS,  0},
+    [PART_FETCH]   = {"fetch",   "video.fetch",   NULL,                   RUNS_FETCH,   1, 0, 15 * MINUTE_MS, 0},
     [PART_RESULTS] = {"results", "video.results", NULL,                   RUNS_RESULTS, 1, 1, 1 * MINUTE_MS,  0},
 };
 /* clang-format on */
@@ -49,6 +52,28 @@ void part_id(const struct jobq_id *submission, int part, struct jobq_id *out)
 {
     *out = *submission;
     out->bytes[6] = (uint8_t)((submission->bytes[6] & 0x0f) | ((MINTED_VERSION + part) % 16 << 4));
+}
+
+/* The end of the URL's path when it is one that players know; what the file is its bytes will tell. */
+static const char *ending_of(const char *url)
+{
+    static const char *const endings[] = {".mp4", ".m4v", ".webm", ".mov", ".ogv", ".mkv", ".avi"};
+    size_t size = strcspn(url, "?#");
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t end = strlen(endings[i]);
+        if (size > end && strncasecmp(url + size - end, endings[i], end) == 0)
+            return endings[i];
+    }
+    return "";
+}
+
+void fetched_name(const struct jobq_id *submission, const char *url, char out[FETCHED_NAME_BYTES])
+{
+    char id[33];
+
+    jobq_id_format(submission, id);
+    snprintf(out, FETCHED_NAME_BYTES, FETCHED_FOLDER "/%s%s", id, ending_of(url));
 }
 
 int is_submission_id(const struct jobq_id *id)

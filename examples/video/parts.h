@@ -17,7 +17,8 @@
  *
  * Ids. The probe's id is the submission's id, the `jobId` that people hold. It is an ordinary minted id, a
  * UUID of version 7, so its 13th hex digit is 7. The other parts have the same id with another 13th digit: 8
- * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion, f notify, 0 webhook. No minted id
+ * the report, 9 quality, a sound, b speech, c face, d gesture, e emotion, f notify, 0 webhook,
+ * 2 fetch. No minted id
  * can be one of them, every part can be found from the jobId alone, and a probe that is run again names the
  * same jobs again.
  */
@@ -39,6 +40,7 @@ enum part {
     PART_WEBHOOK,
     /* no part of one submission: what is put into its queue wakes steps whose orders went into a queue */
     PART_RESULTS,
+    PART_FETCH, /* what the probe waits for, when the video is elsewhere */
     PART_ALL
 };
 #define PART_FIRST_STEP PART_QUALITY
@@ -54,7 +56,8 @@ enum part_runs {
     RUNS_SERVICE, /* a service over HTTP, which calls back */
     RUNS_NOTIFY,
     RUNS_WEBHOOK,
-    RUNS_RESULTS
+    RUNS_RESULTS,
+    RUNS_FETCH
 };
 
 struct part_info {
@@ -81,6 +84,11 @@ int part_by_queue(const char *queue);
 
 /* The id of a part of the submission. */
 void part_id(const struct jobq_id *submission, int part, struct jobq_id *out);
+
+/* Where the video of a submission is kept that was fetched from this URL, below the media folder. */
+#define FETCHED_FOLDER     "fetched"
+#define FETCHED_NAME_BYTES 64
+void fetched_name(const struct jobq_id *submission, const char *url, char out[FETCHED_NAME_BYTES]);
 
 /* 1 if this can be a submission's id. */
 int is_submission_id(const struct jobq_id *id);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parts.h"
 #include "text.h"
 
 #define URL_MAX_BYTES         2048
@@ -119,10 +120,6 @@ static int name_of_url(struct request *request, const json_t *value, char *out, 
     const char *url = json_string_value(value);
     size_t size = json_string_length(value);
 
-    if (starts_with(url, "http:") || starts_with(url, "https:"))
-        return refuse(request, 422, "videoUrl",
-                      "nothing is fetched from elsewhere: that needs the option --allow-fetch, "
-                      "which this version does not have; give a file below the media folder");
     if (starts_with(url, "file:"))
         return file_of_url(request, url, size, out, out_size);
     if (has_scheme(url))
@@ -132,6 +129,19 @@ static int name_of_url(struct request *request, const json_t *value, char *out, 
     memcpy(out, url, size + 1);
     *out_size = size;
     return 0;
+}
+
+static int is_elsewhere(const char *url)
+{
+    return url && (starts_with(url, "http:") || starts_with(url, "https:"));
+}
+
+static int read_url(struct request *request, const json_t *url)
+{
+    if (json_string_length(url) > URL_MAX_BYTES)
+        return refuse(request, 400, "videoUrl", "it is longer than %d bytes", URL_MAX_BYTES);
+    request->url = strdup(json_string_value(url));
+    return request->url ? 0 : refuse(request, 503, "", "out of memory");
 }
 
 /* The file, found below the folder. */
@@ -149,10 +159,14 @@ static int read_video(struct request *request, const struct folder *folder, cons
         return refuse(request, 400, "videoPath", "either videoPath or videoUrl is needed, and not both");
     if (!json_is_string(path ? path : url))
         return refuse(request, 400, field, "it must be a string");
+    if (!path && is_elsewhere(json_string_value(url)))
+        return read_url(request, url);
     if (url && name_of_url(request, url, decoded, &decoded_size) != 0)
         return -1;
     problem = path ? folder_relative(folder, json_string_value(path), json_string_length(path), name)
                    : folder_relative(folder, decoded, decoded_size, name);
+    if (!problem && starts_with(name, FETCHED_FOLDER "/"))
+        problem = "what was fetched belongs to its own submission";
     if (!problem)
         problem = folder_look(folder, name, &facts);
     if (!problem && facts.st_size == 0)
@@ -244,10 +258,10 @@ static int read_key(struct request *request, const json_t *body, const char *hea
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static char *payload_of(const json_t *body, const char *video)
+static char *payload_of(const json_t *body, const char *video, const char *url)
 {
     static const char *const kept[] = {"metadata", "callbackUrl", "callbackSecret"};
-    json_t *payload = json_pack("{s:s}", "video", video);
+    json_t *payload = url ? json_pack("{s:s}", "url", url) : json_pack("{s:s}", "video", video);
     char *text;
 
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
@@ -271,7 +285,7 @@ static int read_body(struct request *request, const struct folder *folder, const
         read_callback_url(request, body) != 0 || read_key(request, body, header_key) != 0 ||
         read_video(request, folder, body, video) != 0)
         return -1;
-    request->payload = payload_of(body, video);
+    request->payload = payload_of(body, video, request->url);
     return request->payload ? 0 : refuse(request, 503, "", "out of memory");
 }
 
@@ -297,5 +311,6 @@ void request_free(struct request *request)
     free(request->payload);
     free(request->key);
     free(request->callback_url);
-    request->payload = request->key = request->callback_url = NULL;
+    free(request->url);
+    request->payload = request->key = request->callback_url = request->url = NULL;
 }

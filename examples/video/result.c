@@ -16,6 +16,7 @@ struct view {
     const struct jobq_job *probe;  /* NULL: pruned, as completed probes are before their reports are made */
     const struct jobq_job *report; /* NULL: none yet */
     json_t *report_payload;        /* NULL likewise */
+    const struct jobq_job *fetch;  /* NULL: the video was not elsewhere, or the row is no longer kept */
 };
 
 /* ---- one part -------------------------------------------------------------------------------- */
@@ -112,6 +113,8 @@ static int show_parts(const struct view *view, json_t *progress)
 {
     int status = JOBQ_OK;
 
+    if (view->fetch)
+        json_object_set_new(progress, parts[PART_FETCH].name, part_of_job(view, view->fetch));
     json_object_set_new(progress, parts[PART_PROBE].name,
                         view->probe ? part_of_job(view, view->probe) : part_without_job("removed"));
     for (int part = PART_FIRST_STEP; part < PART_COUNT && status == JOBQ_OK; part++) {
@@ -152,7 +155,10 @@ static void judge(const struct view *view, json_t *out)
 {
     json_t *result;
 
-    if (view->probe && is_ended(view->probe) && view->probe->state != JOBQ_COMPLETED) {
+    if (view->probe && view->probe->state == JOBQ_DEAD && view->probe->reason == JOBQ_REASON_DEPENDENCY &&
+        view->fetch) {
+        set_failed(out, parts[PART_FETCH].name, view->fetch);
+    } else if (view->probe && is_ended(view->probe) && view->probe->state != JOBQ_COMPLETED) {
         set_failed(out, parts[PART_PROBE].name, view->probe);
     } else if (view->report && view->report->state == JOBQ_COMPLETED) {
         result = json_of_bytes(view->report->result);
@@ -211,7 +217,15 @@ static int show_request(const struct view *view, json_t *out)
 {
     json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
     json_t *video = json_object_get(payload, "video");
+    const char *url = text_member(payload, "url", NULL);
+    char fetched[FETCHED_NAME_BYTES];
     int status = JOBQ_OK;
+
+    if (url) {
+        fetched_name(view->submission, url, fetched);
+        json_object_set_new(out, "video", json_string(fetched));
+        json_object_set_new(out, "videoUrl", json_string(url));
+    }
 
     if (video)
         json_object_set(out, "video", video);
@@ -267,13 +281,22 @@ static int find_row(struct view *view, int part, const char *tenant, struct jobq
     return status;
 }
 
+static int is_elsewhere(const struct view *view)
+{
+    json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
+    int is = json_object_get(payload, "url") != NULL;
+
+    json_decref(payload);
+    return is;
+}
+
 /* The probe is read first: the report is put in the exchange that completes it, so a probe that was seen
  * completed has its report in the store already. */
 int result_of(struct jobq *q, struct live *live, const struct jobq_id *submission, const char *tenant,
               json_t **out)
 {
     struct view view = {.q = q, .live = live, .submission = submission};
-    struct jobq_jobs *probe = NULL, *report = NULL;
+    struct jobq_jobs *probe = NULL, *report = NULL, *fetch = NULL;
     int status;
 
     *out = NULL;
@@ -284,11 +307,14 @@ int result_of(struct jobq *q, struct live *live, const struct jobq_id *submissio
         status = find_row(&view, PART_REPORT, tenant, &report, &view.report);
     if (status == JOBQ_OK && !view.probe && !view.report)
         status = JOBQ_NOT_FOUND;
+    if (status == JOBQ_OK && is_elsewhere(&view))
+        status = find_row(&view, PART_FETCH, tenant, &fetch, &view.fetch);
     if (status == JOBQ_OK) {
         view.report_payload = view.report ? json_of_bytes(view.report->payload) : NULL;
         status = answer(&view, out);
     }
     json_decref(view.report_payload);
+    jobq_jobs_free(fetch);
     jobq_jobs_free(report);
     jobq_jobs_free(probe);
     return status;

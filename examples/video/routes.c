@@ -136,6 +136,14 @@ static int read_start(const struct serve *serve, const struct http_request *http
             reply->retry_after_s = RETRY_AFTER_S;
         return -1;
     }
+    if (request->url && !serve->allow_fetch)
+        problem = "nothing is fetched from elsewhere: the server was started without --allow-fetch";
+    else if (request->url)
+        problem = target_problem(&serve->fetch, request->url);
+    if (problem) {
+        http_error(reply, 422, "videoUrl", "%s", problem);
+        return -1;
+    }
     if (request->callback_url)
         problem = target_problem(&serve->target, request->callback_url);
     if (problem)

@@ -208,8 +208,14 @@ int handle_probe(struct jobq_ctx *ctx, void *user)
 {
     const struct station *station = user;
     json_t *request = json_of_bytes(jobq_ctx_job(ctx)->payload);
+    const char *url = text_member(request, "url", NULL);
+    char fetched[FETCHED_NAME_BYTES];
     int outcome;
 
+    if (url) {
+        fetched_name(&jobq_ctx_job(ctx)->id, url, fetched);
+        json_object_set_new(request, "video", json_string(fetched));
+    }
     if (!request || !*text_member(request, "video", ""))
         outcome = say_error(ctx, JOBQ_GIVE_UP, "the payload is not one of a submission");
     else if (!is_submission_id(&jobq_ctx_job(ctx)->id))

@@ -212,8 +212,7 @@ static int judge(struct jobq_ctx *ctx, const struct post_answer *answer)
                                          jobq_ctx_job(ctx)->failures + 1));
     if (answer->closed)
         return say_error(ctx, JOBQ_GIVE_UP,
-                         "the address is not one of the public internet; --callback-allow "
-                         "opens others");
+                         "the address is not one of the public internet; --callback-allow opens others");
     if (answer->status == 0)
         return say_error(ctx, JOBQ_RETRY, "%s", answer->problem);
     if (answer->status == 410)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,12 @@ static const char usage_text[] =
     "  --callback-allow NET  a callbackUrl may name these addresses too, as 10.1.0.0/16; several times;\n"
     "                      the workers need the same\n"
     "  --callback-http     a callbackUrl may be http: too; likewise\n"
+    "  --allow-fetch       a videoUrl may be https:, of the public internet; it is fetched by a worker that "
+    "has\n"
+    "                      the same option\n"
+    "  --fetch-allow NET   and of these addresses too, as 10.1.0.0/16; several times; the workers need the "
+    "same\n"
+    "  --fetch-http        and http: too; likewise\n"
     "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
     "                      whoever waits for a result is answered later when none are kept\n"
     "  --audit-log FILE    who did what by the dashboard, appended a line of JSON each; stderr without it\n"
@@ -40,11 +47,10 @@ static const char usage_text[] =
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
-    char *store;
-    const char *media, *listen, *tokens, *secrets, *audit;
+    char *store, *media, *listen, *tokens, *secrets, *audit;
     int64_t io_timeout_ms, events;
-    struct target_policy target;
-    int log;
+    struct target_policy target, fetch;
+    int log, allow_fetch;
 };
 
 static const struct http_route routes[] = {
@@ -54,82 +60,111 @@ static const struct http_route routes[] = {
     {NULL, NULL, 0, NULL, 0},
 };
 
+/* What an option does with its value. Returns 0 or EXIT_USAGE. */
+static int take_io_timeout(struct serve_options *out)
+{
+    return program_number("--io-timeout", optarg, 100, 600000, &out->io_timeout_ms);
+}
+
+static int take_events(struct serve_options *out)
+{
+    return program_number("--events", optarg, 0, 100000000, &out->events);
+}
+
+static int take_net(struct target_policy *policy, const char *option)
+{
+    const char *problem = target_open(policy, optarg);
+
+    return problem ? program_die(EXIT_USAGE, "%s %s: %s", option, optarg, problem) : 0;
+}
+
+static int take_callback_allow(struct serve_options *out)
+{
+    return take_net(&out->target, "--callback-allow");
+}
+
+static int take_fetch_allow(struct serve_options *out)
+{
+    return take_net(&out->fetch, "--fetch-allow");
+}
+
+/* Each option is a text, a flag or what its function makes of it. */
+static const struct taken {
+    const char *name;
+    size_t text, flag; /* where it goes; no flag is at the beginning, so 0 is none */
+    int (*take)(struct serve_options *out);
+} taken[] = {
+#define TEXT(member)   offsetof(struct serve_options, member), 0, NULL
+#define FLAG(member)   0, offsetof(struct serve_options, member), NULL
+#define CALL(function) 0, 0, function
+    {"store", TEXT(store)},
+    {"media", TEXT(media)},
+    {"listen", TEXT(listen)},
+    {"token-file", TEXT(tokens)},
+    {"secret-file", TEXT(secrets)},
+    {"audit-log", TEXT(audit)},
+    {"log", FLAG(log)},
+    {"callback-http", FLAG(target.http)},
+    {"allow-fetch", FLAG(allow_fetch)},
+    {"fetch-http", FLAG(fetch.http)},
+    {"callback-allow", CALL(take_callback_allow)},
+    {"fetch-allow", CALL(take_fetch_allow)},
+    {"io-timeout", CALL(take_io_timeout)},
+    {"events", CALL(take_events)},
+};
+#define TAKEN (sizeof(taken) / sizeof(taken[0]))
+
+static int take(const struct taken *one, struct serve_options *out)
+{
+    char *base = (char *)out;
+
+    if (one->take)
+        return one->take(out);
+    if (one->flag)
+        *(int *)(void *)(base + one->flag) = 1;
+    else
+        *(char **)(void *)(base + one->text) = optarg;
+    return 0;
+}
+
+/* getopt's own table; behind ours --help, which begins with another number. */
+static void fill(struct option options[TAKEN + 2])
+{
+    for (size_t i = 0; i < TAKEN; i++)
+        options[i] = (struct option){taken[i].name, taken[i].flag ? no_argument : required_argument, NULL,
+                                     256 + (int)i};
+    options[TAKEN] = (struct option){"help", no_argument, NULL, 'h'};
+    options[TAKEN + 1] = (struct option){NULL, 0, NULL, 0};
+}
+
 /* Returns 0, or the exit status plus 1. */
 static int parse(int argc, char **argv, struct serve_options *out)
 {
-    static const struct option options[] = {
-        {"store", required_argument, NULL, 's'},
-        {"media", required_argument, NULL, 'm'},
-        {"listen", required_argument, NULL, 'l'},
-        {"token-file", required_argument, NULL, 't'},
-        {"secret-file", required_argument, NULL, 'S'},
-        {"io-timeout", required_argument, NULL, 'i'},
-        {"events", required_argument, NULL, 'e'},
-        {"callback-allow", required_argument, NULL, 'N'},
-        {"callback-http", no_argument, NULL, 'H'},
-        {"log", no_argument, NULL, 'L'},
-        {"audit-log", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *problem;
+    static char listen[] = LISTEN_DEFAULT;
+    struct option options[TAKEN + 2];
     int option;
 
-    *out = (struct serve_options){.listen = LISTEN_DEFAULT, .io_timeout_ms = 10000, .events = EVENTS_DEFAULT};
+    fill(options);
+    *out = (struct serve_options){
+        .listen = listen, .io_timeout_ms = 10000, .events = EVENTS_DEFAULT, .fetch = {.fetch = 1}};
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            out->store = optarg;
-            break;
-        case 'm':
-            out->media = optarg;
-            break;
-        case 'l':
-            out->listen = optarg;
-            break;
-        case 't':
-            out->tokens = optarg;
-            break;
-        case 'S':
-            out->secrets = optarg;
-            break;
-        case 'i':
-            if (program_number("--io-timeout", optarg, 100, 600000, &out->io_timeout_ms) != 0)
-                return EXIT_USAGE + 1;
-            break;
-        case 'e':
-            if (program_number("--events", optarg, 0, 100000000, &out->events) != 0)
-                return EXIT_USAGE + 1;
-            break;
-        case 'L':
-            out->log = 1;
-            break;
-        case 'H':
-            out->target.http = 1;
-            break;
-        case 'N':
-            problem = target_open(&out->target, optarg);
-            if (problem)
-                return 1 + program_die(EXIT_USAGE, "--callback-allow %s: %s", optarg, problem);
-            break;
-        case 'a':
-            out->audit = optarg;
-            break;
-        case 'h':
+        if (option == 'h') {
             fputs(usage_text, stdout);
             return EXIT_DONE + 1;
-        default:
+        }
+        if (option == '?') {
             fputs(usage_text, stderr);
             return EXIT_USAGE + 1;
         }
+        if (take(&taken[option - 256], out) != 0)
+            return EXIT_USAGE + 1;
     }
-    if (optind < argc || !out->store || !out->media) {
-        program_die(0, optind < argc ? "serve takes no operand: %s" : "serve needs --store and --media%s",
-                    optind < argc ? argv[optind] : "");
-        fputs(usage_text, stderr);
-        return EXIT_USAGE + 1;
-    }
-    return 0;
+    if (optind == argc && out->store && out->media)
+        return 0;
+    program_die(0, optind < argc ? "serve takes no operand: %s" : "serve needs --store and --media%s",
+                optind < argc ? argv[optind] : "");
+    fputs(usage_text, stderr);
+    return EXIT_USAGE + 1;
 }
 
 static int read_files(const struct serve_options *options, struct auth *auth, struct secret *secret,
@@ -144,6 +179,8 @@ static int read_files(const struct serve_options *options, struct auth *auth, st
         return program_die(EXIT_USAGE, "--secret-file %s: %s", options->secrets, problem);
     serve->target = options->target;
     serve->log = options->log;
+    serve->fetch = options->fetch;
+    serve->allow_fetch = options->allow_fetch;
     serve->auth = options->tokens ? auth : NULL;
     serve->secret = options->secrets ? secret : NULL;
     return 0;

@@ -27,7 +27,8 @@ struct serve {
     struct gather *gather;
     struct auth *auth;     /* NULL: open, on loopback only */
     struct secret *secret; /* NULL: callbacks are closed */
-    struct target_policy target;
+    struct target_policy target, fetch;
+    int allow_fetch;
     int log; /* where the time of answers goes */
 };
 

@@ -32,7 +32,8 @@ struct work {
     const char *webhook_secrets; /* a folder; NULL: none */
     int32_t webhook_attempts;
     int64_t webhook_backoff_ms;
-    struct target_policy target;
+    struct target_policy target, fetch;
+    int64_t fetch_max_bytes, fetch_time_ms;
 };
 
 /* A handler's user argument: which part it runs. */
@@ -48,6 +49,7 @@ int handle_service(struct jobq_ctx *ctx, void *station);
 int handle_notify(struct jobq_ctx *ctx, void *station);
 int handle_webhook(struct jobq_ctx *ctx, void *station);
 int handle_results(struct jobq_ctx *ctx, void *station);
+int handle_fetch(struct jobq_ctx *ctx, void *station);
 
 /* ---- run_orders.c ---------------------------------------------------------------------------- */
 

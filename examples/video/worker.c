@@ -21,6 +21,7 @@
 
 #define CALLBACK_DEFAULT "http://127.0.0.1:8080"
 #define THREADS_MOST     64
+#define FETCH_THREADS    2
 #define GRACE_RESERVE_MS                                                                                     \
     2000 /* of the library's grace, for handlers to return after their children were ended */
 
@@ -36,7 +37,7 @@ static const char usage_text[] =
     "  --callback-url URL     where services reach jobq-video serve (default " CALLBACK_DEFAULT ")\n"
     "  --callback-deadline MS how long a step waits for its callback (default 600000)\n"
     "  -j N, -j PART=N,...    how many of each step, or of one part, at a time: probe, report, quality,\n"
-    "                         sound, speech, emotion, webhook, results; of a service's: how many are\n"
+    "                         sound, speech, emotion, webhook, results, fetch; of a service's: how many are\n"
     "                         handed over at once; PART=0 leaves a part to others, as jobq work\n"
     "  --lease MS             of a job (default 30000); lost work is found after so long\n"
     "  --grace MS             after SIGTERM steps may go on so long (default 5000)\n"
@@ -48,6 +49,11 @@ static const char usage_text[] =
     "  --webhook-backoff MS   before the second attempt, doubled each time (default 5000)\n"
     "  --callback-allow NET   results may be posted to these addresses too, as 10.1.0.0/16; several times\n"
     "  --callback-http        results may be posted to http: URLs too\n"
+    "  --allow-fetch          videos that are elsewhere are fetched, into the folder fetched below --media\n"
+    "  --fetch-allow NET      and from these addresses too, as 10.1.0.0/16; several times\n"
+    "  --fetch-http           and from http: URLs too\n"
+    "  --fetch-max-bytes N    a larger one is refused (default 1073741824)\n"
+    "  --fetch-time MS        how long one may take (default 600000)\n"
     "  --emotion-model FILE   asked by the emotion step, which has none of its own; FILE.json describes it\n"
     "  --log                  what becomes of each job, a line of JSON on standard error\n"
     "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
@@ -61,7 +67,8 @@ struct worker_options {
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
     const char *webhook_secrets;
     int64_t webhook_attempts, webhook_backoff_ms;
-    struct target_policy target;
+    struct target_policy target, fetch;
+    int64_t fetch_max_bytes, fetch_time_ms;
     int log;
 };
 
@@ -131,9 +138,37 @@ static int has_service(const struct worker_options *options)
     return 0;
 }
 
+static int open_target(struct target_policy *policy, const char *option)
+{
+    const char *problem = target_open(policy, optarg);
+
+    return problem ? program_die(EXIT_USAGE, "%s %s: %s", option, optarg, problem) : 0;
+}
+
+static int parse_fetch(int option, struct worker_options *out)
+{
+    switch (option) {
+    case 'F':
+        if (out->threads[PART_FETCH] == 0)
+            out->threads[PART_FETCH] = FETCH_THREADS;
+        return 0;
+    case 'X':
+        return open_target(&out->fetch, "--fetch-allow");
+    case 'Y':
+        out->fetch.http = 1;
+        return 0;
+    case 'Z':
+        return program_number("--fetch-max-bytes", optarg, 1, INT64_C(1) << 40, &out->fetch_max_bytes);
+    case 'T':
+        return program_number("--fetch-time", optarg, 1, 840000, &out->fetch_time_ms);
+    default:
+        fputs(usage_text, stderr);
+        return EXIT_USAGE;
+    }
+}
+
 static int parse_target(int option, struct worker_options *out)
 {
-    const char *problem;
 
     switch (option) {
     case 'W':
@@ -150,11 +185,9 @@ static int parse_target(int option, struct worker_options *out)
         out->target.http = 1;
         return 0;
     case 'N':
-        problem = target_open(&out->target, optarg);
-        return problem ? program_die(EXIT_USAGE, "--callback-allow %s: %s", optarg, problem) : 0;
+        return open_target(&out->target, "--callback-allow");
     default:
-        fputs(usage_text, stderr);
-        return EXIT_USAGE;
+        return parse_fetch(option, out);
     }
 }
 
@@ -206,7 +239,10 @@ static void set_defaults(struct worker_options *out)
                                    .attempts = 3,
                                    .backoff_ms = 2000,
                                    .webhook_attempts = 8,
-                                   .webhook_backoff_ms = 5000};
+                                   .webhook_backoff_ms = 5000,
+                                   .fetch = {.fetch = 1},
+                                   .fetch_max_bytes = INT64_C(1) << 30,
+                                   .fetch_time_ms = 600000};
     for (int i = 0; i < PART_ALL; i++)
         out->threads[i] = (int64_t)parts[i].threads;
 }
@@ -233,6 +269,11 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"webhook-backoff", required_argument, NULL, 'B'},
         {"callback-allow", required_argument, NULL, 'N'},
         {"callback-http", no_argument, NULL, 'H'},
+        {"allow-fetch", no_argument, NULL, 'F'},
+        {"fetch-allow", required_argument, NULL, 'X'},
+        {"fetch-http", no_argument, NULL, 'Y'},
+        {"fetch-max-bytes", required_argument, NULL, 'Z'},
+        {"fetch-time", required_argument, NULL, 'T'},
         {"log", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -314,6 +355,8 @@ static jobq_handler handler_of(const struct work *work, int part)
         return handle_webhook;
     case RUNS_RESULTS:
         return handle_results;
+    case RUNS_FETCH:
+        return handle_fetch;
     default:
         return handle_child;
     }
@@ -445,6 +488,9 @@ int worker_main(int argc, char **argv)
     work.webhook_attempts = (int32_t)options.webhook_attempts;
     work.webhook_backoff_ms = options.webhook_backoff_ms;
     work.target = options.target;
+    work.fetch = options.fetch;
+    work.fetch_max_bytes = options.fetch_max_bytes;
+    work.fetch_time_ms = options.fetch_time_ms;
     work.policy =
         (struct plan_policy){(int32_t)options.attempts, options.backoff_ms, work.model ? model.sha256 : NULL};
     status = store_open(&work.q, options.store, 0, &why);

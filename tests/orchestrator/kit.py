@@ -252,7 +252,7 @@ class Case(unittest.TestCase):
     def part(self, job_id, name):
         """The id of a part, as examples/video/parts.h says."""
         digit = {"probe": "7", "report": "8", "quality": "9", "sound": "a", "speech": "b", "face": "c", "gesture": "d",
-                 "emotion": "e", "notify": "f", "webhook": "0"}[name]
+                 "emotion": "e", "notify": "f", "webhook": "0", "fetch": "2"}[name]
         return job_id[:12] + digit + job_id[13:]
 
     def row(self, job_id, name="probe"):
