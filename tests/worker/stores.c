@@ -10,6 +10,7 @@
 #endif
 #ifdef WITH_POSTGRES
 #include <jobq/postgres.h>
+#include <test_server.h>
 #endif
 
 #include <stdio.h>
@@ -55,17 +56,50 @@ static void drop_sqlite(const char *uri)
 }
 #endif
 
-/* A store behind a server has only its entry here: its backend, and the variable that names the server. */
+#if defined WITH_POSTGRES || defined WITH_REDIS
+static void with_namespace(const char *server, const char *name, char *uri)
+{
+    snprintf(uri, STORE_URI, "%s%cnamespace=%s", server, strchr(server, '?') ? '&' : '?', name);
+}
+#endif
+
+#ifdef WITH_POSTGRES
+/* One for all tests of a program, which has started this process: to make a schema takes longer than most tests. */
+static int fresh_postgres(char *uri)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "w_%ld", (long)getppid());
+    with_namespace(server_address(), name, uri);
+    return server_empty("postgres", name);
+}
+#endif
+
+#ifdef WITH_REDIS
+/* A namespace that nobody had before; it goes with the private server. */
+static int fresh_redis(char *uri)
+{
+    static unsigned count;
+    struct timespec now;
+    char name[64];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name, sizeof name, "w%lx_%ld_%u", (long)now.tv_sec, (long)getpid(), count++);
+    with_namespace(getenv("JOBQ_TEST_REDIS"), name, uri);
+    return 0;
+}
+#endif
+
 static const struct test_store stores[] = {
     { .name = "memory", .backend = jobq_memory, .fresh = fresh_memory },
 #ifdef WITH_SQLITE
     { .name = "sqlite", .backend = jobq_sqlite, .fresh = fresh_sqlite, .drop = drop_sqlite },
 #endif
 #ifdef WITH_POSTGRES
-    { .name = "postgres", .backend = jobq_postgres, .server = "JOBQ_TEST_POSTGRES" },
+    { .name = "postgres", .backend = jobq_postgres, .server = "JOBQ_TEST_POSTGRES", .fresh = fresh_postgres },
 #endif
 #ifdef WITH_REDIS
-    { .name = "redis", .backend = jobq_redis, .server = "JOBQ_TEST_REDIS" },
+    { .name = "redis", .backend = jobq_redis, .server = "JOBQ_TEST_REDIS", .fresh = fresh_redis },
 #endif
 };
 
@@ -82,21 +116,9 @@ const char *store_lacks(const struct test_store *store)
     return store->server && !getenv(store->server) ? store->server : NULL;
 }
 
-/* A namespace that nobody had before; it goes with the private server. */
-static int fresh_namespace(const char *server, char *uri)
-{
-    static unsigned count;
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(uri, STORE_URI, "%s%cnamespace=w%lx_%ld_%u", server, strchr(server, '?') ? '&' : '?',
-             (long)now.tv_sec, (long)getpid(), count++);
-    return 0;
-}
-
 int store_fresh(const struct test_store *store, char uri[STORE_URI])
 {
-    return store->server ? fresh_namespace(getenv(store->server), uri) : store->fresh(uri);
+    return store->fresh(uri);
 }
 
 void store_drop(const struct test_store *store, const char *uri)

@@ -11,7 +11,8 @@ struct test_store {
     const char *name;
     const struct jobq_backend *(*backend)(void);
     const char *server;         /* environment variable with the URI of a server; NULL: needs none */
-    int (*fresh)(char *uri);    /* the URI of an empty store; with a server: an empty namespace. 0 or -1 */
+    int (*fresh)(char *uri);    /* the URI of an empty store, of one that is
+                                   empty now. 0 or -1 */
     void (*drop)(const char *uri); /* NULL: nothing is left behind */
 };
 
