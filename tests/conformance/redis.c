@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* With JOBQ_TEST_CLUSTER the server is a node of a cluster that has the slots of the tests' namespaces, that of their list, and no
+ * other. */
 #include <jobq/conformance.h>
 #include <jobq/redis.h>
 
 #include <redis_server.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct redis_server server;
@@ -37,10 +40,14 @@ static int fresh(char uri[JOBQ_CONFORMANCE_URI])
 
 int main(int argc, char **argv)
 {
+    static const char *const name_spaces[] = { "jobq", "other_1", "libjobq:namespaces", NULL };
     const struct jobq_conformance_fixture fixture = {
         .size = sizeof fixture, .name = "redis", .backend = jobq_redis(), .fresh = fresh,
     };
-    redis_server_start(&server, NULL);
+    if (getenv("JOBQ_TEST_CLUSTER"))
+        redis_server_start_cluster(&server, name_spaces);
+    else
+        redis_server_start(&server, NULL);
     int result = jobq_conformance(&fixture, argc, argv);
     if (keys_are_tagged() != 0)
         result = 1;

@@ -242,6 +242,37 @@ START_TEST(foreign_and_newer)
 }
 END_TEST
 
+/* A node that has the slot of this namespace and no other: the namespace needs none. The list of namespaces is elsewhere, so
+ * nobody knows of others; and one that is elsewhere cannot be used here. */
+START_TEST(in_a_cluster)
+{
+    static const char *const names[] = { "jobq", NULL };
+    struct kit k = { 0 };
+    struct jobq_row rows[4];
+    struct jobq_store *store = NULL;
+    struct jobq_stats stats = { .size = sizeof stats };
+    const struct jobq_bytes all = { 0 };
+    char uri[300];
+    int verdict;
+    redis_server_start_cluster(&k.server, names);
+    snprintf(k.uri, sizeof k.uri, "redis+unix://%s", k.server.socket);
+    k.arena = jobq_arena_create();
+    ck_assert_msg(kit_open(&k, k.uri, 0, &k.store) == JOBQ_OK, "%s", k.err.text);
+    for (uint32_t i = 0; i < 3; i++)
+        kit_put(&k, i);
+    ck_assert_uint_eq(kit_claim(&k, rows), 3);
+    ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
+    ck_assert_int_eq(verdict, JOBQ_OK);
+    ck_assert_msg(jobq_redis()->stats(k.store, &all, &stats, k.arena, &k.err) == JOBQ_OK, "%s", k.err.text);
+    ck_assert_uint_eq(stats.queue_count, 1);
+    ck_assert_uint_eq(stats.namespace_count, 0);
+    snprintf(uri, sizeof uri, "%s?namespace=elsewhere", k.uri);
+    ck_assert_int_eq(kit_open(&k, uri, 0, &store), JOBQ_UNREACHABLE);
+    ck_assert_msg(strstr(k.err.text, "CLUSTERDOWN") != NULL, "%s", k.err.text);
+    kit_end(&k);
+}
+END_TEST
+
 /* S2: a store that was emptied is a new one; tokens of before hold nothing. */
 START_TEST(emptied)
 {
@@ -369,7 +400,7 @@ int main(void)
 {
     const TTest *const tests[] = { scripts_are_forgotten, a_full_server, a_replica, a_failed_snapshot,
                                           one_call_an_exchange, passwords, an_evicting_server,
-                                          foreign_and_newer, emptied, woken_again_after_the_connection_died,
+                                          foreign_and_newer, in_a_cluster, emptied, woken_again_after_the_connection_died,
                                           closed_while_idle, a_server_that_sleeps, a_server_that_is_gone,
                                           how_much_may_be_lost };
     Suite *suite = suite_create("redis-server");

@@ -116,6 +116,46 @@ void redis_server_start_tcp(struct redis_server *server, const char *const *argu
     start(server, arguments);
 }
 
+static void own_slot_of(const struct redis_server *server, const char *name)
+{
+    redisReply *slot = redis_server_ask(server, "CLUSTER KEYSLOT {%s}", name);
+    if (slot->type != REDIS_REPLY_INTEGER)
+        give_up(slot->str);
+    redis_server_do(server, "CLUSTER ADDSLOTS %lld", slot->integer);
+    freeReplyObject(slot);
+}
+
+/* It takes a moment until it believes that it may be written to. */
+static void await_cluster(const struct redis_server *server)
+{
+    for (int i = 0; i < 6000; i++) {
+        redisReply *info = redis_server_ask(server, "CLUSTER INFO");
+        bool up = info->type == REDIS_REPLY_STRING && strstr(info->str, "cluster_state:ok") != NULL;
+        freeReplyObject(info);
+        if (up)
+            return;
+        usleep(10000);
+    }
+    give_up("its cluster is not up");
+}
+
+void redis_server_start_cluster(struct redis_server *server, const char *const *names)
+{
+    char bus[16];
+    const char *const arguments[] = { "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no",
+                                      "--cluster-port", bus, NULL };
+    make_folder(server);
+    server->port = free_port();
+    int other = free_port();
+    while (other == server->port)
+        other = free_port();
+    snprintf(bus, sizeof bus, "%d", other);
+    start(server, arguments);
+    for (; *names; names++)
+        own_slot_of(server, *names);
+    await_cluster(server);
+}
+
 static void end(struct redis_server *server)
 {
     if (server->pid > 0) {
@@ -133,7 +173,7 @@ void redis_server_restart(struct redis_server *server, const char *const *argume
 
 void redis_server_stop(struct redis_server *server)
 {
-    static const char *const files[] = { "s", "log", "dump.rdb", "appendonlydir" };
+    static const char *const files[] = { "s", "log", "dump.rdb", "appendonlydir", "nodes.conf" };
     char name[128];
     end(server);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

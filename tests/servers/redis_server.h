@@ -17,6 +17,9 @@ struct redis_server {
 void redis_server_start(struct redis_server *server, const char *const *arguments);
 /* The same on a free port of 127.0.0.1 too. */
 void redis_server_start_tcp(struct redis_server *server, const char *const *arguments);
+/* A node of a cluster, on such a port, that has the slots of these tags and no other: a command or a script that touches a
+ * key of another slot fails. names: NULL at the end. */
+void redis_server_start_cluster(struct redis_server *server, const char *const *names);
 /* Killed, and started anew with what it has saved. */
 void redis_server_restart(struct redis_server *server, const char *const *arguments);
 void redis_server_stop(struct redis_server *server);
