@@ -120,13 +120,16 @@ class Demo(unittest.TestCase):
             self.assertEqual(done.returncode, 2, arguments)
         self.assertEqual(self.demo("five", "--help").returncode, 0)
 
-    def test_6_stage_one_on_a_server(self):
-        """The first stage with each store behind a server, which it starts and ends."""
+    def test_6_on_a_server(self):
+        """With each store behind a server, which it starts and ends: the first stage, and both with JOBQ_TEST_FULL=1."""
+        whole = os.environ.get("JOBQ_TEST_FULL")
         for store in "redis", "postgres":
-            done = self.demo("six", store, "--stage", "1", jobs=200)
+            done = self.demo("six", store, *(() if whole else ("--stage", "1")), jobs=200)
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertIn("200 of 200 completed", done.stdout)
             self.assertIn("Nothing was lost.", done.stdout)
+            if whole:
+                self.assertIn("32 of 32 jobs completed, 0 in any other state.\nNothing was lost.", done.stdout)
 
 
 if __name__ == "__main__":
