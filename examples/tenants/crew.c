@@ -78,6 +78,7 @@ int crew_init(struct crew *crew, struct office *office, const struct crew_option
 {
     *crew = (struct crew){.members = {{.worker = NULL}}};
     for (int i = 0; i <= CLASS_COUNT; i++) {
+        crew->members[i].crew = crew;
         crew->members[i].worker =
             i < CLASS_COUNT ? make_class(office, options, i) : make_alerts(office, options);
         if (!crew->members[i].worker)
@@ -91,8 +92,10 @@ static void *work(void *user)
     struct crew_member *member = user;
 
     member->status = jobq_worker_run(member->worker);
-    if (member->status < 0)
+    if (member->status < 0) {
         fprintf(stderr, "%s: %s\n", program_name, jobq_last_error()->text);
+        crew_stop(member->crew); /* a class without its worker would go unnoticed for long */
+    }
     return NULL;
 }
 

@@ -16,7 +16,10 @@ struct crew_options {
     int drain;
 };
 
+struct crew;
+
 struct crew_member {
+    struct crew *crew;
     struct jobq_worker *worker;
     pthread_t thread;
     int running, status;

@@ -11,8 +11,6 @@
 #include "web.h"
 #include "webhook.h"
 
-#define SECRET_MOST 65
-
 struct hook {
     struct jobq_ctx *ctx;
     struct office *office;

@@ -49,12 +49,24 @@ static int64_t time_left(const struct jobq_job *job)
     return job->timeout_ms > 0 ? job->timeout_ms : 300000;
 }
 
+/* Not playlists and the like, which name other files to be read. */
+static const char pictures[] = "png_pipe,jpeg_pipe,webp_pipe,gif,bmp_pipe,tiff_pipe";
+
 static int resize(struct picture *p, struct child_result *result)
 {
     char program[1024], filter[160];
-    const char *const argv[] = {"ffmpeg",     "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-y",
-                                "-i",         p->input,   "-vf",       filter,  "-frames:v", "1",      "-f",
-                                "image2pipe", "-vcodec",  "png",       p->part, NULL};
+    const char *const argv[] = {"ffmpeg",     "-nostdin",
+                                "-loglevel",  "error",
+                                "-progress",  "pipe:1",
+                                "-y",         "-protocol_whitelist",
+                                "file",       "-format_whitelist",
+                                pictures,     "-i",
+                                p->input,     "-vf",
+                                filter,       "-frames:v",
+                                "1",          "-f",
+                                "image2pipe", "-vcodec",
+                                "png",        p->part,
+                                NULL};
     const struct child_spec spec = {.program = program,
                                     .argv = argv,
                                     .time_limit_ms = time_left(jobq_ctx_job(p->ctx)),

@@ -116,7 +116,10 @@ static int check_hook(json_t *data, char why[ORDER_WHY])
 {
     if (check_line(data, "webhook_id", 1, 100, why) != 0 || check_line(data, "event", 1, 100, why) != 0)
         return -1;
-    return json_object_get(data, "payload") ? 0 : refuse(why, "payload", "is missing");
+    const json_t *payload = json_object_get(data, "payload");
+    return json_is_object(payload) || json_is_array(payload)
+               ? 0
+               : refuse(why, "payload", "must be an object or array");
 }
 
 static void by_default(json_t *data, const char *name, json_t *value)

@@ -50,6 +50,7 @@ class Hooks(Office):
         self.assertEqual(self.event('acme', 'paid', {}, 'e1')['new'], 0)
         self.assertEqual(self.event('acme', 'paid', {})['new'], 2)
         self.assertEqual(self.event('nobody', 'paid', {})['webhooks'], 0)
+        self.call('event', 'acme', 'paid', '7', status=2)
 
     def test_five_attempts(self):
         """5, 10, 20 and 40 s apart, then dead; an alert; grouped, brought back and delivered"""

@@ -126,15 +126,17 @@ class Pictures(Office):
         subprocess.run(['ffmpeg', '-nostdin', '-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc=size=320x240', '-frames:v', '1',
                         os.path.join(self.folder, 'acme', 'in.png')], check=True, timeout=kit.LIMIT_S)
         self.file('acme/none.png', 'this is no picture')
+        self.file('acme/list.png', "ffconcat version 1.0\nfile 'in.png'\n")
         good = self.put('image-processing', 'acme', image='in.png', width=100, height=100)['job_id']
         bad = self.put('image-processing', 'acme', image='none.png', width=100, height=100)['job_id']
+        other = self.put('image-processing', 'acme', image='list.png', width=100, height=100)['job_id']
         outside = self.put('image-processing', 'acme', image='../secret', width=100, height=100)['job_id']
         self.work('--media', self.folder)
         probe = subprocess.run(['ffprobe', '-v', 'error', '-show_entries', 'stream=width,height,codec_name', '-of', 'csv=p=0',
                                 self.result(good)['file']], check=True, stdout=subprocess.PIPE, text=True, timeout=kit.LIMIT_S)
         self.assertEqual(probe.stdout.strip(), 'png,100,75')
-        self.assertEqual([(self.show(id_)['state'], self.show(id_)['reason']) for id_ in (bad, outside)],
-                         [('dead', 'PERMANENT')] * 2)
+        self.assertEqual([(self.show(id_)['state'], self.show(id_)['reason']) for id_ in (bad, other, outside)],
+                         [('dead', 'PERMANENT')] * 3)
         self.assertIn('image:', self.show(outside)['errors'][0]['text'])
 
 
