@@ -18,10 +18,10 @@
 
 struct gather {
     struct jobq *q;
-    struct http_server *server;
-    pthread_mutex_t lock;
-    pthread_cond_t change; /* of all that is below */
     pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t change;      /* of all that is below */
+    struct http_server *server; /* NULL: nobody is to be woken */
     int running, stopping;
     int busy; /* somebody uses the handle */
     struct gathered *first, **last;
@@ -219,9 +219,8 @@ static void *run(void *user)
         run_batch(gather, batch, count);
         for (size_t i = 0; i < count; i++)
             unref(batch[i]);
-        pthread_mutex_unlock(&gather->lock);
-        http_wake_short(gather->server);
-        pthread_mutex_lock(&gather->lock);
+        if (gather->server)
+            http_wake_short(gather->server);
     }
     pthread_mutex_unlock(&gather->lock);
     return NULL;
@@ -307,6 +306,13 @@ int gather_start(struct gather *gather, struct http_server *server)
     gather->running = !failed;
     pthread_mutex_unlock(&gather->lock);
     return failed ? -1 : 0;
+}
+
+void gather_hush(struct gather *gather)
+{
+    pthread_mutex_lock(&gather->lock);
+    gather->server = NULL;
+    pthread_mutex_unlock(&gather->lock);
 }
 
 void gather_stop(struct gather *gather)

@@ -35,6 +35,9 @@ struct gather *gather_create(struct jobq *q);
 /* Begins to wake the server's short waits. Returns 0, or -1 when there is no thread. */
 int gather_start(struct gather *gather, struct http_server *server);
 
+/* The server is about to stop, and asks by itself: it is not woken any more. */
+void gather_hush(struct gather *gather);
+
 /* Ends the thread, when all are in; call after the server has stopped. */
 void gather_stop(struct gather *gather);
 void gather_destroy(struct gather *gather);

@@ -228,6 +228,7 @@ static int run(const struct serve_options *options, struct serve *serve, struct 
     }
     board_stop(board);
     pulse_stop(serve->pulse);
+    gather_hush(serve->gather);
     http_stop(server);
     gather_stop(serve->gather);
     return status;

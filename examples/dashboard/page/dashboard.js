@@ -514,6 +514,14 @@ async function queuesView() {
   return [h('h1', {}, t('queues')), queueTable(await needOverview())];
 }
 
+/* How many may wait is one number, which draining sets to 0: what it was before is kept here for who undoes it. */
+function drain(name, limit) {
+  const closed = limit && limit.depth === 0;
+  const before = load('depth.' + name);
+  if (!closed) save('depth.' + name, limit?.depth ?? '');
+  return act('limit', { of: 'queue', name, depth: closed ? (before ? Number(before) : null) : 0 });
+}
+
 async function queueView(name) {
   const overview = await needOverview();
   const queue = overview.queues.find(one => one.queue === name);
@@ -522,7 +530,7 @@ async function queueView(name) {
   if (me.open) return parts;
   const limit = (await ask('limits')).limits.find(one => one.of === 'queue' && one.name === name);
   const closed = limit && limit.depth === 0;
-  if (may('limit')) parts.push(h('div', { class: 'row' }, h('button', { type: 'button', 'data-verb': 'drain', onclick: () => act('limit', { of: 'queue', name, depth: closed ? null : 0 }) }, t(closed ? 'fill' : 'drain'))));
+  if (may('limit')) parts.push(h('div', { class: 'row' }, h('button', { type: 'button', 'data-verb': 'drain', onclick: () => drain(name, limit) }, t(closed ? 'fill' : 'drain'))));
   parts.push(h('h2', {}, t('limits')), limitTable([limit || { of: 'queue', name, running: queue.running }]), limitForm('queue', name));
   return parts;
 }

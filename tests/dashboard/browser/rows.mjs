@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { run, sees, text, until } from './kit.mjs';
 
 const go = (page, hash) => page.evaluate(to => { location.hash = to; }, hash);
@@ -32,10 +34,10 @@ function submission(world, clip, result) {
   return id;
 }
 
-async function serveVideos(world) {
+async function serveVideos(world, ...options) {
   const media = world.folder + '/media';
   mkdirSync(media);
-  const child = world.spawn(process.env.JOBQ_VIDEO, ['serve', '--store', world.store, '--media', media, '--listen', '127.0.0.1:0', '--token-file', world.tokens(), '--audit-log', world.audit]);
+  const child = world.spawn(process.env.JOBQ_VIDEO, ['serve', '--store', world.store, '--media', media, '--listen', '127.0.0.1:0', '--token-file', world.tokens(), '--audit-log', world.audit, ...options]);
   world.url = await world.listening(child);
   return media;
 }
@@ -211,11 +213,19 @@ await run({
     await page.click('[data-form=limit] button');
     await until('the limit', () => (world.jobq('limit', 'mail').concurrency ?? world.jobq('limit', 'mail')[0]?.concurrency) === 0);
     assert.deepEqual(world.jobq('claim', 'mail'), []);
+    const depth = () => world.jobq('limit', 'mail').depth ?? world.jobq('limit', 'mail')[0]?.depth;
+    world.jobq('limit', 'mail', '--depth', 7);
+    await page.reload();
+    await page.waitForSelector('[data-verb=drain]');
     await page.click('[data-verb=drain]');
     await until('it is closed', async () => (await text(page, '[data-verb=drain]')) === 'Take new jobs again');
+    assert.equal(depth(), 0);
+    await page.reload();
+    await page.waitForSelector('[data-verb=drain]');
     assert.throws(() => execFileSync(process.env.JOBQ, ['-s', world.store, 'enqueue', 'mail', 'x'], { stdio: 'pipe' }));
     await page.click('[data-verb=drain]');
     await until('it is open', async () => (await text(page, '[data-verb=drain]')).startsWith('Drain'));
+    assert.equal(depth(), 7, 'as many may wait as before');
     world.enqueue('mail');
     await go(page, '#/limits');
     await page.selectOption('[data-form=limit] [name=of]', 'group');
@@ -302,6 +312,68 @@ await run({
     assert.equal(part[0], 206);
     assert.match(part[1], /^bytes 10-19\/\d+$/);
     assert.equal(part[2], 10);
+  },
+
+  'row-11 an MP4 is played and wound through by Range': async (world, browser) => {
+    const media = await serveVideos(world);
+    execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=25:duration=20', '-f', 'lavfi', '-i', 'sine=frequency=440:duration=20', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '25', '-b:v', '4M', '-c:a', 'aac', '-movflags', '+faststart', '-shortest', media + '/clip.mp4']);
+    const words = [{ word: 'late', start_ms: 18200, end_ms: 18900, confidence: 0.5 }];
+    const id = submission(world, 'clip.mp4', { video: 'clip.mp4', steps: { speech: { status: 'ok', words } }, media: { video: { width: 640, height: 480 } } });
+    const page = await world.open(browser);
+    const answers = [];
+    page.on('response', answer => { if (answer.url().includes('/analysis/video/')) answers.push([answer.status(), answer.headers()['content-type'], answer.headers()['accept-ranges'], answer.headers()['content-range']]); });
+    await go(page, '#/flow/' + id);
+    await sees(page, () => document.querySelector('video')?.readyState >= 2);
+    await page.click('.words button');
+    await sees(page, () => { const v = document.querySelector('video'); return v.readyState >= 2 && !v.seeking && Math.abs(v.currentTime - 18.2) < 0.05; });
+    /* The page itself reads the whole of it once, for the wave. */
+    const pieces = answers.filter(([status]) => status === 206);
+    assert.ok(pieces.every(([, type, ranges]) => type === 'video/mp4' && ranges === 'bytes'), JSON.stringify(answers));
+    const from = pieces.map(piece => /^bytes (\d+)-\d+\/(\d+)$/.exec(piece[3])).map(([, first, size]) => first / size);
+    assert.ok(from.some(share => share === 0) && from.some(share => share > 0.5), JSON.stringify(answers));
+  },
+
+  'row-12 a result that could not be delivered is sent again, and its signature fits': async (world, browser) => {
+    const secret = 'whsec_' + Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
+    const got = [];
+    const receiver = createServer((request, answer) => {
+      const pieces = [];
+      request.on('data', piece => pieces.push(piece));
+      request.on('end', () => { got.push({ headers: request.headers, body: Buffer.concat(pieces).toString() }); answer.writeHead(got.length === 1 ? 500 : 204).end(); });
+    }).listen(0, '127.0.0.1');
+    await once(receiver, 'listening');
+    try {
+      const opened = ['--callback-http', '--callback-allow', '127.0.0.1'];
+      const media = await serveVideos(world, ...opened);
+      writeFileSync(media + '/clip.mp4', 'some bytes');
+      writeFileSync(world.folder + '/step.sh', '#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\necho "{\\"step\\":\\"$1\\",\\"status\\":\\"ok\\"}"\n', { mode: 0o755 });
+      mkdirSync(world.folder + '/secrets');
+      writeFileSync(world.folder + '/secrets/default', secret + '\n', { mode: 0o600 });
+      world.spawn(process.env.JOBQ_VIDEO, ['worker', '--store', world.store, '--media', media, '--step-command', world.folder + '/step.sh', '--webhook-secrets', world.folder + '/secrets', '--webhook-attempts', '1', ...opened]);
+      const put = await fetch(world.url + '/analysis/start', { method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: 'Bearer admin' }, body: JSON.stringify({ videoPath: 'clip.mp4', callbackUrl: 'http://127.0.0.1:' + receiver.address().port + '/told' }) });
+      assert.equal(put.status, 202);
+      const { jobId } = await put.json();
+      const page = await world.open(browser, { hash: '#/webhooks' });
+      const row = page.locator('main tbody tr[data-id]');
+      await until('it is dead', async () => /dead[\s\S]*1 \/ 1[\s\S]*the receiver answered 500/.test((await row.count()) ? await row.first().innerText() : ''));
+      await row.locator('[data-verb=redrive]').click();
+      await until('it is delivered', () => got.length === 2);
+      await until('it says so', async () => /completed/.test(await row.first().innerText()));
+      const [first, second] = got;
+      assert.equal(first.headers['webhook-id'], second.headers['webhook-id'], 'one event is one id');
+      assert.equal(second.headers['x-event-type'], 'analysis.completed');
+      assert.equal(JSON.parse(second.body).data.jobId, jobId);
+      for (const [name, value] of [['id', second.headers['webhook-id']], ['time', second.headers['webhook-timestamp']], ['signature', second.headers['webhook-signature']], ['secret', secret], ['body', second.body]]) await page.fill(`#signature [name=${name}]`, value);
+      await page.click('#signature button');
+      await page.waitForSelector('#verdict.good');
+      await page.fill('#signature [name=body]', second.body.replace('completed', 'failed'));
+      await page.fill('#signature [name=secret]', secret);
+      await page.click('#signature button');
+      await page.waitForSelector('#verdict.bad');
+    } finally {
+      receiver.closeAllConnections?.();
+      receiver.close();
+    }
   },
 
   'row-12 deliveries of webhooks, and whether a signature fits': async (world, browser) => {
