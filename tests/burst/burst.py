@@ -407,7 +407,7 @@ def parse():
     parser.add_argument("--scale", type=float, default=100)
     parser.add_argument("--idle", type=int, default=40, help="submissions one after the other, before the workers start")
     parser.add_argument("--costs", type=int, default=300, help="answers to measure the cost of")
-    parser.add_argument("--lease", type=int, default=0, help="ms; without it 3,000, and 20,000 with --real: programs that compute "
+    parser.add_argument("--lease", type=int, default=0, help="ms; without it 8,000, and 20,000 with --real: programs that compute "
                         "leave the heartbeats little room")
     parser.add_argument("--real", metavar="FOLDER", help="of videos: short clips of them, analysed in earnest")
     parser.add_argument("--clip-seconds", type=float, default=2)
@@ -415,7 +415,7 @@ def parse():
     parser.add_argument("--sanitized", action="store_true", help="memory is not judged")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    options.lease = options.lease or (20000 if options.real else 3000)
+    options.lease = options.lease or (20000 if options.real else 8000)
     options.seconds = (10 / options.scale, 30 / options.scale)
     options.video = os.environ.get("JOBQ_VIDEO") or os.path.join(options.build, "examples", "video", "jobq-video")
     options.jobq = os.environ.get("JOBQ") or os.path.join(options.build, "examples", "jobq", "jobq")
