@@ -151,15 +151,31 @@ DECLARE
     v_groups bytea[] := '{}'; v_slots bigint[] := '{}'; v_rates bigint[] := '{}'; v_periods bigint[] := '{}';
     v_helds bigint[] := '{}'; v_started bigint[] := '{}'; v_of integer;
     v_late tid[] := '{}';
+    -- picked and not claimed yet: of groups behind each other in the circle, each of them once
+    v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_done boolean := false;
     v_lane record; v_can record; v_pick record; v_took record;
     v_row @.view;
 BEGIN
     o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
     o_group := p_group; o_since := p_since; o_in_turn := p_in_turn;
     LOOP
-        EXIT WHEN o_full OR o_given >= p_left OR v_room <= 0;
-        v_group := @.turn_next(q.id, o_group, o_in_turn);
-        EXIT WHEN v_group IS NULL;
+        v_done := v_done OR o_full OR o_given >= p_left OR coalesce(v_room <= 0, false);
+        IF NOT v_done THEN
+            v_group := @.turn_next(q.id, o_group, o_in_turn);
+        END IF;
+        -- What was picked is claimed before anybody can meet it again, and then the circle is looked at anew.
+        IF cardinality(v_at) > 0 AND (v_done OR v_group IS NULL OR v_group <= o_group) THEN
+            SELECT * INTO v_took FROM @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
+                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late);
+            FOREACH v_row IN ARRAY v_took.o_rows LOOP
+                o_rows := array_append(o_rows, v_row);
+            END LOOP;
+            o_ids := o_ids || v_took.o_ids;
+            v_at := '{}';
+            v_at_late := '{}';
+            CONTINUE;
+        END IF;
+        EXIT WHEN v_done OR v_group IS NULL;
 
         -- may it give, and how many?
         v_goes_on := o_in_turn > 0 AND o_group = v_group;
@@ -169,10 +185,12 @@ BEGIN
             v_most := greatest(greatest(p_share, 1) - o_in_turn, 1);
         ELSIF (v_wraps AND v_wrapped) OR (v_wraps OR v_wrapped) AND v_group >= o_since THEN
             o_since := NULL; -- the round is whole
-            EXIT;
+            v_done := true;
+            CONTINUE;
         ELSIF v_looks >= 64 THEN
             o_more := true;
-            EXIT;
+            v_done := true;
+            CONTINUE;
         ELSE
             v_most := greatest(p_share, 1);
         END IF;
@@ -210,16 +228,12 @@ BEGIN
             o_more := o_more OR v_pick.o_more;
         END IF;
         IF v_count > 0 THEN
-            SELECT * INTO v_took FROM @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_pick.o_at,
-                                                  array_fill(q.name, ARRAY[v_count]), v_pick.o_late);
-            FOREACH v_row IN ARRAY v_took.o_rows LOOP
-                o_rows := array_append(o_rows, v_row);
-            END LOOP;
-            v_began := coalesce(cardinality(v_took.o_ids), 0);
+            v_at := v_at || v_pick.o_at;
+            v_at_late := v_at_late || v_pick.o_late;
+            v_began := cardinality(array_positions(v_pick.o_late, false));
             IF v_began < v_count THEN
                 v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late) WHERE u.late);
             END IF;
-            o_ids := o_ids || v_took.o_ids;
             o_given := o_given + v_count;
             o_starts := o_starts + v_began;
             v_room := v_room - v_count;
