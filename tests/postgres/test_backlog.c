@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What claims and acks cost when many jobs wait and many are dead: pages of the job table and its indexes that a session looked
+/* What claims and acks cost. When many jobs wait and many are dead: pages of the job table and its indexes that a session looked
  * at, as the server counts them. 10,000 of each on any day, 1,000,000 with JOBQ_TEST_FULL=1. */
 #include "kit.h"
 
@@ -134,4 +134,39 @@ START_TEST(an_ack_of_a_batch_meets_each_row_a_few_times)
 }
 END_TEST
 
-KIT_MAIN("postgres backlog", a_backlog_costs_no_more_than_twice, an_ack_of_a_batch_meets_each_row_a_few_times)
+static int64_t counted(void)
+{
+    return sql_value("SELECT n_tup_ins FROM pg_stat_user_tables WHERE schemaname = '@' AND relname = 'tally'");
+}
+
+/* Each statement that claims writes what it claimed to the tally. */
+START_TEST(groups_are_claimed_together)
+{
+    enum { GROUPS = 50, FEW_STATEMENTS = 3 };
+    char names[GROUPS];
+    const struct jobq_row *rows;
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_exchange x = { .puts = jobs, .put_count = GROUPS };
+    for (int i = 0; i < GROUPS; i++) {
+        names[i] = (char)('0' + i);
+        jobs[i] = put_of(++next_number);
+        jobs[i].group = (struct jobq_bytes){ &names[i], 1 };
+    }
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    store_close(s);
+    for (int i = 0; i < 600 && counted() < 1; i++)
+        usleep(50000);
+    int64_t before = counted();
+    s = store_open(uri_with(""));
+    ck_assert_uint_eq(claim_jobs(s, GROUPS, &rows), GROUPS);
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert(rows[i].group.size == 1 && *(const char *)rows[i].group.data == names[i]);
+    store_close(s);
+    wait_for_updates(GROUPS);
+    ck_assert_int_gt(counted(), before);
+    ck_assert_int_le(counted() - before, FEW_STATEMENTS);
+}
+END_TEST
+
+KIT_MAIN("postgres backlog", a_backlog_costs_no_more_than_twice, an_ack_of_a_batch_meets_each_row_a_few_times,
+         groups_are_claimed_together)
