@@ -32,8 +32,11 @@ class Log(kit.Case):
         self.order(path, "sound", exit=1, print="no answer")
         job = self.submit()
         self.done(job)
-        put = self.lines(server)
-        self.assertEqual([(line["what"], line["job"], line["queue"]) for line in put], [("enqueued", job, "video.probe")])
+        put, answered = self.lines(server)
+        self.assertEqual((put["what"], put["job"], put["queue"]), ("enqueued", job, "video.probe"))
+        self.assertEqual((answered["what"], answered["job"], answered["status"]), ("answered", job, 202))
+        self.assertGreaterEqual(answered["read_ms"], 0)
+        self.assertGreater(answered["put_ms"], 0)
         kit.until("the report's end", lambda: [line for line in self.lines(worker)
                                                if line["job"] == self.part(job, "report") and line["what"] == "completed"])
         mine = [line for line in self.lines(worker) if line["job"] == self.part(job, "sound")]
@@ -51,7 +54,8 @@ class Log(kit.Case):
         self.video()
         answer = self.ask("POST", "/analysis/start", {"videoPath": "clip.mp4"}, {"Authorization": "Bearer word"})
         self.assertEqual(answer.status, 202)
-        self.assertEqual([(line["what"], line["group"]) for line in self.lines(server)], [("enqueued", 'a"}{"what":"forged"')])
+        self.assertEqual([(line["what"], line.get("group")) for line in self.lines(server)],
+                         [("enqueued", 'a"}{"what":"forged"'), ("answered", None)])
 
 
 class Units(kit.Case):
