@@ -42,7 +42,7 @@ static int run_crew(struct crew *crew, int drain, const sigset_t *signals)
     if (pthread_create(&waiting, NULL, wait_for_signals, &ending) != 0)
         return program_die(EXIT_FAILED, "no thread can be started");
     status = crew_run(crew, drain);
-    pthread_cancel(waiting);
+    pthread_kill(waiting, SIGTERM); /* it waits for nothing else, and has nothing left to stop */
     pthread_join(waiting, NULL);
     return status < 0 ? EXIT_STORE : EXIT_DONE;
 }
