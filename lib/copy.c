@@ -246,6 +246,8 @@ static int check_settings(const struct jobq *q, const struct jobq_settings *s)
         rc = s->what != JOBQ_CONFIGURE_GROUP ? check_bytes_name("name", s->name) : check_name_if("name", s->name);
     if (rc == JOBQ_OK)
         rc = check_name_if("plan", s->plan);
+    if (rc == JOBQ_OK && s->set & JOBQ_SETTING_KEEP)
+        rc = keep_check(q, s->keep_ms);
     if (rc == JOBQ_OK)
         rc = check_name_if("group", s->group);
     if (rc == JOBQ_OK && (s->what != JOBQ_CONFIGURE_QUEUE || s->set & ~plain) &&

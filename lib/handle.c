@@ -70,7 +70,7 @@ static int take_keep(struct jobq *q)
     keep_default(&defaults);
     int rc = keep_values_of(q->options.keep, &defaults, &q->keep);
     q->options.keep = NULL;
-    return rc;
+    return rc == JOBQ_OK ? keep_check(q, q->keep.ms) : rc;
 }
 
 static int take_alert_queue(struct jobq *q)

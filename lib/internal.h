@@ -210,6 +210,7 @@ void keep_default(struct keep_values *out);
 /* Checked; what is 0 in `given` (NULL: all of it) is taken from `defaults`. */
 int keep_of_state(struct jobq *q, const struct jobq_stats *stats, int state, int64_t *out); /* counts, by queue */
 int keep_values_of(const struct jobq_keep *given, const struct keep_values *defaults, struct keep_values *out);
+int keep_check(const struct jobq *q, const int64_t ms[8]); /* may this store be asked for that? */
 
 /* ---- operator.c: from a row to the change of a verb: JOBQ_OK to send it ----------------------------------------------------- */
 

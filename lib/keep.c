@@ -19,6 +19,14 @@ void keep_default(struct keep_values *out)
     out->count[JOBQ_ROW_CANCELLED] = 1000;
 }
 
+int keep_check(const struct jobq *q, const int64_t ms[8])
+{
+    if (ms[JOBQ_KEEP_RESULTS] <= 0 || handle_has(q, JOBQ_CAP_RESULTS))
+        return JOBQ_OK;
+    return fail_with(JOBQ_UNSUPPORTED, "results_ms", "results_ms: the %s store keeps results as long as their jobs",
+                     q->backend->name);
+}
+
 /* ---- as the application says it, as the store takes it ---------------------------------------------------- */
 
 static int count_of(const char *field, int64_t given, int64_t otherwise, int64_t *out)
@@ -49,6 +57,8 @@ int keep_values_of(const struct jobq_keep *given, const struct keep_values *defa
         if (rc == JOBQ_OK)
             rc = age_of(age_names[i], ages[i], defaults->ms[ended[i]], &out->ms[ended[i]]);
     }
+    if (rc == JOBQ_OK)
+        rc = age_of("results_ms", keep.results_ms, defaults->ms[JOBQ_KEEP_RESULTS], &out->ms[JOBQ_KEEP_RESULTS]);
     return rc;
 }
 
@@ -72,6 +82,7 @@ static void show(const struct keep_values *values, bool own, struct jobq_keep *o
         .completed_ms = shown_age(values->ms[JOBQ_ROW_COMPLETED]),
         .dead_ms = shown_age(values->ms[JOBQ_ROW_DEAD]),
         .cancelled_ms = shown_age(values->ms[JOBQ_ROW_CANCELLED]),
+        .results_ms = shown_age(values->ms[JOBQ_KEEP_RESULTS]),
         .own = own,
     };
 
@@ -91,6 +102,8 @@ int jobq_keep_set(struct jobq *q, const char *queue, const struct jobq_keep *kee
         rc = check_name("queue", queue);
     if (rc == JOBQ_OK)
         rc = keep_values_of(keep, &q->keep, &values);
+    if (rc == JOBQ_OK)
+        rc = keep_check(q, values.ms);
     if (rc != JOBQ_OK)
         return rc;
     memcpy(s.keep_count, values.count, sizeof s.keep_count);

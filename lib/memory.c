@@ -544,7 +544,7 @@ const struct jobq_backend *jobq_memory(void)
     static const struct jobq_backend table = {
         .size = sizeof table,
         .name = "memory",
-        .capabilities = JOBQ_CAP_LOG | JOBQ_CAP_EDGES
+        .capabilities = JOBQ_CAP_LOG | JOBQ_CAP_RESULTS | JOBQ_CAP_EDGES
             | JOBQ_CAP_KEY_MODES
             | JOBQ_CAP_SUCCESSOR
             | JOBQ_CAP_GROUPS

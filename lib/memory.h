@@ -81,6 +81,8 @@ struct mem_queue_cells {
     struct jobq_gauge starts;
     bool has_keep;
     int64_t keep_count[8], keep_ms[8];
+    int64_t results_at_ms; /* the results of rows that ended up to here are gone: finished_at, id */
+    struct jobq_id results_id;
 };
 
 struct mem_queue {

@@ -84,6 +84,7 @@ static int give_queue(struct page *p, const struct mem_queue *queue)
             s->keep_count[state] = c->keep_count[state];
             s->keep_ms[state] = c->keep_ms[state];
         }
+        s->keep_ms[JOBQ_KEEP_RESULTS] = c->keep_ms[JOBQ_KEEP_RESULTS];
     }
     item->as.settings.enqueued_total = c->enqueued;
     item->as.settings.completed_total = c->completed;
@@ -355,6 +356,8 @@ static int take_row(struct mem_unit *u, struct jobq_item *item)
     if (!row || !(row->queue = mem_queue_get(u, in->row.queue)) || mem_edit(u, row->queue) != 0)
         return -1;
     row->queue->c.known = true;
+    if (in->row.state == JOBQ_ROW_COMPLETED)
+        row->queue->c.results_at_ms = 0;
     mem_done(u, row->queue);
     if (in->row.group.size && !(row->lane = mem_lane_get(u, row->queue, in->row.group)))
         return -1;

@@ -402,6 +402,7 @@ static int configure_queue(struct mem_unit *u, const struct jobq_settings *setti
         queue->c.has_keep = true;
         memcpy(queue->c.keep_count, settings->keep_count, sizeof queue->c.keep_count);
         memcpy(queue->c.keep_ms, settings->keep_ms, sizeof queue->c.keep_ms);
+        queue->c.results_at_ms = 0;
     }
     mem_done(u, queue);
     return JOBQ_OK;

@@ -53,12 +53,12 @@ static int64_t at_most(size_t number)
 enum { QUEUE_NAME, QUEUE_PAUSED, QUEUE_DEPTH, QUEUE_KEEP_COUNT, QUEUE_KEEP_MS, QUEUE_TOTALS, QUEUE_CONCURRENCY = 13,
        QUEUE_GROUP_CONCURRENCY, QUEUE_RATE, QUEUE_RATE_MS };
 
-static void give_keep(struct cell cell, int64_t values[8])
+static void give_keep(struct cell cell, unsigned which, int64_t values[8])
 {
     struct elements e = cell_elements(cell);
     struct cell value;
     for (int state = 0; state < 8 && elements_next(&e, &value); state++)
-        if (JOBQ_ROW_BIT(state) & JOBQ_ROW_ENDED)
+        if (JOBQ_ROW_BIT(state) & which)
             values[state] = cell_int(value);
 }
 
@@ -83,8 +83,8 @@ static int give_queue(struct page *p, const PGresult *r, int row)
     give_limit(s, cell_of(r, row, QUEUE_GROUP_CONCURRENCY), JOBQ_SETTING_GROUP_CONCURRENCY, &s->group_concurrency);
     give_limit(s, cell_of(r, row, QUEUE_RATE), JOBQ_SETTING_RATE, &s->rate);
     s->rate_period_ms = cell_int(cell_of(r, row, QUEUE_RATE_MS));
-    give_keep(keep, s->keep_count);
-    give_keep(cell_of(r, row, QUEUE_KEEP_MS), s->keep_ms);
+    give_keep(keep, JOBQ_ROW_ENDED, s->keep_count);
+    give_keep(cell_of(r, row, QUEUE_KEEP_MS), JOBQ_ROW_ENDED | JOBQ_ROW_BIT(JOBQ_KEEP_RESULTS), s->keep_ms);
     uint64_t *const totals[] = { &out->enqueued_total, &out->completed_total, &out->dead_total, &out->cancelled_total,
                                  &out->failed_total, &out->completed_trimmed, &out->dead_trimmed,
                                  &out->cancelled_trimmed };

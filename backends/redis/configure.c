@@ -34,6 +34,7 @@ static void say(struct jobq_store *s, const struct jobq_settings *settings)
         rd_i64(q, settings->keep_count[state]);
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
         rd_i64(q, settings->keep_ms[state]);
+    rd_i64(q, settings->keep_ms[JOBQ_KEEP_RESULTS]);
     rd_i64(q, settings->clock_ms);
     const int64_t limits[] = { settings->concurrency,    settings->group_concurrency, settings->rate,
                                settings->rate_period_ms, settings->quota,             settings->quota_period_ms };
@@ -130,6 +131,7 @@ int rd_queue_read(struct reader *r, struct jobq_item_settings *out)
             s->keep_count[state] = rd_get_i64(r);
         for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
             s->keep_ms[state] = rd_get_i64(r);
+        s->keep_ms[JOBQ_KEEP_RESULTS] = rd_get_i64(r);
     }
     if (parts & PART_LIMITS) {
         read_limit(r, s, JOBQ_SETTING_CONCURRENCY, &s->concurrency);
@@ -155,6 +157,8 @@ void rd_queue_write(struct request *q, const struct jobq_settings *s)
         rd_i64(q, s->keep_count[state]);
     for (int state = JOBQ_ROW_COMPLETED; has_keep && state <= JOBQ_ROW_CANCELLED; state++)
         rd_i64(q, s->keep_ms[state]);
+    if (has_keep)
+        rd_i64(q, s->keep_ms[JOBQ_KEEP_RESULTS]);
     const int64_t limits[] = { at_once, of_group, rate, rate >= 0 ? s->rate_period_ms : 0 };
     for (int i = 0; has_limits && i < 4; i++)
         rd_i64(q, limits[i]);

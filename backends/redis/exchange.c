@@ -89,6 +89,7 @@ static void say_trim(struct request *q, const struct jobq_trim *trim)
         rd_i64(q, trim->keep_count[state]);
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
         rd_i64(q, trim->keep_ms[state]);
+    rd_i64(q, trim->keep_ms[JOBQ_KEEP_RESULTS]);
     rd_argument_end(q);
 }
 

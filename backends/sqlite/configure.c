@@ -50,7 +50,7 @@ int sq_configure_queue(struct turn *t, const struct jobq_settings *settings)
                   VALUES(number(id), number(settings->keep_count[JOBQ_ROW_COMPLETED]),
                          number(settings->keep_count[JOBQ_ROW_DEAD]), number(settings->keep_count[JOBQ_ROW_CANCELLED]),
                          number(settings->keep_ms[JOBQ_ROW_COMPLETED]), number(settings->keep_ms[JOBQ_ROW_DEAD]),
-                         number(settings->keep_ms[JOBQ_ROW_CANCELLED])));
+                         number(settings->keep_ms[JOBQ_ROW_CANCELLED]), number(settings->keep_ms[JOBQ_KEEP_RESULTS])));
 }
 
 static int stop_worker(struct turn *t, const struct jobq_settings *settings, int *status)

@@ -74,6 +74,8 @@ static int give_queue(struct page *p, int64_t id, struct jobq_bytes name)
         s->keep_count[state] = q.keep_count[state];
         s->keep_ms[state] = q.keep_ms[state];
     }
+    if (q.keeps)
+        s->keep_ms[JOBQ_KEEP_RESULTS] = q.keep_ms[JOBQ_KEEP_RESULTS];
     out->enqueued_total = (uint64_t)q.count[COUNT_ENQUEUED_TOTAL];
     out->completed_total = (uint64_t)q.count[COUNT_COMPLETED_TOTAL];
     out->dead_total = (uint64_t)q.count[COUNT_DEAD_TOTAL];
@@ -473,6 +475,8 @@ static int take_row(struct turn *t, struct jobq_item *item)
         return -1;
     struct queue *queue = sq_queue_of(t, job.queue);
     if (!queue || lift_fence(t, in->row.fence) != 0)
+        return -1;
+    if (job.row.state == JOBQ_ROW_COMPLETED && sq_trim_results_anew(t, queue) != 0)
         return -1;
     queue->diff[sq_row_count(&job.row)]++;
     if (sq_lane_run(t, job.lane, job.row.state == JOBQ_ROW_RUNNING) != 0 ||

@@ -55,6 +55,9 @@ static void read_settings(sqlite3_stmt *row, struct queue_settings *out)
         out->keep_count[state] = sqlite3_column_int64(row, ++at);
         out->keep_ms[state] = sqlite3_column_int64(row, at + 3);
     }
+    out->keep_ms[JOBQ_KEEP_RESULTS] = sqlite3_column_int64(row, at + 4);
+    out->results_at = sqlite3_column_int64(row, at + 5);
+    out->results_n = sqlite3_column_int64(row, at + 6);
 }
 
 int sq_queue_settings(struct jobq_store *s, int64_t id, struct queue_settings *out)

@@ -99,6 +99,7 @@ struct queue_settings {
     int64_t rate_period_ms;
     bool keeps;    /* the keep values below go before the defaults */
     int64_t keep_count[8], keep_ms[8];
+    int64_t results_at, results_n; /* results of rows that ended up to here are gone */
 };
 
 struct queue {
@@ -512,6 +513,7 @@ int sq_change_make(struct turn *t, struct jobq_change *change);
 int sq_put_row(struct turn *t, struct jobq_put *put); /* its key is its own already */
 int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
 int sq_trim_run(struct turn *t, const struct jobq_trim *trim);
+int sq_trim_results_anew(struct turn *t, struct queue *queue); /* rows came that may have ended before */
 int sq_worker_note(struct turn *t, struct jobq_worker_record *record);
 int sq_want_run(struct turn *t, struct jobq_want *want);
 int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t now); /* 1, 0, -1: a plain read */

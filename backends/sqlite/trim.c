@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows that retention takes away. */
+/* Rows that retention takes away, and results that it takes away before their rows. */
 #include "store.h"
 
 #define AT_ONCE 512 /* listing sorts all that ended at one instant: better once than in small pieces */
@@ -79,13 +79,88 @@ static int trim_state(struct turn *t, struct queue *queue, int state, const stru
     }
 }
 
+/* ---- results ------------------------------------------------------------------------------------------------------ */
+
+struct ended_row {
+    int64_t n, at;
+    bool has_result;
+};
+
+static int list_results(struct turn *t, const struct queue *queue, size_t most, struct ended_row *out, size_t *count)
+{
+    const struct queue_settings *own = &queue->now;
+    sqlite3_stmt *row = sq_start(t->s, SQL_RESULTS_LIST,
+                                 VALUES(number(list_of(queue->id, JOBQ_ROW_COMPLETED)), number(own->results_at),
+                                        number(own->results_n), number((int64_t)most)));
+    int more;
+    *count = 0;
+    while ((more = sq_step(t->s, row)) > 0)
+        out[(*count)++] = (struct ended_row){ .n = sqlite3_column_int64(row, 0), .at = sqlite3_column_int64(row, 1),
+                                              .has_result = sqlite3_column_int(row, 2) != 0 };
+    return more;
+}
+
+static int forget_result(struct turn *t, const struct ended_row *row)
+{
+    const struct jobq_bytes none = { 0 };
+    struct job job;
+    int found = row->has_result ? sq_job_load(t->s, row->n, &job) : 0;
+    if (found <= 0)
+        return found;
+    bool bulky = job.flags & FLAG_BULK_RESULT;
+    if (sq_job_set_bytes(t->s, &job, BULK_RESULT, none) != 0)
+        return -1;
+    return bulky ? sq_job_save(t, &job) : 0;
+}
+
+static int note_place(struct turn *t, struct queue *queue, int64_t at, int64_t n)
+{
+    queue->now.results_at = at;
+    queue->now.results_n = n;
+    return sq_run(t->s, SQL_RESULTS_NOTE, VALUES(number(queue->id), number(at), number(n)));
+}
+
+int sq_trim_results_anew(struct turn *t, struct queue *queue)
+{
+    if (!sq_queue_loaded(t, queue->id))
+        return -1;
+    return queue->now.results_at ? note_place(t, queue, 0, 0) : 0;
+}
+
+static bool is_past(int64_t at, int64_t ms, int64_t now)
+{
+    return jobq_add_ms(at, ms) < now;
+}
+
+/* From where it came to before on; from the first when the clock says that it cannot have come so far. */
+static int trim_results(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left)
+{
+    const struct queue_settings *own = &queue->now;
+    int64_t ms = own->keeps ? own->keep_ms[JOBQ_KEEP_RESULTS] : trim->keep_ms[JOBQ_KEEP_RESULTS];
+    struct ended_row rows[AT_ONCE];
+    size_t count, done = 0;
+    if (ms <= 0)
+        return 0;
+    if (!is_past(own->results_at, ms, t->now) && sq_trim_results_anew(t, queue) != 0)
+        return -1;
+    if (list_results(t, queue, *left < AT_ONCE ? *left : AT_ONCE, rows, &count) != 0)
+        return -1;
+    for (; done < count && is_past(rows[done].at, ms, t->now); done++)
+        if (forget_result(t, &rows[done]) != 0)
+            return -1;
+    *left -= done;
+    return done ? note_place(t, queue, rows[done - 1].at, rows[done - 1].n) : 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------- */
+
 /* Queues in order of their names: with too small a limit it matters who is first. */
-static struct queue *next_queue(struct turn *t, const struct jobq_bytes *after, struct jobq_bytes *name)
+static struct queue *next_queue(struct turn *t, uint32_t ended, const struct jobq_bytes *after, struct jobq_bytes *name)
 {
     struct queue *first = NULL;
     for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
         struct jobq_bytes text;
-        if (!queue->ended || sq_queue_text(t->s, queue->id, &text) != 0)
+        if (!(queue->ended & ended) || sq_queue_text(t->s, queue->id, &text) != 0)
             continue;
         if (after->data && sq_bytes_order(text, *after) <= 0)
             continue;
@@ -97,18 +172,32 @@ static struct queue *next_queue(struct turn *t, const struct jobq_bytes *after, 
     return first;
 }
 
+static int trim_rows(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left)
+{
+    for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
+        if (queue->ended & JOBQ_ROW_BIT((unsigned)state) && trim_state(t, queue, state, trim, left) != 0)
+            return -1;
+    return 0;
+}
+
+typedef int (*trim_fn)(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left);
+
+static int each_queue(struct turn *t, uint32_t ended, trim_fn fn, const struct jobq_trim *trim, size_t *left)
+{
+    struct jobq_bytes after = { 0 }, name = { 0 };
+    struct queue *queue;
+    while (*left && (queue = next_queue(t, ended, &after, &name)) != NULL) {
+        after = name;
+        if (!sq_queue_loaded(t, queue->id) || fn(t, queue, trim, left) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int sq_trim_run(struct turn *t, const struct jobq_trim *trim)
 {
     size_t left = trim->limit;
-    struct jobq_bytes after = { 0 }, name = { 0 };
-    struct queue *queue;
-    while (left && (queue = next_queue(t, &after, &name)) != NULL) {
-        after = name;
-        if (!sq_queue_loaded(t, queue->id))
-            return -1;
-        for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
-            if (queue->ended & JOBQ_ROW_BIT((unsigned)state) && trim_state(t, queue, state, trim, &left) != 0)
-                return -1;
-    }
-    return 0;
+    if (each_queue(t, JOBQ_ROW_ENDED, trim_rows, trim, &left) != 0)
+        return -1;
+    return each_queue(t, JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED), trim_results, trim, &left);
 }

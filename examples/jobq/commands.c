@@ -250,7 +250,8 @@ const struct command commands[] = {
      .details = "  --completed N, --dead N, --cancelled N\n"
                 "                         the newest so many; or all, none, default\n"
                 "  --completed-for MS, --dead-for MS, --cancelled-for MS\n"
-                "                         none that ended longer ago; or all, default\n",
+                "                         none that ended longer ago; or all, default\n"
+                "  --results-for MS       completed ones that ended longer ago stay without a result\n",
      .run = run_retention,
      .need = STORE_OWN},
     {.name = "stop",

@@ -19,6 +19,7 @@ static const struct {
     {"dead-for", offsetof(struct jobq_keep, dead_ms), 1},
     {"cancelled", offsetof(struct jobq_keep, cancelled), 0},
     {"cancelled-for", offsetof(struct jobq_keep, cancelled_ms), 1},
+    {"results-for", offsetof(struct jobq_keep, results_ms), 1},
 };
 
 enum { MEMBERS = sizeof members / sizeof *members };
@@ -52,7 +53,7 @@ static const char *word(int64_t value)
 static void answer_json(struct cli *cli, const char *queue, struct jobq_keep *keep)
 {
     static const char *const names[MEMBERS] = {"completed", "completed_ms", "dead",
-                                               "dead_ms",   "cancelled",    "cancelled_ms"};
+                                               "dead_ms",   "cancelled",    "cancelled_ms", "results_ms"};
     struct json json = json_begin(cli);
 
     json_object(&json, NULL);
@@ -72,7 +73,7 @@ static void answer_json(struct cli *cli, const char *queue, struct jobq_keep *ke
 static void answer_table(struct cli *cli, const char *queue, struct jobq_keep *keep)
 {
     static const char *const heads[] = {"queue",     "completed", "for_ms", "dead", "for_ms",
-                                        "cancelled", "for_ms",    "values", NULL};
+                                        "cancelled", "for_ms",    "results_for_ms", "values", NULL};
     struct table table;
 
     table_begin(&table, cli, heads);

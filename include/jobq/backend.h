@@ -366,7 +366,14 @@ struct jobq_put {
 /* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
  * finished first (then by id), that are beyond the newest keep_count or ended more than keep_ms ago (either suffices),
  * none with open edges to children: those keep their place in the count. Each is counted (`trimmed`) and is an event. The
- * queue's own settings go before these defaults. keep values: index enum jobq_row_state. */
+ * queue's own settings go before these defaults. keep values: index enum jobq_row_state.
+ *
+ * Results (JOBQ_CAP_RESULTS), after all that: for each queue that this unit completed rows in, by its name, the completed
+ * rows in the order in which they ended (of one instant: in any order, the same each time). One that ended more than keep_ms[JOBQ_KEEP_RESULTS] ago loses its
+ * result and nothing else: no count, no event, `edits` as they were. Each row looked at is one of `limit`, which the rows
+ * removed share. A store remembers per queue how far it came, so that it looks at a row once, and begins anew when KEEP is
+ * set, when completed rows are loaded, and when its clock says that it came too far. It may be up to 10 s late. */
+#define JOBQ_KEEP_RESULTS 0 /* index into keep_ms: no state of a row that is stored */
 struct jobq_trim {
     size_t limit; /* 0: no trim */
     int64_t keep_count[8]; /* negative: no limit by count */
@@ -632,7 +639,7 @@ struct jobq_settings {
     int32_t paused;
     int64_t depth, concurrency, group_concurrency;
     int64_t rate, rate_period_ms, quota, quota_period_ms;
-    int64_t keep_count[8], keep_ms[8]; /* index enum jobq_row_state */
+    int64_t keep_count[8], keep_ms[8]; /* index enum jobq_row_state; keep_ms[JOBQ_KEEP_RESULTS] */
     int64_t clock_ms;
     struct jobq_bytes schedule; /* the core's bytes of a schedule; absent: remove */
     int64_t version;            /* SCHEDULE: the one that it must have now; 0: there must be no such row */
@@ -657,7 +664,7 @@ enum jobq_item_kind {
 };
 
 /* Queues at least those that ever had a row or have settings. The bits in `set` say which limits there are; keep values of
- * states that end, the others 0. */
+ * states that end and keep_ms[JOBQ_KEEP_RESULTS], the others 0. */
 struct jobq_item_settings {
     struct jobq_settings settings; /* what is QUEUE, GROUP or PLAN */
     uint64_t enqueued_total, completed_total, dead_total, cancelled_total, failed_total;
@@ -756,7 +763,8 @@ enum jobq_capability {
     JOBQ_CAP_ATTACH = 128,
     JOBQ_CAP_FIGURES = 256, /* durations and rates in the statistics */
     JOBQ_CAP_COPY = 512,    /* dump and load */
-    JOBQ_CAP_LOG = 1024     /* lines of log on a row */
+    JOBQ_CAP_LOG = 1024,    /* lines of log on a row */
+    JOBQ_CAP_RESULTS = 2048 /* a life of their own for results, see struct jobq_trim */
 };
 
 struct jobq_store_options {

@@ -216,6 +216,7 @@ struct jobq_keep {
     size_t size;
     int64_t completed, dead, cancelled;          /* jobs: 1 to 2^53, JOBQ_KEEP_ALL, JOBQ_KEEP_NONE; 0: the default */
     int64_t completed_ms, dead_ms, cancelled_ms; /* ms: 1 to 2^53, JOBQ_KEEP_ALL; 0: the default */
+    int64_t results_ms; /* the same of what completed jobs left: a job that stays longer stays without its result */
     int32_t own;      /* answer: not 0 when the queue has values of its own, 0 when these are the handle's defaults */
     int32_t reserved; /* 0 */
 };
@@ -664,8 +665,8 @@ JOBQ_API int jobq_bulk_redrive(struct jobq *q, const struct jobq_filter *filter,
 JOBQ_API int jobq_bulk_drop(struct jobq *q, const struct jobq_filter *filter, const struct jobq_bulk_options *options,
                             struct jobq_bulk *out);
 
-/* Remove the results of completed jobs that the filter names and keep the jobs: with filter.older_ms a shorter life for
- * results. Jobs without a result are not counted as done. Arguments, threads and errors as jobq_bulk_cancel. Since 0.1. */
+/* Remove the results of completed jobs that the filter names and keep the jobs. What jobq_keep.results_ms does by itself,
+ * once and by hand. Jobs without a result are not counted as done. Arguments, threads and errors as jobq_bulk_cancel. Since 0.1. */
 JOBQ_API int jobq_bulk_forget(struct jobq *q, const struct jobq_filter *filter,
                               const struct jobq_bulk_options *options, struct jobq_bulk *out);
 
@@ -685,7 +686,8 @@ JOBQ_API int jobq_resume(struct jobq *q, const char *queue);
 /* Set how long jobs of a queue that have ended stay, for everybody who uses the store. It holds from the next exchange on
  * that ends jobs of this queue.
  *   keep  lent; NULL or a 0 in it: what this handle's default is now.
- * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED, JOBQ_UNKNOWN. Since 0.1. */
+ * Threads: any. Errors: JOBQ_INVALID, JOBQ_UNSUPPORTED (results_ms, and the store knows one life only), JOBQ_FAILED,
+ * JOBQ_UNKNOWN. Since 0.1. */
 JOBQ_API int jobq_keep_set(struct jobq *q, const char *queue, const struct jobq_keep *keep);
 
 /* Read what holds for a queue. Looks through the settings of all queues.

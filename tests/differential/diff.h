@@ -94,7 +94,7 @@ struct step {
     struct put_step puts[ITEMS];
     int beat_count, change_count, put_count;
     size_t trim_limit;
-    int64_t keep_count, keep_ms;
+    int64_t keep_count, keep_ms, results_ms;
     int worker; /* 0: none, else the number of a worker; negative: it leaves */
     struct want_step want;
     /* STEP_QUEUE; STEP_EVENTS: keep_count */

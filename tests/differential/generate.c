@@ -341,6 +341,7 @@ static void generate_trim(struct generator *g, struct step *s)
     s->trim_limit = 500;
     s->keep_count = PICK(g, -1, 0, 1, 2);
     s->keep_ms = PICK(g, 0, UNIT, -1);
+    s->results_ms = PICK(g, -1, UNIT / 4, UNIT, 3 * UNIT);
 }
 
 static void generate_exchange(struct generator *g, struct side *side, struct step *s)
@@ -373,6 +374,7 @@ static void generate_queue(struct generator *g, struct step *s)
     s->depth = PICK(g, -1, -1, 0, 3, 8);
     s->keep_count = PICK(g, -1, 0, 2);
     s->keep_ms = PICK(g, -1, UNIT);
+    s->results_ms = PICK(g, -1, UNIT / 4, UNIT);
 }
 
 static void generate_schedule(struct generator *g, struct step *s)

@@ -169,6 +169,7 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         f->x.trim.keep_count[i] = s->keep_count;
         f->x.trim.keep_ms[i] = s->keep_ms;
     }
+    f->x.trim.keep_ms[JOBQ_KEEP_RESULTS] = s->results_ms;
     for (int i = 0; i < s->beat_count; i++)
         f->beats[i] = (struct jobq_beat){ .token = token_of(side, s->beats[i].token),
                                           .flags = s->beats[i].flags, .lease_ms = s->beats[i].lease_ms };
@@ -364,6 +365,7 @@ static void run_queue(struct side *side, const struct step *s, FILE *out)
         settings.keep_count[i] = s->keep_count;
         settings.keep_ms[i] = s->keep_ms;
     }
+    settings.keep_ms[JOBQ_KEEP_RESULTS] = s->results_ms;
     run_configure(side, &settings, out);
 }
 

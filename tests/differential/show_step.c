@@ -76,7 +76,8 @@ static void show_exchange(FILE *out, const struct step *s)
     for (int i = 0; i < s->put_count; i++)
         show_put(out, &s->puts[i]);
     if (s->trim_limit)
-        fprintf(out, "  trim count=%" PRId64 " ms=%" PRId64 "\n", s->keep_count, s->keep_ms);
+        fprintf(out, "  trim count=%" PRId64 " ms=%" PRId64 " results=%" PRId64 "\n", s->keep_count, s->keep_ms,
+                s->results_ms);
     if (s->worker)
         fprintf(out, "  worker %d\n", s->worker);
     if (s->want.mode)
@@ -98,8 +99,8 @@ void show_step(FILE *out, const struct step *s)
     if (s->kind == STEP_EXCHANGE)
         show_exchange(out, s);
     else if (s->kind == STEP_QUEUE)
-        fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 "\n", s->queue, s->set,
-                s->paused, s->depth, s->keep_count, s->keep_ms);
+        fprintf(out, "queue %d set=%#x paused=%d depth=%" PRId64 " keep=%" PRId64 ",%" PRId64 ",%" PRId64 "\n", s->queue,
+                s->set, s->paused, s->depth, s->keep_count, s->keep_ms, s->results_ms);
     else if (s->kind == STEP_SCHEDULE)
         fprintf(out, "schedule %d: set=%#x version=%" PRId64 " definition=%d paused=%d fired=%" PRId64 " next=%" PRId64 "\n",
                 s->schedule.schedule, s->set, s->schedule.version, s->definition, s->paused, s->schedule.at_ms,

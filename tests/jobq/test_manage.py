@@ -292,7 +292,7 @@ class Retention(tool.Case):
         self.assertEqual(
             said,
             {'queue': 'q', 'completed': 1000, 'completed_ms': 'all', 'dead': 5000, 'dead_ms': 'all',
-             'cancelled': 1000, 'cancelled_ms': 'all', 'own': False},
+             'cancelled': 1000, 'cancelled_ms': 'all', 'results_ms': 'all', 'own': False},
         )
         said = self.json('retention', 'q', '--completed', 2, '--dead-for', '7d')
         self.assertEqual((said['completed'], said['dead'], said['dead_ms'], said['own']), (2, 5000, 7 * 86400000, True))
@@ -313,7 +313,24 @@ class Retention(tool.Case):
                          [(jobs[2], 'removed', 'RETENTION')])
         said = self.json('retention', 'q', '--cancelled', 'none', '--completed', 'all')
         self.assertEqual((said['completed'], said['cancelled'], said['dead_ms']), ('all', 'none', 7 * 86400000))
-        self.assertEqual(self.jobq('retention', 'q').text, 'q\tall\tall\t5000\t604800000\tnone\tall\town\n')
+        self.assertEqual(self.jobq('retention', 'q').text, 'q\tall\tall\t5000\t604800000\tnone\tall\tall\town\n')
+
+    @on_servers
+    def test_results(self):
+        """retention: results may go before their jobs, with an exchange that completes jobs of the queue"""
+        self.jobq('migrate')
+        said = self.json('retention', 'q', '--results-for', '1s')
+        self.assertEqual((said['results_ms'], said['completed'], said['own']), (1000, 1000, True))
+        first = self.enqueue()
+        self.jobq('ack', *self.claim(), 'r')
+        self.assertEqual(self.json('show', first)['result'], 'r')
+        self.advance(1001)
+        second = self.enqueue()
+        self.jobq('ack', *self.claim(), 'r')
+        shown = self.json('show', first)
+        self.assertEqual((shown['state'], shown.get('result')), ('completed', None))
+        self.assertEqual(self.json('show', second)['result'], 'r')
+        self.assertEqual(self.json('retention', 'q', '--results-for', 'all')['results_ms'], 'all')
 
     def test_bad_input(self):
         """retention: what cannot be meant is refused and names the field"""
@@ -323,6 +340,7 @@ class Retention(tool.Case):
             ('dead', ['q', '--dead', 'x']),
             ('dead-for', ['q', '--dead-for', 'none']),
             ('cancelled-for', ['q', '--cancelled-for', '0']),
+            ('results-for', ['q', '--results-for', 'none']),
         ):
             self.assertEqual(self.json('retention', *words, code=USAGE)['field'], field, words)
 

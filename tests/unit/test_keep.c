@@ -2,6 +2,7 @@
 /* Rule 14: how long jobs that ended stay, as an application sets and reads it. */
 #include "unit.h"
 
+#include <jobq/backend.h>
 #include <jobq/memory.h>
 
 #include <stdio.h>
@@ -117,6 +118,70 @@ START_TEST(rule_14_a_queue_has_its_own)
 }
 END_TEST
 
+static bool has_result(const struct jobq_id *id)
+{
+    struct jobq_jobs *jobs = NULL;
+
+    ck_assert_int_eq(jobq_get(q, id, &jobs), JOBQ_OK);
+    bool found = jobs->jobs[0].result.data != NULL;
+    ck_assert_int_eq(jobs->jobs[0].state, JOBQ_COMPLETED);
+    jobq_jobs_free(jobs);
+    return found;
+}
+
+static struct jobq_id completed_with_result(const char *queue)
+{
+    struct jobq_claim_options o = { .size = sizeof o, .queues = &queue, .queue_count = 1 };
+    struct jobq_jobs *jobs = NULL;
+
+    put(queue);
+    ck_assert_int_eq(jobq_claim(q, &o, &jobs), JOBQ_OK);
+    struct jobq_id id = jobs->jobs[0].id;
+    ck_assert_int_eq(jobq_ack(q, &id, &jobs->jobs[0].token, "r", 1), JOBQ_OK);
+    jobq_jobs_free(jobs);
+    return id;
+}
+
+START_TEST(rule_14_results_may_go_before_their_jobs)
+{
+    const struct jobq_keep mine = { .size = sizeof mine, .results_ms = 60000 };
+    struct jobq_keep keep = { .size = sizeof keep, .results_ms = JOBQ_KEEP_ALL };
+
+    open_with(&mine);
+    ck_assert_int_eq(read_keep("a").results_ms, 60000);
+    ck_assert_int_eq(jobq_keep_set(q, "b", &keep), JOBQ_OK);
+    ck_assert_int_eq(read_keep("b").results_ms, JOBQ_KEEP_ALL);
+    struct jobq_id a = completed_with_result("a"), b = completed_with_result("b");
+    ck_assert(has_result(&a) && has_result(&b));
+    ck_assert_int_eq(jobq_clock_advance(q, 60001), JOBQ_OK);
+    ck_assert(has_result(&a)); /* as with jobs: with an exchange that ends some of this queue */
+    completed_with_result("a");
+    completed_with_result("b");
+    ck_assert(!has_result(&a) && has_result(&b));
+    jobq_close(q);
+    open_with(NULL);
+    ck_assert_int_eq(read_keep("a").results_ms, JOBQ_KEEP_ALL);
+    jobq_close(q);
+}
+END_TEST
+
+/* The memory store as one that knows one life only. */
+START_TEST(rule_14_a_store_may_not_know_results)
+{
+    struct jobq_backend plain = *jobq_memory();
+    const struct jobq_keep keep = { .size = sizeof keep, .results_ms = 60000 };
+    struct jobq_options o = { .size = sizeof o, .keep = &keep };
+
+    plain.capabilities &= ~(uint32_t)JOBQ_CAP_RESULTS;
+    ck_assert_int_eq(jobq_open(&q, &plain, "memory:", &o), JOBQ_UNSUPPORTED);
+    ck_assert_str_eq(jobq_last_error()->field, "results_ms");
+    ck_assert_int_eq(jobq_open(&q, &plain, "memory:", NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_keep_set(q, "a", &keep), JOBQ_UNSUPPORTED);
+    ck_assert_int_eq(jobq_keep_set(q, "a", NULL), JOBQ_OK);
+    jobq_close(q);
+}
+END_TEST
+
 START_TEST(rule_14_among_many_queues)
 {
     char name[16];
@@ -154,4 +219,5 @@ START_TEST(rule_16_bad_values_are_named)
 END_TEST
 
 UNIT_MAIN("keep", rule_14_the_defaults_are_those_of_the_handle, rule_14_a_queue_has_its_own,
+          rule_14_results_may_go_before_their_jobs, rule_14_a_store_may_not_know_results,
           rule_14_among_many_queues, rule_16_bad_values_are_named)

@@ -263,6 +263,9 @@ BEGIN
         v_grouped := v_grouped OR coalesce(r.tenant <> '', false);
         v_counted := v_counted || ARRAY[r.queue_id, @.place_of(j.state, j.shelf)];
         v_fence := greatest(v_fence, r.m[27]);
+        IF j.state = 4 THEN -- it may have ended before the results that are gone
+            UPDATE @.queue AS q SET results_at = 0 WHERE q.id = r.queue_id AND q.results_at <> 0;
+        END IF;
         IF r.m[29] > 0 THEN
             INSERT INTO @.error (job, seq, attempt, kind, at, worker, text)
             SELECT r.id, k, p_entry_nums[3 * (r.m[28] + k) - 2], p_entry_nums[3 * (r.m[28] + k) - 1],

@@ -92,6 +92,7 @@ BEGIN
     UPDATE @.queue AS q SET paused = coalesce(p_paused, q.paused),
         depth = CASE WHEN p_depth IS NULL THEN q.depth WHEN p_depth >= 0 THEN p_depth END,
         keep_count = coalesce(p_keep_count, q.keep_count), keep_ms = coalesce(p_keep_ms, q.keep_ms),
+        results_at = CASE WHEN p_keep_ms IS NULL THEN q.results_at ELSE 0 END,
         concurrency = CASE WHEN p_concurrency IS NULL THEN q.concurrency WHEN p_concurrency >= 0 THEN p_concurrency END,
         group_concurrency = CASE WHEN p_group_concurrency IS NULL THEN q.group_concurrency
                                  WHEN p_group_concurrency >= 0 THEN p_group_concurrency END,

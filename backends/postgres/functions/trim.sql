@@ -1,4 +1,43 @@
 -- SPDX-License-Identifier: MIT
+-- Results that go before their rows, of the queues that rows completed in, from where it came to before on (from the first when the
+-- clock says that it cannot have come so far). Whoever completes a row may commit late, so the place is never nearer than 10 s;
+-- it stays where it is when somebody else has one of the rows. p_left: rows to look at; else as trim.
+CREATE OR REPLACE FUNCTION @.trim_results(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[], p_left bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_left bigint := p_left;
+    v_first bigint; v_looked bigint; v_at bigint; v_id uuid; v_rows tid[]; v_mine tid[];
+    r record;
+BEGIN
+    FOR r IN
+        SELECT q.id, coalesce(q.keep_ms[1], p_nums[10]) AS ms, q.results_at, q.results_id
+        FROM (SELECT DISTINCT p_ended[2 * i - 1] AS queue
+              FROM generate_series(1, cardinality(p_ended) / 2) AS i WHERE p_ended[2 * i] = 4) AS x
+        JOIN @.queue AS q ON q.id = x.queue
+        WHERE coalesce(q.keep_ms[1], p_nums[10]) > 0 ORDER BY q.name
+    LOOP
+        EXIT WHEN v_left <= 0;
+        IF @.add(r.results_at, r.ms) >= p_now THEN
+            r.results_at := 0;
+        END IF;
+        v_first := @.front_of(p_from, r.id, 4);
+        SELECT count(*), max(x.finished_at), (array_agg(x.id))[count(*)], array_agg(x.at) FILTER (WHERE x.has)
+        INTO v_looked, v_at, v_id, v_rows
+        FROM (
+            SELECT k.ctid AS at, k.id, k.finished_at, k.result IS NOT NULL AS has FROM @.job AS k
+            WHERE k.queue = r.id AND k.state = 4 AND k.finished_at >= v_first
+                AND (k.finished_at, k.id) > (r.results_at, r.results_id) AND k.finished_at < @.add(p_now, -r.ms)
+            ORDER BY k.finished_at, k.id LIMIT v_left) AS x;
+        v_left := v_left - v_looked;
+        v_mine := ARRAY(SELECT j.ctid FROM unnest(v_rows) AS u(at) JOIN @.job AS j ON j.ctid = u.at AND j.state = 4
+                        FOR UPDATE OF j SKIP LOCKED);
+        UPDATE @.job AS j SET result = NULL WHERE j.ctid = ANY (v_mine);
+        IF v_looked > 0 AND cardinality(v_mine) = coalesce(cardinality(v_rows), 0) THEN
+            UPDATE @.queue AS q SET results_at = least(v_at, p_now - 10000), results_id = v_id WHERE q.id = r.id;
+        END IF;
+    END LOOP;
+END $$;
+
 -- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and keep_ms by
 -- state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to children keep their
 -- place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One at a time: two that count
@@ -69,6 +108,7 @@ BEGIN
             v_left := v_left - v_gone;
         END LOOP;
     END LOOP;
+    PERFORM @.trim_results(p_now, p_ended, p_nums, v_from, v_left);
     RETURN v_from;
 END $$;
 

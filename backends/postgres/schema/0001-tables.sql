@@ -22,7 +22,8 @@ CREATE SEQUENCE @.fence CACHE 1 MAXVALUE 9007199254740991;
 -- Drawn from by whoever puts a row where others may remember that there is none: see functions/front.sql.
 CREATE SEQUENCE @.jump CACHE 1;
 
--- Queues by number and their settings; limits are NULL for none. grouped: rows with a group were put into it. The counts are what was folded of [tally]; nobody waits for anybody here.
+-- Queues by number and their settings; limits are NULL for none. grouped: rows with a group were put into it. results:
+-- those of rows that ended up to here (finished_at, id) are gone. The counts are what was folded of [tally]; nobody waits for anybody here.
 CREATE TABLE @.queue (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name bytea NOT NULL UNIQUE,
@@ -51,7 +52,9 @@ CREATE TABLE @.queue (
     completed_trimmed bigint NOT NULL DEFAULT 0,
     dead_trimmed bigint NOT NULL DEFAULT 0,
     cancelled_trimmed bigint NOT NULL DEFAULT 0,
-    finished_at bigint NOT NULL DEFAULT 0
+    finished_at bigint NOT NULL DEFAULT 0,
+    results_at bigint NOT NULL DEFAULT 0,
+    results_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 ) WITH (fillfactor = 50);
 
 -- What happened to rows since the counts were folded: `rows` of them went from place `was` to place `came`.

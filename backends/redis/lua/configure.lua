@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 4 group, 5 schedule, 6 events, 7 plan), handle (16), I4 set, B paused, i8 depth,
--- 3 x i8 counts, 3 x i8 ages, i8 clock, then i8 each: at once, at once of a group, starts, in so many ms, puts, in so many ms;
+-- 3 x i8 counts, 3 x i8 ages, i8 of results, i8 clock, then i8 each: at once, at once of a group, starts, in so many ms, puts, in so many ms;
 -- ARGV[2]: the name; ARGV[3] of a group: its plan. Answer: 0 done, 1 no such worker or schedule, 2 the store is gone, 3 another version.
 
 local SET_PAUSED, SET_DEPTH, SET_AT_ONCE, SET_RATE, SET_KEEP, SET_GROUP_AT_ONCE, SET_QUOTA, SET_PLAN = 1, 2, 4, 8, 16, 32, 64, 512
 
 local what, handle, asked, paused = cut('>Bc16I4B', ARGV[1])
-local depth, keeps, clock_ms, name = sub(ARGV[1], 23, 30), sub(ARGV[1], 31, 78), take(ARGV[1], 79), ARGV[2]
-local at_once, group_at_once, rate, period, quota, quota_period = cut('>i8i8i8i8i8i8', ARGV[1], 87)
+local depth, keeps, clock_ms, name = sub(ARGV[1], 23, 30), sub(ARGV[1], 31, 86), take(ARGV[1], 87), ARGV[2]
+local at_once, group_at_once, rate, period, quota, quota_period = cut('>i8i8i8i8i8i8', ARGV[1], 95)
 local meta = call('HMGET', META, 'version', 'offset', 'uses')
 if meta[1] ~= SCHEMA then
     return 2
@@ -39,6 +39,9 @@ local function configure_queue()
         limits, wake = queue_limits(q), true
     end
     wake = wake or (is_asked(SET_PAUSED) and paused == 0)
+    if is_asked(SET_KEEP) then
+        call('HDEL', SPACE .. 'results', name) -- trim.lua begins anew
+    end
     change_queue(q, is_asked(SET_DEPTH) and depth or nil, is_asked(SET_PAUSED) and char(paused ~= 0 and 1 or 0) or nil,
         is_asked(SET_KEEP) and keeps or nil, limits)
     write_queues()

@@ -139,6 +139,9 @@ local function load_row()
     place_loaded(row)
     open_edges(row)
     local q = count(row, nil, row.state)
+    if row.state == COMPLETED then
+        call('HDEL', SPACE .. 'results', row.queue) -- trim.lua begins anew
+    end
     uses = bor(uses, row.group and USES_GROUPS or 0)
     if row.group and not q.met_groups then
         meet_groups(q)

@@ -6,8 +6,8 @@ local DEPTH_AT, PARTS_AT = 85, 10
 local NO_LIMIT = ('\255'):rep(8)
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
--- keeps: 3 x i8 count, 3 x i8 ms; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
-local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 48
+-- keeps: 3 x i8 count, 3 x i8 ms, i8 ms of results; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
+local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 56
 
 -- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed
 local ENQUEUED, FAILED_TOTAL = 7, 11

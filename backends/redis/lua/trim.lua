@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Rows that retention takes away. ARGV: I4 limit, then for completed, dead, cancelled i8 count, and i8 age of each.
+-- Rows that retention takes away, and results that it takes away before their rows. ARGV: I4 limit, then for completed, dead,
+-- cancelled i8 count, and i8 age of each, i8 age of results. The hash "results" has for a queue the place that it came to: when
+-- the row ended (i8), its id.
 
 local trim
 if has_part(HAS_TRIM) then
@@ -82,6 +84,58 @@ local function trim_state(q, state, keep, keep_ms, left)
     return left
 end
 
+local function is_past(at, ms)
+    return near(add(at, ms)) < now
+end
+
+-- How many stand up to the place that it came to; none when the clock says that it cannot have come so far.
+local function looked_at(place, said, ms)
+    local at = said and near(take(said, 1))
+    if not at or not is_past(at, ms) then
+        return 0
+    end
+    local id = sub(said, 9)
+    if tonumber(call('ZSCORE', place, id) or -1) == at then
+        return call('ZRANK', place, id) + 1
+    end
+    return call('ZCOUNT', place, '-inf', string.format('(%.0f', at)) -- it is gone, and those before it
+end
+
+local function forget_results(ids)
+    local found = many(HOT, ids)
+    for i, id in ipairs(ids) do
+        local row = found[i] and band(cut('>I4', found[i], 4), F_RESULT) ~= 0 and open(id)
+        if row then
+            set_extra(row, F_RESULT, 'R', nil)
+            row.dirty = true
+        end
+    end
+end
+
+-- Returns how many may still be looked at.
+local function trim_results(q, ms, left)
+    local place, notes, ids, at = SPACE .. 'ended:' .. COMPLETED .. ':' .. q.name, SPACE .. 'results', {}, nil
+    local start = looked_at(place, call('HGET', notes, q.name), ms)
+    local page = call('ZRANGE', place, start, start + math.min(left, 512) - 1, 'WITHSCORES')
+    for i = 1, #page, 2 do
+        if not is_past(tonumber(page[i + 1]), ms) then
+            break
+        end
+        ids[#ids + 1], at = page[i], tonumber(page[i + 1])
+    end
+    if at then
+        forget_results(ids)
+        call('HSET', notes, q.name, give(at) .. ids[#ids])
+    end
+    return left - #ids
+end
+
+-- The age that holds, and of rows the count: i behind the first of them. The queue's own go first.
+local function kept(q, s, i)
+    local own = band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0
+    return take(own and q.settings or s, (own and KEEPS_AT or 5) + 8 * i)
+end
+
 function trim(s)
     local left = cut('>I4', s)
     local names = {}
@@ -101,15 +155,18 @@ function trim(s)
     end)
     for _, name in ipairs(names) do
         local q = queues[name]
-        local from, at = s, 5
-        if band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0 then
-            from, at = q.settings, KEEPS_AT
-        end
         for state = COMPLETED, CANCELLED do
             if left > 0 and band(q.ended, 2 ^ state) ~= 0 then
-                local i = at + 8 * (state - COMPLETED)
-                left = trim_state(q, state, take(from, i), take(from, i + 24), left)
+                local i = state - COMPLETED
+                left = trim_state(q, state, kept(q, s, i), kept(q, s, i + 3), left)
             end
+        end
+    end
+    for _, name in ipairs(names) do
+        local q = queues[name]
+        local ms = band(q.ended, 2 ^ COMPLETED) ~= 0 and kept(q, s, 6) or 0
+        if left > 0 and near(ms) > 0 then
+            left = trim_results(q, ms, left)
         end
     end
 end

@@ -19,7 +19,8 @@ CREATE TABLE [meta] (
     bar INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Queues by number, and their settings. grouped: a row of a group has been in it.
+-- Queues by number, and their settings. grouped: a row of a group has been in it. results: those of rows that ended up to
+-- here, at this instant up to this n, are gone.
 CREATE TABLE [queue] (
     id INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE,
@@ -36,7 +37,10 @@ CREATE TABLE [queue] (
     keep_cancelled INTEGER NOT NULL DEFAULT 0,
     keep_completed_ms INTEGER NOT NULL DEFAULT 0,
     keep_dead_ms INTEGER NOT NULL DEFAULT 0,
-    keep_cancelled_ms INTEGER NOT NULL DEFAULT 0
+    keep_cancelled_ms INTEGER NOT NULL DEFAULT 0,
+    keep_results_ms INTEGER NOT NULL DEFAULT 0,
+    results_at INTEGER NOT NULL DEFAULT 0,
+    results_n INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- How many rows each queue has in each state: what nearly every exchange writes, hence apart from the settings. Row 0 is
