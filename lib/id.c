@@ -90,7 +90,7 @@ static void hex_write(const uint8_t *bytes, size_t size, char *out)
     out[2 * size] = 0;
 }
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';

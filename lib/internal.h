@@ -47,6 +47,7 @@ int fail_copy(const struct jobq_error *error);
 
 /* Fill with random bytes from the kernel. 0 or -1. */
 int random_bytes(void *out, size_t size);
+int hex_digit(char c); /* its value, -1: it is none */
 
 /* jobq_id_new for callers who know that they are process `pid`: to ask is a system call, and they mint by the thousand. */
 int id_new(pid_t pid, struct jobq_id *out);

@@ -45,13 +45,6 @@ static bool expect(struct reader *r, char sign)
     return next_is(r, sign) || wrong(r, whys[strchr(signs, sign) - signs]);
 }
 
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef",
-               *at = c ? strchr(digits, c | ('A' <= c && c <= 'F' ? 0x20 : 0)) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 static char *put_utf8(char *out, uint32_t code)
 {
     if (code < 0x80) {

@@ -100,15 +100,8 @@ struct mem_queue {
     struct mem_queue_cells c;
 };
 
-/* Limits of a group, of every group or of a plan; each -1 for none, less for none of its own. */
-struct mem_limits {
-    int64_t concurrency, rate, rate_period_ms, quota, quota_period_ms;
-};
-
-#define MEM_NOTHING_OWN { JOBQ_LIMIT_UNSET, JOBQ_LIMIT_UNSET, 0, JOBQ_LIMIT_UNSET, 0 }
-
 struct mem_group_cells {
-    struct mem_limits own;
+    struct jobq_bounds own;
     struct jobq_bytes plan;
     struct jobq_gauge starts, puts;
 };
@@ -352,7 +345,7 @@ struct mem_lane *mem_lane_get(struct mem_unit *u, struct mem_queue *queue, struc
 void mem_lanes_init(struct mem_queue *queue);
 void mem_lanes_free(struct mem_queue *queue);
 struct mem_lane *mem_circle_from(const struct mem_queue *queue, struct jobq_bytes group, bool after);
-struct mem_limits mem_limits_of(const struct mem *m, const struct mem_group *group); /* what holds for it */
+struct jobq_bounds mem_limits_of(const struct mem *m, const struct mem_group *group); /* what holds for it */
 bool mem_frees_slot(const struct mem *m, const struct mem_row *row); /* does something wait for its end? */
 /* How many may start now. `rate_ms` is lowered to the wait for the rate if that is what leaves no room. */
 int64_t mem_queue_room(const struct mem_unit *u, const struct mem_queue *queue, int64_t *rate_ms);

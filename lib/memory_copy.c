@@ -99,7 +99,7 @@ static int give_queue(struct page *p, const struct mem_queue *queue)
 
 static int give_group(struct page *p, char of, const struct mem_group *group)
 {
-    const struct mem_limits *own = &group->c.own;
+    const struct jobq_bounds *own = &group->c.own;
     struct jobq_item *item = next_settings(p, of, group->name);
     if (!item)
         return -1;
@@ -120,7 +120,7 @@ static int give_group(struct page *p, char of, const struct mem_group *group)
 
 static bool has_values(const struct mem_group *group)
 {
-    const struct mem_limits *own = &group->c.own;
+    const struct jobq_bounds *own = &group->c.own;
     return own->concurrency >= JOBQ_LIMIT_NONE || own->rate >= JOBQ_LIMIT_NONE || own->quota >= JOBQ_LIMIT_NONE ||
            group->c.plan.size;
 }

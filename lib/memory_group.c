@@ -82,7 +82,7 @@ struct mem_group *mem_group_get(struct mem_unit *u, struct mem_tree *tree, struc
         return NULL;
     group->object.type = &group_type;
     group->tree = tree;
-    group->c.own = (struct mem_limits)MEM_NOTHING_OWN;
+    group->c.own = (struct jobq_bounds)JOBQ_BOUNDS_UNSET;
     return mem_add(u, group) == 0 ? group : NULL;
 }
 
@@ -120,34 +120,15 @@ struct mem_lane *mem_circle_from(const struct mem_queue *queue, struct jobq_byte
 
 /* ---- what holds -------------------------------------------------------------------------------------------- */
 
-static bool is_set(int64_t value)
+struct jobq_bounds mem_limits_of(const struct mem *m, const struct mem_group *group)
 {
-    return value >= JOBQ_LIMIT_NONE;
-}
-
-static void take_over(struct mem_limits *into, const struct mem_limits *from)
-{
-    if (!is_set(into->concurrency))
-        into->concurrency = from->concurrency;
-    if (!is_set(into->rate)) {
-        into->rate = from->rate;
-        into->rate_period_ms = from->rate_period_ms;
-    }
-    if (!is_set(into->quota)) {
-        into->quota = from->quota;
-        into->quota_period_ms = from->quota_period_ms;
-    }
-}
-
-struct mem_limits mem_limits_of(const struct mem *m, const struct mem_group *group)
-{
-    struct mem_limits limits = group ? group->c.own : (struct mem_limits)MEM_NOTHING_OWN;
+    struct jobq_bounds limits = group ? group->c.own : (struct jobq_bounds)JOBQ_BOUNDS_UNSET;
     const struct mem_group *plan = group && group->c.plan.size ? mem_group_find(&m->plans, group->c.plan) : NULL;
     const struct mem_group *every = mem_group_find(&m->groups, (struct jobq_bytes){ "", 0 });
     if (plan)
-        take_over(&limits, &plan->c.own);
+        jobq_bounds_fill(&limits, &plan->c.own);
     if (every)
-        take_over(&limits, &every->c.own);
+        jobq_bounds_fill(&limits, &every->c.own);
     return limits;
 }
 
@@ -192,7 +173,7 @@ int64_t mem_queue_room(const struct mem_unit *u, const struct mem_queue *queue, 
 int64_t mem_lane_room(const struct mem_unit *u, const struct mem_lane *lane, int64_t *rate_ms)
 {
     const struct mem_group *group = lane->group;
-    struct mem_limits limits = mem_limits_of(u->m, group);
+    struct jobq_bounds limits = mem_limits_of(u->m, group);
     int64_t room = at_most(INT64_MAX, lane->queue->c.group_concurrency, lane->running);
     room = at_most(room, limits.concurrency, group->running);
     return rate_room(u, room, &group->c.starts, limits.rate, limits.rate_period_ms, rate_ms);
@@ -206,7 +187,7 @@ int mem_count_starts(struct mem_unit *u, struct mem_queue *queue, struct mem_gro
         jobq_gauge_add(&queue->c.starts, queue->c.rate_period_ms, u->now, count);
         mem_done(u, queue);
     }
-    struct mem_limits limits = mem_limits_of(u->m, group);
+    struct jobq_bounds limits = mem_limits_of(u->m, group);
     if (!group || !count || limits.rate < 0)
         return 0;
     if (mem_edit(u, group) != 0)
@@ -222,7 +203,7 @@ int64_t mem_quota_wait(const struct mem_unit *u, struct jobq_bytes name)
     if (!name.size)
         return 0;
     const struct mem_group *group = mem_group_find(&u->m->groups, name);
-    struct mem_limits limits = mem_limits_of(u->m, group);
+    struct jobq_bounds limits = mem_limits_of(u->m, group);
     if (limits.quota < 0)
         return 0;
     return jobq_gauge_wait(group ? &group->c.puts : &empty, limits.quota, limits.quota_period_ms, u->now);
@@ -231,7 +212,7 @@ int64_t mem_quota_wait(const struct mem_unit *u, struct jobq_bytes name)
 int mem_count_put(struct mem_unit *u, struct jobq_bytes name)
 {
     struct mem_group *group = name.size ? mem_group_find(&u->m->groups, name) : NULL;
-    struct mem_limits limits = mem_limits_of(u->m, group);
+    struct jobq_bounds limits = mem_limits_of(u->m, group);
     if (!group || limits.quota < 0)
         return 0;
     if (mem_edit(u, group) != 0)

@@ -9,26 +9,6 @@ static bool is_set(int64_t value)
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */
 
-static int64_t own_value(int64_t value)
-{
-    return is_set(value) ? value : JOBQ_LIMIT_UNSET;
-}
-
-static void set_values(struct mem_group *group, const struct jobq_settings *settings)
-{
-    struct mem_limits *own = &group->c.own;
-    if (settings->set & JOBQ_SETTING_CONCURRENCY)
-        own->concurrency = own_value(settings->concurrency);
-    if (settings->set & JOBQ_SETTING_RATE) {
-        own->rate = own_value(settings->rate);
-        own->rate_period_ms = own->rate >= 0 ? settings->rate_period_ms : 0;
-    }
-    if (settings->set & JOBQ_SETTING_QUOTA) {
-        own->quota = own_value(settings->quota);
-        own->quota_period_ms = own->quota >= 0 ? settings->quota_period_ms : 0;
-    }
-}
-
 int mem_configure_group(struct mem_unit *u, const struct jobq_settings *settings)
 {
     bool is_group = settings->what == JOBQ_CONFIGURE_GROUP;
@@ -43,7 +23,7 @@ int mem_configure_group(struct mem_unit *u, const struct jobq_settings *settings
     struct mem_group *group = mem_group_get(u, is_group ? &u->m->groups : &u->m->plans, name);
     if (!group || mem_edit(u, group) != 0)
         return -1;
-    set_values(group, settings);
+    jobq_bounds_set(&group->c.own, settings);
     if (settings->set & JOBQ_SETTING_PLAN && mem_set_bytes(u, &group->c.plan, settings->plan) != 0)
         return -1;
     mem_done(u, group);
@@ -68,7 +48,7 @@ static uint32_t bit_if(int64_t value, uint32_t bit)
 static void show_group(const struct mem *m, const struct mem_group *group, bool is_group, int64_t now,
                        struct jobq_limit *out)
 {
-    const struct mem_limits *own = &group->c.own;
+    const struct jobq_bounds *own = &group->c.own;
     out->set = bit_if(own->concurrency, JOBQ_LIMIT_CONCURRENCY) | bit_if(own->rate, JOBQ_LIMIT_RATE) |
                bit_if(own->quota, JOBQ_LIMIT_QUOTA) | (group->c.plan.size ? JOBQ_LIMIT_PLAN_NAME : 0);
     out->concurrency = own->concurrency;
@@ -78,7 +58,7 @@ static void show_group(const struct mem *m, const struct mem_group *group, bool 
     out->quota_period_ms = own->quota_period_ms;
     if (!is_group || !group->name.size)
         return;
-    struct mem_limits holds = mem_limits_of(m, group);
+    struct jobq_bounds holds = mem_limits_of(m, group);
     out->running = (int64_t)group->running;
     show_rate(&group->c.starts, holds.rate, holds.rate_period_ms, now, &out->rate_used, &out->rate_wait_ms);
     show_rate(&group->c.puts, holds.quota, holds.quota_period_ms, now, &out->quota_used, &out->quota_wait_ms);
@@ -156,7 +136,7 @@ static int list_groups(struct mem *m, struct jobq_limit_query *query, struct job
 static int add_unknown(const struct mem *m, struct jobq_limit_query *query, struct jobq_limit *room,
                        struct jobq_arena *arena, int64_t now)
 {
-    const struct mem_group group = { .name = query->name, .c.own = MEM_NOTHING_OWN };
+    const struct mem_group group = { .name = query->name, .c.own = JOBQ_BOUNDS_UNSET };
     struct jobq_limit one = unset_limit(query->of);
     if (query->of == JOBQ_LIMIT_GROUP)
         show_group(m, &group, true, now, &one);

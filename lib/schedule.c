@@ -364,20 +364,26 @@ int jobq_schedule_resume(struct jobq *q, const char *name)
 
 /* ---- run now ------------------------------------------------------------------------------------------------------------ */
 
+/* The schedule of this name as it was defined, in the arena. */
+static int read_definition(struct jobq *q, const char *name, struct jobq_arena *arena, struct definition *out, int64_t *now_ms)
+{
+    const struct jobq_schedule_row *row = NULL;
+    int rc = read_one(q, name, arena, &row, now_ms);
+
+    if (rc == JOBQ_OK && !row)
+        rc = not_found(name);
+    return rc == JOBQ_OK ? definition_read(arena, row, out) : rc;
+}
+
 int jobq_schedule_run(struct jobq *q, const char *name, struct jobq_enqueued *out)
 {
     struct jobq_arena *arena = jobq_arena_create();
-    const struct jobq_schedule_row *row = NULL;
     struct definition d;
     int64_t now_ms;
     int rc = check_call(q, name);
 
     if (rc == JOBQ_OK)
-        rc = read_one(q, name, arena, &row, &now_ms);
-    if (rc == JOBQ_OK && !row)
-        rc = not_found(name);
-    if (rc == JOBQ_OK)
-        rc = definition_read(arena, row, &d);
+        rc = read_definition(q, name, arena, &d, &now_ms);
     if (rc == JOBQ_OK)
         rc = jobq_enqueue(q, &d.spec, out);
     jobq_arena_destroy(arena);
@@ -501,7 +507,6 @@ int jobq_schedule_next(struct jobq *q, const char *name, int64_t after_ms, int64
                        size_t *out_count)
 {
     struct jobq_arena *arena = jobq_arena_create();
-    const struct jobq_schedule_row *row = NULL;
     struct definition d;
     int64_t now_ms = 0;
     int rc = check_call(q, name);
@@ -510,11 +515,7 @@ int jobq_schedule_next(struct jobq *q, const char *name, int64_t after_ms, int64
     if (rc == JOBQ_OK)
         rc = check_next(after_ms, out_ms, count);
     if (rc == JOBQ_OK)
-        rc = read_one(q, name, arena, &row, &now_ms);
-    if (rc == JOBQ_OK && !row)
-        rc = not_found(name);
-    if (rc == JOBQ_OK)
-        rc = definition_read(arena, row, &d);
+        rc = read_definition(q, name, arena, &d, &now_ms);
     if (rc == JOBQ_OK)
         rc = list_times(&d.schedule, after_ms ? after_ms : now_ms, out_ms, count, out_count);
     jobq_arena_destroy(arena);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A store's address taken apart. Nothing of it is repeated in an error: it may hold a password. */
-#include <jobq/backend.h>
+#include "internal.h"
 
 #include <string.h>
 
@@ -14,17 +14,6 @@ static int bad_uri(struct jobq_error *err, const char *what)
 static int no_memory(struct jobq_error *err)
 {
     return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* Copy [from, end) with every %XX decoded. A coded NUL would end the text early, so it is refused. */

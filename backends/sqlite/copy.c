@@ -91,7 +91,7 @@ static int give_group(struct page *p, int of, sqlite3_stmt *row)
 {
     struct jobq_settings *s = &next_item(p)->as.settings.settings;
     struct jobq_bytes name = sq_column_bytes(row, 6);
-    struct limits own;
+    struct jobq_bounds own;
     sq_limits_read(row, &own);
     s->size = sizeof *s;
     s->what = of == JOBQ_LIMIT_GROUP ? JOBQ_CONFIGURE_GROUP : JOBQ_CONFIGURE_PLAN;
@@ -304,7 +304,7 @@ int sq_dump(struct jobq_store *s, struct jobq_dump *dump, struct jobq_arena *are
 static int take_group(struct turn *t, struct jobq_item *item)
 {
     const struct jobq_settings *s = &item->as.settings.settings;
-    struct limits own;
+    struct jobq_bounds own;
     struct jobq_bytes plan;
     int of;
     struct jobq_bytes name = sq_limit_name(s, &of);

@@ -82,7 +82,7 @@ static int64_t or_unset(sqlite3_stmt *row, int column)
     return sqlite3_column_type(row, column) == SQLITE_NULL ? JOBQ_LIMIT_UNSET : sqlite3_column_int64(row, column);
 }
 
-void sq_limits_read(sqlite3_stmt *row, struct limits *out)
+void sq_limits_read(sqlite3_stmt *row, struct jobq_bounds *out)
 {
     out->concurrency = or_unset(row, 0);
     out->rate = or_unset(row, 1);
@@ -91,10 +91,10 @@ void sq_limits_read(sqlite3_stmt *row, struct limits *out)
     out->quota_period_ms = sqlite3_column_int64(row, 4);
 }
 
-int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct limits *out, struct jobq_bytes *plan,
+int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct jobq_bounds *out, struct jobq_bytes *plan,
                   struct jobq_arena *arena)
 {
-    *out = (struct limits){ JOBQ_LIMIT_UNSET, JOBQ_LIMIT_UNSET, 0, JOBQ_LIMIT_UNSET, 0 };
+    *out = (struct jobq_bounds)JOBQ_BOUNDS_UNSET;
     *plan = (struct jobq_bytes){ 0 };
     sqlite3_stmt *row = sq_start(s, SQL_LIMIT_GET, VALUES(number(of), bytes(name)));
     int found = sq_step(s, row);
@@ -105,20 +105,6 @@ int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct l
     int result = stored.data ? jobq_arena_bytes(arena, stored.data, stored.size, plan) : 0;
     sqlite3_reset(row);
     return result == 0 ? 1 : sq_fault_memory(s);
-}
-
-static void take_over(struct limits *into, const struct limits *from)
-{
-    if (into->concurrency < JOBQ_LIMIT_NONE)
-        into->concurrency = from->concurrency;
-    if (into->rate < JOBQ_LIMIT_NONE) {
-        into->rate = from->rate;
-        into->rate_period_ms = from->rate_period_ms;
-    }
-    if (into->quota < JOBQ_LIMIT_NONE) {
-        into->quota = from->quota;
-        into->quota_period_ms = from->quota_period_ms;
-    }
 }
 
 /* As long as nobody has a limit, and nobody else has written, this is all that limits cost. */
@@ -136,9 +122,9 @@ int sq_limits_any(struct jobq_store *s)
     return any;
 }
 
-int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct limits *out)
+int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct jobq_bounds *out)
 {
-    struct limits of_plan;
+    struct jobq_bounds of_plan;
     struct jobq_bytes plan, none;
     int any = sq_limits_any(s);
     if (any < 0 || sq_limits_get(s, JOBQ_LIMIT_GROUP, name, out, &plan, arena) < 0)
@@ -146,8 +132,8 @@ int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_are
     if (plan.size && sq_limits_get(s, JOBQ_LIMIT_PLAN, plan, &of_plan, &none, arena) < 0)
         return -1;
     if (plan.size)
-        take_over(out, &of_plan);
-    take_over(out, &s->every);
+        jobq_bounds_fill(out, &of_plan);
+    jobq_bounds_fill(out, &s->every);
     return 0;
 }
 
@@ -234,7 +220,7 @@ int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *l
     struct tenant *tenant = tenant_of(t, lane->tenant);
     if (!tenant)
         return -1;
-    const struct limits *holds = &tenant->holds;
+    const struct jobq_bounds *holds = &tenant->holds;
     int64_t running = 0;
     if (holds->concurrency > 0 && *room &&
         sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0)

@@ -7,33 +7,14 @@ static bool is_set(int64_t value)
     return value >= JOBQ_LIMIT_NONE;
 }
 
-static int64_t own_value(int64_t value)
-{
-    return is_set(value) ? value : JOBQ_LIMIT_UNSET;
-}
-
 /* ---- setting --------------------------------------------------------------------------------------------------- */
-
-static void set_values(struct limits *own, const struct jobq_settings *settings)
-{
-    if (settings->set & JOBQ_SETTING_CONCURRENCY)
-        own->concurrency = own_value(settings->concurrency);
-    if (settings->set & JOBQ_SETTING_RATE) {
-        own->rate = own_value(settings->rate);
-        own->rate_period_ms = own->rate >= 0 ? settings->rate_period_ms : 0;
-    }
-    if (settings->set & JOBQ_SETTING_QUOTA) {
-        own->quota = own_value(settings->quota);
-        own->quota_period_ms = own->quota >= 0 ? settings->quota_period_ms : 0;
-    }
-}
 
 static struct value value_or_null(int64_t limit)
 {
     return is_set(limit) ? number(limit) : nothing();
 }
 
-static int write_limits(struct turn *t, int of, struct jobq_bytes name, const struct limits *own, struct jobq_bytes plan)
+static int write_limits(struct turn *t, int of, struct jobq_bytes name, const struct jobq_bounds *own, struct jobq_bytes plan)
 {
     if (!is_set(own->concurrency) && !is_set(own->rate) && !is_set(own->quota) && !plan.size)
         return sq_run(t->s, SQL_LIMIT_DROP, VALUES(number(of), bytes(name)));
@@ -53,14 +34,14 @@ struct jobq_bytes sq_limit_name(const struct jobq_settings *settings, int *of)
 
 int sq_configure_group(struct turn *t, const struct jobq_settings *settings)
 {
-    struct limits own;
+    struct jobq_bounds own;
     struct jobq_bytes plan;
     int of;
     struct jobq_bytes name = sq_limit_name(settings, &of);
     struct jobq_arena *arena = jobq_arena_create();
     int result = arena ? sq_limits_get(t->s, of, name, &own, &plan, arena) : sq_fault_memory(t->s);
     if (result >= 0) {
-        set_values(&own, settings);
+        jobq_bounds_set(&own, settings);
         if (settings->set & JOBQ_SETTING_PLAN)
             plan = settings->plan;
         result = write_limits(t, of, name, &own, plan);
@@ -146,7 +127,7 @@ static int show_queue(struct listing *l, int64_t id, struct jobq_bytes name)
 
 static int show_use(struct listing *l, struct jobq_bytes name, struct jobq_limit *one)
 {
-    struct limits holds;
+    struct jobq_bounds holds;
     if (sq_number(l->s, SQL_LANE_RUNNING, &one->running, VALUES(bytes(name))) < 0 ||
         sq_limits_hold(l->s, name, l->arena, &holds) != 0)
         return -1;
@@ -155,7 +136,7 @@ static int show_use(struct listing *l, struct jobq_bytes name, struct jobq_limit
     return show_rate(l, GAUGE_PUTS, name, holds.quota, holds.quota_period_ms, &one->quota_used, &one->quota_wait_ms);
 }
 
-static int show_group(struct listing *l, struct jobq_bytes name, const struct limits *own, struct jobq_bytes plan)
+static int show_group(struct listing *l, struct jobq_bytes name, const struct jobq_bounds *own, struct jobq_bytes plan)
 {
     struct jobq_limit one = unset_limit(l->query->of);
     one.set = (is_set(own->concurrency) ? JOBQ_LIMIT_CONCURRENCY : 0) | (is_set(own->rate) ? JOBQ_LIMIT_RATE : 0) |
@@ -198,7 +179,7 @@ static int list_groups(struct listing *l)
                                                               number(q->after.data != NULL), number((int64_t)q->limit)));
     int more;
     while ((more = sq_step(l->s, row)) > 0) {
-        struct limits own;
+        struct jobq_bounds own;
         sq_limits_read(row, &own);
         if (show_group(l, sq_column_bytes(row, 6), &own, sq_column_bytes(row, 5)) == 0)
             continue;
@@ -212,7 +193,7 @@ static int list_groups(struct listing *l)
 static int show_named(struct listing *l)
 {
     const struct jobq_limit_query *q = l->query;
-    struct limits own;
+    struct jobq_bounds own;
     struct jobq_bytes plan;
     int64_t id;
     if (q->of != JOBQ_LIMIT_QUEUE)

@@ -127,11 +127,6 @@ struct names {
 
 /* ---- the store ----------------------------------------------------------------------------------------------------- */
 
-/* Limits of a group or a plan: -1 for none, less for none of its own. */
-struct limits {
-    int64_t concurrency, rate, rate_period_ms, quota, quota_period_ms;
-};
-
 struct fault {
     int code; /* extended result code of SQLite; 0: none */
     char text[200];
@@ -159,7 +154,7 @@ struct jobq_store {
     int64_t next_tick; /* of the schedules, by the calendar; as read last */
     uint64_t tick_epoch;
     bool limits_any; /* a group or a plan has limits; as read last */
-    struct limits every; /* those of every group */
+    struct jobq_bounds every; /* those of every group */
     uint64_t limits_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
@@ -351,15 +346,15 @@ int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool aft
 struct tenant {
     struct tenant *next;
     struct jobq_bytes name;
-    struct limits holds;
+    struct jobq_bounds holds;
     struct meter starts, puts;
 };
-void sq_limits_read(sqlite3_stmt *row, struct limits *out);
+void sq_limits_read(sqlite3_stmt *row, struct jobq_bounds *out);
 /* Its own ones. of: enum jobq_limit_of; the plan's name in the arena. 1 found, 0 it has none, -1. */
-int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct limits *out, struct jobq_bytes *plan,
+int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct jobq_bounds *out, struct jobq_bytes *plan,
                   struct jobq_arena *arena);
 int sq_limits_any(struct jobq_store *s); /* has any group or plan limits? 1, 0, -1 */
-int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct limits *out);
+int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_arena *arena, struct jobq_bounds *out);
 int sq_limits_write(struct turn *t); /* what was counted for groups */
 /* How many more may start now; t->rate_ms is lowered if it is a rate that leaves no room. */
 int sq_queue_room(struct turn *t, struct queue *queue, int64_t *room);

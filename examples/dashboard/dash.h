@@ -111,11 +111,6 @@ int pick_walk(const struct dash *dash, const struct pick *pick, size_t look_most
               int (*fn)(void *user, const struct jobq_job *job, int64_t now_ms), void *user,
               struct jobq_id *last);
 
-#define FINGERPRINT_BYTES 201
-
-/* The first line of the newest error with every number as '#': what went wrong, whatever it was about. */
-void dash_fingerprint(const struct jobq_job *job, char out[FINGERPRINT_BYTES]);
-
 /* ---- routes --------------------------------------------------------------------------------------- */
 
 void route_stats(void *dash, const struct http_request *request, struct http_reply *reply);

@@ -191,7 +191,7 @@ void route_flow(void *user, const struct http_request *request, struct http_repl
 struct group {
     uint64_t count;
     int reason;
-    char text[FINGERPRINT_BYTES];
+    char text[JOBQ_FINGERPRINT_BYTES];
     int64_t first_ms, last_ms;
     struct jobq_id newest;
 };
@@ -206,10 +206,10 @@ static int take_dead(void *user, const struct jobq_job *job, int64_t now_ms)
 {
     struct groups *groups = user;
     struct group *group = NULL;
-    char text[FINGERPRINT_BYTES];
+    char text[JOBQ_FINGERPRINT_BYTES];
 
     (void)now_ms;
-    dash_fingerprint(job, text);
+    jobq_error_fingerprint(job, text);
     for (size_t i = 0; i < groups->count && !group; i++)
         if (groups->all[i].reason == job->reason && strcmp(groups->all[i].text, text) == 0)
             group = &groups->all[i];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Which jobs are meant, and going through them. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,35 +51,6 @@ int dash_is_step(const struct dash *dash, const char *queue, int state)
             return 1;
     }
     return 0;
-}
-
-/* ---- what went wrong ------------------------------------------------------------------------- */
-
-void dash_fingerprint(const struct jobq_job *job, char out[FINGERPRINT_BYTES])
-{
-    static const char hex[] = "0123456789abcdefABCDEF";
-    struct jobq_bytes text = {0};
-    size_t at = 0, n = 0;
-    const char *data;
-
-    if (job->failures_log_count)
-        text = job->failures_log[job->failures_log_count - 1].text;
-    data = text.data;
-    while (at < text.size && n < FINGERPRINT_BYTES - 1 && data[at] != '\n') {
-        size_t run = 0, figures = 0;
-        while (at + run < text.size && data[at + run] && strchr(hex, data[at + run])) {
-            figures += isdigit((unsigned char)data[at + run]) != 0;
-            run++;
-        }
-        if (run > 0 && (figures == run || (run >= 6 && figures > 0))) {
-            out[n++] = '#';
-            at += run;
-        } else {
-            out[n++] = data[at] ? data[at] : '?';
-            at++;
-        }
-    }
-    out[n] = '\0';
 }
 
 /* ---- reading what is meant --------------------------------------------------------------------- */
@@ -203,7 +173,7 @@ static int mentions(const struct jobq_job *job, const char *text)
 
 int pick_matches(const struct dash *dash, const struct pick *pick, const struct jobq_job *job)
 {
-    char error[FINGERPRINT_BYTES];
+    char error[JOBQ_FINGERPRINT_BYTES];
 
     if (pick->seeds && dash_is_step(dash, job->queue, job->state))
         return 0;
@@ -211,7 +181,7 @@ int pick_matches(const struct dash *dash, const struct pick *pick, const struct 
         return 0;
     if (!pick->has_error)
         return 1;
-    dash_fingerprint(job, error);
+    jobq_error_fingerprint(job, error);
     return strcmp(error, pick->error) == 0;
 }
 

@@ -235,24 +235,10 @@ static json_t *of_queue(const struct jobq_queue_stats *q)
 
 static json_t *of_total(const struct jobq_stats *stats)
 {
-    struct jobq_queue_stats sum = {0};
+    struct jobq_queue_stats sum;
     json_t *out = json_object();
 
-    for (size_t i = 0; i < stats->queue_count; i++) {
-        const struct jobq_queue_stats *q = &stats->queues[i];
-        for (int state = 1; state < JOBQ_STATE_COUNT; state++)
-            sum.present[state] += q->present[state];
-        sum.stuck += q->stuck;
-        sum.enqueued_total += q->enqueued_total;
-        sum.completed_total += q->completed_total;
-        sum.dead_total += q->dead_total;
-        sum.cancelled_total += q->cancelled_total;
-        sum.failed_total += q->failed_total;
-        sum.completed_trimmed += q->completed_trimmed;
-        sum.dead_trimmed += q->dead_trimmed;
-        sum.cancelled_trimmed += q->cancelled_trimmed;
-        sum.at_least |= q->at_least;
-    }
+    jobq_stats_total(stats, &sum);
     set_counts(out, &sum);
     return out;
 }

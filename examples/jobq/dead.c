@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The dead letters, one by one or grouped by what went wrong. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,13 +7,13 @@
 #include "table.h"
 #include "view.h"
 
-enum { OPT_BY_ERROR = 1, PRINT_MAX = 200 };
+enum { OPT_BY_ERROR = 1 };
 
 /* Dead jobs that ended for the same reason with the same text but for its figures. */
 struct group {
     uint64_t count;
     int reason;
-    char text[PRINT_MAX + 1];
+    char text[JOBQ_FINGERPRINT_BYTES];
     int64_t first_at_ms, last_at_ms;
     struct jobq_id newest;
 };
@@ -23,35 +22,6 @@ struct groups {
     struct group *items;
     size_t count, room;
 };
-
-/* The first line of the newest error with every number, also one in hexadecimal, as '#'. */
-static void fingerprint(const struct jobq_job *job, char out[PRINT_MAX + 1])
-{
-    static const char hex[] = "0123456789abcdefABCDEF";
-    struct jobq_bytes text = {0};
-    size_t at = 0, n = 0;
-    const char *data;
-
-    if (job->failures_log_count) {
-        text = job->failures_log[job->failures_log_count - 1].text;
-    }
-    data = text.data;
-    while (at < text.size && n < PRINT_MAX && data[at] != '\n') {
-        size_t run = 0, figures = 0;
-        while (at + run < text.size && data[at + run] && strchr(hex, data[at + run])) {
-            figures += isdigit((unsigned char)data[at + run]) != 0;
-            run++;
-        }
-        if (run > 0 && (figures == run || (run >= 6 && figures > 0))) {
-            out[n++] = '#';
-            at += run;
-        } else {
-            out[n++] = data[at] ? data[at] : '?';
-            at++;
-        }
-    }
-    out[n] = 0;
-}
 
 static struct group *find(struct groups *groups, int reason, const char *text)
 {
@@ -82,10 +52,10 @@ struct grouping {
 static int count_one(const struct jobq_job *job, void *user)
 {
     struct grouping *grouping = user;
-    char text[PRINT_MAX + 1];
+    char text[JOBQ_FINGERPRINT_BYTES];
     struct group *group;
 
-    fingerprint(job, text);
+    jobq_error_fingerprint(job, text);
     group = find(&grouping->groups, job->reason, text);
     if (!group) {
         return leave_error(grouping->cli, JOBQ_NOMEM, "", "out of memory");

@@ -118,24 +118,9 @@ static void put_queues(struct json *json, const char *name, const struct jobq_st
 
 static void put_total(struct json *json, const struct jobq_stats *stats)
 {
-    struct jobq_queue_stats sum = {0};
+    struct jobq_queue_stats sum;
 
-    for (size_t i = 0; i < stats->queue_count; i++) {
-        const struct jobq_queue_stats *q = &stats->queues[i];
-        for (int state = 1; state < JOBQ_STATE_COUNT; state++) {
-            sum.present[state] += q->present[state];
-        }
-        sum.stuck += q->stuck;
-        sum.enqueued_total += q->enqueued_total;
-        sum.completed_total += q->completed_total;
-        sum.dead_total += q->dead_total;
-        sum.cancelled_total += q->cancelled_total;
-        sum.failed_total += q->failed_total;
-        sum.completed_trimmed += q->completed_trimmed;
-        sum.dead_trimmed += q->dead_trimmed;
-        sum.cancelled_trimmed += q->cancelled_trimmed;
-        sum.at_least |= q->at_least;
-    }
+    jobq_stats_total(stats, &sum);
     json_object(json, "total");
     put_counts(json, &sum);
     json_end(json);

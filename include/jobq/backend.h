@@ -948,6 +948,19 @@ JOBQ_API void jobq_gauge_add(struct jobq_gauge *gauge, int64_t period_ms, int64_
  * Since 0.1. */
 JOBQ_API int64_t jobq_gauge_wait(const struct jobq_gauge *gauge, int64_t n, int64_t period_ms, int64_t now);
 
+/* Limits of a group or a plan: JOBQ_LIMIT_NONE for none, JOBQ_LIMIT_UNSET for no value of its own. Periods in ms. */
+struct jobq_bounds {
+    int64_t concurrency, rate, rate_period_ms, quota, quota_period_ms;
+};
+#define JOBQ_BOUNDS_UNSET { JOBQ_LIMIT_UNSET, JOBQ_LIMIT_UNSET, 0, JOBQ_LIMIT_UNSET, 0 }
+
+/* Those members of settings whose bits are in its `set` become the own ones. Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_bounds_set(struct jobq_bounds *own, const struct jobq_settings *settings);
+
+/* What has no value takes that of `from`: of the group's own first those of its plan, then those of every group, and it is what
+ * holds. Pure. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_bounds_fill(struct jobq_bounds *bounds, const struct jobq_bounds *from);
+
 /* The place of one queue in the circle of its groups. Names are lent. */
 struct jobq_turn {
     struct jobq_bytes queue;

@@ -465,6 +465,13 @@ struct jobq_jobs {
 /* Free; NULL is fine. Threads: any. Errors: none. Since 0.1. */
 JOBQ_API void jobq_jobs_free(struct jobq_jobs *jobs);
 
+#define JOBQ_FINGERPRINT_BYTES 201
+
+/* What went wrong last, whatever it was about: the first line of the newest error, at most 200 bytes and a NUL, with '#' for every
+ * number, also for one in hexadecimal, and '?' for a NUL. Jobs that failed alike have the same. "" without an error. Threads: any.
+ * Errors: none. Since 0.1. */
+JOBQ_API void jobq_error_fingerprint(const struct jobq_job *job, char out[JOBQ_FINGERPRINT_BYTES]);
+
 /* ---- claim and outcomes ------------------------------------------------------------------------------- */
 
 enum jobq_claim_flags {
@@ -1007,6 +1014,10 @@ struct jobq_stats {
  *   out  owned by the caller: jobq_stats_free.
  * Threads: any. Errors: JOBQ_INVALID, JOBQ_FAILED. Since 0.1. */
 JOBQ_API int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **out);
+
+/* What the queues in `stats` come to together: counts, totals, durations and recent ends are added; the oldest ready job and the
+ * last end of all; `queue` NULL and `paused` 0. Threads: any. Errors: none. Since 0.1. */
+JOBQ_API void jobq_stats_total(const struct jobq_stats *stats, struct jobq_queue_stats *out);
 
 /* The duration below which `permille` of 1,000 lie, in ms, from the counts; 0 when there are none. Threads: any. Errors:
  * none. Since 0.1. */

@@ -178,7 +178,7 @@ static void full_groups_are_passed_by(void)
 
 static void put_numbered(uint32_t from, uint32_t groups, const char *queue)
 {
-    char name[8];
+    char name[16];
     for (uint32_t i = 0; i < groups; i++) {
         snprintf(name, sizeof name, "g%03u", i);
         is(put_in(from + i, queue, name), JOBQ_OK);

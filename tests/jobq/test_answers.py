@@ -88,6 +88,47 @@ class Enqueue(tool.Case):
         self.assertEqual(self.counts(), {'ready': 1, 'cancelled': 1})
         self.assertEqual(self.json('claim', 'q')[0]['payload'], 'three')
 
+    def put_by_processes(self, key, killed=()):
+        """32 processes put with one key at a time; those of these numbers are killed while others start. What the rest heard."""
+        processes = []
+        for number in range(32):
+            processes.append(self.start('--json', 'enqueue', 'q', '--key', key))
+            if number >= 8 and number - 8 in killed:
+                processes[number - 8].kill()
+        said = []
+        for number, process in enumerate(processes):
+            if number in killed:
+                process.kill()
+            out, err = process.communicate(timeout=tool.DEADLINE_S)
+            if number not in killed:
+                self.assertEqual(process.returncode, OK, err)
+                said.append(json.loads(out))
+        return said
+
+    @on_servers
+    def test_one_key_of_many_processes(self):
+        """enqueue --key: 32 processes with one key come to one job, and all hear of it"""
+        self.jobq('migrate')
+        said = self.put_by_processes('k')
+        self.assertEqual([s['new'] for s in said].count(True), 1)
+        self.assertEqual(len({s['id'] for s in said}), 1)
+        self.assertEqual(self.counts(), {'ready': 1})
+
+    @on_servers
+    def test_one_key_whoever_is_killed(self):
+        """enqueue --key: killed in whatever moment, a process leaves no key without a job and no second job"""
+        self.jobq('migrate')
+        for part in (0, 1):
+            key = 'k%d' % part
+            said = self.put_by_processes(key, killed=range(part, 24, 2))
+            self.assertLessEqual([s['new'] for s in said].count(True), 1)
+            self.assertEqual(len({s['id'] for s in said}), 1)
+            self.assertEqual(self.counts(), {'ready': 1})
+            self.jobq('ack', *self.claim())
+            self.assertIs(self.json('enqueue', 'q', '--key', key)['new'], True)
+            self.jobq('ack', *self.claim())
+            self.jobq('purge', '--state', 'completed')
+
     def test_hold(self):
         """enqueue: --hold, --window and --key-scope reach the key (rule 9)"""
         self.enqueue('q', 'a', '--key', 'w', '--hold', 'waiting')

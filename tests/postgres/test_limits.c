@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Limits under many connections at once: never exceeded by one, and nobody is told of a deadlock. Rule 10; S9. And quotas where
  * there is no library between the program and the store. */
+#define _GNU_SOURCE /* pthread_tryjoin_np */
 #include "kit.h"
 
 #include <libpq-fe.h>
@@ -8,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define HANDLES 64
@@ -159,6 +161,107 @@ START_TEST(never_exceeded_by_one)
 }
 END_TEST
 
+/* ---- a limit that is set while others claim -------------------------------------------------------------------------- */
+
+struct late {
+    struct jobq_store *store;
+    uint8_t number;
+    const char *group; /* of the limit; NULL: the queue's */
+    bool failed;
+    size_t claimed;
+};
+
+static void *claim_ten(void *argument)
+{
+    struct late *l = argument;
+    const struct jobq_bytes queue = text("q");
+    struct jobq_arena *arena = jobq_arena_create();
+    struct jobq_error err = { 0 };
+    struct jobq_want w = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = 10, .share = 10,
+                           .lease_ms = 60000, .worker = text("w"), .mint = { 2, l->number } };
+    struct jobq_exchange x = { .size = sizeof x, .want = &w, .client = { 8, l->number }, .number = 1 };
+    l->failed = jobq_postgres()->exchange(l->store, &x, arena, &err) != JOBQ_OK || x.want_unit != JOBQ_OK;
+    l->claimed = w.row_count;
+    jobq_arena_destroy(arena);
+    return NULL;
+}
+
+static void *set_two(void *argument)
+{
+    struct late *l = argument;
+    struct jobq_error err = { 0 };
+    struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .name = text("q"),
+                               .set = JOBQ_SETTING_CONCURRENCY, .concurrency = 2 };
+    if (l->group) {
+        s.what = JOBQ_CONFIGURE_GROUP;
+        s.name = (struct jobq_bytes){ 0 };
+        s.group = text(l->group);
+    }
+    l->failed = jobq_postgres()->configure(l->store, &s, &err) != JOBQ_OK;
+    l->claimed = 1;
+    return NULL;
+}
+
+/* Until so many sessions wait for a lock, or what we wait for is done without one. */
+static void wait_for_waiting(int64_t count, pthread_t thread, bool *joined)
+{
+    *joined = false;
+    for (int i = 0; i < 3000 && !*joined; i++) {
+        if (sql_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") >= count)
+            return;
+        *joined = pthread_tryjoin_np(thread, NULL) == 0;
+        usleep(10000);
+    }
+    ck_assert_msg(*joined, "nobody waits");
+}
+
+/* One claims and has not committed, the limit is set, another claims: that one counts what the first took. */
+static void set_beside_a_claim(const char *group)
+{
+    struct late parts[3];
+    void *(*const run[3])(void *) = { claim_ten, set_two, claim_ten };
+    pthread_t threads[3];
+    bool joined[3];
+    struct jobq_put puts[20];
+    for (uint8_t i = 0; i < 3; i++)
+        parts[i] = (struct late){ .store = store_open(uri_with("")), .number = i, .group = group };
+    sql("TRUNCATE @.job, @.tally, @.queue, @.bound, @.gauge, @.receipt");
+    for (uint32_t i = 0; i < 20; i++) {
+        puts[i] = put_of(i);
+        puts[i].group = text(group ? group : "");
+    }
+    struct jobq_exchange x = { .puts = puts, .put_count = 20 };
+    ck_assert_int_eq(exchange(parts[0].store, &x), JOBQ_OK);
+    PGconn *conn = PQconnectdb(server_address());
+    char command[100];
+    PQclear(PQexec(conn, "BEGIN"));
+    snprintf(command, sizeof command, "LOCK TABLE %s.tally IN SHARE MODE", name_space()); /* claims count there, settings do not */
+    PGresult *locked = PQexec(conn, command);
+    ck_assert_int_eq(PQresultStatus(locked), PGRES_COMMAND_OK);
+    PQclear(locked);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, run[i], &parts[i]), 0);
+        wait_for_waiting(i + 1 - (i == 2 && joined[1]), threads[i], &joined[i]);
+    }
+    PQclear(PQexec(conn, "COMMIT"));
+    PQfinish(conn);
+    for (int i = 0; i < 3; i++) {
+        if (!joined[i])
+            pthread_join(threads[i], NULL);
+        ck_assert(!parts[i].failed);
+        store_close(parts[i].store);
+    }
+    ck_assert_uint_eq(parts[0].claimed, 10);
+    ck_assert_uint_eq(parts[2].claimed, 0);
+}
+
+START_TEST(set_while_others_claim)
+{
+    set_beside_a_claim(NULL);
+    set_beside_a_claim("a");
+}
+END_TEST
+
 /* ---- many who put ------------------------------------------------------------------------------------------------- */
 
 static void *put_some(void *argument)
@@ -303,4 +406,5 @@ START_TEST(fences_rise_behind_turns)
 }
 END_TEST
 
-KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one, puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)
+KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one, set_while_others_claim,
+         puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)

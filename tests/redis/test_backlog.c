@@ -80,12 +80,22 @@ static long long least_cost(struct kit *k)
     return least;
 }
 
+/* What is counted is not time: a server on a busy machine may answer late. */
+static void open_patiently(struct kit *k)
+{
+    const struct jobq_store_options options = { .size = sizeof options, .uri = k->uri, .io_timeout_ms = 120000 };
+    jobq_redis()->close(k->store);
+    int status = jobq_redis()->open(&k->store, &options, &k->err);
+    ck_assert_msg(status == JOBQ_OK, "%s", k->err.text);
+}
+
 START_TEST(a_backlog_costs_no_more_than_twice)
 {
     uint32_t most = getenv("JOBQ_TEST_FULL") ? 1000000 : 10000;
     struct kit k;
 
     kit_begin(&k, NULL);
+    open_patiently(&k);
     fill(&k, FEW, false);
     fill(&k, FEW, true);
     long long few = least_cost(&k);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AT_ONCE = 500, FEW = 1000, ROUNDS = 5, TAKE = 10 };
+enum { AT_ONCE = 500, FEW = 1000, ROUNDS = 2, TAKE = 10 };
 
 static struct jobq_put jobs[AT_ONCE];
 static struct jobq_change changes[AT_ONCE];
@@ -52,11 +52,7 @@ struct cost {
     int64_t put, claim, ack;
 };
 
-static int64_t lesser(int64_t before, int64_t now)
-{
-    return before && before < now ? before : now;
-}
-
+/* The first round reads what need be read only once; the second is the one that counts. */
 static struct cost cost_of(struct jobq_store *s)
 {
     const struct jobq_row *rows;
@@ -64,12 +60,12 @@ static struct cost cost_of(struct jobq_store *s)
     for (int i = 0; i < ROUNDS; i++) {
         (void)steps(s);
         fill(s, TAKE, false);
-        cost.put = lesser(cost.put, steps(s));
+        cost.put = steps(s);
         ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, TAKE, 60000, &rows), TAKE);
-        cost.claim = lesser(cost.claim, steps(s));
+        cost.claim = steps(s);
         for (int k = 0; k < TAKE; k++)
             ck_assert_int_eq(ack_job(s, &rows[k]), JOBQ_OK);
-        cost.ack = lesser(cost.ack, steps(s));
+        cost.ack = steps(s);
     }
     return cost;
 }
@@ -84,7 +80,9 @@ static void no_more_than_twice(const char *what, int64_t few, int64_t many)
 START_TEST(a_backlog_costs_no_more_than_twice)
 {
     uint32_t most = getenv("JOBQ_TEST_FULL") ? 1000000 : 10000;
-    struct jobq_store *s = store_open("a.db", "synchronous=normal", NULL);
+    struct hand hand; /* the clock stands: a new second costs a write */
+    hand_set(&hand, "0f8fad5b-d9cb-469f-a165-70867728950e", 5000, 1767225600000);
+    struct jobq_store *s = store_open("a.db", "synchronous=normal", &hand);
     fill(s, FEW, false);
     fill(s, FEW, true);
     struct cost few = cost_of(s);

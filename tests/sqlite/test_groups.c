@@ -108,26 +108,20 @@ struct cost {
     int64_t put, claim, ack;
 };
 
-static int64_t lesser(int64_t before, int64_t now)
-{
-    return before && before < now ? before : now;
-}
-
-/* Of one of each: the least of several, as the first reads what need be read only once, and any of them may be the
- * first of a new second of the figures. */
+/* Of one of each. The first round reads what need be read only once; the second is the one that counts. */
 static struct cost cost_of(struct jobq_store *s, uint32_t next, uint32_t groups)
 {
     const struct jobq_row *rows;
     struct cost cost = { 0, 0, 0 };
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 2; i++) {
         steps(s);
         put_many(s, next + (uint32_t)i, 1, groups);
-        cost.put = lesser(cost.put, steps(s));
+        cost.put = steps(s);
         ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 5, 60000, &rows), 5);
-        cost.claim = lesser(cost.claim, steps(s));
+        cost.claim = steps(s);
         for (int k = 0; k < 5; k++)
             ck_assert_int_eq(ack_job(s, &rows[k]), JOBQ_OK);
-        cost.ack = lesser(cost.ack, steps(s));
+        cost.ack = steps(s);
     }
     return cost;
 }
@@ -141,9 +135,17 @@ static void costs_the_same(const struct cost *few, const struct cost *many)
     }
 }
 
+/* While the clock stands: a new second of the figures, or of the clock's high water, costs a write. */
+static struct jobq_store *open_in_a_standing_clock(void)
+{
+    static struct hand hand;
+    hand_set(&hand, "0f8fad5b-d9cb-469f-a165-70867728950e", 5000, 1767225600000);
+    return store_open("a.db", "synchronous=normal", &hand);
+}
+
 static void backlog_costs_nothing(uint32_t groups, void (*set)(struct jobq_store *))
 {
-    struct jobq_store *s = store_open("a.db", "synchronous=normal", NULL);
+    struct jobq_store *s = open_in_a_standing_clock();
     put_many(s, 0, 200, groups);
     if (set)
         set(s);

@@ -91,6 +91,22 @@ BEGIN
     RETURN period;
 END $$;
 
+-- ---- set while others claim ----------------------------------------------------------------------------------------------
+-- Claims hold this lock together, who sets a limit holds it alone: whoever claims has seen the limit, or is counted by those who
+-- have. It is the first that either takes, and nothing is waited for under it.
+
+CREATE OR REPLACE FUNCTION @.limits_stand() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(@LOCK + 5) THEN
+        PERFORM pg_advisory_xact_lock_shared(@LOCK + 5);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.limits_change() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(@LOCK + 5);
+END $$;
+
 -- ---- who may look --------------------------------------------------------------------------------------------------------
 
 -- The gauge of a group is ours, or another's: then false. What has no row yet gets one.
@@ -201,6 +217,7 @@ CREATE OR REPLACE FUNCTION @.set_bound(p_of integer, p_name bytea, p_concurrency
     p_quota bigint, p_quota_ms bigint, p_plan_set boolean, p_plan bytea) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM @.limits_change();
     INSERT INTO @.bound (of, name) VALUES (p_of, p_name) ON CONFLICT (of, name) DO NOTHING;
     UPDATE @.bound AS b SET
         concurrency = CASE WHEN p_concurrency IS NULL THEN b.concurrency WHEN p_concurrency >= -1 THEN p_concurrency END,

@@ -88,6 +88,9 @@ CREATE OR REPLACE FUNCTION @.set_queue(p_name bytea, p_paused boolean, p_depth b
     p_keep_ms bigint[], p_concurrency bigint, p_group_concurrency bigint, p_rate bigint, p_rate_ms bigint)
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF p_concurrency IS NOT NULL OR p_group_concurrency IS NOT NULL OR p_rate IS NOT NULL THEN
+        PERFORM @.limits_change();
+    END IF;
     INSERT INTO @.queue (name, known) VALUES (p_name, true) ON CONFLICT (name) DO UPDATE SET known = true;
     UPDATE @.queue AS q SET paused = coalesce(p_paused, q.paused),
         depth = CASE WHEN p_depth IS NULL THEN q.depth WHEN p_depth >= 0 THEN p_depth END,

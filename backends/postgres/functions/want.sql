@@ -314,6 +314,9 @@ DECLARE
     v_got record;
     v_next bigint[];
 BEGIN
+    IF p_mode <> 2 THEN
+        PERFORM @.limits_stand();
+    END IF;
     o_now := @.clock();
     o_repeat := false;
     IF p_number > 0 THEN
