@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# How much of lib and backends the tests run:  sh tests/coverage.sh [--slow] [--again] [--missing] [SUITE]...
+# How much of lib and backends the tests run:  sh tests/coverage.sh [--slow] [--again] [--missing | --names] [SUITE]...
 #
 #   --slow     also the tests that say of the servers' stores what others say of them faster
 #   --again    no tests: what the last run left is counted once more
-#   --missing  also prints each branch that was never taken, as doc/coverage.md has them
+#   --missing  also prints each line with a branch that was never taken
+#   --names    only the functions that have one, as doc/coverage.md lists them
 #   SUITE      of meson, in place of those that run the library's own code
 #
 # Builds below build-all/coverage or $JOBQ_BUILD_ROOT, without optimization, and prints a table of lines and branches. Ends with
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --again) AGAIN=1 ;;
     --slow) SLOW= ;;
-    --missing) MISSING=--missing ;;
+    --missing | --names) MISSING=$1 ;;
     -h | --help)
         sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
         exit 0
@@ -61,7 +62,7 @@ if [ -z "$AGAIN" ]; then
     grep -E '^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' "$BUILD.test.log"
 fi
 step "$BUILD.count.log" 'count' gcovr --root "$ROOT" --filter "$ROOT/lib/" --filter "$ROOT/backends/" --exclude-throw-branches \
-    --exclude-unreachable-branches --json "$BUILD.json" "$BUILD" || exit 1
+    --exclude-unreachable-branches -j 2 --json "$BUILD.json" "$BUILD/lib" "$BUILD/backends" || exit 1
 # One word or none.
 # shellcheck disable=SC2086
 python3 "$ROOT/tests/coverage/table.py" $MISSING "$BUILD.json" || failed=1
