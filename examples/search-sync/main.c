@@ -3,6 +3,9 @@
  * tables. */
 #include <curl/curl.h>
 #include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +170,7 @@ struct ending {
     struct jobq_worker *w;
     struct batch *batch;
     sigset_t signals;
+    atomic_int over; /* the worker has ended by itself */
 };
 
 /* A second signal ends a request under way. */
@@ -175,22 +179,25 @@ static void *wait_for_signals(void *user)
     struct ending *ending = user;
 
     program_wait(&ending->signals);
+    if (ending->over)
+        return NULL;
     jobq_worker_stop(ending->w);
     program_wait(&ending->signals);
-    batch_give_up(ending->batch);
+    batch_give_up(ending->batch); /* or there is none any more */
     return NULL;
 }
 
 static int run_worker(struct jobq_worker *w, struct batch *batch, const sigset_t *signals)
 {
-    struct ending ending = {w, batch, *signals};
+    struct ending ending = {w, batch, *signals, 0};
     pthread_t waiting;
     int status;
 
     if (pthread_create(&waiting, NULL, wait_for_signals, &ending) != 0)
         return program_die(EXIT_FAILED, "no thread can be started");
     status = jobq_worker_run(w);
-    pthread_cancel(waiting);
+    ending.over = 1;
+    pthread_kill(waiting, SIGTERM);
     pthread_join(waiting, NULL);
     return status < 0 ? program_die(EXIT_STORE, "%s", jobq_last_error()->text) : EXIT_DONE;
 }
