@@ -439,13 +439,14 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     long count = COUNT;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--count") == 0)
-            count = strtol(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--other") == 0)
-            other_store = argv[i + 1];
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = argv[i + 1];
+        if (value && strcmp(argv[i], "--seed") == 0)
+            seed = strtoull(value, NULL, 10);
+        else if (value && strcmp(argv[i], "--count") == 0)
+            count = strtol(value, NULL, 10);
+        else if (value && strcmp(argv[i], "--other") == 0)
+            other_store = value;
         else
             return fprintf(stderr, "usage: differential [--seed N] [--count N] [--other STORE]\n"), 2;
     }

@@ -188,6 +188,20 @@ START_TEST(damaged_rows)
 }
 END_TEST
 
+/* Memory is taken by the number of a name, and a file may say any. */
+START_TEST(a_name_with_a_number_that_nobody_gave)
+{
+    make_store("a.db", 1, 10);
+    sql("a.db", "UPDATE jobq_kind SET id = 20000000; UPDATE jobq_job SET kind = 20000000");
+    struct jobq_store *s = store_open("a.db", NULL, NULL);
+    struct jobq_put put = { .queue = { "q", 1 }, .kind = { "q", 1 }, .only_if = -1 };
+    struct jobq_exchange x = { .puts = &put, .put_count = 1 };
+    ck_assert_int_eq(exchange(s, &x), JOBQ_FAILED);
+    ck_assert_int_eq(x.failure, JOBQ_FAILURE_REFUSED);
+    store_close(s);
+}
+END_TEST
+
 START_TEST(a_newer_store)
 {
     struct jobq_store *s;
@@ -441,7 +455,7 @@ int main(void)
     const TTest *const tests[] = {
         only_the_owner_may_read, not_made_through_a_link, a_link_to_a_store_is_followed,
         relative_names_survive_a_change_of_folder, bad_addresses, things_that_are_no_files, not_a_database,
-        damaged_list_of_tables, damaged_rows, a_newer_store, planted_later_they_do_not_run,
+        damaged_list_of_tables, damaged_rows, a_name_with_a_number_that_nobody_gave, a_newer_store, planted_later_they_do_not_run,
         tables_of_others_are_none_of_our_business, namespaces_do_not_meet, a_refused_file_keeps_its_journal_mode,
         a_file_that_cannot_be_written, no_room, no_room_for_a_new_one, modes_of_durability, every_table_is_strict,
         inspecting_changes_nothing,
