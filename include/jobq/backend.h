@@ -218,11 +218,12 @@ enum jobq_stale {
  * Then it is made and the verdict is OK. Any other verdict: no byte changes, and `row` is the present row (nothing
  * for GONE), without payload and result.
  *
- * Making it: a change not BY_TOKEN raises edits (saturating). outcome != NONE is stored on the row (VOID also by an operator). Leaving RUNNING clears lease_until and
- * stop_at; token, worker and started_at stay. Entering an ended state sets finished_at = now, decides the key (see
- * keys), resolves at most 64 of the row's edges (see edges) and closes its own incoming edges. Leaving an ended state
- * clears finished_at, result and expires_at. Entering WAITING stores the due bit. Entering GONE removes row, errors, log and incoming
- * edges; the key row lives on by its own rule; a row with open edges to children answers STALE / STATE.
+ * Making it: a change not BY_TOKEN raises edits (saturating). outcome != NONE is stored on the row (VOID also by an
+ * operator). Leaving RUNNING clears lease_until and stop_at; token, worker and started_at stay. Entering an ended state
+ * sets finished_at = now, decides the key (see keys), resolves at most 64 of the row's edges (see edges) and closes its
+ * own incoming edges. Leaving an ended state clears finished_at, result and expires_at. Entering WAITING stores the due
+ * bit. Entering GONE removes row, errors, log and incoming edges; the key row lives on by its own rule; a row with open
+ * edges to children answers STALE / STATE.
  */
 struct jobq_change {
     struct jobq_id id;
@@ -369,10 +370,11 @@ struct jobq_put {
  * queue's own settings go before these defaults. keep values: index enum jobq_row_state.
  *
  * Results (JOBQ_CAP_RESULTS), after all that: for each queue that this unit completed rows in, by its name, the completed
- * rows in the order in which they ended (of one instant: in any order, the same each time). One that ended more than keep_ms[JOBQ_KEEP_RESULTS] ago loses its
- * result and nothing else: no count, no event, `edits` as they were. Each row looked at is one of `limit`, which the rows
- * removed share. A store remembers per queue how far it came, so that it looks at a row once, and begins anew when KEEP is
- * set, when completed rows are loaded, and when its clock says that it came too far. It may be up to 10 s late. */
+ * rows in the order in which they ended (of one instant: in any order, the same each time). One that ended more than
+ * keep_ms[JOBQ_KEEP_RESULTS] ago loses its result and nothing else: no count, no event, `edits` as they were. Each row
+ * looked at is one of `limit`, which the rows removed share. A store remembers per queue how far it came, so that it
+ * looks at a row once, and begins anew when KEEP is set, when completed rows are loaded, and when its clock says that
+ * it came too far. It may be up to 10 s late. */
 #define JOBQ_KEEP_RESULTS 0 /* index into keep_ms: no state of a row that is stored */
 struct jobq_trim {
     size_t limit; /* 0: no trim */
@@ -414,14 +416,15 @@ enum jobq_want_mode {
  *
  * Turns. A queue whose due rows have no group is served by rank alone and has no place in the cursor. Otherwise its
  * groups with due rows (waiting, bit set, not alone, of any kind) stand in a circle in order of bytes, those without a
- * group together as the group of no bytes. From the place in the cursor on (none: from the first) each in turn gives up to `share` rows
- * by rank (of a named kind; one past expires_at is given once, and in this want takes the room of a start), as many as
- * its limits allow; then the next; round and round until `limit` or `bytes` or the queue's own limits are reached, or a
- * whole round gave nothing. A turn that the end of the want cut short goes on in the next. After 64 looks at a group of this queue that gave nothing since the last row, the queue is left with more = 1;
- * the cursor then says where those looks began, so that the next want goes on and knows when the round is whole.
- * struct jobq_turn is this rule as code. So with g groups that hold due rows the head of a group that its limits let
- * start does so within g x share claims of one client, whatever the others hold.
- * ALONE takes no turns: by rank, passing by at most 64 rows of each queue that a group's limit forbids.
+ * group together as the group of no bytes. From the place in the cursor on (none: from the first) each in turn gives up
+ * to `share` rows by rank (of a named kind; one past expires_at is given once, and in this want takes the room of a
+ * start), as many as its limits allow; then the next; round and round until `limit` or `bytes` or the queue's own
+ * limits are reached, or a whole round gave nothing. A turn that the end of the want cut short goes on in the next.
+ * After 64 looks at a group of this queue that gave nothing since the last row, the queue is left with more = 1; the
+ * cursor then says where those looks began, so that the next want goes on and knows when the round is whole. struct
+ * jobq_turn is this rule as code. So with g groups that hold due rows the head of a group that its limits let start
+ * does so within g x share claims of one client, whatever the others hold. ALONE takes no turns: by rank, passing by at
+ * most 64 rows of each queue that a group's limit forbids.
  *
  * A want that a rate held back (there are due rows, of whatever kind, and the want had room) makes next_due_ms no later
  * than the moment at which that rate allows a start. What frees a slot that a limit counts, and a limit that was raised
@@ -436,10 +439,10 @@ enum jobq_want_mode {
  * arrival, and where rows have groups by turns (see limits and turns). First, for each named
  * queue, waiting rows whose run_at has come get their due bit, at most 2 x limit + 64 in all, earliest first. Only rows
  * with the bit, without `alone` (ALONE: with it), of a named kind, in a queue that is not paused. A row past
- * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the row that would pass `bytes` of
- * payload, but gives at least one. For each row: RUNNING, attempt + 1 (saturating), token, fence, outcome NONE,
- * worker, started_at = now, stop_at = now + timeout if any, lease_until = min(now + lease, stop_at), ran_alone = (one
- * row claimed and others == 0), frees a WAITING key, clears progress
+ * expires_at met on the way is given with `overdue` EXPIRED, unclaimed, and counts against the limit. Stops before the
+ * row that would pass `bytes` of payload, but gives at least one. For each row: RUNNING, attempt + 1 (saturating),
+ * token, fence, outcome NONE, worker, started_at = now, stop_at = now + timeout if any, lease_until = min(now + lease,
+ * stop_at), ran_alone = (one row claimed and others == 0), frees a WAITING key, clears progress
  * and `resumed`.
  *
  * OVERDUE: running rows with the lease past (LEASE, TIMEOUT) get token, fence and lease and nothing else: attempt,
@@ -577,9 +580,9 @@ struct jobq_schedule_query {
  * (JOBQ_CONFIGURE_EVENTS; capability EVENTS). A put that is stored, a claim, a change or a beat that alters the state, a
  * child that is let go; a change to GONE as state GONE; a row that retention removes as state GONE, reason RETENTION.
  * Not: a sweep, what alters no state. In the order of the steps; within one in the order of its items, a row before those
- * that it lets go; then what was trimmed, by queue (in order of bytes), state, and when it ended. Cursors are 1, 2, 3 ... without a
- * gap, also over a restart and while events are not kept (then none is used up). More than are to be kept are removed,
- * the oldest first, with the exchange that made them too many or soon after.
+ * that it lets go; then what was trimmed, by queue (in order of bytes), state, and when it ended. Cursors are 1, 2, 3
+ * ... without a gap, also over a restart and while events are not kept (then none is used up). More than are to be kept
+ * are removed, the oldest first, with the exchange that made them too many or soon after.
  */
 struct jobq_event_row {
     int64_t cursor, at_ms;
@@ -652,8 +655,8 @@ struct jobq_settings {
 
 /*
  * For copies from store to store, capability JOBQ_CAP_COPY. What moves by itself is not part of one: workers' records,
- * receipts, events, figures, counters of rates, the test offset of the clock. A helper turns an item into a line of text and back; a
- * store of plain files may keep its rows so.
+ * receipts, events, figures, counters of rates, the test offset of the clock. A helper turns an item into a line of
+ * text and back; a store of plain files may keep its rows so.
  */
 enum jobq_item_kind {
     JOBQ_ITEM_SETTINGS = 1, /* of a queue, a group or a plan; a queue's totals */
@@ -801,9 +804,9 @@ struct jobq_backend {
     int (*read)(struct jobq_store *store, struct jobq_query *query, struct jobq_arena *arena, struct jobq_error *err);
 
     /* Fill *out for one queue, or for all when queue->data is NULL (`queue` itself is not). Queues in order of bytes: at
-     * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into completed, dead, cancelled; failed:
-     * changes made with outcome FAIL; trimmed: rows that a trim removed, by the state that they had. Figures
-     * (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
+     * least those that ever had a row or have settings. Workers by name. Totals: puts that were OK; entries into
+     * completed, dead, cancelled; failed: changes made with outcome FAIL; trimmed: rows that a trim removed, by the
+     * state that they had. Figures (JOBQ_CAP_FIGURES; else zero), counted per queue in the step that makes them
      * so: `waited` of each row claimed by a due want, now - later of run_at and created_at; `ran` of each change made
      * with outcome COMPLETE or FAIL, now - started_at; negative ones as 0; bucket by jobq_duration_bucket. The recent
      * windows count those changes in aligned slots of 10 s: the present slot and the 6 (90) before it, window_ms = now -

@@ -468,7 +468,8 @@ JOBQ_API void jobq_jobs_free(struct jobq_jobs *jobs);
 #define JOBQ_FINGERPRINT_BYTES 201
 
 /* What went wrong last, whatever it was about: the first line of the newest error, at most 200 bytes and a NUL, with '#' for every
- * number, also for one in hexadecimal, and '?' for a NUL. Jobs that failed alike have the same. "" without an error. Threads: any.
+ * number, also for one in hexadecimal, and '?' for a NUL. Jobs that failed alike have the same. "" without an error.
+ * Threads: any.
  * Errors: none. Since 0.1. */
 JOBQ_API void jobq_error_fingerprint(const struct jobq_job *job, char out[JOBQ_FINGERPRINT_BYTES]);
 
@@ -673,7 +674,8 @@ JOBQ_API int jobq_bulk_drop(struct jobq *q, const struct jobq_filter *filter, co
                             struct jobq_bulk *out);
 
 /* Remove the results of completed jobs that the filter names and keep the jobs. What jobq_keep.results_ms does by itself,
- * once and by hand. Jobs without a result are not counted as done. Arguments, threads and errors as jobq_bulk_cancel. Since 0.1. */
+ * once and by hand. Jobs without a result are not counted as done. Arguments, threads and errors as jobq_bulk_cancel.
+ * Since 0.1. */
 JOBQ_API int jobq_bulk_forget(struct jobq *q, const struct jobq_filter *filter,
                               const struct jobq_bulk_options *options, struct jobq_bulk *out);
 
@@ -1213,9 +1215,9 @@ enum jobq_worker_flags {
 };
 
 /* The retry budget: of the attempts at a queue at most retry_percent are retries. A job that failed and is one too many waits
- * in a line, besides its back-off: its places follow one another the slower the less is tried beside them, at most 10 s apart,
- * and the last is at most an hour away. A worker counts its own jobs, so what holds for each holds for all of them together.
- * Leases that were lost are retried as ever. */
+ * in a line, besides its back-off: its places follow one another the slower the less is tried beside them, at most 10 s
+ * apart, and the last is at most an hour away. A worker counts its own jobs, so what holds for each holds for all of
+ * them together. Leases that were lost are retried as ever. */
 struct jobq_worker_options {
     size_t size;
     const char *name;          /* NULL: "host:pid" */
