@@ -224,7 +224,13 @@ static void all_is_there(struct world *w, const struct felt *felt)
     jobq_stats_free(stats);
 }
 
-static void within_a_limit(const struct jobq_backend *backend, const char *name, int which, rlim_t low,
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource; /* an enumeration there with _GNU_SOURCE */
+#else
+typedef int resource;
+#endif
+
+static void within_a_limit(const struct jobq_backend *backend, const char *name, resource which, rlim_t low,
                            void (*one)(struct world *, struct felt *))
 {
     struct world w = world_on(backend, name);
