@@ -46,6 +46,7 @@ static int forget_result(struct mem_unit *u, struct mem_row *row)
         return 0;
     if (mem_edit(u, row) != 0)
         return -1;
+    mem_free(u, row->c.row.result.data);
     row->c.row.result = (struct jobq_bytes){0};
     mem_done(u, row);
     return 0;
