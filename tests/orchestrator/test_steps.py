@@ -143,6 +143,15 @@ class Steps(kit.Case):
         self.assertEqual(self.done(job)["result"]["steps"]["face"]["seen"], "second")
         self.assertIn("none", put(good, "completed")["result"])
 
+    def test_a_result_is_put_once(self):
+        """Whoever does an order again, because the first who did it died before saying so, puts nothing again."""
+        order = json.dumps({"jobId": "1", "callback": "c" * 64, "video": "none", "size_bytes": 1, "modified_ns": 1})
+        for _ in range(2):
+            subprocess.run([PYTHON, os.path.join(SERVICES, "step.py"), "face", "--media", self.media, "--results", self.store,
+                            "--jobq", kit.JOBQ], input=order.encode(), timeout=60, check=True)
+            subprocess.run([kit.JOBQ, "work", "video.results", "-s", self.store, "--drain", "--", "true"], timeout=60, check=True)
+        self.assertEqual([row["state"] for row in self.jobq("list", "--queue", "video.results")], ["completed"])
+
     def test_any_step_may_have_a_service(self):
         for bad in "nose=http://127.0.0.1:1", "probe=http://127.0.0.1:1":
             done = subprocess.run([kit.VIDEO, "worker", "--store", self.store, "--media", self.media, "--secret-file",

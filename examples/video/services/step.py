@@ -25,6 +25,7 @@ import vision   # noqa: E402
 
 STEPS = ("face", "gesture", "emotion")
 RESULTS = "video.results"
+HOLD = "24h"  # longer than an order may be tried again
 
 
 def find(media, payload):
@@ -54,7 +55,8 @@ def analyse(options, payload):
 def put(options, payload, report):
     """The result as a job, once for each order however often it is put; what is wrong, or None."""
     body = json.dumps({"jobId": payload["jobId"], "callback": payload["callback"], "result": report}, separators=(",", ":"))
-    done = subprocess.run([options.jobq, "enqueue", RESULTS, "-", "-s", options.results, "--key", payload["callback"]],
+    done = subprocess.run([options.jobq, "enqueue", RESULTS, "-", "-s", options.results, "--key", payload["callback"],
+                           "--hold", "window", "--window", HOLD],
                           input=body.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     return done.stderr.decode(errors="replace") if done.returncode else None
 
