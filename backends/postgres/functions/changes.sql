@@ -27,8 +27,8 @@ BEGIN
                          p_nums[20 * x.i - 13] AS sets
                   FROM unnest(p_ids, p_tokens, p_results) WITH ORDINALITY AS x(id, token, result, i)
                   WHERE p_nums[20 * x.i] = 1 ORDER BY x.id) AS u
-            -- By its id: IS TRUE keeps the token, which all of a batch share, from being looked up.
-            WHERE j.id = u.id AND j.state = 3 AND (j.token = u.token) IS TRUE AND j.outcome = 0 AND (u.edits < 0 OR j.edits = u.edits)
+            -- By its id: IS TRUE keeps the token, which all of a batch share, and what runs from being looked up.
+            WHERE j.id = u.id AND (j.state = 3) IS TRUE AND (j.token = u.token) IS TRUE AND j.outcome = 0 AND (u.edits < 0 OR j.edits = u.edits)
                 AND j.children = 0 AND j.flags & 64 = 0
                 -- Who is put instead arrives in the order of the changes.
                 AND (SELECT k.heir FROM @.key AS k WHERE k.scope = j.key_scope) IS NOT TRUE
