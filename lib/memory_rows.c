@@ -296,8 +296,7 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row)
     return 0;
 }
 
-/* ---- queues
- * ------------------------------------------------------------------------------------------------ */
+/* ---- queues -------------------------------------------------------------------------------------------- */
 
 static void link_queue(struct mem *m, void *object)
 {
@@ -349,8 +348,7 @@ struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name)
     return mem_add(u, queue) == 0 ? queue : NULL;
 }
 
-/* ---- begin and end of a store
- * -------------------------------------------------------------------------------- */
+/* ---- begin and end of a store -------------------------------------------------------------------------- */
 
 void mem_rows_init(struct mem *m)
 {

@@ -27,8 +27,7 @@ static int64_t rest_of(int64_t met, int64_t least, int64_t most)
     return us > least ? us : least;
 }
 
-/* ---- the next clock
- * --------------------------------------------------------------------------------------------- */
+/* ---- the next clock ------------------------------------------------------------------------------------ */
 
 /* Could this exchange itself make a clock that is earlier than any that is remembered? Those of the rows that
  * its want takes are looked at when they come. */
@@ -59,8 +58,7 @@ static void note_clock(struct front *f, int64_t clock, int64_t met)
     f->clock_until_us = pq_now_us() + rest_of(met, 0, CLOCK_MOST_US);
 }
 
-/* ---- ended rows
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- ended rows ---------------------------------------------------------------------------------------- */
 
 void pq_front_pack_unit(const struct front *f, const struct jobq_exchange *x, struct params *p)
 {

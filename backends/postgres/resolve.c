@@ -37,8 +37,7 @@ static const char *value_of(const PQconninfoOption *all, const char *keyword)
     return NULL;
 }
 
-/* ---- lists, element by element
- * ------------------------------------------------------------------------------------ */
+/* ---- lists, element by element ------------------------------------------------------------------------- */
 
 struct lists {
     char *text[3]; /* host, hostaddr, port */
@@ -109,8 +108,7 @@ static int add_hosts(struct lists *l, const char *hosts, const char *ports, int6
     }
 }
 
-/* ---- for libpq
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- for libpq ----------------------------------------------------------------------------------------- */
 
 static void set(struct resolved *r, size_t *count, const char *keyword, const char *value)
 {

@@ -137,8 +137,7 @@ static int prepare(struct batch *batch, char trouble[256])
     return 0;
 }
 
-/* ---- until it is answered
- * ---------------------------------------------------------------------------------- */
+/* ---- until it is answered ------------------------------------------------------------------------------ */
 
 static int is_ending(struct batch *batch, struct slot *const *slots)
 {
@@ -208,8 +207,7 @@ static void send_until_answered(struct batch *batch, struct slot *const *slots, 
     }
 }
 
-/* ---- a batch
- * ------------------------------------------------------------------------------------------------- */
+/* ---- a batch ------------------------------------------------------------------------------------------- */
 
 /* Sends the newest change of each record. What becomes of it becomes of the older ones, too; but of one that
  * the index will not have they are no part, and stay in `slots`. Returns how many stay. Under the lock. */

@@ -134,8 +134,7 @@ static int parse(int argc, char **argv, struct arguments *out)
     return 0;
 }
 
-/* ---- the worker
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the worker ---------------------------------------------------------------------------------------- */
 
 static void tell(int notice, const char *text, void *user)
 {
@@ -202,8 +201,7 @@ static int run_worker(struct jobq_worker *w, struct batch *batch, const sigset_t
     return status < 0 ? program_die(EXIT_STORE, "%s", jobq_last_error()->text) : EXIT_DONE;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------------------- */
 
 static int run_with_door(struct watch *watch, const struct arguments *arguments, const sigset_t *signals)
 {

@@ -77,8 +77,7 @@ static void route_test(void *user, const struct http_request *request, struct ht
     reply->status = reachable ? 200 : 503;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------------------- */
 
 static json_t *memory_bytes(void)
 {
@@ -151,8 +150,7 @@ static const struct http_route routes[] = {
     {NULL, NULL, 0, NULL, 0},
 };
 
-/* ---- from start to stop
- * -------------------------------------------------------------------------------------- */
+/* ---- from start to stop -------------------------------------------------------------------------------- */
 
 static int make_dash(struct serve *serve, const struct serve_options *options, struct http_mount mounts[2],
                      const char **why)

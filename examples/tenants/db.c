@@ -7,8 +7,7 @@
 
 #include "db_inner.h"
 
-/* ---- addresses
- * ------------------------------------------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------------------------------------- */
 
 static const char *const store_options[] = {"namespace", "notify", "listen", "synchronous"};
 
@@ -88,8 +87,7 @@ int db_is_same(const char *uri, const char *other)
     return same;
 }
 
-/* ---- connections
- * ----------------------------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------------------------------------- */
 
 struct db *db_open(const char *uri, char why[300])
 {
@@ -160,8 +158,7 @@ void db_rollback(struct db *db)
     db_run(db, "ROLLBACK", 0, NULL);
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------------------------- */
 
 static const char *const tables[] = {
     "CREATE TABLE IF NOT EXISTS tenants (id text PRIMARY KEY, plan text NOT NULL, zone text NOT NULL)",

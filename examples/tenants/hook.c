@@ -21,8 +21,7 @@ struct hook {
     struct web_answer answer;
 };
 
-/* ---- whose it is
- * ------------------------------------------------------------------------------------------------- */
+/* ---- whose it is --------------------------------------------------------------------------------------- */
 
 static int take_secret(void *user, int columns, const char *const *names, const char *const *values)
 {
@@ -47,8 +46,7 @@ static long find_secret(struct hook *hook, struct desk *desk)
                    values, take_secret, hook);
 }
 
-/* ---- the request
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the request --------------------------------------------------------------------------------------- */
 
 static struct curl_slist *add(struct curl_slist *list, const char *name, const char *value)
 {
@@ -103,8 +101,7 @@ static int is_taken(const struct hook *hook)
     return hook->answer.status >= 200 && hook->answer.status < 300;
 }
 
-/* ---- the log
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------------------------- */
 
 static int log_delivery(const struct hook *hook, struct desk *desk)
 {
@@ -132,8 +129,7 @@ static int log_delivery(const struct hook *hook, struct desk *desk)
         9, values);
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------------------- */
 
 static int outcome_of(const struct hook *hook)
 {

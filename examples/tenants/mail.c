@@ -16,8 +16,7 @@
 #define TEMPLATE_MOST 262144
 #define WORD_BYTES    42 /* of text in one encoded word: 75 characters with what stands around it */
 
-/* ---- headers
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- headers ------------------------------------------------------------------------------------------- */
 
 static int is_ascii(const char *text)
 {
@@ -96,8 +95,7 @@ static struct curl_slist *headers_of(const struct mail_options *options, const s
     return add(list, "Message-ID", "<", mail->message_id, ">");
 }
 
-/* ---- parts
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- parts --------------------------------------------------------------------------------------------- */
 
 /* Lines end in CR LF on their way. */
 static char *with_crlf(const char *text)
@@ -233,8 +231,7 @@ static int fill_mime(CURL *curl, curl_mime *mime, const struct mail_options *opt
     return 0;
 }
 
-/* ---- on its way
- * ------------------------------------------------------------------------------------------------- */
+/* ---- on its way ---------------------------------------------------------------------------------------- */
 
 static void set_server(CURL *curl, const struct mail_options *options)
 {

@@ -171,8 +171,7 @@ static int take_option(struct options *out, int option)
     }
 }
 
-/* ---- the store
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the store ----------------------------------------------------------------------------------------- */
 
 char *options_redis(const char *host, const char *port, const char *password)
 {

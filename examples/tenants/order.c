@@ -42,8 +42,7 @@ int order_is_tenant(const char *text)
     return size > 0 && size <= TENANT_MAX_BYTES && text[size] == '\0';
 }
 
-/* ---- what each queue wants
- * --------------------------------------------------------------------------------------- */
+/* ---- what each queue wants ----------------------------------------------------------------------------- */
 
 static int refuse(char why[ORDER_WHY], const char *field, const char *what)
 {
@@ -176,8 +175,7 @@ static int check_details(const char *queue, json_t *data, char why[ORDER_WHY])
     return 0;
 }
 
-/* ---- the job
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the job ------------------------------------------------------------------------------------------- */
 
 static int take_number(json_t *data, const char *name, int64_t least, int64_t most, int64_t *out,
                        char why[ORDER_WHY])

@@ -64,8 +64,7 @@ void put_one(struct jobq *q, const char *queue, const char *tenant, const json_t
     order_free(&order);
 }
 
-/* ---- many at once
- * ----------------------------------------------------------------------------------------------- */
+/* ---- many at once -------------------------------------------------------------------------------------- */
 
 struct bundle {
     struct order *orders;
@@ -167,8 +166,7 @@ void put_bulk(struct jobq *q, const char *tenant, const json_t *data, struct put
     bundle_free(&b);
 }
 
-/* ---- an event
- * --------------------------------------------------------------------------------------------------- */
+/* ---- an event ------------------------------------------------------------------------------------------ */
 
 struct hooks {
     struct bundle *bundle;
@@ -252,8 +250,7 @@ void put_event(struct jobq *q, struct desks *desks, const char *tenant, const js
     json_decref(hooks.data);
 }
 
-/* ---- reports by the clock
- * --------------------------------------------------------------------------------------- */
+/* ---- reports by the clock ------------------------------------------------------------------------------ */
 
 static int take_zone(void *user, int columns, const char *const *names, const char *const *values)
 {
@@ -321,8 +318,7 @@ void put_schedule(struct jobq *q, struct desks *desks, const char *tenant, const
     order_free(&order);
 }
 
-/* ---- figures
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- figures ------------------------------------------------------------------------------------------- */
 
 static const struct jobq_queue_stats *stats_of(const struct jobq_stats *stats, const char *queue)
 {

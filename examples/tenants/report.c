@@ -70,8 +70,7 @@ static const struct question *find(const struct question *questions, const char 
     return NULL;
 }
 
-/* ---- asking
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- asking -------------------------------------------------------------------------------------------- */
 
 struct asking {
     struct jobq_ctx *ctx;
@@ -135,8 +134,7 @@ static int put_row(void *user, int columns, const char *const *names, const char
     return csv_row(&sheet->csv, columns, names, values);
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 static int write_file(struct asking *a, const char *what)
 {
@@ -190,8 +188,7 @@ int export_handle(struct jobq_ctx *ctx, void *office)
     return handle_file(ctx, office, exports, "table", "export");
 }
 
-/* ---- counts
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- counts -------------------------------------------------------------------------------------------- */
 
 static int take_counts(void *user, int columns, const char *const *names, const char *const *values)
 {

@@ -10,8 +10,7 @@
 
 #define DAY_MS INT64_C(86400000)
 
-/* ---- cleanup
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- cleanup ------------------------------------------------------------------------------------------- */
 
 /* Ended jobs of the tenant. Dead ones stay: they wait for somebody to look at them. */
 static int drop_jobs(struct office *office, const char *tenant, int64_t older_ms, uint64_t *done)
@@ -71,8 +70,7 @@ int cleanup_handle(struct jobq_ctx *ctx, void *user)
     return work_done(ctx, json_pack("{s:I, s:i}", "jobs", (json_int_t)jobs, "webhook_deliveries", rows));
 }
 
-/* ---- alerts
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- alerts -------------------------------------------------------------------------------------------- */
 
 static int mail_alert(struct jobq_ctx *ctx, struct office *office, const json_t *data, const char *text)
 {

@@ -9,8 +9,7 @@
 
 #define CONNECT_LIMIT_MS 10000L
 
-/* ---- any request
- * ------------------------------------------------------------------------------------------------ */
+/* ---- any request --------------------------------------------------------------------------------------- */
 
 static int watch_job(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
@@ -35,8 +34,7 @@ void web_set_up(CURL *curl, struct web_watch *watch, int64_t limit_ms, char why[
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
 }
 
-/* ---- HTTP
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- HTTP ---------------------------------------------------------------------------------------------- */
 
 struct receiver {
     struct web_answer *answer;

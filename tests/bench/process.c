@@ -26,8 +26,7 @@ static void end(pid_t child)
     waitpid(child, NULL, 0);
 }
 
-/* ---- pickup
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- pickup -------------------------------------------------------------------------------------------- */
 
 static int answer_pickup(struct jobq_ctx *ctx, void *user)
 {
@@ -65,8 +64,7 @@ void print_pickup(const struct bench *b)
     bench_print_pickup(took, BENCH_PICKUPS);
 }
 
-/* ---- memory, idling
- * ------------------------------------------------------------------------------------------- */
+/* ---- memory, idling ------------------------------------------------------------------------------------ */
 
 static int do_nothing(struct jobq_ctx *ctx, void *user)
 {
@@ -132,8 +130,7 @@ void print_worker(const struct bench *b)
     end(child);
 }
 
-/* ---- settings
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------------------------------ */
 
 void print_settings(const struct bench *b)
 {

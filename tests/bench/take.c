@@ -82,8 +82,7 @@ double measure_claim(const struct bench *b, size_t batch)
     return (double)count / (end - start);
 }
 
-/* ---- processes
- * ------------------------------------------------------------------------------------------------ */
+/* ---- processes ----------------------------------------------------------------------------------------- */
 
 static pid_t start_drain(const struct bench *b, struct drain *d)
 {
@@ -153,8 +152,7 @@ void print_together(const struct bench *b)
     munmap(d, 2 * sizeof *d);
 }
 
-/* ---- limits
- * ------------------------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------------------------------------- */
 
 static void limit(struct jobq *q)
 {
@@ -189,8 +187,7 @@ void print_tenants(const struct bench *b)
     bench_print_against("tenants", drain_rate(&with), "jobs/s", "without", drain_rate(&without));
 }
 
-/* ---- much before, much behind
- * ------------------------------------------------------------------------------- */
+/* ---- much before, much behind -------------------------------------------------------------------------- */
 
 struct side {
     struct jobq *q;
@@ -260,8 +257,7 @@ void print_finished(const struct bench *b, uint64_t count)
     print_sides(b, &few, &many, "finished", "1000");
 }
 
-/* ---- exactly once
- * --------------------------------------------------------------------------------------------- */
+/* ---- exactly once -------------------------------------------------------------------------------------- */
 
 static int count_run(struct jobq_ctx *ctx, void *user)
 {

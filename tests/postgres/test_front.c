@@ -108,8 +108,7 @@ START_TEST(beside_a_reader)
 }
 END_TEST
 
-/* ---- what stands before the front
- * ------------------------------------------------------------------------------------ */
+/* ---- what stands before the front ---------------------------------------------------------------------- */
 
 #define LATER 900 /* jobs that wait all the time, behind those that matter */
 

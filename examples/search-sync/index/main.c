@@ -217,8 +217,7 @@ static struct answer route(struct server *server, struct MHD_Connection *connect
     return answer_index(server, connection, method, &path, in);
 }
 
-/* ---- libmicrohttpd
- * ------------------------------------------------------------------------------------------- */
+/* ---- libmicrohttpd ------------------------------------------------------------------------------------- */
 
 static void take_body(struct incoming *in, const char *data, size_t *size)
 {

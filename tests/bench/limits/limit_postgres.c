@@ -96,8 +96,7 @@ static void fresh(void)
     prepare_all();
 }
 
-/* ---- putting
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- putting ------------------------------------------------------------------------------------------- */
 
 /* An array in text form; of all that a payload holds only the quotes mean something there. */
 static const char *array_of_payloads(int count)
@@ -195,8 +194,7 @@ static void fill(void)
     run("CHECKPOINT");
 }
 
-/* ---- taking
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- taking -------------------------------------------------------------------------------------------- */
 
 static char held[MOST * 21 + 3] = "{}";
 
@@ -280,8 +278,7 @@ static void print_pickup(void)
     bench_print_pickup(took, BENCH_PICKUPS);
 }
 
-/* ---- sizes
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- sizes --------------------------------------------------------------------------------------------- */
 
 #define OTHERS "FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'"
 

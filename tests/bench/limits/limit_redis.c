@@ -81,8 +81,7 @@ static redisReply *next_reply(void)
     return checked(reply);
 }
 
-/* ---- a call of a script, put together
- * ----------------------------------------------------------------------- */
+/* ---- a call of a script, put together ------------------------------------------------------------------ */
 
 static const char *words[MOST + 16];
 static size_t sizes[MOST + 16];
@@ -123,8 +122,7 @@ static void send_put(int which, int count)
     send_script();
 }
 
-/* ---- figures
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- figures ------------------------------------------------------------------------------------------- */
 
 static double measure_put(int calls, int batch)
 {
