@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "doorman.h"
 #include "office.h"
 
 #define CONNECT_LIMIT_MS 10000L
@@ -57,23 +57,6 @@ static size_t take(char *data, size_t one, size_t count, void *user)
     return bytes;
 }
 
-/* Here the name has become the address that is connected to: it cannot become another one later. */
-struct doorman {
-    const struct target_policy *policy;
-    int closed;
-};
-
-static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct doorman *doorman = user;
-
-    if (purpose != CURLSOCKTYPE_IPCXN || !target_may_connect(doorman->policy, &address->addr)) {
-        doorman->closed = 1;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 static void set_request(CURL *curl, const struct web_request *request, struct receiver *receiver,
                         struct doorman *doorman)
 {
@@ -88,10 +71,7 @@ static void set_request(CURL *curl, const struct web_request *request, struct re
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiver);
-    if (doorman->policy) {
-        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-        curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, doorman);
-    }
+    doorman_set(curl, doorman);
 }
 
 static void read_answer(CURL *curl, CURLcode code, struct web_answer *out)

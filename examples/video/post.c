@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "doorman.h"
 #include "text.h"
 
 #define CONNECT_LIMIT_MS 3000L
@@ -102,32 +102,6 @@ static void only_http(CURL *curl)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
-/* Here the name has become the address that is connected to: there is no later moment at which it could be
- * another one. */
-struct doorman {
-    const struct target_policy *policy;
-    int closed;
-};
-
-static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct doorman *doorman = user;
-
-    if (purpose != CURLSOCKTYPE_IPCXN || !target_may_connect(doorman->policy, &address->addr)) {
-        doorman->closed = 1;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static void set_doorman(CURL *curl, struct doorman *doorman)
-{
-    if (!doorman->policy)
-        return;
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, doorman);
-}
-
 static int ask_stop(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const struct post *post = user;
@@ -193,7 +167,7 @@ void post_run(const struct post *post, struct post_answer *answer)
     receiver.curl = curl;
     if (curl) {
         set_up(curl, post, &receiver);
-        set_doorman(curl, &doorman);
+        doorman_set(curl, &doorman);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         read_answer(curl, curl_easy_perform(curl), &receiver, answer);
         answer->closed = answer->status == 0 && doorman.closed;
