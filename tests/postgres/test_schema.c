@@ -262,6 +262,49 @@ START_TEST(no_plan_is_compiled)
 }
 END_TEST
 
+/* What is set again and again uses nothing up: a queue's number has 31 bits. */
+START_TEST(settings_take_no_numbers)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    for (int i = 0; i < 20; i++)
+        set(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED, .name = nightly, .paused = i % 2 });
+    set(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_PAUSED, .name = { "next", 4 } });
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.queue"), 2);
+    ck_assert_int_eq(sql_value("SELECT max(id) - min(id) FROM @.queue"), 1);
+    for (uint32_t i = 0; i < 20; i++)
+        ck_assert_int_eq(put_job(s, 1 + i), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT last_value FROM pg_sequences WHERE schemaname = '@' AND sequencename = 'queue_id_seq'"), 3);
+    store_close(s);
+}
+END_TEST
+
+/* Whatever is counted goes on beyond the sizes of numbers. */
+START_TEST(counters_pass_the_sizes_of_numbers)
+{
+    static const int sizes[] = { 31, 32, 53 };
+    store_close(store_open(uri_with("")));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int64_t last_one = (INT64_C(1) << sizes[i]) - 3;
+        struct jobq_event_query events = { .size = sizeof events, .after = last_one, .limit = 100 };
+        struct jobq_arena *arena = jobq_arena_create();
+        sql("TRUNCATE @.job, @.tally, @.happened, @.event");
+        sql("SELECT setval('@.job_n_seq', %lld), setval('@.happened_seq_seq', %lld), setval('@.jump', %lld)",
+            (long long)last_one, (long long)last_one, (long long)last_one);
+        sql("UPDATE @.meta SET event = %lld", (long long)last_one);
+        struct jobq_store *s = store_open(uri_with(""));
+        set(s, (struct jobq_settings){ .what = JOBQ_CONFIGURE_EVENTS, .events = 1000 });
+        whole_life(s, (uint32_t)sizes[i] * 4);
+        ck_assert_int_eq(sql_value("SELECT max(n) FROM @.job"), last_one + 4);
+        ck_assert_int_eq(jobq_postgres()->events(s, &events, arena, &last), JOBQ_OK);
+        ck_assert_uint_ge(events.row_count, 9); /* four were put, three claimed, two of them ended */
+        for (size_t e = 0; e < events.row_count; e++)
+            ck_assert_int_eq(events.rows[e].cursor, last_one + 1 + (int64_t)e);
+        store_close(s);
+        jobq_arena_destroy(arena);
+    }
+}
+END_TEST
+
 /* From SQL the same keys hold as from C. */
 START_TEST(enqueued_by_sql)
 {
@@ -285,4 +328,4 @@ END_TEST
 KIT_MAIN("postgres schema", enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
          somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
          nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim,
-         no_plan_is_compiled)
+         settings_take_no_numbers, counters_pass_the_sizes_of_numbers, no_plan_is_compiled)

@@ -91,8 +91,12 @@ BEGIN
     IF p_concurrency IS NOT NULL OR p_group_concurrency IS NOT NULL OR p_rate IS NOT NULL THEN
         PERFORM @.limits_change();
     END IF;
-    INSERT INTO @.queue (name, known) VALUES (p_name, true) ON CONFLICT (name) DO UPDATE SET known = true;
-    UPDATE @.queue AS q SET paused = coalesce(p_paused, q.paused),
+    -- An insert that meets a row has drawn a number all the same, and settings may be said for ever.
+    PERFORM 1 FROM @.queue AS q WHERE q.name = p_name;
+    IF NOT FOUND THEN
+        INSERT INTO @.queue (name) VALUES (p_name) ON CONFLICT (name) DO NOTHING;
+    END IF;
+    UPDATE @.queue AS q SET known = true, paused = coalesce(p_paused, q.paused),
         depth = CASE WHEN p_depth IS NULL THEN q.depth WHEN p_depth >= 0 THEN p_depth END,
         keep_count = coalesce(p_keep_count, q.keep_count), keep_ms = coalesce(p_keep_ms, q.keep_ms),
         results_at = CASE WHEN p_keep_ms IS NULL THEN q.results_at ELSE 0 END,
