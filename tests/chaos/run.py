@@ -164,7 +164,7 @@ class Postgres(Server):
         self.boot()
 
     def disturb(self):
-        self.run(os.path.join(self.bin, 'psql'), '-h', self.folder, '-U', self.user, '-qc',
+        self.run('psql', '-h', self.folder, '-U', self.user, '-qc',
                  'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND random() < 0.5',
                  'postgres')
 

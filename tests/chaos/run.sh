@@ -3,7 +3,7 @@
 #
 # Processes and servers that are shot, stopped and cut off while they work:
 #
-#   sh tests/chaos/run.sh [--quick | --soak HOURS] [--store S] [--seed N] [--keep] [--storms]
+#   sh tests/chaos/run.sh [--quick | --soak HOURS] [--store S] [--seed N] [--keep] [--storms | --trials]
 #
 #   (no flag)     2,000 workers shot, 70 servers, 60 pauses longer than a lease, 400 lines cut, 60,000 jobs
 #   --quick       a fifth of it
@@ -12,17 +12,19 @@
 #   --seed N      of what happens to whom; which instruction a shot meets is chance
 #   --keep        the logs stay, also of a run that found nothing
 #   --storms      without the mistakes that the tests must find and without the points that are tried one by one
+#   --trials      these alone, without storms
 #
 # First every point of every operation is tried (a fifth of them with --quick), and whether the tests find the sixteen mistakes
-# of tests/mutants, in whatever amount; then come the storms. Each round ends with what the history checker counted; the last line sums it up. 0 if nothing was violated and each count
-# reached its floor, 1 otherwise: the logs then stay where the last lines say. What each count means: doc/chaos.md.
+# of tests/mutants, in whatever amount; then come the storms. Each round ends with what the history checker counted; the last
+# line sums it up. 0 if nothing was violated and each count reached its floor, 1 otherwise: the logs then stay where the last
+# lines say. What each count means: doc/chaos.md.
 
 set -u
 ROOT=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 cd "$ROOT" || exit 1
 
-SCALE=1 SOAK='' ONLY='' KEEP='' STORMS='' SEED=$(date +%s)
+SCALE=1 SOAK='' ONLY='' KEEP='' STORMS='' TRIALS='' SEED=$(date +%s)
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) SCALE=5 ;;
@@ -37,6 +39,7 @@ while [ $# -gt 0 ]; do
         ;;
     --keep) KEEP=1 ;;
     --storms) STORMS=1 ;;
+    --trials) TRIALS=1 ;;
     -h | --help)
         sed -n '4,/^$/s/^#\( \|$\)//p' "$0"
         exit 0
@@ -146,7 +149,7 @@ if [ -n "$SOAK" ]; then
     while [ "$(now_s)" -lt "$until_s" ] && [ -z "$FAILED" ]; do
         all_rounds
     done
-else
+elif [ -z "$TRIALS" ]; then
     all_rounds
 fi
 

@@ -12,7 +12,7 @@ import sys
 from page import ROOT, Tap, documents, read
 
 CLAIM = re.compile(r'`((?:tests|examples)/[\w./-]+): ([^`]+)`')
-PAGES = ['doc/durability.md', 'doc/security.md', 'doc/contract-tests.md', 'doc/faults.md']
+PAGES = ['doc/durability.md', 'doc/security.md', 'doc/contract-tests.md', 'doc/faults.md', 'doc/other-queues.md']
 HEADS = re.compile(r'^\|-+|^\| (what|the server|setting|threat)')
 LINKED = re.compile(r'^\| [^|]*\| \[')
 NONE = re.compile('no test:', re.I)
@@ -57,6 +57,8 @@ def main():
         tap.none(bare_sections('doc/durability.md'), 'every section on durability names its tests')
         rows = [line for line in read('doc/contract-tests.md').splitlines() if line.startswith('| ')]
         tap.ok(len(rows) == 1 + 24, 'the contract has 24 of them', '%d' % (len(rows) - 1))
+        numbers = re.findall(r'^\| (\d+)\. ', read('doc/other-queues.md'), re.M)
+        tap.ok(numbers == [str(n) for n in range(1, 48)], 'other queues have 47 of them, each once', ' '.join(numbers))
     return tap.status()
 
 
