@@ -2,9 +2,10 @@
 /* Waiting for the one writer, fairly.
  *
  * SQLite has one write lock and no queue in front of it: whoever asks in the right microsecond has it, and a process
- * that commits in a tight loop nearly always does. So those who wait say so by a shared lock on the log file, which SQLite
- * itself never locks, and a process that wants to write again looks whether anybody waits and then and now steps back for
- * longer than a waiter sleeps. The kernel takes the lock away when a process dies. */
+ * that commits in a tight loop nearly always does. So those who want it say so by a shared lock on the log file, which SQLite
+ * itself never locks. A process that has had the write lock for some time and finds that others want it steps back, for as
+ * long as it had it: one that drains five hundred jobs at a time and one that puts a single job get the same time, not the same
+ * number of transactions. The kernel takes the lock away when a process dies. */
 #include "store.h"
 
 #include <fcntl.h>
@@ -13,9 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STEP_BACK_US 400    /* how long to step back */
-#define STEP_BACK_EVERY_US 3000
-#define NAP_US 150          /* how long a waiter sleeps at first */
+#define TURN_US 3000         /* for how long one may write before looking whether others want to */
+#define STEP_BACK_US 30000   /* for how long to step back at the longest */
+#define LOOK_US 200          /* how often to look meanwhile whether it was for somebody */
+#define LOOKS 3              /* so often nobody wanted it: then it was for nobody */
+#define CONTENDED_US 100000  /* for how long after a wait one tells that one writes, not only that one waits */
+#define NAP_US 150           /* how long a waiter sleeps at first */
 #define NAP_LONGEST_US 5000
 
 static void nap(int64_t us)
@@ -24,10 +28,35 @@ static void nap(int64_t us)
     nanosleep(&time, NULL);
 }
 
+/* ---- what one wants ------------------------------------------------------------------------------------------------ */
+
+static void tell(struct gate *gate)
+{
+    if (gate->wal_fd >= 0 && !gate->told)
+        gate->told = flock(gate->wal_fd, LOCK_SH | LOCK_NB) == 0;
+}
+
+static void tell_no_more(struct gate *gate)
+{
+    if (gate->told)
+        flock(gate->wal_fd, LOCK_UN);
+    gate->told = false;
+}
+
+/* May this one be asked: while it tells nothing itself. */
+static bool somebody_wants(const struct gate *gate)
+{
+    if (flock(gate->wal_fd, LOCK_EX | LOCK_NB) != 0)
+        return true;
+    flock(gate->wal_fd, LOCK_UN);
+    return false;
+}
+
+/* ---- before, during, behind ----------------------------------------------------------------------------------------- */
+
 void sq_gate_end(struct jobq_store *s)
 {
-    if (s->gate.wait_began_us && s->gate.wal_fd >= 0)
-        flock(s->gate.wal_fd, LOCK_UN);
+    tell_no_more(&s->gate);
     s->gate.wait_began_us = 0;
 }
 
@@ -37,21 +66,46 @@ void sq_gate_begin(struct jobq_store *s)
     s->gate.deadline_us = sq_time_us() + s->io_timeout_ms * 1000;
 }
 
-static bool somebody_waits(int wal_fd)
+static void step_back(struct gate *gate, int64_t us)
 {
-    if (flock(wal_fd, LOCK_EX | LOCK_NB) != 0)
-        return true;
-    flock(wal_fd, LOCK_UN);
-    return false;
+    int64_t until = sq_time_us() + us;
+    int nobody = 0;
+    do {
+        nap(LOOK_US);
+        nobody = somebody_wants(gate) ? 0 : nobody + 1;
+    } while (nobody < LOOKS && sq_time_us() < until);
 }
 
 void sq_gate_yield(struct jobq_store *s)
 {
-    int64_t now = sq_time_us();
-    if (s->gate.wal_fd < 0 || now - s->gate.yielded_us < STEP_BACK_EVERY_US || !somebody_waits(s->gate.wal_fd))
+    struct gate *gate = &s->gate;
+    if (gate->wal_fd < 0 || gate->held_us < TURN_US)
         return;
-    nap(STEP_BACK_US);
-    s->gate.yielded_us = sq_time_us();
+    if (somebody_wants(gate))
+        step_back(gate, gate->held_us < STEP_BACK_US ? gate->held_us : STEP_BACK_US);
+    gate->held_us = 0;
+}
+
+void sq_gate_held(struct jobq_store *s)
+{
+    struct gate *gate = &s->gate;
+    gate->held_since_us = sq_time_us();
+    if (gate->wait_began_us)
+        gate->contended_us = gate->held_since_us;
+    gate->wait_began_us = 0;
+    if (gate->contended_us && gate->held_since_us - gate->contended_us < CONTENDED_US)
+        tell(gate);
+    else
+        tell_no_more(gate);
+}
+
+void sq_gate_given(struct jobq_store *s)
+{
+    struct gate *gate = &s->gate;
+    if (gate->held_since_us)
+        gate->held_us += sq_time_us() - gate->held_since_us;
+    gate->held_since_us = 0;
+    tell_no_more(gate);
 }
 
 /* Sleep a twentieth of what was waited already: short while it matters, rare when somebody holds the lock for long. */
@@ -64,8 +118,7 @@ int sq_gate_busy(void *store, int count)
         return 0;
     if (!s->gate.wait_began_us) {
         s->gate.wait_began_us = now;
-        if (s->gate.wal_fd >= 0)
-            flock(s->gate.wal_fd, LOCK_SH | LOCK_NB);
+        tell(&s->gate);
     }
     int64_t us = (now - s->gate.wait_began_us) / 20;
     us = us < NAP_US ? NAP_US : us > NAP_LONGEST_US ? NAP_LONGEST_US : us;
@@ -87,4 +140,5 @@ void sq_gate_close(struct jobq_store *s)
     if (s->gate.wal_fd >= 0)
         close(s->gate.wal_fd);
     s->gate.wal_fd = -1;
+    s->gate.told = false;
 }

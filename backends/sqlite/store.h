@@ -44,10 +44,13 @@ struct store_clock {
 /* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
 
 struct gate {
-    int wal_fd;           /* the lock that those who wait hold in common */
-    int64_t deadline_us;  /* of the wait under way */
+    int wal_fd;            /* the lock that those who want to write hold in common */
+    bool told;             /* this one holds it */
+    int64_t deadline_us;   /* of the wait under way */
     int64_t wait_began_us; /* 0: not waiting */
-    int64_t yielded_us;   /* when this handle last let others go first */
+    int64_t contended_us;  /* when this handle last had to wait; 0: never */
+    int64_t held_since_us; /* 0: not writing */
+    int64_t held_us;       /* for how long it wrote since it last looked whether others want to */
 };
 
 /* ---- names.c: queues and kinds by number ----------------------------------------------------------------------- */
@@ -283,7 +286,9 @@ int64_t sq_time_us(void); /* CLOCK_MONOTONIC of this process, for waiting */
 /* ---- gate.c, checkpoint.c, wake.c ---------------------------------------------------------------------------------------------------- */
 
 void sq_gate_begin(struct jobq_store *s); /* a wait may begin now */
-void sq_gate_yield(struct jobq_store *s); /* let those who wait go first, now and then */
+void sq_gate_yield(struct jobq_store *s); /* let others write for as long as this one did */
+void sq_gate_held(struct jobq_store *s); /* the write lock is had */
+void sq_gate_given(struct jobq_store *s); /* and given back */
 void sq_gate_end(struct jobq_store *s);
 int sq_gate_busy(void *store, int count); /* busy handler */
 void sq_gate_open(struct jobq_store *s);

@@ -26,7 +26,10 @@ int sq_tx_begin_write(struct jobq_store *s)
     sq_gate_begin(s);
     sq_gate_yield(s);
     int result = sq_run(s, JOBQ_MUTANT(11) ? SQL_BEGIN : SQL_BEGIN_WRITE, NULL, 0);
-    sq_gate_end(s);
+    if (result == 0)
+        sq_gate_held(s);
+    else
+        sq_gate_end(s);
     s->epoch += data_version(s) != s->data_version;
     return result;
 }
@@ -38,6 +41,7 @@ void sq_tx_rollback(struct jobq_store *s)
         sq_attach_undo(s);
     else if (!sqlite3_get_autocommit(s->db))
         sq_run(s, SQL_ROLLBACK, NULL, 0);
+    sq_gate_given(s);
     s->fault = fault;
     s->epoch++;
     /* Numbers given to names within it are void. */
@@ -59,6 +63,7 @@ int sq_tx_commit(struct jobq_store *s, bool *unknown)
 {
     *unknown = false;
     if (sq_run(s, s->attached ? SQL_SAVEPOINT_RELEASE : SQL_COMMIT, NULL, 0) == 0) {
+        sq_gate_given(s);
         s->data_version = data_version(s);
         return 0;
     }

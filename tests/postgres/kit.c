@@ -82,9 +82,11 @@ const char *uri_with(const char *more)
 const char *uri_as(const char *role, const char *more)
 {
     char *out = room();
-    const char *whole = uri_with(more), *user = strstr(whole, "user=");
+    char whole[600];
+    snprintf(whole, sizeof whole, "%s", uri_with(more));
+    const char *user = strstr(whole, "user=");
     ck_assert_ptr_nonnull(user);
-    snprintf(out, 600, "%.*suser=%s%s", (int)(user - whole), whole, role, user + strcspn(user, "&"));
+    snprintf(out, sizeof whole, "%.*suser=%s%s", (int)(user - whole), whole, role, user + strcspn(user, "&"));
     return out;
 }
 
