@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Running a script: by its digest, and with its text when the server does not know it (any more). */
+/* Running a script: as a function of a library where the server has those, else by its digest; and with its text when the server
+ * does not know it (any more). */
 #define SCRIPT_TEXTS
 #include "store.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+
+#define NOT_FOUND "ERR Function not found"
 
 void rd_script_begin(struct jobq_store *s)
 {
@@ -16,15 +19,97 @@ void rd_script_begin(struct jobq_store *s)
     rd_argument(&s->request, key, (size_t)bytes);
 }
 
-static int run_known(struct jobq_store *s, enum script which, redisReply **out)
+/* front: what stands before the arguments of the request, `words` of it. */
+static int ask(struct jobq_store *s, const char *front, size_t words, redisReply **out)
 {
-    char front[128];
-    int bytes = snprintf(front, sizeof front, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", s->request.arguments + 2,
-                         scripts[which].digest);
-    return rd_link_ask(&s->link, front, (size_t)bytes, &s->request, out);
+    char head[160];
+    int bytes = snprintf(head, sizeof head, "*%zu\r\n%s", s->request.arguments + words, front);
+    return rd_link_ask(&s->link, head, (size_t)bytes, &s->request, out);
 }
 
-static int run_text(struct jobq_store *s, enum script which, redisReply **out)
+static bool begins(const redisReply *reply, const char *text)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, text, strlen(text)) == 0;
+}
+
+/* ---- as a function --------------------------------------------------------------------------------------------- */
+
+/* Before it is run a function is refused whatever it would do; a script says what it was asked before if nothing has to be
+ * written, and gives jobs back when memory is full. So the script has the last word where the server's state is the reason. Where it
+ * is that there are no functions, or not for us, it has all of them from now on. */
+static bool is_refused(struct jobq_store *s, const redisReply *reply)
+{
+    static const char *const states[] = { "OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", NOT_FOUND };
+    if (reply->type != REDIS_REPLY_ERROR || strstr(reply->str, " script: "))
+        return false;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (begins(reply, states[i]))
+            return true;
+    if (!begins(reply, "NOPERM ") && !begins(reply, "ERR unknown command"))
+        return false;
+    s->functions = false;
+    return true;
+}
+
+static int ask_function(struct jobq_store *s, enum script which, redisReply **out)
+{
+    char front[96];
+    snprintf(front, sizeof front, "$5\r\nFCALL\r\n$%zu\r\n%s\r\n", strlen(scripts[which].function), scripts[which].function);
+    return ask(s, front, 2, out);
+}
+
+/* Somebody else may have loaded it meanwhile. 1 it is there, 0 the server does not take it, -1. */
+static int load_library(struct jobq_store *s, enum script which)
+{
+    struct request words = { 0 };
+    redisReply *reply;
+    rd_argument(&words, "LOAD", 4);
+    rd_argument(&words, scripts[which].library, strlen(scripts[which].library));
+    static const char front[] = "*3\r\n$8\r\nFUNCTION\r\n";
+    int result = rd_link_ask(&s->link, front, sizeof front - 1, &words, &reply);
+    rd_request_free(&words);
+    if (result != 0) {
+        s->link.fault.status = JOBQ_FAILED; /* nothing was asked of the store yet */
+        return -1;
+    }
+    bool there = reply->type != REDIS_REPLY_ERROR || strstr(reply->str, "already exists");
+    if (!there && !is_refused(s, reply))
+        s->functions = false;
+    freeReplyObject(reply);
+    return there;
+}
+
+/* 1 *out is its answer, 0 the script is to be run, -1. */
+static int run_function(struct jobq_store *s, enum script which, redisReply **out)
+{
+    if (!s->functions || !scripts[which].function)
+        return 0;
+    if (ask_function(s, which, out) != 0)
+        return -1;
+    if (begins(*out, NOT_FOUND)) {
+        freeReplyObject(*out);
+        int loaded = load_library(s, which);
+        if (loaded <= 0)
+            return loaded;
+        if (ask_function(s, which, out) != 0)
+            return -1;
+    }
+    if (!is_refused(s, *out))
+        return 1;
+    freeReplyObject(*out);
+    return 0;
+}
+
+/* ---- as a script ------------------------------------------------------------------------------------------------ */
+
+static int ask_known(struct jobq_store *s, enum script which, redisReply **out)
+{
+    char front[96];
+    snprintf(front, sizeof front, "$7\r\nEVALSHA\r\n$40\r\n%s\r\n", scripts[which].digest);
+    return ask(s, front, 2, out);
+}
+
+static int ask_text(struct jobq_store *s, enum script which, redisReply **out)
 {
     struct request front = { 0 };
     char head[32];
@@ -38,20 +123,23 @@ static int run_text(struct jobq_store *s, enum script which, redisReply **out)
     return result;
 }
 
-static bool is_unknown(const redisReply *reply)
+static int run_script(struct jobq_store *s, enum script which, redisReply **out)
 {
-    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0;
+    if (ask_known(s, which, out) != 0)
+        return -1;
+    if (!begins(*out, "NOSCRIPT") || JOBQ_MUTANT(12))
+        return 0;
+    freeReplyObject(*out);
+    return ask_text(s, which, out);
 }
 
 int rd_script_run(struct jobq_store *s, enum script which, redisReply **out)
 {
-    if (rd_link_ready(&s->link) != 0 || run_known(s, which, out) != 0)
+    if (rd_link_ready(&s->link) != 0)
         return -1;
-    if (is_unknown(*out) && !JOBQ_MUTANT(12)) {
-        freeReplyObject(*out);
-        if (run_text(s, which, out) != 0)
-            return -1;
-    }
+    int answered = run_function(s, which, out);
+    if (answered < 0 || (answered == 0 && run_script(s, which, out) != 0))
+        return -1;
     if ((*out)->type != REDIS_REPLY_ERROR)
         return 0;
     rd_fault_answer(&s->link, *out);

@@ -56,7 +56,9 @@ static int check_version(struct jobq_store *s, const redisReply *info, struct jo
     find_info(info, "valkey_version", own, sizeof own);
     snprintf(s->engine, sizeof s->engine, "%s %.30s", valkey ? "valkey" : "redis", valkey && own[0] ? own : version);
     int major = 0, minor = 0;
-    if (sscanf(version, "%d.%d", &major, &minor) == 2 && (major < 6 || (major == 6 && minor < 2)))
+    bool known = sscanf(version, "%d.%d", &major, &minor) == 2;
+    s->functions = !known || major >= 7;
+    if (known && (major < 6 || (major == 6 && minor < 2)))
         return jobq_error_set(err, JOBQ_UNSUPPORTED, "uri", "%s: the server is version %s; 6.2 is needed",
                               s->address.shown, version);
     return JOBQ_OK;
@@ -85,6 +87,7 @@ int rd_server_check(struct jobq_store *s, struct jobq_error *err)
     redisReply *info;
     char policy[64];
     snprintf(s->engine, sizeof s->engine, "redis (version unknown)");
+    s->functions = true; /* the first call will tell */
     if (ask_info(s, "server", &info) != 0)
         return unreachable(s, err);
     int status = info ? check_version(s, info, err) : JOBQ_OK;

@@ -198,6 +198,7 @@ struct jobq_store {
     struct link link;
     struct request request;
     bool inspect;
+    bool functions; /* the server has them, as far as is known */
     int version; /* of the schema found; differs from SCHEMA_VERSION only when inspecting */
     uint8_t store_id[16];
     char handle[17]; /* who woke whom */

@@ -126,7 +126,7 @@ class Redis(Server):
         self.boot()
 
     def disturb(self):
-        self.command(random.choice(('SCRIPT FLUSH', 'CLIENT KILL TYPE normal')))
+        self.command(random.choice(('SCRIPT FLUSH', 'FUNCTION FLUSH', 'CLIENT KILL TYPE normal')))
 
 
 class Postgres(Server):

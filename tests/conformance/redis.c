@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* With JOBQ_TEST_CLUSTER the server is a node of a cluster that has the slots of the tests' namespaces, that of their list, and no
- * other. */
+ * other. With JOBQ_TEST_SCRIPTS the store may not use functions, and has scripts as on a server of before 7. */
 #include <jobq/conformance.h>
 #include <jobq/redis.h>
 
@@ -34,7 +34,10 @@ static int fresh(char uri[JOBQ_CONFORMANCE_URI])
     if (keys_are_tagged() != 0)
         return -1;
     redis_server_do(&server, "FLUSHALL");
-    snprintf(uri, JOBQ_CONFORMANCE_URI, "redis+unix://%s", server.socket);
+    if (getenv("JOBQ_TEST_SCRIPTS"))
+        snprintf(uri, JOBQ_CONFORMANCE_URI, "redis+unix://%s?user=scripts&password=only", server.socket);
+    else
+        snprintf(uri, JOBQ_CONFORMANCE_URI, "redis+unix://%s", server.socket);
     return 0;
 }
 
@@ -48,6 +51,7 @@ int main(int argc, char **argv)
         redis_server_start_cluster(&server, name_spaces);
     else
         redis_server_start(&server, NULL);
+    redis_server_do(&server, "ACL SETUSER scripts on >only ~* &* +@all -fcall -function");
     int result = jobq_conformance(&fixture, argc, argv);
     if (keys_are_tagged() != 0)
         result = 1;

@@ -29,6 +29,95 @@ START_TEST(scripts_are_forgotten)
 }
 END_TEST
 
+/* ---- functions: servers from 7 on, and Valkey, have them ------------------------------------------------------------- */
+
+static bool has_functions(const struct kit *k)
+{
+    redisReply *list = redis_server_ask(&k->server, "FUNCTION LIST");
+    bool has = list->type == REDIS_REPLY_ARRAY;
+    freeReplyObject(list);
+    return has;
+}
+
+static size_t libraries(const struct kit *k)
+{
+    redisReply *list = redis_server_ask(&k->server, "FUNCTION LIST LIBRARYNAME libjobq_*");
+    ck_assert_int_eq(list->type, REDIS_REPLY_ARRAY);
+    size_t count = list->elements;
+    freeReplyObject(list);
+    return count;
+}
+
+/* How often this command was called since the last CONFIG RESETSTAT. */
+static int calls_of(const struct kit *k, const char *command)
+{
+    char name[64];
+    redisReply *info = redis_server_ask(&k->server, "INFO commandstats");
+    snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
+    const char *at = strstr(info->str, name);
+    int calls = at ? atoi(at + strlen(name)) : 0;
+    freeReplyObject(info);
+    return calls;
+}
+
+static void put_claim_complete(struct kit *k, uint32_t id)
+{
+    struct jobq_row rows[4];
+    int verdict;
+    kit_put(k, id);
+    ck_assert_uint_eq(kit_claim(k, rows), 1);
+    ck_assert_int_eq(kit_complete(k, &rows[0], &verdict), JOBQ_OK);
+    ck_assert_int_eq(verdict, JOBQ_OK);
+}
+
+/* R2, L3: a server that was restarted without what it had, or a replica that never had it. Libraries of other versions stay. */
+START_TEST(functions_are_forgotten)
+{
+    struct kit k;
+    kit_begin(&k, NULL);
+    if (has_functions(&k)) {
+        redis_server_do(&k.server, "FUNCTION LOAD %s", "#!lua name=libjobq_exchange_0\n"
+                        "redis.register_function('libjobq_exchange_0', function() return 1 end)");
+        put_claim_complete(&k, 1);
+        ck_assert_uint_eq(libraries(&k), 2);
+        redis_server_do(&k.server, "FUNCTION FLUSH");
+        put_claim_complete(&k, 2);
+        ck_assert_uint_eq(libraries(&k), 1);
+        redis_server_do(&k.server, "FUNCTION FLUSH");
+        redis_server_do(&k.server, "SCRIPT FLUSH");
+        put_claim_complete(&k, 3);
+        ck_assert_int_eq(calls_of(&k, "evalsha") + calls_of(&k, "eval"), 2); /* the open */
+        ck_assert_uint_eq(kit_count(&k, k.store), 3);
+    }
+    kit_end(&k);
+}
+END_TEST
+
+/* Who may not load or call functions has scripts, and is refused no more than once. */
+START_TEST(functions_are_not_for_everybody)
+{
+    static const char *const missing[] = { "-function", "-fcall", "-fcall -function" };
+    struct kit k;
+    char uri[300];
+    kit_begin(&k, NULL);
+    for (uint32_t i = 0; i < 3 && has_functions(&k); i++) {
+        redis_server_do(&k.server, "FUNCTION FLUSH");
+        char rule[128];
+        snprintf(rule, sizeof rule, "ACL SETUSER dora reset on >word ~* &* +@all %s", missing[i]);
+        redis_server_do(&k.server, rule);
+        jobq_redis()->close(k.store);
+        snprintf(uri, sizeof uri, "%s?user=dora&password=word", k.uri);
+        ck_assert_msg(kit_open(&k, uri, 0, &k.store) == JOBQ_OK, "%s", k.err.text);
+        redis_server_do(&k.server, "CONFIG RESETSTAT");
+        put_claim_complete(&k, i);
+        ck_assert_int_eq(calls_of(&k, "evalsha"), 3);
+        ck_assert_int_le(calls_of(&k, "fcall"), 1);
+        ck_assert_uint_eq(libraries(&k), 0);
+    }
+    kit_end(&k);
+}
+END_TEST
+
 /* S16; contract "Units": at maxmemory a put is refused and leaves nothing; what hands back passes. */
 START_TEST(a_full_server)
 {
@@ -38,11 +127,14 @@ START_TEST(a_full_server)
     kit_begin(&k, NULL);
     for (uint32_t i = 0; i < 4; i++)
         kit_put(&k, i);
+    ck_assert_int_eq(kit_put_as(&k, k.store, 77, 4, 10, &verdict), JOBQ_OK);
     redis_server_do(&k.server, "CONFIG SET maxmemory 1");
+    ck_assert_int_eq(kit_put_as(&k, k.store, 77, 4, 10, &verdict), JOBQ_OK); /* the same request again: it was done */
+    ck_assert_int_eq(verdict, JOBQ_OK);
     ck_assert_int_eq(kit_put_as(&k, k.store, 0, 100, 10, &verdict), JOBQ_FAILED);
     ck_assert_int_eq(verdict, JOBQ_FAILURE_FULL);
     ck_assert_ptr_nonnull(strstr(k.err.text, "OOM"));
-    ck_assert_uint_eq(kit_count(&k, k.store), 4);
+    ck_assert_uint_eq(kit_count(&k, k.store), 5);
     ck_assert_uint_eq(kit_claim(&k, rows), 4);
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(kit_complete(&k, &rows[i], &verdict), JOBQ_OK);
@@ -64,15 +156,18 @@ START_TEST(a_replica)
     for (uint32_t i = 0; i < 3; i++)
         kit_put(&k, i);
     ck_assert_uint_eq(kit_claim(&k, rows), 3);
+    ck_assert_int_eq(kit_put_as(&k, k.store, 77, 3, 10, &verdict), JOBQ_OK);
     redis_server_do(&k.server, "CONFIG SET replica-serve-stale-data yes");
     redis_server_do(&k.server, "REPLICAOF 127.0.0.1 1");
+    ck_assert_int_eq(kit_put_as(&k, k.store, 77, 3, 10, &verdict), JOBQ_OK); /* the same request again: it was done */
+    ck_assert_int_eq(verdict, JOBQ_OK);
     ck_assert_int_eq(kit_put_as(&k, k.store, 0, 100, 10, &verdict), JOBQ_FAILED);
     ck_assert_int_eq(verdict, JOBQ_FAILURE_TRANSIENT);
     ck_assert_ptr_nonnull(strstr(k.err.text, "READONLY"));
     ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_FAILED);
     ck_assert_int_eq(verdict, JOBQ_FAILURE_TRANSIENT);
     redis_server_do(&k.server, "REPLICAOF NO ONE");
-    ck_assert_uint_eq(kit_count(&k, k.store), 3);
+    ck_assert_uint_eq(kit_count(&k, k.store), 4);
     ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
     ck_assert_int_eq(verdict, JOBQ_OK);
     kit_end(&k);
@@ -129,10 +224,9 @@ START_TEST(one_call_an_exchange)
     ck_assert_int_eq(kit_complete(&k, &rows[0], &verdict), JOBQ_OK);
     ck_assert_uint_eq(kit_claim(&k, rows), 1);
     ck_assert_uint_eq(kit_claim(&k, rows), 0);
-    redisReply *info = redis_server_ask(&k.server, "INFO commandstats");
-    ck_assert_msg(strstr(info->str, "cmdstat_evalsha:calls=4,") != NULL, "%s", info->str);
-    ck_assert_msg(strstr(info->str, "cmdstat_eval:") == NULL && strstr(info->str, "cmdstat_ping:") == NULL, "%s", info->str);
-    freeReplyObject(info);
+    ck_assert_int_eq(calls_of(&k, "fcall") + calls_of(&k, "evalsha"), 4);
+    ck_assert_int_eq(calls_of(&k, "eval") + calls_of(&k, "ping"), 0);
+    ck_assert_int_eq(calls_of(&k, "fcall"), has_functions(&k) ? 4 : 0);
     kit_end(&k);
 }
 END_TEST
@@ -398,7 +492,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { scripts_are_forgotten, a_full_server, a_replica, a_failed_snapshot,
+    const TTest *const tests[] = { scripts_are_forgotten, functions_are_forgotten, functions_are_not_for_everybody, a_full_server, a_replica, a_failed_snapshot,
                                           one_call_an_exchange, passwords, an_evicting_server,
                                           foreign_and_newer, in_a_cluster, emptied, woken_again_after_the_connection_died,
                                           closed_while_idle, a_server_that_sleeps, a_server_that_is_gone,

@@ -3,19 +3,25 @@
 --
 -- Scripts are these files one behind the other. KEYS[1] is "{namespace}:meta"; every other key begins with the same
 -- "{namespace}:", so that a cluster keeps them together. ARGV is made by request.c, answers are read by answer.c.
+--
+-- A script may be a library's function too, which is made once and called many times: see script.py. So whatever one call knows
+-- that the next must not is set between "each call" and "end of each call", and in every call again.
 
 local call, sub, byte, char, concat = redis.call, string.sub, string.byte, string.char, table.concat
 local pack, cut = struct.pack, struct.unpack
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
-local META = KEYS[1]
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
 local events -- nil unless they are kept: event.lua
-local SPACE = sub(META, 1, -5)
-local COLD, HOT, EXTRA = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra'
-local QUEUES, CLOCK, HELD = SPACE .. 'queues', SPACE .. 'clock', SPACE .. 'held'
-local KEY, FADE, NEXT, WORKERS = SPACE .. 'key', SPACE .. 'fade', SPACE .. 'next', SPACE .. 'workers'
-local AFTER = SPACE .. 'after'
+local META, SPACE, COLD, HOT, EXTRA, QUEUES, CLOCK, HELD, KEY, FADE, NEXT, WORKERS, AFTER
+-- each call
+if META ~= KEYS[1] then
+    META, SPACE = KEYS[1], sub(KEYS[1], 1, -5)
+    COLD, HOT, EXTRA, QUEUES = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra', SPACE .. 'queues'
+    CLOCK, HELD, KEY, FADE = SPACE .. 'clock', SPACE .. 'held', SPACE .. 'key', SPACE .. 'fade'
+    NEXT, WORKERS, AFTER = SPACE .. 'next', SPACE .. 'workers', SPACE .. 'after'
+end
+-- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
 local SCHEMA = '1'
@@ -122,7 +128,10 @@ local function is_ended(state)
     return state >= COMPLETED and state <= CANCELLED
 end
 
-local at_argument = 0
+local at_argument
+-- each call
+at_argument = 0
+-- end of each call
 local function argument()
     at_argument = at_argument + 1
     return ARGV[at_argument]

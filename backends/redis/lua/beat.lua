@@ -42,7 +42,10 @@ local function mark(marks, row)
     marks[#marks + 1] = row
 end
 
-shown_again = {} -- what a repeat of this request shows: id, I2 length and the hot string as it was; 0: as it is then
+-- what a repeat of this request shows: id, I2 length and the hot string as it was; 0: as it is then
+-- each call
+shown_again = {}
+-- end of each call
 
 local function beat_one(s)
     local token, flags, lease_ms = sub(s, 1, 16), byte(s, 17), take(s, 18)
@@ -90,7 +93,10 @@ end
 
 -- ---- for changes and puts --------------------------------------------------------------------------------------------------
 
-local not_ok = {} -- changes of this exchange whose verdict is not OK
+local not_ok -- changes of this exchange whose verdict is not OK
+-- each call
+not_ok = {}
+-- end of each call
 local T_NOW, T_LATER, T_ABS, T_ROW = 1, 2, 3, 4
 
 local function time_of(base, offset, own)

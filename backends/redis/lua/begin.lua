@@ -1,24 +1,28 @@
 -- SPDX-License-Identifier: MIT
 -- The head of an exchange and of the store, read first: what is not asked for, and what this store never used, is not even
--- made. Each call of a script makes all of its functions anew, and that takes longer than most commands.
+-- made. Each call of a script makes all of its functions anew, and that takes longer than most commands. A library has all of
+-- them, as if everything were asked for and used.
 
 local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT, HAS_SUCCESSOR, HAS_SCHEDULES, HAS_GROUPS = 1, 2, 4, 8, 16, 32, 64
 -- In the store's head under "uses": what it has met so far.
 local USES_SUCCESSORS, USES_GROUPS, USES_LIMITS, USES_EVENTS = 1, 2, 4, 8
 
-local head = argument()
-local asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', head)
+local asked, beats, changes, puts, uses = 255, 1, 1, 1, 255
+local client, number, handle, meta, last_fence, seq, top
 
 local function has_part(part)
     return band(asked, part) ~= 0
 end
 
-local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick')
-local last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-local uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0,
+-- each call
+asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', argument())
+meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick')
+last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0,
     has_part(HAS_GROUPS) and USES_GROUPS or 0)
 with_schedules = meta[7] or has_part(HAS_SCHEDULES)
 with_groups, with_limits = band(uses, USES_GROUPS + USES_LIMITS) ~= 0, band(uses, USES_LIMITS) ~= 0
+-- end of each call
 
 local function uses_some(what)
     return band(uses, what) ~= 0

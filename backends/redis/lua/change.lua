@@ -17,7 +17,10 @@ local SET_RESUMED, ADD_ERROR, TAKE_KEY, LIFT_HOLD, CLEAR_CANCEL, BLOCK_AGAIN = 2
 local ADD_LOG = 131072
 local ERRORS_KEPT, LOG_KEPT = 10, 100
 
-local change_index = 0 -- the number of the change at hand
+local change_index -- the number of the change at hand
+-- each call
+change_index = 0
+-- end of each call
 
 -- ---- guards ------------------------------------------------------------------------------------------------------------
 

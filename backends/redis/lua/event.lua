@@ -7,8 +7,7 @@
 
 if uses_some(USES_EVENTS) then
 
-local EVENTS = SPACE .. 'events'
-local told = {}
+local told
 
 -- `row` has come to this state; `reason`: another one than the row has.
 local function tell(row, state, reason)
@@ -35,14 +34,17 @@ local function write()
         return
     end
     local kept = call('HMGET', META, 'events', 'event')
-    local cursor = tonumber(kept[2] or 0)
+    local stream, cursor = SPACE .. 'events', tonumber(kept[2] or 0)
     for i = 1, #told do
-        call('XADD', EVENTS, string.format('%d-0', cursor + i), 'e', told[i])
+        call('XADD', stream, string.format('%d-0', cursor + i), 'e', told[i])
     end
-    call('XTRIM', EVENTS, 'MAXLEN', kept[1])
+    call('XTRIM', stream, 'MAXLEN', kept[1])
     call('HSET', META, 'event', string.format('%d', cursor + #told))
 end
 
-events = { tell = tell, tell_strings = tell_strings, write = write }
+local kept_events = { tell = tell, tell_strings = tell_strings, write = write }
+-- each call
+told, events = {}, uses_some(USES_EVENTS) and kept_events or nil
+-- end of each call
 
 end

@@ -7,12 +7,14 @@
 
 local RECEIPT_MS = 1800000
 
-if not meta[1] or meta[1] ~= SCHEMA then
-    return { char(meta[1] and 4 or 3) }
+local receipt_key, shape
+-- each call
+if meta[1] == SCHEMA then
+    now, micros = read_clock(meta[2])
+    now8, tick = give(now), meta[7] and take(meta[7], 1) or nil
 end
-now, micros = read_clock(meta[2])
-now8 = give(now)
-tick = meta[7] and take(meta[7], 1) or nil
+receipt_key, shape = SPACE .. 'receipt:' .. client, pack('>I4I4I4', beats, changes, puts)
+-- end of each call
 
 -- When the next thing after now happens by time alone.
 local function next_due()
@@ -64,13 +66,12 @@ end
 local function reply(status, verdicts, want_part, schedules)
     views[1] = char(status) .. now8 .. next_due() .. give(tick or NEVER) .. pack('>I4', #verdicts) .. verdicts ..
         want_part .. char(schedules or 0)
-    return views
+    local all = views
+    views = nil -- no call keeps the rows of the one before
+    return all
 end
 
 -- ---- the same request again: nothing is done, what was answered is answered again, with the rows as they are now -----------
-
-local RECEIPT = SPACE .. 'receipt:' .. client
-local shape = pack('>I4I4I4', beats, changes, puts)
 
 local function view_held(row, with_token)
     if row and row.state == RUNNING and row.outcome == 0 and row.token == with_token then
@@ -116,82 +117,105 @@ local function repeat_answer(receipt)
     return reply(1, verdicts, char(more) .. with_token .. pack('>I4', #rows_held) .. concat(rows_held) .. '\0\0')
 end
 
-if has_part(HAS_RECEIPT) then
-    local receipt = call('GET', RECEIPT)
-    if receipt and sub(receipt, 1, 8) == number then
-        return repeat_answer(receipt)
-    end
-end
-
 -- ---- the first write: a server that refuses writes says so here, with nothing done -------------------------------------------
 --
 -- At maxmemory a command that may need memory is refused as long as the script has written nothing. So an exchange with puts
 -- begins with one that may need memory, any other with one that does not: workers can always hand back what they hold.
 
-if puts > 0 then
-    call('HSET', META, 'seq', string.format('%.0f', seq + puts))
-    if uses ~= tonumber(meta[6] or 0) then
-        call('HSET', META, 'uses', uses)
+local function write_first()
+    if puts > 0 then
+        call('HSET', META, 'seq', string.format('%.0f', seq + puts))
+        if uses ~= tonumber(meta[6] or 0) then
+            call('HSET', META, 'uses', uses)
+        end
+    else
+        call('HDEL', META, '-')
     end
-else
-    call('HDEL', META, '-')
 end
 
--- ---- the unit ---------------------------------------------------------------------------------------------------------------------
+-- ---- the unit and the want --------------------------------------------------------------------------------------------------------
 
-local trim_said = has_part(HAS_TRIM) and argument() or nil
-beat_all(beats)
-if changes > 0 then
-    change_all(changes)
-end
-if puts > 0 then
-    put_all(puts)
-end
-flush()
-if trim_said then
-    trim(trim_said)
+local function do_unit()
+    local trim_said = has_part(HAS_TRIM) and argument() or nil
+    beat_all(beats)
+    if changes > 0 then
+        change_all(changes)
+    end
+    if puts > 0 then
+        put_all(puts)
+    end
     flush()
-end
-if has_part(HAS_WORKER) then
-    note_worker()
-end
-
-local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0\0\0', 0
-if has_part(HAS_WANT) then
-    take_rows()
-    if token or want.more or want.turns[1] then
-        want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) .. pack('>I4', #given) ..
-            concat(given) .. pack('>I2', #want.turns) .. concat(want.turns)
+    if trim_said then
+        trim(trim_said)
+        flush()
     end
-    if want.mode == OVERDUE and with_schedules then
-        schedules = due_schedules()
+    if has_part(HAS_WORKER) then
+        note_worker()
     end
 end
-write_queues()
-if with_groups then
-    G.write_groups()
-end
-if write_figures then
-    write_figures()
-end
-if events then
-    events.write()
+
+-- What the answer says of it, and how many schedules.
+local function do_want()
+    local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0\0\0', 0
+    if has_part(HAS_WANT) then
+        take_rows()
+        if token or want.more or want.turns[1] then
+            want_part = char((want.more and 1 or 0) + (want.ran_alone and 2 or 0)) .. (token or NO_TOKEN) ..
+                pack('>I4', #given) .. concat(given) .. pack('>I2', #want.turns) .. concat(want.turns)
+        end
+        if want.mode == OVERDUE and with_schedules then
+            schedules = due_schedules()
+        end
+    end
+    return want_part, schedules
 end
 
--- ---- what is kept of it, and the answer ---------------------------------------------------------------------------------------------
+-- ---- what is written once, at the end ---------------------------------------------------------------------------------------------
 
-if token then
-    call('HSET', META, 'fence', string.format('%.0f', fence))
+local function write_sums()
+    write_queues()
+    if with_groups then
+        G.write_groups()
+    end
+    if write_figures then
+        write_figures()
+    end
+    if events then
+        events.write()
+    end
+    if token then
+        call('HSET', META, 'fence', string.format('%.0f', fence))
+    end
+    if puts > 0 or uses_some(USES_SUCCESSORS) then
+        call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top))
+    end
 end
-if puts > 0 or uses_some(USES_SUCCESSORS) then
-    call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top))
+
+local function keep_receipt(verdicts, want_part)
+    if has_part(HAS_RECEIPT) then
+        call('SET', receipt_key, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #shown_again) ..
+            concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed or {}), 'PX', RECEIPT_MS)
+    end
 end
-local verdicts = concat(answer)
-if has_part(HAS_RECEIPT) then
-    call('SET', RECEIPT, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #shown_again) ..
-        concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed or {}), 'PX', RECEIPT_MS)
+
+local function exchange()
+    if meta[1] ~= SCHEMA then
+        return { char(meta[1] and 4 or 3) }
+    end
+    local receipt = has_part(HAS_RECEIPT) and call('GET', receipt_key)
+    if receipt and sub(receipt, 1, 8) == number then
+        return repeat_answer(receipt)
+    end
+    write_first()
+    do_unit()
+    local want_part, schedules = do_want()
+    write_sums()
+    local verdicts = concat(answer)
+    keep_receipt(verdicts, want_part)
+    if wake then
+        redis.pcall('PUBLISH', SPACE .. 'wake', handle)
+    end
+    return reply(0, verdicts, want_part, schedules)
 end
-if wake then
-    redis.pcall('PUBLISH', SPACE .. 'wake', handle)
-end
-return reply(0, verdicts, want_part, schedules)
+
+return exchange()

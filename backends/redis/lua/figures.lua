@@ -12,11 +12,14 @@ local WAITED_AT, RAN_AT, SLOTS_AT = 1, 66, 131
 local SLOT_MS, SLOT_COUNT, BUCKETS = 10000, 91, 64
 local OUTCOME_COMPLETE, OUTCOME_FAIL = 1, 2
 
-local figures = {} -- by queue: index -> what is added there
+local figures -- by queue: index -> what is added there
 local format = string.format
 
 -- Rows that were put together waited equally long: what the one before came to.
 local same_queue, same_since, same_bucket, same_ms
+-- each call
+figures, same_queue, same_since, same_bucket, same_ms = {}, nil, nil, nil, nil
+-- end of each call
 
 -- The index of the bucket is that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
 local function note_duration(queue, at, since, number)

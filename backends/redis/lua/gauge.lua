@@ -5,7 +5,10 @@
 if with_groups then
 
 local TENTHS, GAUGE = 11, '>i8i8i8i8i8i8i8i8i8i8i8i8i8'
-local gauges = {}
+local gauges
+-- each call
+gauges = {}
+-- end of each call
 
 local function gauge_of(name)
     local g = gauges[name]

@@ -8,9 +8,15 @@
 
 if with_groups then
 
-local SLOTS, LIMITS, HUGE = SPACE .. 'slots', SPACE .. 'limits', 9007199254740992
+local HUGE = 9007199254740992
 local UNSET = -2
-local slots, slots_changed, limits_known = {}, {}, {} -- slots: as they are stored; by how much they change
+local SLOTS, LIMITS
+local slots, slots_changed -- as they are stored; by how much they change
+local records, limits_known -- limits as they are stored; what holds for a group
+-- each call
+SLOTS, LIMITS, slots, slots_changed, records, limits_known = SPACE .. 'slots', SPACE .. 'limits', {}, {}, {}, {}
+G.rate_ms = nil -- until a rate that held something back lets one more start
+-- end of each call
 
 -- ---- what holds ---------------------------------------------------------------------------------------------------------
 
@@ -25,8 +31,6 @@ function G.parse_limits(s)
     l.plan = sub(s, at)
     return l
 end
-
-local records = {}
 
 function G.read_limits(name)
     if not records[name] then

@@ -11,6 +11,10 @@ local REPLACE, EXTEND, SUCCESSOR = 2, 3, 4
 local RUN, WITH_TICK = 1, 3
 
 local given_verdict -- to the put at hand
+local batch -- what the run at hand stores: strings, places, keys
+-- each call
+given_verdict, batch = nil, nil
+-- end of each call
 
 local function answer_put(verdict, row, same, holder, ended)
     given_verdict = verdict
@@ -147,8 +151,6 @@ local function put_one(p)
 end
 
 -- ---- a run of plain ones: due now, of one queue, kind and group, all of them with a key or all without ------------------------------
-
-local batch -- what the run at hand stores: strings, places, keys
 
 local function begin_batch(run)
     batch = { cold = {}, places = {}, keys = {}, count = 0, listed = not run.group and now >= top, grouped = run.group,

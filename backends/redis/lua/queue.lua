@@ -11,8 +11,10 @@ local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 56
 
 -- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed
 local ENQUEUED, FAILED_TOTAL = 7, 11
-local queues = {}
-local wake = false -- something may be taken that could not be before
+local queues, wake -- wake: something may be taken that could not be before
+-- each call
+queues, wake = {}, false
+-- end of each call
 
 local function set_queue(q, settings)
     local parts = byte(settings, PARTS_AT)

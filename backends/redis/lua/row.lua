@@ -28,7 +28,10 @@ local VOID, FAILED, RELEASED = 6, 2, 3
 
 -- What this exchange knows of rows: strings read or written, rows opened, ids that a short way has dealt with whose
 -- writes are still to come, and ids that were found where ready rows stand.
-local hots, colds, rows, opened, touched, found_due = {}, {}, {}, {}, {}, {}
+local hots, colds, rows, opened, touched, found_due
+-- each call
+hots, colds, rows, opened, touched, found_due = {}, {}, {}, {}, {}, {}
+-- end of each call
 local write_lists, write_dirty_parents
 local now, now8, micros
 
@@ -241,11 +244,17 @@ end
 
 -- ---- writing ---------------------------------------------------------------------------------------------------------------
 
-local held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
+local held_in, held_out, new_cold, new_hot
+-- each call
+held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
+-- end of each call
 local zadd, zrem, hold, leave_place, flush
 do
 
-local added, taken, laters, left_shelves = {}, {}, {}, {}
+local added, taken, laters, left_shelves
+-- each call
+added, taken, laters, left_shelves = {}, {}, {}, {}
+-- end of each call
 
 function zadd(key, score, member)
     local list = added[key]
@@ -496,7 +505,10 @@ end
 -- ---- answers ------------------------------------------------------------------------------------------------------------------------
 
 local DONE = '\255' -- in the answer: what nearly all items come to
-local answer, views = {}, { '' } -- the verdicts; the answer's strings, of which the first is made last
+local answer, views -- the verdicts; the answer's strings, of which the first is made last
+-- each call
+answer, views = {}, { '' }
+-- end of each call
 
 local VIEW_PAYLOAD, VIEW_RESULT, VIEW_ERRORS, VIEW_PARENTS, VIEW_LOG, VIEW_EDGES = 1, 2, 4, 8, 16, 32
 local parents_shown

@@ -13,9 +13,11 @@ local DUE, OVERDUE, ALONE = 1, 2, 3
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5
 local LOOK, BURIED_MOST = 64, 10000
 
+local full, bytes_given
+-- each call
 given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
-local full = false
-local bytes_given = 0
+want, token, fence, full, bytes_given = nil, nil, nil, false, 0
+-- end of each call
 
 -- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a failover.
 local function draw_token()
@@ -127,6 +129,9 @@ local function fresh_hot(queue, timeout)
 end
 
 local last_way
+-- each call
+last_way = nil
+-- end of each call
 
 local function claim_fresh(id, cold, way, size)
     local n = #new_hot
