@@ -100,7 +100,7 @@ void sq_job_wait(struct turn *t, struct job *job)
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-static void copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
+void sq_copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
 {
     struct jobq_bytes from = sq_column_bytes(row, column);
     if (from.size == size)
@@ -111,7 +111,7 @@ static void copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size)
 
 void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out)
 {
-    copy_exactly(row, column, out->bytes, sizeof out->bytes);
+    sq_copy_exactly(row, column, out->bytes, sizeof out->bytes);
 }
 
 static int64_t fence_of(const struct jobq_token *token)
@@ -177,7 +177,7 @@ int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
 {
     memset(out, 0, offsetof(struct job, worker));
     read_numbers(row, out);
-    copy_exactly(row, ROW_ID, out->row.id.bytes, sizeof out->row.id);
+    sq_copy_exactly(row, ROW_ID, out->row.id.bytes, sizeof out->row.id);
     sq_token_read(row, ROW_TOKEN, &out->row.token);
     out->row.fence = fence_of(&out->row.token);
     read_worker(row, out);

@@ -465,6 +465,7 @@ struct job {
 };
 
 bool sq_is_ended(int state);
+void sq_copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size); /* zeros where it is of another size */
 void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out);
 int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out); /* the row the statement stands on */
 int64_t sq_row_alarm(const struct job *job); /* 0: none */

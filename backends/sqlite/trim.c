@@ -2,10 +2,14 @@
 /* Rows that retention takes away, and results that it takes away before their rows. */
 #include "store.h"
 
-#define AT_ONCE 512 /* listing sorts all that ended at one instant: better once than in small pieces */
+#include <string.h>
 
+#define AT_ONCE 512
+
+/* One of the oldest: by when it ended; those that ended at one instant by id. */
 struct oldest {
     int64_t n, finished_at;
+    struct jobq_id id;
     bool has_children, plain; /* plain: nothing but the row is to be removed */
 };
 
@@ -24,24 +28,55 @@ static int remove_row(struct turn *t, struct queue *queue, int state, const stru
     return sq_event(t, &job.row, job.queue, job.kind, JOBQ_ROW_GONE) != 0 ? -1 : sq_job_remove(t, &job);
 }
 
-/* The next of the oldest, behind what was looked at and left. */
-static int list_oldest(struct turn *t, int64_t list, size_t most, size_t skip, struct oldest *out, size_t *count)
+static bool is_older(const struct oldest *a, const struct oldest *b)
 {
-    sqlite3_stmt *row = sq_start(t->s, SQL_TRIM_LIST,
-                                 VALUES(number(list), number((int64_t)most), number((int64_t)skip)));
+    if (a->finished_at != b->finished_at)
+        return a->finished_at < b->finished_at;
+    return memcmp(&a->id, &b->id, sizeof a->id) < 0;
+}
+
+static int read_oldest(struct turn *t, sqlite3_stmt *row, struct oldest *out)
+{
+    struct job job = { .n = sqlite3_column_int64(row, 0) };
+    if (!sq_unpack(sq_column_bytes(row, 3), &job))
+        return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)job.n);
+    *out = (struct oldest){ .n = job.n, .finished_at = sqlite3_column_int64(row, 1), .has_children = job.children != 0,
+                            .plain = !(sqlite3_column_int(row, 2) & (FLAG_PARENTS | FLAG_BULK | FLAG_LOG)) &&
+                                     !job.errors && !job.has_key };
+    sq_copy_exactly(row, 4, &out->id, sizeof out->id);
+    return 0;
+}
+
+/* Into its place; when there are enough already, the youngest goes. They come nearly sorted. */
+static size_t place(struct oldest *rows, size_t count, size_t most, const struct oldest *row)
+{
+    size_t at = count;
+    while (at && is_older(row, &rows[at - 1]))
+        at--;
+    if (at == most)
+        return count;
+    size_t behind = (count < most ? count : most - 1) - at;
+    memmove(&rows[at + 1], &rows[at], behind * sizeof *rows);
+    rows[at] = *row;
+    return count < most ? count + 1 : most;
+}
+
+/* The next of the oldest behind `after`. The index has no ids, and a statement that sorts sets up a table for it with each
+ * exchange: so what ended at one instant is sorted here. */
+static int list_oldest(struct turn *t, int64_t list, size_t most, const struct oldest *after, struct oldest *out, size_t *count)
+{
+    sqlite3_stmt *rows = sq_start(t->s, SQL_TRIM_LIST, VALUES(number(list), number(after->finished_at)));
+    struct oldest row;
     int more;
     *count = 0;
-    while ((more = sq_step(t->s, row)) > 0) {
-        struct job job = { .n = sqlite3_column_int64(row, 0) };
-        if (!sq_unpack(sq_column_bytes(row, 3), &job)) {
-            sqlite3_reset(row);
-            return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)job.n);
-        }
-        out[(*count)++] = (struct oldest){ .n = job.n, .finished_at = sqlite3_column_int64(row, 1),
-                                           .has_children = job.children != 0,
-                                           .plain = !(sqlite3_column_int(row, 2) & (FLAG_PARENTS | FLAG_BULK | FLAG_LOG)) &&
-                                                    !job.errors && !job.has_key };
+    while ((more = sq_step(t->s, rows)) > 0) {
+        more = read_oldest(t, rows, &row);
+        if (more < 0 || (*count == most && row.finished_at > out[most - 1].finished_at))
+            break;
+        if (is_older(after, &row))
+            *count = place(out, *count, most, &row);
     }
+    sqlite3_reset(rows);
     return more;
 }
 
@@ -53,21 +88,20 @@ static int trim_state(struct turn *t, struct queue *queue, int state, const stru
     int64_t keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state];
     int64_t rows = sq_queue_rows(queue, COUNT_COMPLETED + (enum queue_count)(state - JOBQ_ROW_COMPLETED));
     int64_t over = keep >= 0 && rows > keep ? rows - keep : 0;
-    struct oldest oldest[AT_ONCE];
+    struct oldest oldest[AT_ONCE], after = { .finished_at = INT64_MIN };
     /* At first one more than is over the count: is that one over the age? Most often it is not. */
     int64_t first = over + (keep_ms > 0);
-    size_t count, most = first < AT_ONCE ? (size_t)first : AT_ONCE, left_alone = 0;
+    size_t count, most = first < AT_ONCE ? (size_t)first : AT_ONCE;
     if (!first)
         return 0;
     for (;; most = AT_ONCE) {
-        if (list_oldest(t, list_of(queue->id, state), most, left_alone, oldest, &count) != 0)
+        if (list_oldest(t, list_of(queue->id, state), most, &after, oldest, &count) != 0)
             return -1;
         for (size_t i = 0; i < count && *left; i++) {
             bool old = keep_ms > 0 && jobq_add_ms(oldest[i].finished_at, keep_ms) < t->now;
             if (!over && !old)
                 return 0;
             over -= over > 0;
-            left_alone += oldest[i].has_children;
             if (oldest[i].has_children)
                 continue;
             if (remove_row(t, queue, state, &oldest[i]) != 0)
@@ -76,6 +110,7 @@ static int trim_state(struct turn *t, struct queue *queue, int state, const stru
         }
         if (!*left || count < most || (!over && keep_ms <= 0))
             return 0;
+        after = oldest[count - 1];
     }
 }
 

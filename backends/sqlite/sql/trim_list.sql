@@ -1,4 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 list, ?2 limit, ?3 how many to pass by -> n, when it ended, flags, rest; oldest first, by [job_list]; those that
--- ended in one exchange by id
-SELECT n, place, flags, rest FROM [job] WHERE list = ?1 ORDER BY place, id LIMIT ?2 OFFSET ?3
+-- ?1 list, ?2 the earliest end -> n, when it ended, flags, rest, id; oldest first, by [job_list]. Read as far as needed.
+SELECT n, place, flags, rest, id FROM [job] WHERE list = ?1 AND place >= ?2 ORDER BY place, n
