@@ -622,7 +622,8 @@ int pq_unit_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
 
 enum want_column {
     WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_NEXT_TICK, WANT_TICK_NAMES,
-    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_FROM, WANT_COLUMNS
+    WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_FROM, WANT_BYTES,
+    WANT_NUMBERS, WANT_COLUMNS
 };
 
 void pq_want_clear(struct jobq_want *want)
@@ -671,6 +672,9 @@ int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
     cell_copy(cell_of(result, 0, WANT_TOKEN), w->token.bytes, sizeof w->token.bytes);
     w->more = cell_bool(cell_of(result, 0, WANT_MORE));
     if (view_rows(arena, cell_of(result, 0, WANT_ROWS), &rows, &w->row_count) != 0)
+        return -1;
+    if (!w->row_count &&
+        view_gathered(arena, cell_of(result, 0, WANT_BYTES), cell_of(result, 0, WANT_NUMBERS), &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
     pq_front_note_want(&s->front, cell_of(result, 0, WANT_FROM), x);

@@ -75,6 +75,20 @@ struct elements cell_elements(struct cell cell)
     return (struct elements){ .at = cell.data + 20, .end = cell.data + cell.size, .left = count > 0 ? count : 0 };
 }
 
+/* Two dimensions: rows of so many columns, one behind the other. */
+static struct elements table_elements(struct cell cell, int32_t columns, size_t *rows)
+{
+    struct elements none = { 0 };
+    *rows = 0;
+    if (cell.size < 28 || int4_at(cell.data) != 2 || int4_at(cell.data + 20) != columns)
+        return none;
+    int32_t count = int4_at(cell.data + 12);
+    if (count < 1 || count > INT32_MAX / columns)
+        return none;
+    *rows = (size_t)count;
+    return (struct elements){ .at = cell.data + 28, .end = cell.data + cell.size, .left = count * columns };
+}
+
 /* A length and so many bytes; false when there is not as much. */
 static bool take(const char **at, const char *end, struct cell *out)
 {
@@ -111,6 +125,9 @@ enum {
     VIEW_HAS_CALLBACK, VIEW_OVERDUE, VIEW_EDGE_IDS, VIEW_EDGE_RULES, VIEW_EDGE_STATES, VIEW_ENTRY_ATTEMPTS,
     VIEW_ENTRY_KINDS, VIEW_ENTRY_ATS, VIEW_ENTRY_WORKERS, VIEW_ENTRY_TEXTS, VIEW_COUNT
 };
+
+/* What functions/base.sql gathers of many rows: the columns up to here in two arrays, and the place behind the numbers. */
+enum { GATHERED_BYTES = VIEW_TRACE + 1, GATHERED_NUMBERS = VIEW_OVERDUE - VIEW_TRACE };
 
 enum { FLAG_HELD = 1, FLAG_ALONE = 2, FLAG_RAN_ALONE = 4, FLAG_RESUMED = 8, FLAG_CANCEL_ASKED = 16 };
 
@@ -182,7 +199,7 @@ static void fill_numbers(const struct cell *c, struct jobq_row *r)
     r->resumed = (flags & FLAG_RESUMED) != 0;
     r->cancel_asked = (flags & FLAG_CANCEL_ASKED) != 0;
     r->due = shelf == 1 || shelf == 2 || shelf == 4;
-    r->has_callback = cell_bool(c[VIEW_HAS_CALLBACK]);
+    r->has_callback = cell_int(c[VIEW_HAS_CALLBACK]) != 0;
 }
 
 static int fill_edges(struct jobq_arena *arena, const struct cell *c, struct jobq_row *r)
@@ -242,18 +259,23 @@ static int64_t fence_of(const struct jobq_token *token)
     return (int64_t)unsigned_of((const char *)token->bytes + 8, 8);
 }
 
-static int fill_row(struct jobq_arena *arena, struct cell record, struct jobq_row *r)
+static void fill_plain(const struct cell *c, struct jobq_row *r)
 {
-    struct cell c[VIEW_COUNT];
     *r = (struct jobq_row){ 0 };
-    if (take_record(record, c) != 0)
-        return -1;
     cell_copy(c[VIEW_ID], r->id.bytes, sizeof r->id.bytes);
     cell_copy(c[VIEW_TOKEN], r->token.bytes, sizeof r->token.bytes);
     r->fence = fence_of(&r->token);
     fill_bytes(c, r);
     fill_numbers(c, r);
     fill_times(c, r);
+}
+
+static int fill_row(struct jobq_arena *arena, struct cell record, struct jobq_row *r)
+{
+    struct cell c[VIEW_COUNT];
+    if (take_record(record, c) != 0)
+        return -1;
+    fill_plain(c, r);
     return fill_edges(arena, c, r) != 0 || fill_entries(arena, c, r) != 0 ? -1 : 0;
 }
 
@@ -287,4 +309,39 @@ int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row)
     if (record.size < 0 || jobq_arena_bytes(arena, record.data, (size_t)record.size, &copy) != 0)
         return -1;
     return fill_row(arena, (struct cell){ .data = copy.data, .size = record.size }, row);
+}
+
+static bool take_gathered(struct elements *bytes, struct elements *numbers, struct cell *c, struct cell *place)
+{
+    for (int i = 0; i < GATHERED_BYTES; i++)
+        if (!elements_next(bytes, &c[i]))
+            return false;
+    for (int i = 0; i < GATHERED_NUMBERS; i++)
+        if (!elements_next(numbers, &c[GATHERED_BYTES + i]))
+            return false;
+    return elements_next(numbers, place);
+}
+
+int view_gathered(struct jobq_arena *arena, struct cell bytes, struct cell numbers, struct jobq_row **rows, size_t *count)
+{
+    struct jobq_bytes copy;
+    struct cell c[VIEW_COUNT], place;
+    size_t same;
+    *count = 0;
+    if (bytes.size < 0)
+        return 0;
+    if (jobq_arena_bytes(arena, bytes.data, (size_t)bytes.size, &copy) != 0)
+        return -1;
+    struct elements of = table_elements((struct cell){ .data = copy.data, .size = bytes.size }, GATHERED_BYTES, count);
+    struct elements and = table_elements(numbers, GATHERED_NUMBERS + 1, &same);
+    *rows = jobq_arena_alloc(arena, *count * sizeof **rows);
+    if (!*count || same != *count || !*rows)
+        return -1;
+    memset(*rows, 0, *count * sizeof **rows);
+    for (size_t i = 0; i < *count; i++) {
+        if (!take_gathered(&of, &and, c, &place) || cell_int(place) < 1 || cell_int(place) > (int64_t)*count)
+            return -1;
+        fill_plain(c, &(*rows)[cell_int(place) - 1]);
+    }
+    return 0;
 }

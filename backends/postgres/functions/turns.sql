@@ -140,8 +140,8 @@ END $$;
 -- queue's limits let start (NULL: any number), p_limits: groups may have some here; p_group, p_since, p_in_turn: its place.
 CREATE OR REPLACE FUNCTION @.want_turns(p_now bigint, q @.queue, p_kinds bytea[], p_left integer, p_room bigint,
     p_bytes bigint, p_used bigint, p_first boolean, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
-    p_limits boolean, p_share integer, p_group bytea, p_since bytea, p_in_turn bigint,
-    OUT o_rows @.view[], OUT o_ids uuid[], OUT o_given integer, OUT o_starts bigint, OUT o_used bigint, OUT o_full boolean,
+    p_limits boolean, p_share integer, p_group bytea, p_since bytea, p_in_turn bigint, p_before integer,
+    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_given integer, OUT o_starts bigint, OUT o_used bigint, OUT o_full boolean,
     OUT o_more boolean, OUT o_busy boolean, OUT o_wait bigint, OUT o_group bytea, OUT o_since bytea, OUT o_in_turn bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -154,7 +154,6 @@ DECLARE
     -- picked and not claimed yet: of groups behind each other in the circle, each of them once
     v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_done boolean := false;
     v_lane record; v_can record; v_pick record; v_took record;
-    v_row @.view;
 BEGIN
     o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
     o_group := p_group; o_since := p_since; o_in_turn := p_in_turn;
@@ -166,10 +165,10 @@ BEGIN
         -- What was picked is claimed before anybody can meet it again, and then the circle is looked at anew.
         IF cardinality(v_at) > 0 AND (v_done OR v_group IS NULL OR v_group <= o_group) THEN
             SELECT * INTO v_took FROM @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
-                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late);
-            FOREACH v_row IN ARRAY v_took.o_rows LOOP
-                o_rows := array_append(o_rows, v_row);
-            END LOOP;
+                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late,
+                                                  p_before + coalesce(array_length(o_numbers, 1), 0));
+            o_bytes := o_bytes || v_took.o_bytes;
+            o_numbers := o_numbers || v_took.o_numbers;
             o_ids := o_ids || v_took.o_ids;
             v_at := '{}';
             v_at_late := '{}';
@@ -270,17 +269,14 @@ BEGIN
     END LOOP;
 END $$;
 
--- Of several looks one row came in the end: it ran alone.
-CREATE OR REPLACE FUNCTION @.want_lonely(p_rows @.view[], p_id uuid) RETURNS @.view[] LANGUAGE plpgsql AS $$
-DECLARE v @.view;
+-- Of several looks one row came in the end: it ran alone. Its flags are the 14th number.
+CREATE OR REPLACE FUNCTION @.want_lonely(p_bytes bytea[], p_numbers bigint[], p_id uuid) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE @.job AS j SET flags = j.flags | 4 WHERE j.id = p_id AND j.flags & 4 = 0;
-    FOR i IN 1 .. cardinality(p_rows) LOOP
-        v := p_rows[i];
-        IF v.id = p_id THEN
-            v.flags := coalesce(v.flags, 0) | 4;
-            p_rows[i] := v;
+    FOR i IN 1 .. array_length(p_bytes, 1) LOOP
+        IF p_bytes[i][1] = uuid_send(p_id) THEN
+            p_numbers[i][14] := coalesce(p_numbers[i][14], 0) | 4;
         END IF;
     END LOOP;
-    RETURN p_rows;
+    RETURN p_numbers;
 END $$;

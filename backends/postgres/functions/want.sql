@@ -32,38 +32,36 @@ CREATE OR REPLACE FUNCTION @.token_next(p_mint bytea) RETURNS uuid LANGUAGE sql 
 $$;
 
 -- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely: nothing else
--- is held by this process or claimed in this want.
+-- is held by this process or claimed in this want. p_before: so many rows are given before these. Rows come in any order, with
+-- their places; o_ids, those claimed, in theirs.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
-    p_at tid[], p_of bytea[], p_late boolean[], OUT o_rows @.view[], OUT o_ids uuid[]) LANGUAGE plpgsql AS $$
+    p_at tid[], p_of bytea[], p_late boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[])
+LANGUAGE plpgsql AS $$
 DECLARE
     v_claimed integer := cardinality(array_positions(p_late, false));
-    v_scopes bytea[]; v_jobs uuid[]; v_rows @.view[];
+    v_until bigint := @.add(p_now, p_lease);
+    v_alone integer := CASE WHEN v_claimed = 1 AND p_lonely THEN 4 ELSE 0 END;
+    v_scopes bytea[]; v_jobs uuid[]; v_bytes bytea[]; v_numbers bigint[];
 BEGIN
     WITH claimed AS (
         UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
             attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
-            flags = j.flags & ~396 | CASE WHEN v_claimed = 1 AND p_lonely THEN 4 ELSE 0 END,
+            flags = j.flags & ~396 | v_alone,
             started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
-            lease_until = least(@.add(p_now, p_lease), CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
-            clock = least(@.add(p_now, p_lease), CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
+            lease_until = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
+            clock = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
         FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
         WHERE j.ctid = u.at AND NOT u.late
-        RETURNING u.i, ROW(j.id, j.token, u.name, j.kind, j.tenant, j.worker, j.payload, j.policy, j.key, NULL,
-            NULL, j.data, j.trace, nullif(j.payload_bytes, 0), j.state, nullif(j.reason, 0), nullif(j.outcome, 0),
-            nullif(j.priority, 0), nullif(j.rank_add, 0), j.attempt, nullif(j.failures, 0), nullif(j.crashes, 0),
-            nullif(j.snoozes, 0), nullif(j.releases, 0), nullif(j.redrives, 0), nullif(j.edits, 0), nullif(j.flags, 0),
-            j.shelf, nullif(j.pending, 0), j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
-            j.expires_at, j.callback_until, j.timeout, nullif(j.callback IS NOT NULL AND j.flags & 32 = 0, false), NULL,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::@.view AS v, j.id, j.key_hold, j.key_scope, j.queue,
-            greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
+        RETURNING u.i, j.id, @.row_bytes(j, u.name) AS bytes, @.row_numbers(j, 0, p_before + u.i) AS numbers,
+            j.key_hold, j.key_scope, j.queue, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
     ), counted AS (
         INSERT INTO @.tally
         SELECT c.queue, 2, 4, count(*), @.bucket(c.waited), least(sum(c.waited), 9223372036854775807)
         FROM claimed AS c GROUP BY c.queue, @.bucket(c.waited)
     )
-    SELECT array_agg(c.v ORDER BY c.i), array_agg(c.id ORDER BY c.i),
+    SELECT array_agg(c.bytes), array_agg(c.numbers), array_agg(c.id ORDER BY c.i),
         array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
-    INTO o_rows, o_ids, v_scopes, v_jobs FROM claimed AS c;
+    INTO o_bytes, o_numbers, o_ids, v_scopes, v_jobs FROM claimed AS c;
     IF @.told() THEN
         PERFORM @.tell(p_now, o_ids);
     END IF;
@@ -71,18 +69,10 @@ BEGIN
         PERFORM @.keys_settle(v_scopes, v_jobs, 3, p_now);
     END IF;
     IF v_claimed < cardinality(p_at) THEN
-        -- Those past their time are given as they are, in their places.
-        v_rows := o_rows;
-        o_rows := '{}';
-        v_claimed := 0;
-        FOR i IN 1 .. cardinality(p_at) LOOP
-            IF p_late[i] THEN
-                o_rows := o_rows || (SELECT @.show(j, 1, 4) FROM @.job AS j WHERE j.ctid = p_at[i]);
-            ELSE
-                v_claimed := v_claimed + 1;
-                o_rows := o_rows || v_rows[v_claimed];
-            END IF;
-        END LOOP;
+        SELECT array_agg(@.row_bytes(j, u.name)), array_agg(@.row_numbers(j, 4, p_before + u.i)) INTO v_bytes, v_numbers
+        FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i) JOIN @.job AS j ON j.ctid = u.at WHERE u.late;
+        o_bytes := o_bytes || v_bytes;
+        o_numbers := o_numbers || v_numbers;
     END IF;
 END $$;
 
@@ -94,8 +84,8 @@ END $$;
 CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
     p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
     p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
-    OUT o_token uuid, OUT o_more boolean, OUT o_rows @.view[], OUT o_ids uuid[], OUT o_busy boolean, OUT o_wait bigint,
-    OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[]) LANGUAGE plpgsql AS $$
+    OUT o_token uuid, OUT o_more boolean, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_busy boolean,
+    OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
     v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[]; v_places integer[];
     v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
@@ -161,15 +151,19 @@ BEGIN
         ELSIF v_turns THEN
             o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
-                SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired);
-                o_rows := o_rows || v_took.o_rows;
+                SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired,
+                                                      coalesce(array_length(o_numbers, 1), 0));
+                o_bytes := o_bytes || v_took.o_bytes;
+                o_numbers := o_numbers || v_took.o_numbers;
                 o_ids := o_ids || v_took.o_ids;
                 v_at := '{}'; v_of := '{}'; v_expired := '{}';
             END IF;
             SELECT * INTO v_took FROM @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
                 o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker, q.group_concurrency IS NOT NULL OR v_groups, p_share,
-                p_turn_groups[v_places[i]], p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0));
-            o_rows := o_rows || v_took.o_rows;
+                p_turn_groups[v_places[i]], p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0),
+                coalesce(array_length(o_numbers, 1), 0));
+            o_bytes := o_bytes || v_took.o_bytes;
+            o_numbers := o_numbers || v_took.o_numbers;
             o_ids := o_ids || v_took.o_ids;
             o_more := o_more OR v_took.o_more;
             o_busy := o_busy OR v_took.o_busy;
@@ -229,13 +223,14 @@ BEGIN
     IF cardinality(v_at) > 0 THEN
         -- Not before the rows are ours: another's claim of one of them would have the higher fence.
         o_token := coalesce(o_token, @.token_next(p_mint));
-        SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, o_rows IS NULL AND NOT p_others, p_worker, v_at, v_of,
-                                              v_expired);
-        o_rows := o_rows || v_took.o_rows;
+        SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
+                                              v_expired, coalesce(array_length(o_numbers, 1), 0));
+        o_bytes := o_bytes || v_took.o_bytes;
+        o_numbers := o_numbers || v_took.o_numbers;
         o_ids := o_ids || v_took.o_ids;
     END IF;
     IF o_turns IS NOT NULL AND v_limit > 1 AND cardinality(o_ids) = 1 AND NOT p_others THEN
-        o_rows := @.want_lonely(o_rows, o_ids[1]);
+        o_numbers := @.want_lonely(o_bytes, o_numbers, o_ids[1]);
     END IF;
 END $$;
 
@@ -298,13 +293,14 @@ END $$;
 
 -- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others looked at
 -- what is limited; it is to be asked again. p_from, o_from: as of want_due behind the next clock, which o_from has with the number
--- of entries that were met on the way to it.
+-- of entries that were met on the way to it. Rows that are due come in o_bytes and o_numbers, others in o_rows.
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
     p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
     OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_token uuid, OUT o_more boolean,
     OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[],
-    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[], OUT o_from bigint[])
+    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[], OUT o_from bigint[], OUT o_bytes bytea[],
+    OUT o_numbers bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -341,10 +337,13 @@ BEGIN
     END IF;
     IF p_mode = 2 THEN
         SELECT * INTO v_got FROM @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
+        o_rows := v_got.o_rows;
     ELSE
         SELECT * INTO v_got FROM @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
             p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:]);
-        o_busy := v_got.o_busy AND v_got.o_rows IS NULL;
+        o_bytes := v_got.o_bytes;
+        o_numbers := v_got.o_numbers;
+        o_busy := v_got.o_busy AND o_numbers IS NULL;
         o_more := v_got.o_busy;
         o_turns := v_got.o_turns;
         o_turns_given := v_got.o_turn_givens;
@@ -353,9 +352,8 @@ BEGIN
     END IF;
     o_token := v_got.o_token;
     o_more := v_got.o_more OR coalesce(o_more, false);
-    o_rows := v_got.o_rows;
     IF p_number > 0 AND NOT coalesce(o_busy, false) THEN
-        IF o_rows IS NULL THEN -- nothing that must outlive a crash
+        IF o_rows IS NULL AND o_numbers IS NULL THEN -- nothing that must outlive a crash
             PERFORM set_config('synchronous_commit', 'off', true);
         END IF;
         INSERT INTO @.receipt (client, number, part, items, ids, token, more)
