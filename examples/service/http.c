@@ -223,7 +223,7 @@ static enum MHD_Result begin(struct http_server *server, struct http_request *re
     *state = exchange;
     exchange->server = server;
     reply = &exchange->refusal;
-    http_watch_set(server, request->connection, server->body_ms);
+    http_watch_set(request->connection, server->body_ms);
     if (check_origin(server, request, reply) != 0 || find_route(server, request, exchange, reply) != 0 ||
         check_body(request, exchange->route, reply) != 0)
         exchange->route = NULL;
@@ -257,9 +257,10 @@ static enum MHD_Result finish(struct http_server *server, struct http_request *r
 {
     unsigned long turn[HTTP_WAITS];
     struct http_reply reply;
+    struct http_topic topic;
     enum http_wait wait;
 
-    http_watch_set(server, request->connection, 0);
+    http_watch_set(request->connection, 0);
     if (exchange->whole_ms == 0)
         exchange->whole_ms = http_now_ms();
     if (!exchange->route)
@@ -277,10 +278,11 @@ static enum MHD_Result finish(struct http_server *server, struct http_request *r
         request->waited_ms = http_now_ms() - exchange->whole_ms;
         exchange->route->answer(exchange->mount->user, request, &reply);
         wait = reply.put_off;
+        topic = reply.topic;
         if (wait == HTTP_WAIT_NONE || request->last)
             return http_send(exchange, request->connection, &reply, 0);
         http_reply_free(&reply);
-    } while (!http_suspend(exchange, request->connection, wait, turn[wait]));
+    } while (!http_suspend(exchange, request->connection, wait, turn[wait], &topic));
     return MHD_YES;
 }
 
@@ -307,11 +309,12 @@ void http_on_completed(void *user, struct MHD_Connection *connection, void **sta
 {
     struct exchange *exchange = *state;
 
+    (void)user;
     (void)code;
     if (!exchange)
         return;
     http_forget(exchange);
-    http_watch_set(user, connection, exchange->server->head_ms);
+    http_watch_set(connection, exchange->server->head_ms);
     http_reply_free(&exchange->refusal);
     free(exchange->body);
     free(exchange);

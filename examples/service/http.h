@@ -62,15 +62,23 @@ struct http_stream {
 
 #define HTTP_HEADERS_MOST 4
 
-/* What an answer that is put off waits for. Those who wait for a change are many, and woken together. */
-enum http_wait { HTTP_WAIT_NONE, HTTP_WAIT_CHANGE, HTTP_WAIT_SHORT, HTTP_WAITS };
+/* What an answer that is put off waits for: whatever happens, something that comes soon, or one thing among
+ * many, so that only those who wait for it are asked again. */
+enum http_wait { HTTP_WAIT_NONE, HTTP_WAIT_CHANGE, HTTP_WAIT_SHORT, HTTP_WAIT_TOPIC, HTTP_WAITS };
+
+/* What, in the route's own numbers: which thing, and what was seen of it; and how long at most. */
+struct http_topic {
+    uint64_t thing, seen;
+    int64_t wait_ms;
+};
 
 struct http_reply {
     unsigned status;
-    json_t *body;      /* owned by the reply */
-    int retry_after_s; /* 0: none */
-    enum http_wait
-        put_off; /* not NONE: no answer yet; the route is asked again after http_wake, http_wake_short */
+    json_t *body;            /* owned by the reply */
+    int retry_after_s;       /* 0: none */
+    enum http_wait put_off;  /* not NONE: no answer yet; the route is asked again after http_wake,
+                              * http_wake_short or  http_wake_topics */
+    struct http_topic topic; /* of HTTP_WAIT_TOPIC */
     /* instead of `body`, what this type of content is: */
     const char *type;
     const void *data; /* lent as long as the server runs */
@@ -141,6 +149,11 @@ void http_wake(struct http_server *server);
 
 /* The same for those that put an answer off for HTTP_WAIT_SHORT. */
 void http_wake_short(struct http_server *server);
+
+/* The same for those that wait for a topic: each that `news` says 1 of, or whose time is over. `news` is
+ * called under a lock of the server's: it must be quick, and call nothing of the server. */
+void http_wake_topics(struct http_server *server, int (*news)(void *user, const struct http_topic *topic),
+                      void *user);
 
 /* No new connections; streams end, gives answers under way up to two seconds. NULL is fine. */
 void http_stop(struct http_server *server);

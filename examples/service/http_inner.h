@@ -6,6 +6,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "http.h"
@@ -27,13 +28,15 @@ struct exchange {
     struct MHD_Connection *connection;
     struct exchange *before, *behind;
     enum http_wait suspended;
+    struct http_topic topic;
+    int64_t until_ms; /* of a topic */
 };
 
 /* A connection and until when its present request has to be there whole. */
 struct line {
     struct line *before, *behind;
     int fd;
-    int64_t until_ms; /* 0: it is being answered */
+    _Atomic int64_t until_ms; /* 0: it is being answered */
 };
 
 struct http_server {
@@ -44,9 +47,10 @@ struct http_server {
     char address[128];
 
     pthread_mutex_t lock;
-    unsigned long turn[HTTP_WAITS]; /* raised whenever those who wait so are woken */
-    int stopping;
+    atomic_ulong turn[HTTP_WAITS]; /* raised, under the lock, whenever those who wait so are woken */
+    atomic_int stopping;
     struct exchange *suspended[HTTP_WAITS];
+    pthread_mutex_t waking; /* held by who resumes connections; taken before the lock */
 
     struct line *lines;
     pthread_cond_t change;
@@ -61,9 +65,10 @@ enum MHD_Result http_send(struct exchange *exchange, struct MHD_Connection *conn
 /* Frees what a reply owns. */
 void http_reply_free(struct http_reply *reply);
 
-/* Suspend, unless those who wait so were woken since `turn`. Returns 1 when it is suspended. */
+/* Suspend, unless those who wait so were woken since `turn`. Returns 1 when it is suspended. `topic` of a
+ * topic, else NULL. */
 int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, enum http_wait wait,
-                 unsigned long turn);
+                 unsigned long turn, const struct http_topic *topic);
 unsigned long http_turn(struct http_server *server, enum http_wait wait);
 int http_stopping(struct http_server *server);
 void http_forget(struct exchange *exchange);
@@ -77,7 +82,7 @@ void http_watch_end(struct http_server *server);
 void http_watch_line(void *server, struct MHD_Connection *connection, void **context,
                      enum MHD_ConnectionNotificationCode code);
 /* From now on the request of this connection has `ms` to arrive; 0: it did. */
-void http_watch_set(struct http_server *server, struct MHD_Connection *connection, int64_t ms);
+void http_watch_set(struct MHD_Connection *connection, int64_t ms);
 
 enum MHD_Result http_on_request(void *server, struct MHD_Connection *connection, const char *path,
                                 const char *method, const char *version, const char *bytes, size_t *size,

@@ -103,7 +103,7 @@ static ssize_t read_stream(void *user, uint64_t position, char *out, size_t room
             got = exchange->stream->read(exchange->stream, out, room);
         if (got != 0)
             return got < 0 ? MHD_CONTENT_READER_END_OF_STREAM : got;
-        if (http_suspend(exchange, exchange->connection, HTTP_WAIT_CHANGE, turn))
+        if (http_suspend(exchange, exchange->connection, HTTP_WAIT_CHANGE, turn, NULL))
             return 0;
     }
 }

@@ -37,32 +37,26 @@ static void be_quiet(void *user, const char *format, va_list arguments)
 
 unsigned long http_turn(struct http_server *server, enum http_wait wait)
 {
-    unsigned long turn;
-
-    pthread_mutex_lock(&server->lock);
-    turn = server->turn[wait];
-    pthread_mutex_unlock(&server->lock);
-    return turn;
+    return atomic_load(&server->turn[wait]);
 }
 
 int http_stopping(struct http_server *server)
 {
-    int stopping;
-
-    pthread_mutex_lock(&server->lock);
-    stopping = server->stopping;
-    pthread_mutex_unlock(&server->lock);
-    return stopping;
+    return atomic_load(&server->stopping);
 }
 
 int http_suspend(struct exchange *exchange, struct MHD_Connection *connection, enum http_wait wait,
-                 unsigned long turn)
+                 unsigned long turn, const struct http_topic *topic)
 {
     struct http_server *server = exchange->server;
     int suspend;
 
+    if (topic) {
+        exchange->topic = *topic;
+        exchange->until_ms = http_now_ms() + topic->wait_ms;
+    }
     pthread_mutex_lock(&server->lock);
-    suspend = server->turn[wait] == turn;
+    suspend = atomic_load(&server->turn[wait]) == turn;
     if (suspend) {
         exchange->connection = connection;
         exchange->suspended = wait;
@@ -104,26 +98,54 @@ void http_forget(struct exchange *exchange)
         exchange->kept.free(exchange->kept.what);
 }
 
-static void wake(struct http_server *server, enum http_wait wait)
+/* Those whose topic is `news`, or all of them where that is NULL. They are resumed without the lock, which
+ * they want as soon as they go on; until then nobody else touches them. Who stops the server must find none
+ * half awake: it comes by here last. */
+static void wake(struct http_server *server, enum http_wait wait,
+                 int (*news)(void *user, const struct http_topic *topic), void *user)
 {
+    struct exchange *woken = NULL, *next;
+    int64_t now = news ? http_now_ms() : 0;
+
+    pthread_mutex_lock(&server->waking);
     pthread_mutex_lock(&server->lock);
-    server->turn[wait]++;
-    while (server->suspended[wait]) {
-        struct exchange *exchange = server->suspended[wait];
+    atomic_fetch_add(&server->turn[wait], 1);
+    for (struct exchange *exchange = server->suspended[wait]; exchange; exchange = next) {
+        next = exchange->behind;
+        if (news && exchange->until_ms > now && !news(user, &exchange->topic))
+            continue;
         leave(server, exchange);
-        MHD_resume_connection(exchange->connection);
+        exchange->behind = woken;
+        woken = exchange;
     }
     pthread_mutex_unlock(&server->lock);
+    for (; woken; woken = next) {
+        next = woken->behind;
+        MHD_resume_connection(woken->connection);
+    }
+    pthread_mutex_unlock(&server->waking);
 }
 
 void http_wake(struct http_server *server)
 {
-    wake(server, HTTP_WAIT_CHANGE);
+    wake(server, HTTP_WAIT_CHANGE, NULL, NULL);
 }
 
 void http_wake_short(struct http_server *server)
 {
-    wake(server, HTTP_WAIT_SHORT);
+    wake(server, HTTP_WAIT_SHORT, NULL, NULL);
+}
+
+void http_wake_topics(struct http_server *server, int (*news)(void *user, const struct http_topic *topic),
+                      void *user)
+{
+    wake(server, HTTP_WAIT_TOPIC, news, user);
+}
+
+static void wake_all(struct http_server *server)
+{
+    for (enum http_wait wait = HTTP_WAIT_CHANGE; wait < HTTP_WAITS; wait++)
+        wake(server, wait, NULL, NULL);
 }
 
 /* ---- the server ------------------------------------------------------------------------------ */
@@ -200,6 +222,7 @@ struct http_server *http_start(const struct http_options *options, const char **
     server->head_ms = options->head_ms ? options->head_ms : HTTP_HEAD_MS;
     server->body_ms = options->body_ms ? options->body_ms : HTTP_BODY_MS;
     pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->waking, NULL);
     write_address(server, fd);
     if (http_watch_begin(server) == 0 && (server->daemon = start_daemon(server, fd)) != NULL)
         return server;
@@ -230,20 +253,17 @@ void http_stop(struct http_server *server)
     if (!server)
         return;
     fd = MHD_quiesce_daemon(server->daemon);
-    pthread_mutex_lock(&server->lock);
-    server->stopping = 1;
-    pthread_mutex_unlock(&server->lock);
+    atomic_store(&server->stopping, 1);
     for (int turn = 0; turn < STOP_TURNS && connections(server) > 0; turn++) {
-        http_wake(server);
-        http_wake_short(server);
+        wake_all(server);
         nanosleep(&(struct timespec){.tv_nsec = STOP_TURN_NS}, NULL);
     }
-    http_wake(server);
-    http_wake_short(server);
+    wake_all(server);
     MHD_stop_daemon(server->daemon);
     http_watch_end(server);
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
+    pthread_mutex_destroy(&server->waking);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }

@@ -33,15 +33,12 @@ static int fd_of(struct MHD_Connection *connection)
     return info ? info->connect_fd : -1;
 }
 
-void http_watch_set(struct http_server *server, struct MHD_Connection *connection, int64_t ms)
+void http_watch_set(struct MHD_Connection *connection, int64_t ms)
 {
     struct line *line = line_of(connection);
 
-    if (!line)
-        return;
-    pthread_mutex_lock(&server->lock);
-    line->until_ms = ms ? http_now_ms() + ms : 0;
-    pthread_mutex_unlock(&server->lock);
+    if (line)
+        atomic_store(&line->until_ms, ms ? http_now_ms() + ms : 0);
 }
 
 static void add_line(struct http_server *server, struct line *line)
@@ -93,9 +90,11 @@ static void *watch(void *user)
     pthread_mutex_lock(&server->lock);
     while (server->watching) {
         int64_t now = http_now_ms();
-        for (struct line *line = server->lines; line; line = line->behind)
-            if (line->until_ms && line->until_ms < now)
+        for (struct line *line = server->lines; line; line = line->behind) {
+            int64_t until = atomic_load(&line->until_ms);
+            if (until && until < now)
                 shutdown(line->fd, SHUT_RDWR);
+        }
         clock_gettime(CLOCK_REALTIME, &next);
         next.tv_sec += LOOK_EVERY_S;
         pthread_cond_timedwait(&server->change, &server->lock, &next);

@@ -251,10 +251,11 @@ struct gathered *gather_put(struct gather *gather, struct request *request, cons
         return NULL;
     pthread_mutex_lock(&gather->lock);
     if (gather->busy || gather->first) {
+        /* Whoever uses the handle wakes the thread when he has done; before it has come there is nothing new
+         * to tell it. */
         one->refs = 2;
         *gather->last = one;
         gather->last = &one->next;
-        pthread_cond_broadcast(&gather->change);
     } else {
         run_batch(gather, &one, 1);
     }

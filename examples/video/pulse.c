@@ -2,20 +2,28 @@
 #include "pulse.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "http.h"
 #include "parts.h"
 
-#define SLOTS        4096
-#define BEAT_MS      200
-#define LATEST_BEATS 5 /* who waits without a change is asked at least so often, to see its time */
-#define EVENTS       1000
+#define SLOTS     4096
+#define BEAT_MS   200
+#define LINGER_MS 2000 /* events are read for so long after the last one who waits */
+#define EVENTS    1000
+#define KNOWN_MS  10000 /* what was looked at is believed for so long, whatever is seen */
 
 struct slot {
-    uint64_t changes, ends;
+    _Atomic uint64_t changes, ends;
     int64_t wanted_until_ms;
+    /* the last that was found to go on: */
+    struct jobq_id id;
+    const char *tenant; /* NULL: none */
+    uint64_t known_ends;
+    int64_t known_ms;
 };
 
 struct pulse {
@@ -49,12 +57,32 @@ static struct slot *slot_of(struct pulse *pulse, const struct jobq_id *id)
 uint64_t pulse_count(struct pulse *pulse, const struct jobq_id *id, enum pulse_of of)
 {
     const struct slot *slot = slot_of(pulse, id);
-    uint64_t count;
+
+    return atomic_load(of == PULSE_ENDS ? &slot->ends : &slot->changes);
+}
+
+void pulse_goes_on(struct pulse *pulse, const struct jobq_id *id, const char *tenant, uint64_t ends)
+{
+    struct slot *slot = slot_of(pulse, id);
 
     pthread_mutex_lock(&pulse->lock);
-    count = of == PULSE_ENDS ? slot->ends : slot->changes;
+    slot->id = *id;
+    slot->tenant = tenant;
+    slot->known_ends = ends;
+    slot->known_ms = now_ms();
     pthread_mutex_unlock(&pulse->lock);
-    return count;
+}
+
+int pulse_is_known_to_go_on(struct pulse *pulse, const struct jobq_id *id, const char *tenant, uint64_t ends)
+{
+    const struct slot *slot = slot_of(pulse, id);
+    int known;
+
+    pthread_mutex_lock(&pulse->lock);
+    known = pulse->sees && slot->tenant && slot->known_ends == ends && slot->known_ms + KNOWN_MS > now_ms() &&
+            memcmp(&slot->id, id, sizeof(*id)) == 0 && strcmp(slot->tenant, tenant) == 0;
+    pthread_mutex_unlock(&pulse->lock);
+    return known;
 }
 
 int pulse_sees(struct pulse *pulse)
@@ -81,6 +109,29 @@ void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms)
     pthread_mutex_unlock(&pulse->lock);
 }
 
+struct http_topic pulse_topic(struct pulse *pulse, const struct jobq_id *id, enum pulse_of of, uint64_t seen,
+                              int64_t wait_ms)
+{
+    size_t slot = (size_t)(slot_of(pulse, id) - pulse->slots);
+
+    return (struct http_topic){.thing = 2 * slot + of, .seen = seen, .wait_ms = wait_ms};
+}
+
+/* For http_wake_topics: without our lock. */
+static int is_news(void *user, const struct http_topic *topic)
+{
+    const struct pulse *pulse = user;
+    const struct slot *slot = &pulse->slots[topic->thing / 2];
+
+    return atomic_load(topic->thing % 2 == PULSE_ENDS ? &slot->ends : &slot->changes) != topic->seen;
+}
+
+/* Those for whom there is news, or whose time is over. */
+static void tell(struct pulse *pulse)
+{
+    http_wake_topics(pulse->server, is_news, pulse);
+}
+
 void pulse_touch(struct pulse *pulse, const struct jobq_id *id)
 {
     int wake;
@@ -90,7 +141,7 @@ void pulse_touch(struct pulse *pulse, const struct jobq_id *id)
     wake = pulse->running && slot_of(pulse, id)->wanted_until_ms > now_ms();
     pthread_mutex_unlock(&pulse->lock);
     if (wake)
-        http_wake(pulse->server);
+        tell(pulse);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -121,12 +172,8 @@ static int is_end(const struct jobq_event *event)
     }
 }
 
-/* Returns 1 when somebody waits for one of them. */
-static int count_events(struct pulse *pulse, const struct jobq_events *events)
+static void count_events(struct pulse *pulse, const struct jobq_events *events)
 {
-    int64_t now = now_ms();
-    int wake = events->lost > 0;
-
     pthread_mutex_lock(&pulse->lock);
     if (events->lost > 0)
         touch_all(pulse);
@@ -134,10 +181,8 @@ static int count_events(struct pulse *pulse, const struct jobq_events *events)
         struct slot *slot = slot_of(pulse, &events->events[i].id);
         slot->changes++;
         slot->ends += (uint64_t)is_end(&events->events[i]);
-        wake |= slot->wanted_until_ms > now;
     }
     pthread_mutex_unlock(&pulse->lock);
-    return wake;
 }
 
 static void set_sight(struct pulse *pulse, int sees)
@@ -161,39 +206,33 @@ static void find_newest(struct pulse *pulse)
     pthread_mutex_unlock(&pulse->lock);
 }
 
-static int read_events(struct pulse *pulse)
+static void read_events(struct pulse *pulse)
 {
     struct jobq_events *events = NULL;
     size_t count = EVENTS;
-    int wake = 0, status = JOBQ_OK;
+    int status = JOBQ_OK;
 
     while (count == EVENTS && status == JOBQ_OK) {
         status = jobq_events(pulse->q, pulse->cursor, EVENTS, &events);
         if (status != JOBQ_OK)
             break;
         count = events->count;
-        wake |= count_events(pulse, events);
+        count_events(pulse, events);
         pulse->cursor = events->next;
         set_sight(pulse, events->newest > 0);
         jobq_events_free(events);
     }
     if (status != JOBQ_OK)
         set_sight(pulse, 0);
-    return wake;
 }
 
-static void beat(struct pulse *pulse, unsigned number)
+static void beat(struct pulse *pulse)
 {
-    int wake = number % LATEST_BEATS == 0;
-
-    if (pulse->cursor < 0) {
+    if (pulse->cursor < 0)
         find_newest(pulse);
-        wake = 1;
-    } else {
-        wake |= read_events(pulse);
-    }
-    if (wake)
-        http_wake(pulse->server);
+    else
+        read_events(pulse);
+    tell(pulse);
 }
 
 /* Until the next beat, or as long as nobody waits. Returns 0 when it is to end. */
@@ -209,7 +248,7 @@ static int rest(struct pulse *pulse)
     pthread_mutex_lock(&pulse->lock);
     while (!pulse->stopping && pthread_cond_timedwait(&pulse->change, &pulse->lock, &until) == 0)
         continue;
-    while (!pulse->stopping && pulse->wanted_until_ms + 2 * BEAT_MS * LATEST_BEATS < now_ms()) {
+    while (!pulse->stopping && pulse->wanted_until_ms + LINGER_MS < now_ms()) {
         pulse->cursor = -1;
         pulse->sees = 0;
         pthread_cond_wait(&pulse->change, &pulse->lock);
@@ -223,8 +262,8 @@ static void *run(void *user)
 {
     struct pulse *pulse = user;
 
-    for (unsigned number = 0; rest(pulse); number++)
-        beat(pulse, number);
+    while (rest(pulse))
+        beat(pulse);
     return NULL;
 }
 

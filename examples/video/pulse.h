@@ -10,7 +10,8 @@
 
 #include <jobq/jobq.h>
 
-struct http_server;
+#include "http.h"
+
 struct pulse;
 
 /* NULL without memory. */
@@ -33,6 +34,16 @@ int pulse_sees(struct pulse *pulse);
 
 /* Somebody waits for this submission and wants to be asked again within `ms` at the latest. Threads: any. */
 void pulse_want(struct pulse *pulse, const struct jobq_id *id, int64_t ms);
+
+/* What to wait for: until this submission has other counts than `seen`, `wait_ms` at most. Threads: any. */
+struct http_topic pulse_topic(struct pulse *pulse, const struct jobq_id *id, enum pulse_of of, uint64_t seen,
+                              int64_t wait_ms);
+
+/* This tenant's submission was in the store and not over, after as many ends were counted as `ends`: whoever
+ * asks about it next need not look again while nothing is counted and everything is seen. `tenant` is lent
+ * for the server's life. Threads: any. */
+void pulse_goes_on(struct pulse *pulse, const struct jobq_id *id, const char *tenant, uint64_t ends);
+int pulse_is_known_to_go_on(struct pulse *pulse, const struct jobq_id *id, const char *tenant, uint64_t ends);
 
 /* A change that is in no event. Threads: any. */
 void pulse_touch(struct pulse *pulse, const struct jobq_id *id);

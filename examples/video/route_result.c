@@ -21,6 +21,8 @@ struct asked {
     struct jobq_id id;
     int64_t wait_ms;
     const char *known; /* If-None-Match, or NULL */
+    enum pulse_of of;  /* what would be news */
+    uint64_t seen;     /* and how much of it there was before the store was asked */
 };
 
 static int read_wait(const struct http_request *http, int64_t *out, struct http_reply *reply)
@@ -94,18 +96,36 @@ static void send_text(struct http_reply *reply, char *text, const char *tag, con
     }
 }
 
-/* Who waits for the end alone is told from the two rows that can be it. */
+/* Who waits for the end alone is told from the two rows that can be it, once for all who wait. */
 static int goes_on(const struct serve *serve, const struct asked *asked, const char *tenant)
 {
     int over = 1;
 
-    return !asked->known &&
-           result_may_be_over(handles_mine(serve->handles), &asked->id, tenant, &over) == JOBQ_OK && !over;
+    if (asked->known)
+        return 0;
+    if (pulse_is_known_to_go_on(serve->pulse, &asked->id, tenant, asked->seen))
+        return 1;
+    if (result_may_be_over(handles_mine(serve->handles), &asked->id, tenant, &over) != JOBQ_OK || over)
+        return 0;
+    pulse_goes_on(serve->pulse, &asked->id, tenant, asked->seen);
+    return 1;
+}
+
+static void put_off(const struct serve *serve, const struct http_request *http, const struct asked *asked,
+                    struct http_reply *reply)
+{
+    int64_t left_ms = asked->wait_ms - http->waited_ms;
+    int64_t again_ms =
+        (int64_t)http->note[1] + (pulse_sees(serve->pulse) ? LOOK_LATE_MS : LOOK_AGAIN_MS) - http->waited_ms;
+
+    reply->put_off = HTTP_WAIT_TOPIC;
+    reply->topic = pulse_topic(serve->pulse, &asked->id, asked->of, asked->seen,
+                               left_ms < again_ms ? left_ms : again_ms);
 }
 
 /* `may_wait`: there is time left. */
-static void look(const struct serve *serve, const struct asked *asked, const char *tenant, int may_wait,
-                 struct http_reply *reply)
+static void look(const struct serve *serve, const struct http_request *http, const struct asked *asked,
+                 const char *tenant, int may_wait, struct http_reply *reply)
 {
     json_t *body = NULL;
     char tag[TAG_ROOM];
@@ -113,7 +133,7 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
     int status;
 
     if (may_wait && goes_on(serve, asked, tenant)) {
-        reply->put_off = HTTP_WAIT_CHANGE;
+        put_off(serve, http, asked, reply);
         return;
     }
     status = result_of(handles_mine(serve->handles), serve->live, &asked->id, tenant, &body);
@@ -128,7 +148,7 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
     text = text_of_json(body);
     write_tag(text, tag);
     if (may_wait && is_worth_waiting(asked, body, tag)) {
-        reply->put_off = HTTP_WAIT_CHANGE;
+        put_off(serve, http, asked, reply);
         free(text);
     } else {
         send_text(reply, text, tag, asked->known);
@@ -138,11 +158,11 @@ static void look(const struct serve *serve, const struct asked *asked, const cha
 
 /* Asked again because of somebody else's change? `note`: the changes that were counted when it was looked at,
  * plus 1, and when that was. */
-static int is_old_news(const struct serve *serve, const struct http_request *http, uint64_t changes)
+static int is_old_news(const struct serve *serve, const struct http_request *http, uint64_t seen)
 {
     int64_t again_ms = pulse_sees(serve->pulse) ? LOOK_LATE_MS : LOOK_AGAIN_MS;
 
-    return http->note[0] == changes + 1 && http->waited_ms < (int64_t)http->note[1] + again_ms;
+    return http->note[0] == seen + 1 && http->waited_ms < (int64_t)http->note[1] + again_ms;
 }
 
 void route_result(void *user, const struct http_request *http, struct http_reply *reply)
@@ -150,7 +170,6 @@ void route_result(void *user, const struct http_request *http, struct http_reply
     const struct serve *serve = user;
     struct asked asked = {.known = http_header(http, "If-None-Match")};
     const char *tenant;
-    uint64_t changes;
     int may_wait;
 
     if (authorize(serve, http, ROLE_VIEWER, &tenant, reply) != 0 ||
@@ -163,12 +182,13 @@ void route_result(void *user, const struct http_request *http, struct http_reply
     may_wait = http->waited_ms < asked.wait_ms && !http->last;
     if (may_wait)
         pulse_want(serve->pulse, &asked.id, asked.wait_ms - http->waited_ms);
-    changes = pulse_count(serve->pulse, &asked.id, asked.known ? PULSE_CHANGES : PULSE_ENDS);
-    if (may_wait && is_old_news(serve, http, changes)) {
-        reply->put_off = HTTP_WAIT_CHANGE;
+    asked.of = asked.known ? PULSE_CHANGES : PULSE_ENDS;
+    asked.seen = pulse_count(serve->pulse, &asked.id, asked.of);
+    if (may_wait && is_old_news(serve, http, asked.seen)) {
+        put_off(serve, http, &asked, reply);
         return;
     }
-    http->note[0] = changes + 1;
+    http->note[0] = asked.seen + 1;
     http->note[1] = (uint64_t)http->waited_ms;
-    look(serve, &asked, tenant, may_wait, reply);
+    look(serve, http, &asked, tenant, may_wait, reply);
 }

@@ -121,8 +121,8 @@ class Burst:
         with open(self.secret, "w", encoding="ascii") as file:
             file.write("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n")
         self.port, self.server, self.workers, self.service = private.free_port(), None, [], None
-        self.first_rss, self.answers, self.refusals, self.jobs, self.done = {}, [], {}, {}, set()
-        self.polls, self.unknown, self.step = 0, [], None if options.real else self.step_program()
+        self.first_rss, self.taken_at, self.refusals, self.jobs, self.done = 0, 0.0, {}, {}, set()
+        self.polls, self.unknown, self.crowds, self.step = 0, [], [], None if options.real else self.step_program()
         self.limits = REAL_LIMITS if options.real else LIMITS
         self.began = self.ended = 0.0
 
@@ -165,7 +165,7 @@ class Burst:
         return await self.service.line("listening on ")
 
     async def start_worker(self, number, service):
-        arguments = ["nice", "-n", "5", self.options.video, "worker", "--store", self.store.argument, "--media", self.media, "--secret-file",
+        arguments = ["nice", "-n", "10", self.options.video, "worker", "--store", self.store.argument, "--media", self.media, "--secret-file",
                      self.secret, "--services", service, "--callback-url", f"http://127.0.0.1:{self.port}",
                      "--lease", str(self.options.lease), "-j", "1" if self.options.real else "4"]
         if not self.options.real:
@@ -175,6 +175,9 @@ class Burst:
         return worker
 
     def stop(self):
+        for process in self.crowds:
+            if process.returncode is None:
+                process.kill()
         statuses = [program.stop() for program in (*self.workers, self.server, self.service) if program]
         self.store.stop()
         return statuses
@@ -198,52 +201,33 @@ class Burst:
 
     # --- clients
 
-    async def submit(self, line, video, key):
-        """Until it is taken. A refusal is counted and heeded, a server that is away is asked again with the same key."""
-        while True:
-            status, headers, body = await line.until_answered(
-                "POST", "/analysis/start", {"videoPath": video, "jobId": key, "metadata": {"candidate": key.split("/")[0]}})
-            if status == 202:
-                self.first_answer()
-                return json.loads(body)["jobId"], line.seconds
-            self.refusals[status] = self.refusals.get(status, 0) + 1
-            if status not in (429, 503) or "retry-after" not in headers:
-                raise RuntimeError(f"{status}: {body!r}")
-            await asyncio.sleep(int(headers["retry-after"]) / self.options.scale)
-
-    def first_answer(self):
-        if self.server.process.pid not in self.first_rss:
-            try:
-                self.first_rss[self.server.process.pid] = self.server.rss_kib()
-            except (OSError, StopIteration):
-                pass # it was killed after it had answered
-
-    async def candidate(self, number, videos, together):
-        line = client.Line(self.port)
-        await together.wait()
-        for video in videos:
-            job, seconds = await self.submit(line, video, f"candidate {number}/{video}")
-            self.answers.append(seconds)
-            self.jobs[job] = video
-        line.close()
-
-    async def poller(self, number):
-        """Waits for one submission after the other until all are done."""
-        line = client.Line(self.port)
-        while not self.ended:
-            waiting = [job for job in self.jobs if job not in self.done]
-            if not waiting:
-                await asyncio.sleep(0.1)
-                continue
-            job = waiting[number % len(waiting)]
-            status, _, body = await line.until_answered("GET", f"/analysis/result/{job}?wait=10")
-            self.polls += 1
-            self.first_answer()
-            if status != 200:
-                self.unknown.append((job, status))
-            elif json.loads(body)["status"] != "processing":
-                self.done.add(job)
-        line.close()
+    async def crowd(self, word, videos, pollers=0):
+        """Runs the crowd over (candidate, video) pairs; as lines come, what was taken and has ended is kept."""
+        process = await asyncio.create_subprocess_exec(
+            self.options.crowd, f"127.0.0.1:{self.port}", word, str(pollers), str(self.options.scale),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        self.crowds.append(process)
+        process.stdin.write("".join(f"{candidate} {video}\n" for candidate, video in videos).encode())
+        process.stdin.close()
+        seconds, count = [], len(videos)
+        async for line in process.stdout:
+            what, *rest = line.decode().split()
+            if what == "taken":
+                self.jobs[rest[0]] = rest[1]
+                seconds.append(int(rest[2]) / 1e6)
+                if len(seconds) == count:
+                    self.taken_at = time.monotonic()
+            elif what == "ended":
+                self.done.add(rest[0])
+            elif what == "refused":
+                self.refusals[rest[0]] = self.refusals.get(rest[0], 0) + 1
+            elif what == "bad":
+                self.unknown.append(rest)
+            else:
+                self.polls += int(rest[0])
+        if await process.wait() != 0:
+            raise RuntimeError(f"the crowd ended with {process.returncode}")
+        return seconds
 
     # --- the middle
 
@@ -255,23 +239,15 @@ class Burst:
         self.server.kill()
         await asyncio.sleep(0.2)
         await self.start_server()
-        await self.ask(next(iter(self.jobs))) # nobody else may have a question left
+        await self.ask(next(iter(self.jobs)))
         self.workers[0] = await self.start_worker(0, service)
 
     async def ask(self, job):
+        """The first answer of a server, after which its memory is looked at."""
         line = client.Line(self.port)
         await line.until_answered("GET", f"/analysis/result/{job}")
-        self.first_answer()
+        self.first_rss = self.server.rss_kib()
         line.close()
-
-    async def idle(self, videos):
-        line, seconds = client.Line(self.port), []
-        for number, video in enumerate(videos):
-            job, took = await self.submit(line, video, f"idle {number}/{video}")
-            seconds.append(took)
-            self.jobs[job] = video
-        line.close()
-        return seconds
 
     async def run(self):
         options = self.options
@@ -283,37 +259,34 @@ class Burst:
         service = await self.start_service()
         for part, limit in self.limits.items():
             self.jobq("limit", "video." + part, "--concurrency", str(limit))
-        idle = await self.idle(videos[:before])
+        idle = await self.crowd("idle", [(0, video) for video in videos[:before]])
         self.workers = [await self.start_worker(number, service) for number in range(options.workers)]
-        together, rest = asyncio.Event(), videos[before:]
-        candidates = [asyncio.create_task(self.candidate(number, [rest.pop() for _ in range(share)], together))
-                      for number, share in enumerate(shares)]
+        rest = iter(videos[before:])
+        middle = asyncio.create_task(self.kill_some(service, sum(shares)))
         self.began = time.monotonic()
-        together.set()
-        pollers = [asyncio.create_task(self.poller(number)) for number in range(options.pollers)]
-        middle = asyncio.create_task(self.kill_some(service, len(videos)))
-        await asyncio.gather(*candidates)
-        taken_s = time.monotonic() - self.began
-        await asyncio.wait_for(self.all_done(len(videos), [middle, *pollers]), options.patience)
+        burst = await asyncio.wait_for(self.crowd("burst", [(number, next(rest)) for number, share in enumerate(shares)
+                                                            for _ in range(share)], options.pollers), options.patience)
+        taken_s = self.taken_at - self.began
         await middle
         self.ended = time.monotonic()
-        await asyncio.gather(*pollers)
-        return self.figures(idle, taken_s, len(videos))
+        await self.rest_done(len(videos))
+        return await self.figures(idle, burst, taken_s, len(videos))
 
-    async def all_done(self, count, tasks):
-        while len(self.done) < count:
-            for task in tasks:
-                if task.done() and task.exception():
-                    raise task.exception()
-            await asyncio.sleep(0.05)
+    async def rest_done(self, count):
+        """Of those that were handed in before the burst, too; nobody waits for them."""
+        while len(self.list("video.report", "completed")) < count:
+            if time.monotonic() > self.began + self.options.patience:
+                raise RuntimeError("not all have ended")
+            await asyncio.sleep(0.2)
 
     # --- figures
 
-    def figures(self, idle, taken_s, count):
-        rss = {"first_answer_kib": self.first_rss.get(self.server.process.pid), "end_kib": self.server.rss_kib()}
+    async def figures(self, idle, burst, taken_s, count):
+        rss = {"first_answer_kib": self.first_rss, "end_kib": self.server.rss_kib()}
         statuses = [worker.stop() for worker in self.workers]
         queues = history.read(json.loads(line) for line in self.jobq("events", "--limit", "1000000").splitlines())
         reports = [json.loads(job["result"]) for job in self.list("video.report")]
+        alone = await self.crowd("alone", [(number, "0.mp4") for number in range(self.options.candidates)])
         cost = self.cost()
         statuses += [program.stop() for program in (self.server, self.service)]
         service = self.service.log().split("figures ", 1)
@@ -324,7 +297,7 @@ class Burst:
                            "wait_ms": client.quantiles(queue.waits), "run_ms": client.quantiles(queue.runs), **queue.ended}
         return {"machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]}, "store": self.options.store.split(":")[0], "submissions": count, "taken_in_s": round(taken_s, 2),
                 "done_in_s": round(self.ended - self.began, 2), "refusals": self.refusals, "polls": self.polls,
-                "answer_idle_ms": client.quantiles(idle), "answer_burst_ms": client.quantiles(self.answers),
+                "answer_idle_ms": client.quantiles(idle), "answer_burst_ms": client.quantiles(burst), "answer_alone_ms": client.quantiles(alone),
                 "parts": parts, "service": json.loads(service[1]) if len(service) > 1 else None, "server_rss": rss, "cost": cost,
                 "reports": len(reports), "complete": sum(report["complete"] for report in reports),
                 "bad_polls": self.unknown, "stopped_with": statuses}
@@ -337,10 +310,10 @@ class Burst:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)
 
-    def list(self, queue):
-        found, after = [], []
+    def list(self, queue, *state):
+        found, after, state = [], [], [word for name in state for word in ("--state", name)]
         while True:
-            page = json.loads(self.jobq("list", "--queue", queue, "--limit", "200", *after) or "[]")
+            page = json.loads(self.jobq("list", "--queue", queue, "--limit", "200", *state, *after) or "[]")
             found += page
             if len(page) < 200:
                 return found
@@ -383,6 +356,8 @@ def show(options, figures):
     idle, burst = figures["answer_idle_ms"], figures["answer_burst_ms"]
     print(f"answer of start  idle {idle}  burst {burst} ms" +
           (f"; p99 / idle p50 = {burst['p99'] / idle['p50']:.1f} (goal 10; and {START_GOAL_MS} ms)" if idle else ""))
+    alone = figures["answer_alone_ms"]
+    print(f"{options.candidates} at once and nobody working  {alone} ms" + (f"; p99 / idle p50 = {alone['p99'] / idle['p50']:.1f}" if idle else ""))
     print(f"{'part':8} {'at once':>7} {'limit':>5}  wait p50/p95/p99 ms         run p50/p95/p99 ms")
     for name, part in figures["parts"].items():
         waits, runs = (" / ".join(str(value) for value in (part[which] or {}).values()) for which in ("wait_ms", "run_ms"))
@@ -419,6 +394,7 @@ def parse():
     options.seconds = (10 / options.scale, 30 / options.scale)
     options.video = os.environ.get("JOBQ_VIDEO") or os.path.join(options.build, "examples", "video", "jobq-video")
     options.jobq = os.environ.get("JOBQ") or os.path.join(options.build, "examples", "jobq", "jobq")
+    options.crowd = os.environ.get("JOBQ_CROWD") or os.path.join(options.build, "tests", "burst", "burst-crowd")
     options.cost = os.environ.get("JOBQ_COST") or os.path.join(options.build, "tests", "burst", "burst-cost")
     return options
 

@@ -3,6 +3,7 @@
  * What an answer of POST /analysis/start costs beside what it is made of:
  *
  *   burst-cost ADDRESS:PORT @STORE-FILE VIDEO [COUNT]
+ *   burst-cost bare        only the bare server, until its standard input ends; prints its address
  *
  * In turn, and COUNT times each: the same request to a bare libmicrohttpd that takes in the body and answers
  * the same bytes; a bare enqueue of the same payload on the same store; the request itself. One connection
@@ -204,6 +205,22 @@ static struct MHD_Daemon *start_bare(char address[32])
     return daemon;
 }
 
+/* For a crowd: what a hundred at once cost where nothing is done for them. */
+static int serve_bare(void)
+{
+    char address[32] = "", end;
+    struct MHD_Daemon *daemon = start_bare(address);
+
+    if (!daemon)
+        return program_die(EXIT_FAILED, "the bare server cannot be started");
+    printf("%s\n", address);
+    fflush(stdout);
+    while (read(STDIN_FILENO, &end, 1) > 0)
+        continue;
+    MHD_stop_daemon(daemon);
+    return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
     struct cost cost = {.video = argc > 3 ? argv[3] : "", .bare = -1, .server = -1};
@@ -213,6 +230,8 @@ int main(int argc, char **argv)
     struct MHD_Daemon *daemon;
     int status = EXIT_FAILED;
 
+    if (argc == 2 && strcmp(argv[1], "bare") == 0)
+        return serve_bare();
     if (argc < 4 || argc > 5)
         return program_die(EXIT_USAGE, "usage: burst-cost ADDRESS:PORT STORE VIDEO [COUNT]");
     if (argc == 5 && program_number("COUNT", argv[4], 1, 100000, &count) != 0)

@@ -289,6 +289,13 @@ class Tokens(kit.Case):
             if answer.status == 401:
                 self.assertEqual(answer.headers["WWW-Authenticate"], "Bearer")
 
+    def test_what_one_tenant_waits_for_another_does_not_see(self):
+        """What was looked at for one who waits is not told to the next who asks, unless it is his as well."""
+        job = self.start_as("operator-a").json["jobId"]
+        for token, status in (("viewer-a", 200), ("operator-b", 404), ("viewer-a", 200), ("admin-*", 200), ("operator-b", 404)):
+            answer = self.ask("GET", f"/analysis/result/{job}?wait=1", headers=self.bearer(token))
+            self.assertEqual(answer.status, status, token)
+
     def test_who_guesses_tokens_has_to_wait(self):
         """By every route the same: an address with too many unknown tokens in a row waits, whatever it sends then."""
         path, stats = "/analysis/result/" + "0" * 12 + "7" + "0" * 19, "/api/v1/queue/stats"
