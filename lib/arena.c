@@ -5,8 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BLOCK ((size_t)2048)
-#define LARGEST_BLOCK ((size_t)256 << 10)
+/* A build for tests sets it to 0: each piece is a block of its own then, so that each can be made to fail and what is
+ * written behind one is seen. */
+#ifndef JOBQ_ARENA_BLOCK
+#define JOBQ_ARENA_BLOCK 2048
+#endif
+#define FIRST_BLOCK ((size_t)JOBQ_ARENA_BLOCK)
+#define LARGEST_BLOCK (FIRST_BLOCK * 128)
 
 struct block {
     struct block *next;

@@ -3,7 +3,7 @@
  * A process that may be shot at any instant, and writes down what it does before and after it does it.
  *
  *   chaos-actor produce URI LOG NAME FIRST COUNT   puts jobs number FIRST to FIRST + COUNT - 1
- *   chaos-actor rival   URI LOG NAME COUNT         puts a job of each of COUNT keys; others do so at the same time
+ *   chaos-actor rival   URI LOG NAME COUNT         puts a job COUNT times, each of the key of that moment, as others do
  *   chaos-actor claim   URI LOG NAME LEASE-MS      claims, works and answers by hand, until SIGTERM
  *   chaos-actor work    URI LOG NAME LEASE-MS      the same by the library's worker, two threads, until SIGTERM
  *   chaos-actor prepare URI                        sets the limits, the retention and the schedule of the run
@@ -17,6 +17,7 @@
 #include <jobq/redis.h>
 #include <jobq/sqlite.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -202,12 +203,28 @@ static int produce(const char *uri, long first, long count)
     return 0;
 }
 
+#define TICK_NS INT64_C(10000000)
+
+/* The number of the next tick of the machine's clock, when it has come: all rivals are at the same one at the same moment. */
+static long next_tick(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t tick = (t.tv_sec * INT64_C(1000000000) + t.tv_nsec) / TICK_NS + 1;
+    t.tv_sec = (time_t)(tick * TICK_NS / 1000000000);
+    t.tv_nsec = (long)(tick * TICK_NS % 1000000000);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR && !ended)
+        ;
+    return (long)tick;
+}
+
+/* Who is late for a tick is in time for the next. */
 static int rival(const char *uri, long count)
 {
     struct jobq *q = open_store(uri);
     keys = count;
     for (long i = 0; i < count && !ended; i++)
-        produce_one(q, 20 * i + 12);
+        produce_one(q, 20 * (next_tick() % count) + 12);
     jobq_close(q);
     return 0;
 }

@@ -7,7 +7,7 @@
 #
 #   (no flag)     2,000 workers shot, 70 servers, 60 pauses longer than a lease, 400 lines cut, 60,000 jobs
 #   --quick       a fifth of it
-#   --soak HOURS  the storms again and again, each time with another seed
+#   --soak HOURS  the storms again and again, each time with another seed; 0.5 is half an hour
 #   --store S     sqlite, redis or postgres only
 #   --seed N      of what happens to whom; which instruction a shot meets is chance
 #   --keep        the logs stay, also of a run that found nothing
@@ -48,6 +48,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+case $SOAK in
+*[!0-9.]*) die 2 "run.sh: --soak takes a number of hours, not '$SOAK'" ;;
+esac
 
 need_build
 need 'pc:check >= 0.10' check
@@ -145,7 +148,7 @@ if [ -z "$SOAK$STORMS" ]; then
     pruned
 fi
 if [ -n "$SOAK" ]; then
-    until_s=$(($(now_s) + SOAK * 3600))
+    until_s=$(awk -v now="$(now_s)" -v hours="$SOAK" 'BEGIN { printf "%d", now + hours * 3600 }')
     while [ "$(now_s)" -lt "$until_s" ] && [ -z "$FAILED" ]; do
         all_rounds
     done

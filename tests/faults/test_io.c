@@ -105,8 +105,10 @@ static bool attempt_to_make(struct world *w, enum vfs_what what, long n, bool al
     refused += failures > 0 && status < 0;
     int again = jobq_open(&q, w->backend, w->uri, &w->options);
     jobq_close(q);
-    *good = again == JOBQ_OK && whole() && (status == JOBQ_OK || status == JOBQ_UNREACHABLE || status == JOBQ_CORRUPT ||
-                                            status == JOBQ_NOMEM || status == JOBQ_UNSUPPORTED);
+    /* A page that is cut short reads as zeros: no database. */
+    bool definite = status == JOBQ_UNREACHABLE || status == JOBQ_CORRUPT || status == JOBQ_NOMEM || status == JOBQ_UNSUPPORTED ||
+                    (status == JOBQ_FOREIGN && what == VFS_SHORT_READ);
+    *good = again == JOBQ_OK && whole() && (status == JOBQ_OK || definite);
     if (!*good)
         fprintf(stderr, "making a store [%s %ld%s]: answered %d, and then %d: %s\n", vfs_names[what], n,
                 all ? " and all behind it" : "", status, again, jobq_last_error()->text);

@@ -84,7 +84,8 @@ char *world_dump(struct world *w)
 
 static bool wrong(const struct call *call, const char *where, const char *what, int status)
 {
-    fprintf(stderr, "%s%s: %s: %s (%d)\n", call->name, where, what, jobq_status_name(status), status);
+    fprintf(stderr, "%s%s: %s: %s (%d)%s%s\n", call->name, where, what, jobq_status_name(status), status,
+            status < 0 ? ": " : "", status < 0 ? jobq_last_error()->text : "");
     return false;
 }
 
@@ -119,6 +120,7 @@ static bool definite(int status)
     case JOBQ_NOMEM:
     case JOBQ_UNREACHABLE:
     case JOBQ_CORRUPT: /* at open, where a damaged file answers no reads */
+    case JOBQ_FOREIGN: /* at open, where a file whose first page reads as zeros is no database */
         return true;
     default:
         return false;
