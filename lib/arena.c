@@ -52,7 +52,7 @@ static struct block *add_block(struct jobq_arena *arena, size_t least)
     if (!block)
         return NULL;
     *block = (struct block){ .room = room };
-    if (arena->next_room < LARGEST_BLOCK)
+    if (arena->next_room != LARGEST_BLOCK)
         arena->next_room *= 2;
     if (arena->blocks && least == room) {
         /* A large piece fills its block; the one in use may have room left. */

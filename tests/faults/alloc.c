@@ -14,13 +14,17 @@ void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
+/* Where the program begins and ends: what is called from there is our own. */
+extern const char __executable_start[], etext[];
+
 static _Thread_local long countdown, failures;
-static _Thread_local bool to_the_end;
+static _Thread_local bool to_the_end, only_own;
 static _Atomic long live;
 
-void alloc_fail(long n, bool all)
+void alloc_fail(long n, bool all, bool own)
 {
     failures = 0;
+    only_own = own;
     to_the_end = all;
     countdown = n;
 }
@@ -36,9 +40,15 @@ long alloc_live(void)
     return atomic_load(&live);
 }
 
-static bool fails(void)
+static bool is_own(const char *caller)
 {
-    if (countdown <= 0 || --countdown > 0)
+    return caller >= __executable_start && caller < etext;
+}
+
+/* Once one of our own has failed, so does whatever is behind it. */
+static bool fails(const char *caller)
+{
+    if (countdown <= 0 || (only_own && !failures && !is_own(caller)) || --countdown > 0)
         return false;
     countdown = to_the_end;
     failures++;
@@ -58,12 +68,12 @@ static void *counted(void *block)
 
 void *malloc(size_t size)
 {
-    return fails() ? NULL : counted(__libc_malloc(size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : counted(__libc_calloc(count, size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_calloc(count, size));
 }
 
 void *realloc(void *old, size_t size)
@@ -72,7 +82,7 @@ void *realloc(void *old, size_t size)
         free(old);
         return NULL;
     }
-    if (fails())
+    if (fails(__builtin_return_address(0)))
         return NULL;
     void *block = __libc_realloc(old, size);
     return old ? block : counted(block);
@@ -80,7 +90,7 @@ void *realloc(void *old, size_t size)
 
 void *memalign(size_t alignment, size_t size)
 {
-    return fails() ? NULL : counted(__libc_memalign(alignment, size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, size));
 }
 
 void *aligned_alloc(size_t alignment, size_t size)

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-/* The n-th allocation of this thread from now on fails; with `all` also every one behind it. */
-void alloc_fail(long n, bool all);
+/* The n-th allocation of this thread from now on fails; with `all` also every one behind it. own: those of this program are
+ * counted, the library's among them, and not those of other libraries. */
+void alloc_fail(long n, bool all, bool own);
 /* No more failures. How many there were. */
 long alloc_end(void);
 /* Blocks that are allocated at this moment, by all threads. */

@@ -5,10 +5,12 @@
  * honestly UNKNOWN, what it says must be so, the handle goes on, and at its close no block is left.
  *
  *   --store NAME   memory, sqlite, redis, postgres
- *   --stride N     try every N-th only, from an offset that the seed gives; JOBQ_TEST_FULL=1 tries all
+ *   --stride N     of other libraries' allocations try every N-th only, from an offset that the seed gives; JOBQ_TEST_FULL=1
+ *                  tries all. The library's own are all tried
  *   --seed N       default: of the day's date, and it is printed
  *   --only NAME    one call
  *   --at N         one allocation
+ *   --own N        one of the library's own
  */
 #include "alloc.h"
 #include "stores.h"
@@ -28,11 +30,12 @@
 /* Shared with the processes in which the calls are made, so that a crash tells where it was. */
 struct tally {
     long faults, refused, unknown, around, at, leaked;
-    int all;
+    int all, own;
 };
 
 static const struct test_store *store;
 static long stride = 1, seed, only_at;
+static bool only_own;
 static struct tally *tally;
 
 /* ---- one attempt -------------------------------------------------------------------------------------------- */
@@ -50,18 +53,25 @@ static struct expected learn(struct world *w, const struct call *call)
     return e;
 }
 
+static void describe(char *where, size_t room)
+{
+    snprintf(where, room, " [allocation %ld%s%s]", tally->at, tally->own ? " of our own" : "",
+             tally->all ? " and all behind it" : "");
+}
+
 /* False when the call needed fewer than n allocations; *good: as the rules want it. */
-static bool attempt(struct world *w, const struct call *call, const struct expected *e, long n, bool all, bool *good)
+static bool attempt(struct world *w, const struct call *call, const struct expected *e, long n, bool all, bool own, bool *good)
 {
     char where[64];
     tally->at = n;
     tally->all = all;
+    tally->own = own;
     world_begin(w, call);
     char *before = world_dump(w);
-    alloc_fail(n, all);
+    alloc_fail(n, all, own);
     int status = call->run(w);
     long failures = alloc_end();
-    snprintf(where, sizeof where, " [allocation %ld%s]", n, all ? " and all behind it" : "");
+    describe(where, sizeof where);
     if (failures) {
         tally->faults++;
         tally->unknown += status == JOBQ_UNKNOWN;
@@ -76,14 +86,24 @@ static bool attempt(struct world *w, const struct call *call, const struct expec
     return failures > 0;
 }
 
-static bool enumerate(struct world *w, const struct call *call, const struct expected *e, bool all)
+static bool enumerate(struct world *w, const struct call *call, const struct expected *e, bool all, bool own)
 {
+    const long step = own ? 1 : stride;
     bool good = true, fired = true;
-    for (long n = only_at ? only_at : 1 + seed % stride; good && fired; n += stride) {
-        fired = attempt(w, call, e, n, all, &good);
+    for (long n = only_at ? only_at : 1 + seed % step; good && fired; n += step) {
+        fired = attempt(w, call, e, n, all, own, &good);
         if (only_at)
             break;
     }
+    return good;
+}
+
+/* Where all are tried, our own are among them. */
+static bool enumerate_all(struct world *w, const struct call *call, const struct expected *e)
+{
+    bool good = true;
+    for (int all = 0; all < 2 && good; all++)
+        good = enumerate(w, call, e, all, only_own) && (stride == 1 || only_at || enumerate(w, call, e, all, true));
     return good;
 }
 
@@ -105,7 +125,7 @@ static int try_call(struct world *w, const struct call *call)
     long live = alloc_live();
     world_open(w);
     struct expected e = learn(w, call);
-    bool good = enumerate(w, call, &e, false) && enumerate(w, call, &e, true);
+    bool good = enumerate_all(w, call, &e);
     world_close(w);
     tally->leaked = alloc_live() - live;
     if (good && tally->leaked)
@@ -123,9 +143,11 @@ static bool in_child(struct world *w, const struct call *call)
         exit(try_call(w, call));
     if (child < 0 || waitpid(child, &status, 0) != child)
         return false;
-    if (WIFSIGNALED(status))
-        fprintf(stderr, "%s [allocation %ld%s]: %s\n", call->name, tally->at, tally->all ? " and all behind it" : "",
-                strsignal(WTERMSIG(status)));
+    if (WIFSIGNALED(status)) {
+        char where[64];
+        describe(where, sizeof where);
+        fprintf(stderr, "%s%s: %s\n", call->name, where, strsignal(WTERMSIG(status)));
+    }
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -135,7 +157,7 @@ static int run_all(const char *only)
 {
     struct world w = { .backend = store->backend() };
     int failed = 0, number = 0;
-    w.options.io_timeout_ms = store->server ? 5000 : 0;
+    w.options.io_timeout_ms = store->server ? 2000 : 0;
     if (store_fresh(store, w.uri) != 0)
         return 1;
     for (size_t i = 0; i < call_count; i++) {
@@ -171,11 +193,11 @@ int main(int argc, char **argv)
             seed = strtol(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--only") == 0)
             only = argv[i + 1];
-        else if (strcmp(argv[i], "--at") == 0)
+        else if (strcmp(argv[i], "--at") == 0 || (only_own = strcmp(argv[i], "--own") == 0))
             only_at = strtol(argv[i + 1], NULL, 10);
     }
     if (!store || store_lacks(store) || stride < 1 || seed < 0) {
-        fprintf(stderr, "usage: --store NAME [--stride N] [--seed N] [--only CALL] [--at N]; a server's address is in %s\n",
+        fprintf(stderr, "usage: --store NAME [--stride N] [--seed N] [--only CALL] [--at N | --own N]; a server's address is in %s\n",
                 store && store->server ? store->server : "its variable");
         return 2;
     }
