@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection. hiredis connects and takes answers apart; sending and waiting are done here, because a call has one
+/* One connection. hiredis takes answers apart; sending and waiting are done here, because a call has one
  * deadline, because it must be known whether the server got the whole of a request, and because a write to a closed
  * connection must not end the program with SIGPIPE.
  *
  * A connection on which anything went wrong is dropped: what it would still deliver belongs to a request that was given up. */
 #include "store.h"
 #include "tls.h"
-
-#include "../lookup/lookup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define READ_ROOM 65536
 
@@ -149,46 +148,28 @@ static struct timeval time_left(const struct link *link)
     return (struct timeval){ .tv_sec = (time_t)(left / 1000000), .tv_usec = (suseconds_t)(left % 1000000) };
 }
 
-/* To the first of the host's addresses that answers. hiredis would look for them itself, for as long as that takes. */
-static redisContext *connect_host(struct link *link)
+static int connect_now(struct link *link)
 {
-    const struct address *a = link->address;
-    struct lookup found;
-    redisContext *c = NULL;
-    if (jobq_lookup(a->host, (link->deadline_us - rd_time_us()) / 1000, &found) != 0) {
-        rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "%s", found.why);
-        return NULL;
+    const char *why;
+    int fd = rd_connect(link->address, link->deadline_us, &why);
+    if (fd < 0)
+        return rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "%.120s", why);
+    link->context = redisConnectFd(fd);
+    if (!link->context) {
+        close(fd);
+        return rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
     }
-    for (int i = 0; i < found.count && (!c || c->err); i++) {
-        if (c)
-            redisFree(c);
-        c = redisConnectWithTimeout(found.addresses[i], a->port, time_left(link));
-    }
-    return c;
-}
-
-static int connect_socket(struct link *link)
-{
-    const struct address *a = link->address;
-    rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
-    redisContext *c = a->socket ? redisConnectUnixWithTimeout(a->socket, time_left(link)) : connect_host(link);
-    if (!c)
-        return -1;
-    if (c->err) {
-        rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "%.120s", c->errstr);
-        redisFree(c);
-        return -1;
-    }
-    link->context = c;
-    if (a->tls && rd_tls_start(link, time_left(link)) != 0) {
+    if (!link->address->tls)
+        return 0;
+    /* The greeting is hiredis' own, and takes its time. */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    link->context->flags |= REDIS_BLOCK;
+    if (rd_tls_start(link, time_left(link)) != 0) {
         rd_link_drop(link);
         return -1;
     }
-    if (!a->socket)
-        redisEnableKeepAlive(c);
-    c->flags &= ~REDIS_BLOCK;
-    fcntl(c->fd, F_SETFD, FD_CLOEXEC);
-    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
+    link->context->flags &= ~REDIS_BLOCK;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return 0;
 }
 
@@ -253,7 +234,7 @@ int rd_link_ready(struct link *link)
         rd_link_drop(link);
     if (link->context)
         return 0;
-    if (connect_socket(link) != 0)
+    if (connect_now(link) != 0)
         return -1;
     if (log_in(link) == 0)
         return 0;

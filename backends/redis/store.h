@@ -79,6 +79,8 @@ int rd_fault(struct link *link, int status, int failure, const char *format, ...
 int rd_fault_answer(struct link *link, const redisReply *error);
 int rd_fault_report(const struct link *link, struct jobq_error *err); /* fill err, return fault.status */
 int64_t rd_time_us(void);
+/* connect.c: a descriptor that does not block, or -1 and why (constant, or the system's). */
+int rd_connect(const struct address *a, int64_t deadline_us, const char **why);
 
 /* ---- request.c: numbers and bytes into arguments -------------------------------------------------------------------- */
 
