@@ -16,9 +16,27 @@ DECLARE
     v_freed integer[]; v_tenants boolean := false; v_slots boolean;
     v_i integer; v_place integer; v_told integer := 0;
     v_woke boolean;
+    v_queue integer; v_ran bigint;
     r record;
 BEGIN
     o_woke := false;
+    -- One by itself, which has no key, is what a worker that takes one at a time tells with each exchange.
+    IF p_plain AND v_items = 1 THEN
+        UPDATE @.job AS j SET state = 4, reason = p_nums[6], outcome = 1, lease_until = NULL, stop_at = NULL, clock = NULL,
+            finished_at = p_now, pending = 0, result = CASE WHEN p_nums[7] & 4 <> 0 THEN p_results[1] ELSE j.result END
+        WHERE j.id = p_ids[1] AND (j.state = 3) IS TRUE AND (j.token = p_tokens[1]) IS TRUE AND j.outcome = 0
+            AND (p_nums[3] < 0 OR j.edits = p_nums[3]) AND j.children = 0 AND j.flags & 64 = 0 AND j.key_scope IS NULL
+        RETURNING j.queue, j.tenant IS NOT NULL, greatest(p_now - j.started_at, 0) INTO v_queue, v_tenants, v_ran;
+        IF FOUND THEN
+            INSERT INTO @.tally VALUES (v_queue, 4, 5, 1, @.bucket(v_ran), v_ran, p_now);
+            o_woke := @.frees_slots(ARRAY[v_queue], v_tenants);
+            o_ended := ARRAY[v_queue, 4];
+            IF @.told() THEN
+                PERFORM @.tell(p_now, p_ids);
+            END IF;
+            RETURN;
+        END IF;
+    END IF;
     IF p_plain THEN
         WITH made AS (
             UPDATE @.job AS j SET state = 4, reason = u.reason, outcome = 1, lease_until = NULL, stop_at = NULL, clock = NULL,

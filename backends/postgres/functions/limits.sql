@@ -92,15 +92,8 @@ BEGIN
 END $$;
 
 -- ---- set while others claim ----------------------------------------------------------------------------------------------
--- Claims hold this lock together, who sets a limit holds it alone: whoever claims has seen the limit, or is counted by those who
--- have. It is the first that either takes, and nothing is waited for under it.
-
-CREATE OR REPLACE FUNCTION @.limits_stand() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT pg_try_advisory_xact_lock_shared(@LOCK + 5) THEN
-        PERFORM pg_advisory_xact_lock_shared(@LOCK + 5);
-    END IF;
-END $$;
+-- Claims hold this lock together (functions/want.sql), who sets a limit holds it alone: whoever claims has seen the limit, or is
+-- counted by those who have. It is the first that either takes, and nothing is waited for under it.
 
 CREATE OR REPLACE FUNCTION @.limits_change() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

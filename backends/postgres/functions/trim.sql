@@ -47,68 +47,85 @@ CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_nums[1];
-    v_from bigint[] := @.front_kept(p_from);
+    v_from bigint[];
+    v_pairs integer[] := p_ended;
+    v_queue integer; v_state integer; v_keep bigint; v_keep_ms bigint; v_results boolean; v_some boolean := false;
     v_first bigint; v_oldest bigint;
-    v_gone bigint; v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
-    r record;
+    v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
 BEGIN
+    v_from := @.front_kept(p_from);
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
         RETURN v_from;
     END IF;
-    FOR r IN
-        SELECT q.id, x.state, coalesce(q.keep_count[x.state + 1], p_nums[x.state + 2]) AS keep,
-               coalesce(q.keep_ms[x.state + 1], p_nums[x.state + 10]) AS keep_ms
-        FROM (SELECT DISTINCT p_ended[2 * i - 1] AS queue, p_ended[2 * i] AS state
-              FROM generate_series(1, cardinality(p_ended) / 2) AS i) AS x
-        JOIN @.queue AS q ON q.id = x.queue ORDER BY q.name, x.state
-    LOOP
+    IF cardinality(p_ended) > 2 THEN
+        v_pairs := ARRAY(
+            SELECT y.u FROM (SELECT DISTINCT p_ended[2 * i - 1] AS queue, p_ended[2 * i] AS state
+                             FROM generate_series(1, cardinality(p_ended) / 2) AS i) AS x
+            JOIN @.queue AS q ON q.id = x.queue CROSS JOIN LATERAL unnest(ARRAY[x.queue, x.state]) WITH ORDINALITY AS y(u, o)
+            ORDER BY q.name, x.state, y.o);
+    END IF;
+    FOR i IN 1 .. cardinality(v_pairs) / 2 LOOP
         EXIT WHEN v_left <= 0;
-        v_over := CASE WHEN r.keep < 0 THEN 0 ELSE @.present(r.id, r.state + 1) - r.keep END;
-        v_first := @.front_of(v_from, r.id, r.state);
-        SELECT k.finished_at INTO v_oldest FROM @.job AS k
-        WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first ORDER BY k.finished_at, k.id LIMIT 1;
+        v_queue := v_pairs[2 * i - 1];
+        v_state := v_pairs[2 * i];
+        v_first := @.front_of(v_from, v_queue, v_state);
+        SELECT coalesce(q.keep_count[v_state + 1], p_nums[v_state + 2]), coalesce(q.keep_ms[v_state + 1], p_nums[v_state + 10]),
+            coalesce(q.keep_ms[1], p_nums[10]) > 0,
+            (SELECT k.finished_at FROM @.job AS k WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
+             ORDER BY k.finished_at, k.id LIMIT 1)
+        INTO v_keep, v_keep_ms, v_results, v_oldest FROM @.queue AS q WHERE q.id = v_queue;
+        v_some := v_some OR v_results;
+        v_over := 0;
+        IF v_keep >= 0 THEN
+            v_over := @.present(v_queue, v_state + 1) - v_keep;
+        END IF;
         v_first := least(v_oldest, p_now - 2000);
-        v_from := @.front_note(v_from, r.id, r.state, v_first);
+        v_from := @.front_note(v_from, v_queue, v_state, v_first);
         FOR v_step IN 1 .. 2 LOOP
-            CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND r.keep_ms <= 0;
+            CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND v_keep_ms <= 0;
             IF v_step = 1 THEN
-                v_rows := ARRAY(
-                    SELECT j.ctid FROM (
+                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0), array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
+                       array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
+                INTO v_rows, v_errors, v_children, v_logs FROM (
+                    SELECT j.ctid AS at, j.id, j.errors, j.flags FROM (
                         SELECT x.at FROM (
                             SELECT k.ctid AS at, k.children FROM @.job AS k
-                            WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first
+                            WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
                             ORDER BY k.finished_at, k.id LIMIT v_over) AS x
-                        WHERE x.children = 0 LIMIT v_left) AS y
-                    JOIN @.job AS j ON j.ctid = y.at FOR UPDATE OF j SKIP LOCKED);
+                        WHERE x.children = 0 LIMIT v_left) AS z
+                    JOIN @.job AS j ON j.ctid = z.at FOR UPDATE OF j SKIP LOCKED) AS y;
             ELSE
-                v_rows := ARRAY(
-                    SELECT k.ctid FROM @.job AS k
-                    WHERE k.queue = r.id AND k.state = r.state AND k.finished_at >= v_first
-                        AND k.finished_at < @.add(p_now, -r.keep_ms) AND k.children = 0
-                    ORDER BY k.finished_at, k.id LIMIT v_left FOR UPDATE SKIP LOCKED);
+                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0), array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
+                       array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
+                INTO v_rows, v_errors, v_children, v_logs FROM (
+                    SELECT k.ctid AS at, k.id, k.errors, k.flags FROM @.job AS k
+                    WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
+                        AND k.finished_at < @.add(p_now, -v_keep_ms) AND k.children = 0
+                    ORDER BY k.finished_at, k.id LIMIT v_left FOR UPDATE SKIP LOCKED) AS y;
             END IF;
-            CONTINUE WHEN cardinality(v_rows) = 0;
-            WITH gone AS (
-                DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows)
-                RETURNING j.id, j.errors, j.flags, j.kind, j.attempt, j.run_at, j.finished_at
-            ), told AS (
+            CONTINUE WHEN v_rows IS NULL;
+            IF @.told() THEN
                 INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
-                SELECT p_now, g.id, r.id, g.kind, 7, 40, g.attempt, g.run_at FROM gone AS g
-                WHERE @.told() ORDER BY g.finished_at, g.id
-            )
-            SELECT count(*), array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0),
-                   array_agg(g.id) FILTER (WHERE g.flags & 512 <> 0)
-            INTO v_gone, v_errors, v_children, v_logs FROM gone AS g;
-            DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
+                SELECT p_now, j.id, v_queue, j.kind, 7, 40, j.attempt, j.run_at FROM @.job AS j WHERE j.ctid = ANY (v_rows)
+                ORDER BY j.finished_at, j.id;
+            END IF;
+            DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows);
+            IF v_errors IS NOT NULL THEN
+                DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
+            END IF;
             IF v_logs IS NOT NULL THEN
                 DELETE FROM @.log AS l WHERE l.job = ANY (v_logs);
             END IF;
-            DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
-            INSERT INTO @.tally VALUES (r.id, r.state + 1, 10, v_gone);
-            v_left := v_left - v_gone;
+            IF v_children IS NOT NULL THEN
+                DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
+            END IF;
+            INSERT INTO @.tally VALUES (v_queue, v_state + 1, 10, cardinality(v_rows));
+            v_left := v_left - cardinality(v_rows);
         END LOOP;
     END LOOP;
-    PERFORM @.trim_results(p_now, p_ended, p_nums, v_from, v_left);
+    IF v_some THEN
+        PERFORM @.trim_results(p_now, p_ended, p_nums, v_from, v_left);
+    END IF;
     RETURN v_from;
 END $$;
 

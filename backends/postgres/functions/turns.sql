@@ -56,8 +56,8 @@ BEGIN
     LOOP
         v_limited := coalesce(r.tenant <> '', false) AND (p_groups OR p_here IS NOT NULL);
         IF v_limited THEN
-            SELECT * INTO v_lane FROM @.lane_look(p_now, p_queue, r.tenant, p_here);
-            SELECT * INTO v_room FROM @.lane_room(p_now, v_lane.o_slots, v_lane.o_rate, v_lane.o_period, v_lane.o_held);
+            v_lane := @.lane_look(p_now, p_queue, r.tenant, p_here);
+            v_room := @.lane_room(p_now, v_lane.o_slots, v_lane.o_rate, v_lane.o_period, v_lane.o_held);
             o_busy := o_busy OR v_lane.o_busy;
             o_wait := least(o_wait, v_room.o_wait);
             IF v_room.o_room = 0 THEN
@@ -164,7 +164,7 @@ BEGIN
         END IF;
         -- What was picked is claimed before anybody can meet it again, and then the circle is looked at anew.
         IF cardinality(v_at) > 0 AND (v_done OR v_group IS NULL OR v_group <= o_group) THEN
-            SELECT * INTO v_took FROM @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
+            v_took := @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
                                                   array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late,
                                                   p_before + coalesce(array_length(o_numbers, 1), 0));
             o_bytes := o_bytes || v_took.o_bytes;
@@ -199,7 +199,7 @@ BEGIN
         IF p_limits AND v_group <> '' THEN
             v_of := array_position(v_groups, v_group);
             IF v_of IS NULL THEN
-                SELECT * INTO v_lane FROM @.lane_look(p_now, q.id, v_group, q.group_concurrency);
+                v_lane := @.lane_look(p_now, q.id, v_group, q.group_concurrency);
                 o_busy := o_busy OR v_lane.o_busy;
                 v_groups := v_groups || v_group;
                 v_slots := v_slots || v_lane.o_slots;
@@ -209,7 +209,7 @@ BEGIN
                 v_started := v_started || 0::bigint;
                 v_of := cardinality(v_groups);
             END IF;
-            SELECT * INTO v_can FROM @.lane_room(p_now, v_slots[v_of], v_rates[v_of], v_periods[v_of],
+            v_can := @.lane_room(p_now, v_slots[v_of], v_rates[v_of], v_periods[v_of],
                                                  v_helds[13 * v_of - 12 : 13 * v_of]);
             o_wait := least(o_wait, v_can.o_wait);
             v_most := least(v_most, v_can.o_room);
@@ -219,7 +219,7 @@ BEGIN
         -- it gives
         v_count := 0;
         IF v_most > 0 THEN
-            SELECT * INTO v_pick FROM @.turn_pick(p_now, q.id, v_group, p_kinds, v_late, v_most, p_left - o_given, p_bytes, o_used,
+            v_pick := @.turn_pick(p_now, q.id, v_group, p_kinds, v_late, v_most, p_left - o_given, p_bytes, o_used,
                                                   p_first AND o_given = 0, @.fence_of(p_token));
             v_count := cardinality(v_pick.o_at);
             o_used := v_pick.o_used;

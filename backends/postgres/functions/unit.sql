@@ -21,14 +21,14 @@ BEGIN
 END $$;
 
 -- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
--- other commit that does.
-CREATE OR REPLACE FUNCTION @.wake() RETURNS void LANGUAGE plpgsql AS $$
+-- other commit that does. Returns whether they were told.
+CREATE OR REPLACE FUNCTION @.wake() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_try_advisory_lock(@LOCK + 3) THEN
-        PERFORM pg_advisory_unlock(@LOCK + 3);
-    ELSE
-        PERFORM pg_notify('@CHANNEL', '');
+        RETURN NOT pg_advisory_unlock(@LOCK + 3);
     END IF;
+    PERFORM pg_notify('@CHANNEL', '');
+    RETURN true;
 END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's transaction
@@ -98,14 +98,14 @@ BEGIN
         END IF;
     END IF;
     IF p_beat_from IS NOT NULL THEN
-        SELECT * INTO v_beats FROM @.beats(o_now, p_beat_from, p_beat_to, p_beat_nums);
+        v_beats := @.beats(o_now, p_beat_from, p_beat_to, p_beat_nums);
         o_beat_held := v_beats.o_held;
         o_marks := v_beats.o_marks;
         o_mark_at := v_beats.o_mark_at;
         v_woke := v_beats.o_woke;
     END IF;
     IF p_change_ids IS NOT NULL THEN
-        SELECT * INTO v_changes FROM @.changes(o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
+        v_changes := @.changes(o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
             p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors, p_line_ends, p_lines);
         o_verdicts := v_changes.o_verdicts;
         o_stales := v_changes.o_stales;
@@ -117,7 +117,7 @@ BEGIN
         v_ended := v_changes.o_ended;
     END IF;
     IF p_put_ids IS NOT NULL THEN
-        SELECT * INTO v_puts FROM @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
+        v_puts := @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
             p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_parents, p_rules, p_ticks,
             p_tick_nums, o_verdicts, o_verdicts IS NULL);
         o_puts := v_puts.o_nums;
@@ -146,7 +146,7 @@ BEGIN
         END IF;
     END IF;
     IF v_woke AND p_flags & 1 <> 0 THEN
-        PERFORM @.wake();
+        v_woke := @.wake(); -- an expression is no statement to start
     END IF;
     IF p_flags & 32 = 0 THEN
         v_next := @.next_due(o_now, p_from[1]);

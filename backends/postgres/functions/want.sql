@@ -42,26 +42,42 @@ DECLARE
     v_until bigint := @.add(p_now, p_lease);
     v_alone integer := CASE WHEN v_claimed = 1 AND p_lonely THEN 4 ELSE 0 END;
     v_scopes bytea[]; v_jobs uuid[]; v_bytes bytea[]; v_numbers bigint[];
+    v_queue integer; v_waited bigint;
 BEGIN
-    WITH claimed AS (
+    IF v_claimed = 1 AND cardinality(p_at) = 1 THEN -- the same without what gathers many
         UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
             attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
             flags = j.flags & ~396 | v_alone,
             started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
             lease_until = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
             clock = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
-        FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
-        WHERE j.ctid = u.at AND NOT u.late
-        RETURNING u.i, j.id, @.row_bytes(j, u.name) AS bytes, @.row_numbers(j, 0, p_before + u.i) AS numbers,
-            j.key_hold, j.key_scope, j.queue, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
-    ), counted AS (
-        INSERT INTO @.tally
-        SELECT c.queue, 2, 4, count(*), @.bucket(c.waited), least(sum(c.waited), 9223372036854775807)
-        FROM claimed AS c GROUP BY c.queue, @.bucket(c.waited)
-    )
-    SELECT array_agg(c.bytes), array_agg(c.numbers), array_agg(c.id ORDER BY c.i),
-        array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
-    INTO o_bytes, o_numbers, o_ids, v_scopes, v_jobs FROM claimed AS c;
+        WHERE j.ctid = p_at[1]
+        RETURNING ARRAY[@.row_bytes(j, p_of[1])], ARRAY[@.row_numbers(j, 0, p_before + 1)], ARRAY[j.id], j.queue,
+            greatest(p_now - greatest(j.run_at, j.created_at), 0), CASE WHEN j.key_hold = 1 THEN ARRAY[j.key_scope] END
+        INTO o_bytes, o_numbers, o_ids, v_queue, v_waited, v_scopes;
+        v_jobs := o_ids;
+        INSERT INTO @.tally VALUES (v_queue, 2, 4, 1, @.bucket(v_waited), v_waited);
+    ELSE
+        WITH claimed AS (
+            UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
+                attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
+                flags = j.flags & ~396 | v_alone,
+                started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
+                lease_until = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
+                clock = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
+            FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
+            WHERE j.ctid = u.at AND NOT u.late
+            RETURNING u.i, j.id, @.row_bytes(j, u.name) AS bytes, @.row_numbers(j, 0, p_before + u.i) AS numbers,
+                j.key_hold, j.key_scope, j.queue, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
+        ), counted AS (
+            INSERT INTO @.tally
+            SELECT c.queue, 2, 4, count(*), @.bucket(c.waited), least(sum(c.waited), 9223372036854775807)
+            FROM claimed AS c GROUP BY c.queue, @.bucket(c.waited)
+        )
+        SELECT array_agg(c.bytes), array_agg(c.numbers), array_agg(c.id ORDER BY c.i),
+            array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
+        INTO o_bytes, o_numbers, o_ids, v_scopes, v_jobs FROM claimed AS c;
+    END IF;
     IF @.told() THEN
         PERFORM @.tell(p_now, o_ids);
     END IF;
@@ -97,12 +113,18 @@ DECLARE
     q @.queue;
     v_one record; v_took record;
 BEGIN
-    SELECT array_agg(x.id ORDER BY x.i), array_agg(x.name ORDER BY x.i), array_agg(x.paused ORDER BY x.i),
-           array_agg(x.limited ORDER BY x.i), array_agg(x.grouped ORDER BY x.i), array_agg(x.i ORDER BY x.i)
-    INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM (
-        SELECT y.id, y.name, y.paused, y.concurrency IS NOT NULL OR y.rate IS NOT NULL AS limited, y.grouped,
-               min(u.i)::integer AS i
-        FROM unnest(p_queues) WITH ORDINALITY AS u(name, i) JOIN @.queue AS y ON y.name = u.name GROUP BY y.id) AS x;
+    IF cardinality(p_queues) = 1 THEN
+        SELECT ARRAY[y.id], p_queues, ARRAY[y.paused], ARRAY[y.concurrency IS NOT NULL OR y.rate IS NOT NULL], ARRAY[y.grouped],
+               ARRAY[1]
+        INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM @.queue AS y WHERE y.name = p_queues[1];
+    ELSE
+        SELECT array_agg(x.id ORDER BY x.i), array_agg(x.name ORDER BY x.i), array_agg(x.paused ORDER BY x.i),
+               array_agg(x.limited ORDER BY x.i), array_agg(x.grouped ORDER BY x.i), array_agg(x.i ORDER BY x.i)
+        INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM (
+            SELECT y.id, y.name, y.paused, y.concurrency IS NOT NULL OR y.rate IS NOT NULL AS limited, y.grouped,
+                   min(u.i)::integer AS i
+            FROM unnest(p_queues) WITH ORDINALITY AS u(name, i) JOIN @.queue AS y ON y.name = u.name GROUP BY y.id) AS x;
+    END IF;
     o_more := false;
     o_busy := false;
     IF v_queues IS NULL THEN
@@ -114,8 +136,10 @@ BEGIN
     FOR i IN 1 .. cardinality(v_queues) LOOP
         CONTINUE WHEN v_paused[i];
         EXIT WHEN v_cut OR v_given >= v_limit;
-        v_turns := v_grouped[i] AND NOT p_alone
-            AND EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queues[i] AND j.shelf = 4);
+        v_turns := v_grouped[i] AND NOT p_alone;
+        IF v_turns THEN
+            v_turns := EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queues[i] AND j.shelf = 4);
+        END IF;
         v_room := NULL;
         q := NULL;
         IF v_limited[i] OR v_grouped[i] THEN
@@ -128,7 +152,7 @@ BEGIN
                 CONTINUE;
             END IF;
             SELECT * INTO q FROM @.queue AS y WHERE y.id = v_queues[i];
-            SELECT * INTO v_one FROM @.queue_room(p_now, q);
+            v_one := @.queue_room(p_now, q);
             v_room := v_one.o_room;
             o_wait := least(o_wait, v_one.o_wait);
             CONTINUE WHEN v_room = 0;
@@ -138,7 +162,7 @@ BEGIN
             v_groups := @.groups_limited();
         END IF;
         IF p_alone THEN
-            SELECT * INTO v_one FROM @.want_alone(p_now, v_queues[i], p_kinds, q.group_concurrency, v_groups);
+            v_one := @.want_alone(p_now, v_queues[i], p_kinds, q.group_concurrency, v_groups);
             o_busy := o_busy OR v_one.o_busy;
             o_wait := least(o_wait, v_one.o_wait);
             IF v_one.o_at IS NOT NULL THEN
@@ -151,14 +175,14 @@ BEGIN
         ELSIF v_turns THEN
             o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
-                SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired,
+                v_took := @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired,
                                                       coalesce(array_length(o_numbers, 1), 0));
                 o_bytes := o_bytes || v_took.o_bytes;
                 o_numbers := o_numbers || v_took.o_numbers;
                 o_ids := o_ids || v_took.o_ids;
                 v_at := '{}'; v_of := '{}'; v_expired := '{}';
             END IF;
-            SELECT * INTO v_took FROM @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
+            v_took := @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
                 o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker, q.group_concurrency IS NOT NULL OR v_groups, p_share,
                 p_turn_groups[v_places[i]], p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0),
                 coalesce(array_length(o_numbers, 1), 0));
@@ -177,26 +201,37 @@ BEGIN
         ELSE
             v_from := o_from[2 + v_places[i]];
             LOOP
-                WITH held AS MATERIALIZED (
-                    SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
+                IF v_limit = 1 THEN -- the first, whatever its size
+                    SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)], least(j.payload_bytes, p_bytes), false,
+                           CASE WHEN j.expires_at <= p_now THEN 0 ELSE 1 END, j.place
+                    INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
                     FROM @.job AS j
                     WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                         AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
                         AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
-                    ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
-                ), sized AS (
-                    SELECT h.*, row_number() OVER w AS o,
-                        CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
-                             ELSE h.payload_bytes END AS size
-                    FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
-                ), summed AS (
-                    SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
-                )
-                SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-                       max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late),
-                       min(s.place)
-                INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
-                FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+                    ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
+                ELSE
+                    WITH held AS MATERIALIZED (
+                        SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
+                        FROM @.job AS j
+                        WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
+                            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+                            AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
+                        ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
+                    ), sized AS (
+                        SELECT h.*, row_number() OVER w AS o,
+                            CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
+                                 ELSE h.payload_bytes END AS size
+                        FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
+                    ), summed AS (
+                        SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
+                    )
+                    SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
+                           max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late),
+                           min(s.place)
+                    INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
+                    FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+                END IF;
                 EXIT WHEN v_first IS NOT NULL OR v_from <= @.nowhere() OR p_from[2] = 0;
                 v_from := @.nowhere();
             END LOOP;
@@ -223,7 +258,7 @@ BEGIN
     IF cardinality(v_at) > 0 THEN
         -- Not before the rows are ours: another's claim of one of them would have the higher fence.
         o_token := coalesce(o_token, @.token_next(p_mint));
-        SELECT * INTO v_took FROM @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
+        v_took := @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
                                               v_expired, coalesce(array_length(o_numbers, 1), 0));
         o_bytes := o_bytes || v_took.o_bytes;
         o_numbers := o_numbers || v_took.o_numbers;
@@ -310,8 +345,9 @@ DECLARE
     v_got record;
     v_next bigint[];
 BEGIN
-    IF p_mode <> 2 THEN
-        PERFORM @.limits_stand();
+    -- Who sets a limit waits for us, or we for who does: functions/limits.sql.
+    IF p_mode <> 2 AND NOT pg_try_advisory_xact_lock_shared(@LOCK + 5) THEN
+        PERFORM pg_advisory_xact_lock_shared(@LOCK + 5);
     END IF;
     o_now := @.clock();
     o_repeat := false;
@@ -336,10 +372,10 @@ BEGIN
         END IF;
     END IF;
     IF p_mode = 2 THEN
-        SELECT * INTO v_got FROM @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
+        v_got := @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
         o_rows := v_got.o_rows;
     ELSE
-        SELECT * INTO v_got FROM @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
+        v_got := @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
             p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:]);
         o_bytes := v_got.o_bytes;
         o_numbers := v_got.o_numbers;
