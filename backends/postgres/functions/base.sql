@@ -9,19 +9,36 @@ CREATE OR REPLACE FUNCTION @.add(a bigint, b bigint) RETURNS bigint LANGUAGE sql
                 ELSE a + b END
 $$;
 
--- The store's clock: the server's, and what tests added to it. Every call of a client begins with it, so it also notes for the
--- transaction whether events are kept, by the name of the store: the program's own may use two.
-CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
-    v_meta bigint[] := (SELECT ARRAY[m.shift, m.events] FROM @.meta AS m WHERE m.one = 1);
-    v_shift bigint := v_meta[1];
+-- The store's clock from what tests added to it: the server's, and that. Every call of a client begins with it, so it also notes
+-- for the transaction whether events are kept, by the name of the store: the program's own may use two.
+CREATE OR REPLACE FUNCTION @.clock_of(p_shift bigint, p_events bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
 BEGIN
-    IF (v_meta[2] > 0) <> coalesce(current_setting('jobq.events', true) = '@NAME', false) THEN
-        PERFORM set_config('jobq.events', CASE WHEN v_meta[2] > 0 THEN '@NAME' ELSE '' END, true);
+    IF (p_events > 0) <> coalesce(current_setting('jobq.events', true) = '@NAME', false) THEN
+        PERFORM set_config('jobq.events', CASE WHEN p_events > 0 THEN '@NAME' ELSE '' END, true);
     END IF;
-    RETURN CASE WHEN v_shift > 0 AND v_now > 9223372036854775807 - v_shift THEN 9223372036854775807
-                ELSE v_now + v_shift END;
+    RETURN CASE WHEN p_shift > 0 AND v_now > 9223372036854775807 - p_shift THEN 9223372036854775807
+                ELSE v_now + p_shift END;
+END $$;
+
+CREATE OR REPLACE FUNCTION @.clock() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE v_meta bigint[] := (SELECT ARRAY[m.shift, m.events] FROM @.meta AS m WHERE m.one = 1);
+BEGIN
+    RETURN @.clock_of(v_meta[1], v_meta[2]);
+END $$;
+
+-- What a call of an exchange looks at first, in one statement: {clock, the client's newest receipt of this part that is not older
+-- than the request, the newest number of [jump]}.
+CREATE OR REPLACE FUNCTION @.opened(p_client uuid, p_number bigint, p_part integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_meta bigint[] := (
+        SELECT ARRAY[m.shift, m.events,
+            (SELECT r.number FROM @.receipt AS r WHERE p_number > 0 AND r.client = p_client AND r.number >= p_number
+                 AND r.part = p_part ORDER BY r.number DESC LIMIT 1),
+            (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM @.jump AS s)]
+        FROM @.meta AS m WHERE m.one = 1);
+BEGIN
+    RETURN ARRAY[@.clock_of(v_meta[1], v_meta[2]), v_meta[3], v_meta[4]];
 END $$;
 
 -- The instant that {base, offset} means for a row whose own value is `own`: enum jobq_time_base.

@@ -25,22 +25,15 @@ BEGIN
 END $$;
 
 -- Places of queues as far as they still hold: {jump, 0, places}. p_from: {jump, any, places}.
-CREATE OR REPLACE FUNCTION @.front_places(p_from bigint[], p_queues integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
-DECLARE v_jump bigint := @.jumps();
+CREATE OR REPLACE FUNCTION @.front_places(p_from bigint[], p_jump bigint, p_queues integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
-    IF p_from[1] = v_jump AND cardinality(p_from) = p_queues + 2 THEN
-        RETURN ARRAY[v_jump, 0] || p_from[3:];
+    IF p_from[1] = p_jump AND cardinality(p_from) = p_queues + 2 THEN
+        RETURN ARRAY[p_jump, 0] || p_from[3:];
     END IF;
-    RETURN ARRAY[v_jump, 0] || array_fill(@.nowhere(), ARRAY[p_queues]);
+    RETURN ARRAY[p_jump, 0] || array_fill(@.nowhere(), ARRAY[p_queues]);
 END $$;
 
--- The same for ended rows: {jump, then queue, state, place of each}, at most eight.
-CREATE OR REPLACE FUNCTION @.front_kept(p_from bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-DECLARE v_jump bigint := @.jumps();
-BEGIN
-    RETURN CASE WHEN p_from[1] = v_jump THEN p_from[1:25] ELSE ARRAY[v_jump] END;
-END $$;
-
+-- The same for ended rows is {jump, then queue, state, place of each}, at most eight.
 CREATE OR REPLACE FUNCTION @.front_of(p_from bigint[], p_queue integer, p_state integer) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 2 .. cardinality(p_from) - 2 BY 3 LOOP

@@ -43,7 +43,7 @@ END $$;
 -- place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One at a time: two that count
 -- the same rows would each take what is over. p_from, and what comes back: where the ended rows began, {jump, then queue, state,
 -- finished_at of each}, see functions/front.sql.
-CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[], p_jump bigint) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_nums[1];
@@ -53,7 +53,7 @@ DECLARE
     v_first bigint; v_oldest bigint;
     v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
 BEGIN
-    v_from := @.front_kept(p_from);
+    v_from := CASE WHEN p_from[1] = p_jump THEN p_from[1:25] ELSE ARRAY[p_jump] END;
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
         RETURN v_from;
     END IF;

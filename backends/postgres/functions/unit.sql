@@ -45,12 +45,7 @@ CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigin
     p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_traces bytea[], p_scopes bytea[], p_digests bytea[],
     p_parents uuid[], p_rules integer[], p_ticks bytea[], p_tick_nums bigint[],
     p_trim bigint[], p_worker_nums bigint[], p_worker_bytes bytea[], p_from bigint[],
-    OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_same boolean,
-    OUT o_beat_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[],
-    OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
-    OUT o_rows @.view[], OUT o_row_at integer[],
-    OUT o_puts bigint[], OUT o_put_holders uuid[], OUT o_stop_asked boolean, OUT o_then bigint, OUT o_next_tick bigint,
-    OUT o_from bigint[])
+    OUT said @.unit_answer)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -61,80 +56,81 @@ DECLARE
     v_next bigint[];
     v_kept bigint[];
     v_receipt @.receipt;
+    v_opened bigint[];
 BEGIN
-    o_now := @.clock();
-    o_then := o_now;
-    o_repeat := false;
-    o_same := true;
-    IF p_number > 0 THEN
-        SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number AND r.part = 0
-        ORDER BY r.number DESC LIMIT 1;
-        IF v_receipt.number > p_number THEN
+    v_opened := @.opened(p_client, p_number, 0);
+    said.o_now := v_opened[1];
+    said.o_then := said.o_now;
+    said.o_repeat := false;
+    said.o_same := true;
+    IF v_opened[2] IS NOT NULL THEN
+        IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
-        ELSIF v_receipt.number = p_number THEN
+        ELSE
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part = 0;
             -- Nothing is done; what was answered is answered again, with the rows as they are now.
-            o_repeat := true;
-            o_same := v_receipt.items = p_items;
-            o_beat_held := v_receipt.beat_held;
-            o_marks := v_receipt.marks;
-            o_mark_at := v_receipt.mark_at;
-            o_verdicts := v_receipt.verdicts;
-            o_stales := v_receipt.stales;
-            o_holders := v_receipt.holders;
-            o_leases := v_receipt.leases;
-            o_puts := v_receipt.puts;
-            o_put_holders := v_receipt.put_holders;
-            o_stop_asked := v_receipt.stop_asked;
-            o_then := v_receipt.answered;
-            IF o_same THEN
-                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i) INTO o_rows, o_row_at
+            said.o_repeat := true;
+            said.o_same := v_receipt.items = p_items;
+            said.o_beat_held := v_receipt.beat_held;
+            said.o_marks := v_receipt.marks;
+            said.o_mark_at := v_receipt.mark_at;
+            said.o_verdicts := v_receipt.verdicts;
+            said.o_stales := v_receipt.stales;
+            said.o_holders := v_receipt.holders;
+            said.o_leases := v_receipt.leases;
+            said.o_puts := v_receipt.puts;
+            said.o_put_holders := v_receipt.put_holders;
+            said.o_stop_asked := v_receipt.stop_asked;
+            said.o_then := v_receipt.answered;
+            IF said.o_same THEN
+                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i) INTO said.o_rows, said.o_row_at
                 FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
-                WHERE coalesce(o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
+                WHERE coalesce(said.o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
             END IF;
-            v_next := @.next_due(o_now, NULL);
-            o_next_due := v_next[1];
-            o_next_tick := v_next[2];
+            v_next := @.next_due(said.o_now, NULL);
+            said.o_next_due := v_next[1];
+            said.o_next_tick := v_next[2];
             RETURN;
         END IF;
     END IF;
     IF p_beat_from IS NOT NULL THEN
-        v_beats := @.beats(o_now, p_beat_from, p_beat_to, p_beat_nums);
-        o_beat_held := v_beats.o_held;
-        o_marks := v_beats.o_marks;
-        o_mark_at := v_beats.o_mark_at;
+        v_beats := @.beats(said.o_now, p_beat_from, p_beat_to, p_beat_nums);
+        said.o_beat_held := v_beats.o_held;
+        said.o_marks := v_beats.o_marks;
+        said.o_mark_at := v_beats.o_mark_at;
         v_woke := v_beats.o_woke;
     END IF;
     IF p_change_ids IS NOT NULL THEN
-        v_changes := @.changes(o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
+        v_changes := @.changes(said.o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
             p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors, p_line_ends, p_lines);
-        o_verdicts := v_changes.o_verdicts;
-        o_stales := v_changes.o_stales;
-        o_holders := v_changes.o_holders;
-        o_leases := v_changes.o_leases;
-        o_rows := v_changes.o_rows;
-        o_row_at := v_changes.o_row_at;
+        said.o_verdicts := v_changes.o_verdicts;
+        said.o_stales := v_changes.o_stales;
+        said.o_holders := v_changes.o_holders;
+        said.o_leases := v_changes.o_leases;
+        said.o_rows := v_changes.o_rows;
+        said.o_row_at := v_changes.o_row_at;
         v_woke := v_woke OR v_changes.o_woke;
         v_ended := v_changes.o_ended;
     END IF;
     IF p_put_ids IS NOT NULL THEN
-        v_puts := @.puts(o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
+        v_puts := @.puts(said.o_now, p_flags & 16 <> 0, p_keyed, p_queues, p_put_ids, p_put_nums, p_kinds,
             p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests, p_parents, p_rules, p_ticks,
-            p_tick_nums, o_verdicts, o_verdicts IS NULL);
-        o_puts := v_puts.o_nums;
-        o_put_holders := v_puts.o_holders;
+            p_tick_nums, said.o_verdicts, said.o_verdicts IS NULL);
+        said.o_puts := v_puts.o_nums;
+        said.o_put_holders := v_puts.o_holders;
         v_woke := v_woke OR v_puts.o_woke;
     END IF;
     IF p_trim IS NOT NULL AND v_ended IS NOT NULL THEN
-        v_kept := @.trim(o_now, v_ended, p_trim, p_from[2:]);
+        v_kept := @.trim(said.o_now, v_ended, p_trim, p_from[2:], v_opened[3]);
     END IF;
     IF p_worker_nums IS NOT NULL THEN
-        o_stop_asked := @.worker_note(o_now, p_worker_nums, p_worker_bytes);
+        said.o_stop_asked := @.worker_note(said.o_now, p_worker_nums, p_worker_bytes);
     END IF;
     IF p_number > 0 THEN
         INSERT INTO @.receipt (client, number, part, items, answered, beat_held, marks, mark_at, verdicts, stales, holders, leases,
             puts, put_holders, stop_asked)
-        VALUES (p_client, p_number, 0, p_items, o_now, o_beat_held, o_marks, o_mark_at, o_verdicts, o_stales, o_holders, o_leases,
-            o_puts, o_put_holders, o_stop_asked);
+        VALUES (p_client, p_number, 0, p_items, said.o_now, said.o_beat_held, said.o_marks, said.o_mark_at, said.o_verdicts,
+            said.o_stales, said.o_holders, said.o_leases, said.o_puts, said.o_put_holders, said.o_stop_asked);
         IF p_drop > 0 THEN
             DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
         END IF;
@@ -149,9 +145,9 @@ BEGIN
         v_woke := @.wake(); -- an expression is no statement to start
     END IF;
     IF p_flags & 32 = 0 THEN
-        v_next := @.next_due(o_now, p_from[1]);
-        o_next_due := v_next[1];
-        o_next_tick := v_next[2];
+        v_next := @.next_due(said.o_now, p_from[1]);
+        said.o_next_due := v_next[1];
+        said.o_next_tick := v_next[2];
     END IF;
-    o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || v_kept;
+    said.o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || v_kept;
 END $$;

@@ -2,14 +2,15 @@
 -- Taking rows out. First the rows are locked in the order of an index, passing by those that another has; then each is
 -- reached by its place in the table, so that no plan can touch more rows than were asked for.
 
--- Rows whose time has come get their due bit, the earliest first. Returns whether there are more.
+-- Rows whose time has come get their due bit, the earliest first. Returns whether there are more, NULL when
+-- none had come.
 CREATE OR REPLACE FUNCTION @.want_due_bits(p_now bigint, p_queues integer[], p_most integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE v_rows tid[]; v_place bigint;
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM unnest(p_queues) AS q CROSS JOIN LATERAL (
             SELECT 1 FROM @.job AS j WHERE j.queue = q AND j.shelf = 3 AND j.place <= p_now LIMIT 1) AS x) THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
     v_rows := ARRAY(
         SELECT x.at FROM unnest(p_queues) AS q CROSS JOIN LATERAL (
@@ -99,7 +100,7 @@ END $$;
 -- how many entries were met, places}.
 CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
     p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
-    p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
+    p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[], p_jump bigint,
     OUT o_token uuid, OUT o_more boolean, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_busy boolean,
     OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -109,7 +110,7 @@ DECLARE
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
     v_given integer := 0; v_used bigint := 0; v_sum bigint; v_starts bigint;
     v_room bigint; v_groups boolean;
-    v_from bigint; v_first bigint; v_met bigint;
+    v_from bigint; v_first bigint; v_met bigint; v_jump bigint;
     q @.queue;
     v_one record; v_took record;
 BEGIN
@@ -131,7 +132,13 @@ BEGIN
         RETURN;
     END IF;
     o_more := @.want_due_bits(p_now, v_queues, CASE WHEN p_limit < 500000000 THEN 2 * p_limit + 64 ELSE 2147483646 END);
-    o_from := @.front_places(p_from, cardinality(p_queues));
+    v_jump := p_jump;
+    IF o_more IS NULL THEN
+        o_more := false;
+    ELSE
+        v_jump := @.jumps(); -- they may stand before what was met
+    END IF;
+    o_from := @.front_places(p_from, v_jump, cardinality(p_queues));
     v_met := pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass);
     FOR i IN 1 .. cardinality(v_queues) LOOP
         CONTINUE WHEN v_paused[i];
@@ -332,15 +339,13 @@ END $$;
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
     p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
-    OUT o_now bigint, OUT o_next_due bigint, OUT o_repeat boolean, OUT o_token uuid, OUT o_more boolean,
-    OUT o_rows @.view[], OUT o_next_tick bigint, OUT o_tick_names bytea[], OUT o_tick_bytes bytea[], OUT o_tick_nums bigint[],
-    OUT o_busy boolean, OUT o_turns bytea[], OUT o_turns_given bigint[], OUT o_from bigint[], OUT o_bytes bytea[],
-    OUT o_numbers bigint[])
+    OUT said @.want_answer)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_receipt @.receipt;
+    v_opened bigint[];
     v_wait bigint;
     v_got record;
     v_next bigint[];
@@ -349,63 +354,63 @@ BEGIN
     IF p_mode <> 2 AND NOT pg_try_advisory_xact_lock_shared(@LOCK + 5) THEN
         PERFORM pg_advisory_xact_lock_shared(@LOCK + 5);
     END IF;
-    o_now := @.clock();
-    o_repeat := false;
-    IF p_number > 0 THEN
-        SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number AND r.part = 1
-        ORDER BY r.number DESC LIMIT 1;
-        IF v_receipt.number > p_number THEN
+    v_opened := @.opened(p_client, p_number, 1);
+    said.o_now := v_opened[1];
+    said.o_repeat := false;
+    IF v_opened[2] IS NOT NULL THEN
+        IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
-        ELSIF v_receipt.number = p_number THEN
+        ELSE
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part = 1;
             -- Those that are still held, with the rest of their lease.
-            o_repeat := true;
-            o_token := v_receipt.token;
-            o_more := v_receipt.more;
+            said.o_repeat := true;
+            said.o_token := v_receipt.token;
+            said.o_more := v_receipt.more;
             SELECT array_agg(@.show(j, 1, CASE WHEN j.flags & 128 <> 0 THEN 1 WHEN j.flags & 256 <> 0 THEN 2 ELSE 0 END)
-                             ORDER BY u.i) INTO o_rows
+                             ORDER BY u.i) INTO said.o_rows
             FROM unnest(v_receipt.ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
-            WHERE j.state = 3 AND j.outcome = 0 AND j.token = o_token;
-            v_next := @.next_due(o_now, NULL);
-            o_next_due := v_next[1];
-            o_next_tick := v_next[2];
+            WHERE j.state = 3 AND j.outcome = 0 AND j.token = said.o_token;
+            v_next := @.next_due(said.o_now, NULL);
+            said.o_next_due := v_next[1];
+            said.o_next_tick := v_next[2];
             RETURN;
         END IF;
     END IF;
     IF p_mode = 2 THEN
-        v_got := @.want_overdue(o_now, p_limit, p_bytes, p_lease, p_mint);
-        o_rows := v_got.o_rows;
+        v_got := @.want_overdue(said.o_now, p_limit, p_bytes, p_lease, p_mint);
+        said.o_rows := v_got.o_rows;
     ELSE
-        v_got := @.want_due(o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
-            p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:]);
-        o_bytes := v_got.o_bytes;
-        o_numbers := v_got.o_numbers;
-        o_busy := v_got.o_busy AND o_numbers IS NULL;
-        o_more := v_got.o_busy;
-        o_turns := v_got.o_turns;
-        o_turns_given := v_got.o_turn_givens;
+        v_got := @.want_due(said.o_now, p_mode = 3, p_limit, p_bytes, p_lease, p_others, p_worker, p_mint,
+            p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:], v_opened[3]);
+        said.o_bytes := v_got.o_bytes;
+        said.o_numbers := v_got.o_numbers;
+        said.o_busy := v_got.o_busy AND said.o_numbers IS NULL;
+        said.o_more := v_got.o_busy;
+        said.o_turns := v_got.o_turns;
+        said.o_turns_given := v_got.o_turn_givens;
         v_wait := v_got.o_wait;
-        o_from := v_got.o_from;
+        said.o_from := v_got.o_from;
     END IF;
-    o_token := v_got.o_token;
-    o_more := v_got.o_more OR coalesce(o_more, false);
-    IF p_number > 0 AND NOT coalesce(o_busy, false) THEN
-        IF o_rows IS NULL AND o_numbers IS NULL THEN -- nothing that must outlive a crash
+    said.o_token := v_got.o_token;
+    said.o_more := v_got.o_more OR coalesce(said.o_more, false);
+    IF p_number > 0 AND NOT coalesce(said.o_busy, false) THEN
+        IF said.o_rows IS NULL AND said.o_numbers IS NULL THEN -- nothing that must outlive a crash
             PERFORM set_config('synchronous_commit', 'off', true);
         END IF;
         INSERT INTO @.receipt (client, number, part, items, ids, token, more)
-        VALUES (p_client, p_number, 1, '{}', coalesce(v_got.o_ids, '{}'), o_token, o_more);
+        VALUES (p_client, p_number, 1, '{}', coalesce(v_got.o_ids, '{}'), said.o_token, said.o_more);
     END IF;
     IF p_number > 0 AND p_drop > 0 THEN
         DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
-    v_next := @.next_due(o_now, CASE WHEN p_mode <> 2 THEN p_from[1] END);
-    o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || o_from;
-    o_next_due := v_next[1];
-    o_next_tick := v_next[2];
+    v_next := @.next_due(said.o_now, CASE WHEN p_mode <> 2 THEN p_from[1] END);
+    said.o_from := ARRAY[coalesce(v_next[3], 0), coalesce(v_next[4], 0)] || said.o_from;
+    said.o_next_due := v_next[1];
+    said.o_next_tick := v_next[2];
     IF v_wait IS NOT NULL THEN
-        o_next_due := least(o_next_due, @.add(o_now, v_wait));
+        said.o_next_due := least(said.o_next_due, @.add(said.o_now, v_wait));
     END IF;
-    IF p_mode = 2 AND o_next_tick <= o_now THEN
-        SELECT x.o_names, x.o_bytes, x.o_nums INTO o_tick_names, o_tick_bytes, o_tick_nums FROM @.ticks_due(o_now) AS x;
+    IF p_mode = 2 AND said.o_next_tick <= said.o_now THEN
+        SELECT x.o_names, x.o_bytes, x.o_nums INTO said.o_tick_names, said.o_tick_bytes, said.o_tick_nums FROM @.ticks_due(said.o_now) AS x;
     END IF;
 END $$;

@@ -310,6 +310,20 @@ CREATE TYPE @.view AS (
     entry_attempts integer[], entry_kinds integer[], entry_ats bigint[], entry_workers bytea[], entry_texts bytea[]
 );
 
+-- What the two calls of an exchange answer. Types with names: a function with so many parameters makes a row type of them with
+-- each call, out of the catalogue.
+CREATE TYPE @.unit_answer AS (
+    o_now bigint, o_next_due bigint, o_repeat boolean, o_same boolean, o_beat_held bigint[], o_marks @.view[],
+    o_mark_at integer[], o_verdicts integer[], o_stales integer[], o_holders uuid[], o_leases bigint[],
+    o_rows @.view[], o_row_at integer[], o_puts bigint[], o_put_holders uuid[], o_stop_asked boolean, o_then bigint,
+    o_next_tick bigint, o_from bigint[]
+);
+CREATE TYPE @.want_answer AS (
+    o_now bigint, o_next_due bigint, o_repeat boolean, o_token uuid, o_more boolean, o_rows @.view[],
+    o_next_tick bigint, o_tick_names bytea[], o_tick_bytes bytea[], o_tick_nums bigint[], o_busy boolean,
+    o_turns bytea[], o_turns_given bigint[], o_from bigint[], o_bytes bytea[], o_numbers bigint[]
+);
+
 -- The newest request of each client: what it was answered. part 0 is the unit, 1 the want. A row is inserted for the new
 -- request and the older one deleted: one row changed for ever would grow a chain of versions behind an open snapshot.
 CREATE TABLE @.receipt (
