@@ -53,6 +53,8 @@ static inline const char *jobq_mutated(const char *text)
         { 9, "least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED", "least(v_limit - v_given, v_room)" },
         { 9, "WHERE j.ctid = u.at AND NOT u.late",
           "WHERE j.id = (SELECT k.id FROM @.job AS k WHERE k.ctid = u.at) AND NOT u.late" },
+        { 9, "j.n LIMIT 1 FOR UPDATE SKIP LOCKED;", "j.n LIMIT 1;" },
+        { 9, "WHERE j.ctid = p_at[1]", "WHERE j.id = (SELECT k.id FROM @.job AS k WHERE k.ctid = p_at[1])" },
         { 10, "WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.id = x.id)",
           "WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.key AS y WHERE y.scope = x.scope)" },
         { 10, "ON CONFLICT (scope) DO NOTHING RETURNING k.job",
