@@ -51,7 +51,7 @@ began=$(now_s)
 # Our own tree is free of warnings; for others they stay warnings. Not under a sanitizer: what it adds to the code
 # makes gcc warn of things that nobody wrote.
 STRICT='-Dwerror=true -Dbuildtype=debugoptimized'
-SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=1 -Db_lundef=false'
+SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=g -Dc_args=-g1 -Db_lundef=false'
 
 # Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there. Those
 # called slow say the same to a store that others say faster.
@@ -161,11 +161,12 @@ lane_sanitized() {
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
             test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
     fi
-    # The programs add no threads of their own to what the worker's suite has.
+    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each.
     if wanted tsan && CC=gcc build_part tsan $SANITIZED -Dexamples=false -Db_sanitize=thread; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
             test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED \
-            --suite unit --suite worker --suite inject --suite sqlite
+            --suite unit --suite worker --suite inject --suite sqlite \
+            --no-suite conformance --no-suite differential --no-suite faults
     fi
 }
 

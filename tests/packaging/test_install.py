@@ -210,8 +210,14 @@ def template(tap, copy, folder):
     status, text = (status, text) if status else run(['ninja', '-C', build], env=copy.env)
     if not tap.ok(status == 0, 'the template builds against the copy', text[-4000:]):
         return
-    status, text = run([MESON, 'test', '-C', build, '--no-rebuild', '--num-processes', '2'], env=copy.env)
-    tap.ok(status == 0, 'and passes the installed conformance suite, all passes', text[-4000:])
+    # A failure at every call takes as long as all else together: a fifth of them each day, as of the other stores.
+    full = bool(os.environ.get('JOBQ_TEST_FULL'))
+    passes = [] if full else ['plain', 'lost', 'again']
+    status, text = run([MESON, 'test', '-C', build, '--no-rebuild', '--num-processes', '2', *passes], env=copy.env)
+    tap.ok(status == 0, 'and passes the installed conformance suite', text[-4000:])
+    if not full:
+        status, text = run([os.path.join(build, 'prove'), '--pass', 'fail', '--stride', '5'], env=copy.env)
+        tap.ok(status == 0, 'its calls that fail among them', text[-4000:])
     at_once = os.path.join(folder, 'template-at-once')
     modules = run(['pkg-config', '--cflags', '--libs', 'jobq'], env=copy.env)[1].split()
     status, text = run([*compiler('c'), '-std=c11', *WARNINGS, '-D_GNU_SOURCE', '-I' + source, '-o', at_once,
