@@ -17,8 +17,8 @@ A script named by --library is made a second time, as a library of functions for
 are made once, in the first call (while it is loaded a library sees no more of Lua than its own text), instead of in each. What stands between the lines  -- each call  and  -- end of each call
 becomes a function too, which begins each call, and the last line,  return F(),  the call of F. For that the files must set
 there whatever changes while they run: a local that is changed elsewhere, or holds a table, and is not set there is an error.
-The library and its function have one name, which ends in the digest of the text: other versions have other names, and a server
-holds as many as were loaded.
+The constant AS_SCRIPT is 0 in a library. It and its function have one name, which ends in the digest of the text: other versions
+have other names, and a server holds as many as were loaded.
 """
 import hashlib
 import os
@@ -118,7 +118,7 @@ def texts(name, files, folder, as_library):
     parts = [f'    {{ "{name}", "{hashlib.sha1(text.encode()).hexdigest()}",', literal(text) + ',']
     if not as_library:
         return parts + ['        NULL, NULL },']
-    text = put_in(constants, library(lines))
+    text = put_in(dict(constants, AS_SCRIPT='0'), library(lines))
     known = f'libjobq_{name}_{hashlib.sha1(text.encode()).hexdigest()}'
     text = f'#!lua name={known}\n' + text.replace('(NAME,', f"('{known}',")
     return parts + [f'        "{known}",', literal(text) + ' },']

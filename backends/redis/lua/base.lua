@@ -13,6 +13,9 @@ local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
 local events -- nil unless they are kept: event.lua
+-- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may have all.
+local LACKS_DELAYS, LACKS_WINDOWS = 1, 2
+local AS_SCRIPT = 1 -- 0 in a library
 local META, SPACE, COLD, HOT, EXTRA, QUEUES, CLOCK, HELD, KEY, FADE, NEXT, WORKERS, AFTER
 -- each call
 if META ~= KEYS[1] then
@@ -95,18 +98,16 @@ end
 
 -- ---- helpers ------------------------------------------------------------------------------------------------------
 
--- call(command, key, list[1], list[2], ...) in pieces of an even number.
+-- call(command, key, list[1], list[2], ...) in pieces of an even number. Returns what the last one answered.
 local function in_pieces(command, key, list)
-    local count = #list
+    local count, last = #list, nil
     if count <= AT_ONCE then
-        if count > 0 then
-            call(command, key, unpack(list))
-        end
-        return
+        return count > 0 and call(command, key, unpack(list)) or nil
     end
     for from = 1, count, AT_ONCE do
-        call(command, key, unpack(list, from, math.min(from + AT_ONCE - 1, count)))
+        last = call(command, key, unpack(list, from, math.min(from + AT_ONCE - 1, count)))
     end
+    return last
 end
 
 local function many(key, fields)
@@ -122,6 +123,19 @@ local function many(key, fields)
         end
     end
     return all
+end
+
+local lacks
+-- each call
+lacks = 0
+-- end of each call
+local function lacks_some(what)
+    return band(lacks, what) ~= 0
+end
+
+-- Now it has some.
+local function has_met(what)
+    lacks = band(lacks, bnot(what))
 end
 
 local function is_ended(state)

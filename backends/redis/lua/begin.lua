@@ -16,8 +16,9 @@ end
 
 -- each call
 asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', argument())
-meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick')
+meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick', 'lacks')
 last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+lacks = tonumber(meta[8] or 0)
 uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0,
     has_part(HAS_GROUPS) and USES_GROUPS or 0)
 with_schedules = meta[7] or has_part(HAS_SCHEDULES)

@@ -5,7 +5,7 @@
 -- another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1), it ran alone
 -- (2), token, I4 rows and 2 bytes for each, I2 places and each one as turn.lua says it, B schedules. The other strings are the rows, then the schedules.
 
-local RECEIPT_MS = 1800000
+local RECEIPT_MS = '1800000'
 
 local receipt_key, shape
 -- each call
@@ -40,8 +40,8 @@ local function next_due()
             end
         end
     end
-    local queue = call('ZRANGE', NEXT, 0, 0, 'WITHSCORES')
-    if queue[2] then
+    local queue = not lacks_some(LACKS_DELAYS) and call('ZRANGE', NEXT, 0, 0, 'WITHSCORES')
+    if queue and queue[2] then
         -- A queue whose first row is due already may have a later one that is not.
         for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '-inf', now)) do
             look(name)
@@ -120,14 +120,12 @@ end
 -- ---- the first write: a server that refuses writes says so here, with nothing done -------------------------------------------
 --
 -- At maxmemory a command that may need memory is refused as long as the script has written nothing. So an exchange with puts
--- begins with one that may need memory, any other with one that does not: workers can always hand back what they hold.
+-- begins with one that may need memory, any other with one that does not: workers can always hand back what they hold. A
+-- function of a library is refused before it runs (script.c).
 
 local function write_first()
     if puts > 0 then
-        call('HSET', META, 'seq', string.format('%.0f', seq + puts))
-        if uses ~= tonumber(meta[6] or 0) then
-            call('HSET', META, 'uses', uses)
-        end
+        call('HSET', META, 'seq', string.format('%d', seq + puts))
     else
         call('HDEL', META, '-')
     end
@@ -172,6 +170,22 @@ end
 
 -- ---- what is written once, at the end ---------------------------------------------------------------------------------------------
 
+-- What it is by now, where it changed.
+local function write_meta()
+    local list = {}
+    local function note(name, value, was)
+        if value ~= (was and tonumber(was) or 0) then
+            list[#list + 1], list[#list + 2] = name, string.format('%d', value)
+        end
+    end
+    note('fence', token and fence or last_fence, meta[3])
+    note('seq', seq, (AS_SCRIPT == 0 or puts == 0) and meta[4]) -- else it was written first
+    note('top', top, meta[5])
+    note('uses', uses, meta[6])
+    note('lacks', lacks, meta[8])
+    in_pieces('HSET', META, list)
+end
+
 local function write_sums()
     write_queues()
     if with_groups then
@@ -183,12 +197,7 @@ local function write_sums()
     if events then
         events.write()
     end
-    if token then
-        call('HSET', META, 'fence', string.format('%.0f', fence))
-    end
-    if puts > 0 or uses_some(USES_SUCCESSORS) then
-        call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top))
-    end
+    write_meta()
 end
 
 local function keep_receipt(verdicts, want_part)
@@ -206,7 +215,9 @@ local function exchange()
     if receipt and sub(receipt, 1, 8) == number then
         return repeat_answer(receipt)
     end
-    write_first()
+    if AS_SCRIPT == 1 then
+        write_first()
+    end
     do_unit()
     local want_part, schedules = do_want()
     write_sums()

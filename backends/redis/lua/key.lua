@@ -37,6 +37,7 @@ function write_key(k)
     call('HSET', KEY, k.scope, pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest ..
         (k.successor and '\1' or ''))
     if k.hold == HOLD_WINDOW and k.ended ~= 0 then
+        has_met(LACKS_WINDOWS)
         call('ZADD', FADE, near(k.window), k.scope)
     elseif k.hold == HOLD_WINDOW then
         call('ZREM', FADE, k.scope)
@@ -129,6 +130,9 @@ function load_key_string(scope, s)
 end
 
 function fade_keys()
+    if lacks_some(LACKS_WINDOWS) then
+        return
+    end
     for _, scope in ipairs(call('ZRANGEBYSCORE', FADE, '-inf', now, 'LIMIT', 0, FADE_AT_ONCE)) do
         call('HDEL', KEY, scope)
         call('ZREM', FADE, scope)

@@ -9,13 +9,14 @@
 --   a key     \4, scope, its string
 -- Answer: B status (0 done, 2 the store is gone, 3 of another version) and for each item B whether it was there.
 
-local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses')
+local meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'lacks')
 if not meta[1] or meta[1] ~= SCHEMA then
     return char(meta[1] and 3 or 2)
 end
 now, micros = read_clock(meta[2])
 local fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 local uses = tonumber(meta[6] or 0)
+lacks = tonumber(meta[7] or 0)
 local handle, was_there = argument(), {}
 
 local function note(there)
@@ -170,6 +171,6 @@ flush()
 write_queues()
 G.write_groups()
 call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence', string.format('%.0f', fence),
-    'uses', uses)
+    'uses', uses, 'lacks', lacks)
 redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 return '\0' .. concat(was_there)

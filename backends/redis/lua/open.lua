@@ -13,7 +13,7 @@ if kind == 'none' then
     elseif band(flags, 1) == 0 then
         return { '\1', '', '' }
     end
-    call('HSET', META, 'version', SCHEMA, 'id', fresh_id)
+    call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks', LACKS_DELAYS + LACKS_WINDOWS)
     return { '\0', SCHEMA, fresh_id }
 elseif kind ~= 'hash' then
     return { '\2', '', '' }

@@ -163,15 +163,16 @@ local function write_batch(run, q)
     end
     in_pieces('HSET', COLD, batch.cold)
     in_pieces('HSET', KEY, batch.keys)
+    local length = 0
     if batch.listed then
-        in_pieces('RPUSH', SPACE .. 'list:' .. batch.lane, batch.places)
+        length = in_pieces('RPUSH', SPACE .. 'list:' .. batch.lane, batch.places)
     else
         in_pieces('ZADD', SPACE .. 'rank:' .. batch.lane, batch.places)
     end
     if run.group then
         G.join_circle(run)
         meet_groups(q)
-    else
+    elseif length <= batch.count then -- a list that is there has its kind in the set
         call('SADD', SPACE .. 'kinds:' .. run.queue, run.kind)
     end
     top, wake, q.dirty = math.max(top, now), true, true

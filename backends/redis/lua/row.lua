@@ -312,7 +312,10 @@ local function write_held()
         end
     end
     for mint, new in pairs(held_in) do
-        call('HSET', HELD, mint, (call('HGET', HELD, mint) or '') .. concat(new))
+        local entries = concat(new)
+        if call('HSETNX', HELD, mint, entries) == 0 then
+            call('HSET', HELD, mint, call('HGET', HELD, mint) .. entries)
+        end
     end
     held_in, held_out = {}, {}
 end
@@ -383,6 +386,7 @@ local function write_next()
     for queue in pairs(laters) do
         local first = call('ZRANGE', SPACE .. 'later:' .. queue, 0, 0, 'WITHSCORES')
         if first[2] then
+            has_met(LACKS_DELAYS)
             call('ZADD', NEXT, first[2], queue)
         else
             call('ZREM', NEXT, queue)

@@ -46,8 +46,9 @@ local function place_new(row)
     wake, row.unplaced = true, true
     if has(row, F_LISTED) then
         row.was_key, row.was_score, row.was_member = place_of(row)
-        call('RPUSH', row.was_key, row.id)
-        call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
+        if call('RPUSH', row.was_key, row.id) == 1 then
+            call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
+        end
         top = math.max(top, now)
     end
 end

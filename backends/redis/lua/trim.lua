@@ -54,17 +54,27 @@ local function drop_some(q, place, state, oldest, left)
     return left
 end
 
+local function is_past(at, ms)
+    return near(add(at, ms)) < now
+end
+
 -- Those over the count stand first, those over the age too: the walk ends at the first that is neither. Returns how many may
 -- still be removed.
 local function trim_state(q, state, keep, keep_ms, left)
     local place, start = SPACE .. 'ended:' .. state .. ':' .. q.name, 0
     local over = near(keep) >= 0 and math.max(q[state] - near(keep), 0) or 0
+    local function is_old(at)
+        return near(keep_ms) > 0 and is_past(tonumber(at), keep_ms)
+    end
+    -- Mostly not even the first one goes.
+    if over <= 0 and not is_old(call('ZRANGE', place, 0, 0, 'WITHSCORES')[2] or now) then
+        return left
+    end
     while left > 0 do
         local page = call('ZRANGE', place, start, start + math.min(left, 512) - 1, 'WITHSCORES')
         local oldest = {}
         for i = 1, #page, 2 do
-            local old = near(keep_ms) > 0 and near(add(tonumber(page[i + 1]), keep_ms)) < now
-            if over <= 0 and not old then
+            if over <= 0 and not is_old(page[i + 1]) then
                 break
             end
             over = over - 1
@@ -82,10 +92,6 @@ local function trim_state(q, state, keep, keep_ms, left)
         end
     end
     return left
-end
-
-local function is_past(at, ms)
-    return near(add(at, ms)) < now
 end
 
 -- How many stand up to the place that it came to; none when the clock says that it cannot have come so far.

@@ -59,6 +59,9 @@ end
 
 -- Delayed rows of these queues whose time has come are put among the ready ones, at most 2 x limit + 64, earliest first.
 local function set_due_bits()
+    if lacks_some(LACKS_DELAYS) then
+        return
+    end
     local most, list = 2 * want.limit + 64, {}
     for _, queue in ipairs(want.queues) do
         local come = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most + 1)
@@ -151,15 +154,17 @@ local function claim_fresh(id, cold, way, size)
     end
 end
 
--- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front.
+-- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front. Returns
+-- whether anything stood there.
 local function take_from_list(queue, key, most)
     local goal = math.min(want.limit, #given + most)
-    local back, q, ways = {}, queue_of(queue), {}
+    local back, q, ways, some = {}, queue_of(queue), {}, false
     while not full and #given < goal do
         local ids = call('LPOP', key, math.min(goal - #given, 1000))
         if not ids then
             break
         end
+        some = true
         local cold_of, hot_of, keep_from = many(COLD, ids), many(HOT, ids), nil
         for i = 1, #ids do
             local id, cold, hot = ids[i], cold_of[i], hot_of[i]
@@ -210,6 +215,7 @@ local function take_from_list(queue, key, most)
     for i = #back, 1, -1 do
         call('LPUSH', key, back[i])
     end
+    return some
 end
 
 -- ---- several sources: the smallest rank, then arrival ---------------------------------------------------------------------
@@ -354,9 +360,9 @@ local function kinds_of(queue)
 end
 
 -- Of rows without a group.
-local function sources_of(queue)
+local function sources_of(queue, kinds)
     local sources, plain = {}, true
-    for _, kind in ipairs(kinds_of(queue)) do
+    for _, kind in ipairs(kinds) do
         local lane = lane_of(queue, kind)
         local list = call('EXISTS', SPACE .. 'list:' .. lane)
         local others = call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane)
@@ -525,8 +531,19 @@ end
 
 -- ---- a queue ------------------------------------------------------------------------------------------------------------------------
 
+-- Nearly always there is one kind, and nothing of it stands elsewhere than in its list.
+local function take_only_list(q, kinds, room)
+    local lane = #kinds == 1 and lane_of(q.name, kinds[1])
+    return lane and call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane) == 0
+        and take_from_list(q.name, SPACE .. 'list:' .. lane, room)
+end
+
 local function take_plain(q, room)
-    local sources, plain = sources_of(q.name)
+    local kinds = kinds_of(q.name)
+    if take_only_list(q, kinds, room) then
+        return
+    end
+    local sources, plain = sources_of(q.name, kinds)
     if plain and #sources == 1 then
         take_from_list(q.name, sources[1].key, room)
     elseif #sources > 0 then
