@@ -51,7 +51,7 @@ BUILD=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/coverage
 failed=0
 if [ -z "$AGAIN" ]; then
     build_tree "$BUILD" --buildtype=debug -Doptimization=0 -Db_coverage=true -Ddefault_library=static \
-        -Dexamples=false || exit 1
+        -Dc_args=-DJOBQ_ARENA_BLOCK=0 -Dexamples=false || exit 1
     find "$BUILD" -name '*.gcda' -delete
     start_redis
     start_postgres
