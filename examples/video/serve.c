@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "alarm.h"
 #include "board.h"
 #include "commands.h"
 #include "gather.h"
@@ -18,6 +21,7 @@
 
 #define LISTEN_DEFAULT     "127.0.0.1:8080"
 #define EVENTS_DEFAULT     100000
+#define ALERT_EVERY_MS     15000
 #define CALLBACK_MAX_BYTES (STEP_RESULT_MAX_BYTES + 65536)
 
 static const char usage_text[] =
@@ -43,12 +47,19 @@ static const char usage_text[] =
     "                      whoever waits for a result is answered later when none are kept\n"
     "  --audit-log FILE    who did what by the dashboard, appended a line of JSON each; stderr without it\n"
     "  --log               what is done with each job, a line of JSON on standard error\n"
+    "  --alert PROGRAM     run when something is wrong with a queue, and when it is right again, with one "
+    "JSON\n"
+    "                      object on standard input\n"
+    "  --alert-slow MS     of an attempt on average; longer is an alert (default 10000)\n"
+    "  --alert-every MS    how often is looked (default 15000)\n"
     "  --io-timeout MS     how long the store may take before a request is answered 503 (default 10000)\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct serve_options {
     char *store, *media, *listen, *tokens, *secrets, *audit;
     int64_t io_timeout_ms, events;
+    struct alarm_options alarm;
+    char alarm_program[PATH_MAX];
     struct target_policy target, fetch;
     int log, allow_fetch;
 };
@@ -69,6 +80,23 @@ static int take_io_timeout(struct serve_options *out)
 static int take_events(struct serve_options *out)
 {
     return program_number("--events", optarg, 0, 100000000, &out->events);
+}
+
+static int take_alert(struct serve_options *out)
+{
+    if (!realpath(optarg, out->alarm_program) || access(out->alarm_program, X_OK) != 0)
+        return program_die(EXIT_USAGE, "--alert %s: there is no such program", optarg);
+    return 0;
+}
+
+static int take_alert_slow(struct serve_options *out)
+{
+    return program_number("--alert-slow", optarg, 1, 86400000, &out->alarm.slow_ms);
+}
+
+static int take_alert_every(struct serve_options *out)
+{
+    return program_number("--alert-every", optarg, 100, 3600000, &out->alarm.every_ms);
 }
 
 static int take_net(struct target_policy *policy, const char *option)
@@ -109,6 +137,9 @@ static const struct taken {
     {"fetch-http", FLAG(fetch.http)},
     {"callback-allow", CALL(take_callback_allow)},
     {"fetch-allow", CALL(take_fetch_allow)},
+    {"alert", CALL(take_alert)},
+    {"alert-slow", CALL(take_alert_slow)},
+    {"alert-every", CALL(take_alert_every)},
     {"io-timeout", CALL(take_io_timeout)},
     {"events", CALL(take_events)},
 };
@@ -145,8 +176,11 @@ static int parse(int argc, char **argv, struct serve_options *out)
     int option;
 
     fill(options);
-    *out = (struct serve_options){
-        .listen = listen, .io_timeout_ms = 10000, .events = EVENTS_DEFAULT, .fetch = {.fetch = 1}};
+    *out = (struct serve_options){.listen = listen,
+                                  .io_timeout_ms = 10000,
+                                  .events = EVENTS_DEFAULT,
+                                  .fetch = {.fetch = 1},
+                                  .alarm = {.every_ms = ALERT_EVERY_MS}};
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage_text, stdout);
@@ -208,17 +242,21 @@ static int run(const struct serve_options *options, struct serve *serve, struct 
     const struct http_options http = {
         .listen = options->listen, .mounts = mounts, .open = serve->auth == NULL};
     const char *why = "";
+    struct alarm_options look = options->alarm;
     struct http_server *server;
+    struct alarm *alarm = NULL;
     sigset_t signals;
     int status;
 
     program_block_signals(&signals);
+    look.program = options->alarm_program;
     board_mounts(board, mounts + 1);
     server = http_start(&http, &why);
     if (!server)
         return program_die(EXIT_FAILED, "--listen %s: %s", options->listen, why);
     if (pulse_start(serve->pulse, server) == 0 && gather_start(serve->gather, server) == 0 &&
-        board_start(board, server) == 0) {
+        board_start(board, server) == 0 &&
+        (!*look.program || (alarm = alarm_start(serve->q, &look)) != NULL)) {
         printf("listening on http://%s\n", http_address(server));
         fflush(stdout);
         program_wait(&signals);
@@ -226,6 +264,7 @@ static int run(const struct serve_options *options, struct serve *serve, struct 
     } else {
         status = program_die(EXIT_FAILED, "no thread for those who wait");
     }
+    alarm_stop(alarm);
     board_stop(board);
     pulse_stop(serve->pulse);
     gather_hush(serve->gather);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SYNC_ALERT_H
-#define SYNC_ALERT_H
+#ifndef SERVICE_ALERT_H
+#define SERVICE_ALERT_H
 
 /* When to say that something is wrong: once when it begins, at most hourly while it lasts, once when it is
  * over. Pure. */
