@@ -141,6 +141,8 @@ static int collect(struct address *a, const PQconninfoOption *given)
         if (o->val)
             add(a, o->keyword, o->val);
     PQconninfoOption *defaults = PQconndefaults();
+    if (!defaults)
+        return -1;
     if (!value_of(given, "sslmode") && goes_out(given, defaults))
         add(a, "sslmode", "verify-full");
     PQconninfoFree(defaults);
@@ -157,17 +159,35 @@ static void show(struct address *a, const PQconninfoOption *given)
              base ? "database " : "", base ? base : "");
 }
 
+static PQconninfoOption *libpq_parse(const char *text)
+{
+    char *problem = NULL;
+    PQconninfoOption *given = PQconninfoParse(text, &problem);
+    PQfreemem(problem); /* it repeats the URI */
+    return given;
+}
+
+/* libpq says in the language of the program why it did not read the text; to tell a lack of memory from a text that is wrong,
+ * it is asked for what needs no text. */
+static bool lacks_memory(void)
+{
+    PQconninfoOption *defaults = PQconndefaults();
+    PQconninfoFree(defaults);
+    return defaults == NULL;
+}
+
 static int hand_over(struct address *a, const char *uri, struct jobq_error *err)
 {
-    char *text = without_own(uri), *problem = NULL;
-    PQconninfoOption *given = text ? PQconninfoParse(text, &problem) : NULL;
+    char *text = without_own(uri);
+    PQconninfoOption *given = text ? libpq_parse(text) : NULL;
+    if (text && !given) /* once more: the memory may have been there a moment later */
+        given = libpq_parse(text);
+    bool memory = !text || (!given && lacks_memory());
     free(text);
-    if (!given) {
-        bool memory = !text || !problem;
-        PQfreemem(problem); /* it repeats the URI */
-        return memory ? jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory")
-                      : refuse(err, "libpq cannot read it: postgres://[user[:password]@][host][:port][/database][?options]");
-    }
+    if (memory)
+        return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
+    if (!given)
+        return refuse(err, "libpq cannot read it: postgres://[user[:password]@][host][:port][/database][?options]");
     a->memory = given;
     if (collect(a, given) != 0)
         return jobq_error_set(err, JOBQ_NOMEM, NULL, "out of memory");
