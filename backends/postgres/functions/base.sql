@@ -35,7 +35,7 @@ DECLARE
         SELECT ARRAY[m.shift, m.events,
             (SELECT r.number FROM @.receipt AS r WHERE p_number > 0 AND r.client = p_client AND r.number >= p_number
                  AND r.part = p_part ORDER BY r.number DESC LIMIT 1),
-            (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM @.jump AS s)]
+            coalesce(pg_sequence_last_value('@.jump'::regclass), 0)]
         FROM @.meta AS m WHERE m.one = 1);
 BEGIN
     RETURN ARRAY[@.clock_of(v_meta[1], v_meta[2]), v_meta[3], v_meta[4]];

@@ -19,9 +19,10 @@ BEGIN
     END IF;
 END $$;
 
+-- By the right to draw from it, which whoever puts has; to select from it would ask for another.
 CREATE OR REPLACE FUNCTION @.jumps() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM @.jump AS s);
+    RETURN coalesce(pg_sequence_last_value('@.jump'::regclass), 0);
 END $$;
 
 -- Places of queues as far as they still hold: {jump, 0, places}. p_from: {jump, any, places}.
