@@ -16,7 +16,7 @@
 
 #define DASH_PREFIX       "/api/v1/queue"
 #define DASH_COLUMNS_MOST 8
-#define DASH_QUEUES_MOST  32
+#define DASH_QUEUES_MOST  64
 
 /* A column of the table of jobs that is taken out of JSON payloads. */
 struct dash_column {

@@ -9,6 +9,7 @@
 
 #include "parts.h"
 #include "result.h"
+#include "steps.h"
 #include "text.h"
 
 struct board {
@@ -18,33 +19,34 @@ struct board {
 
 /* ---- a submission as a graph ------------------------------------------------------------------- */
 
-static void add_edge(json_t *edges, int from, int to)
+static void add_edge(json_t *edges, const char *from, const char *to)
 {
-    json_array_append_new(edges, json_pack("[s, s]", parts[from].name, parts[to].name));
+    json_array_append_new(edges, json_pack("[s, s]", from, to));
 }
 
-static int add_node(const json_t *progress, int part, json_t *nodes)
+static int add_node(const json_t *progress, const char *name, json_t *nodes)
 {
-    json_t *node = json_deep_copy(json_object_get(progress, parts[part].name));
+    json_t *node = json_deep_copy(json_object_get(progress, name));
 
     if (!node)
         return 0;
-    json_object_set_new(node, "name", json_string(parts[part].name));
+    json_object_set_new(node, "name", json_string(name));
     json_array_append_new(nodes, node);
     return 1;
 }
 
 static void add_nodes(const json_t *progress, json_t *nodes, json_t *edges)
 {
-    if (add_node(progress, PART_FETCH, nodes))
-        add_edge(edges, PART_FETCH, PART_PROBE);
-    for (int part = 0; part < PART_COUNT; part++) {
-        if (!add_node(progress, part, nodes))
-            continue;
-        if (part >= PART_FIRST_STEP) {
-            add_edge(edges, PART_PROBE, part);
-            add_edge(edges, part, PART_REPORT);
-        }
+    const char *probe = parts[PART_PROBE].name, *report = parts[PART_REPORT].name, *name = NULL;
+
+    if (add_node(progress, parts[PART_FETCH].name, nodes))
+        add_edge(edges, parts[PART_FETCH].name, probe);
+    add_node(progress, probe, nodes);
+    add_node(progress, report, nodes);
+    while ((name = steps_next(progress, name)) != NULL) {
+        add_node(progress, name, nodes);
+        add_edge(edges, probe, name);
+        add_edge(edges, name, report);
     }
 }
 
@@ -180,7 +182,7 @@ static const struct http_route clip_routes[] = {{"GET", "/analysis/video/", 0, r
 /* A submission counts once: its probe until that has completed, then its report. */
 static void leave_steps_out(struct dash_options *options)
 {
-    for (int part = PART_FIRST_STEP; part < PART_ALL; part++) {
+    for (int part = PART_NOTIFY; part < part_end; part++) {
         options->steps[options->step_count++].queue = parts[part].queue;
         if (parts[part].orders)
             options->steps[options->step_count++].queue = parts[part].orders;

@@ -36,7 +36,7 @@ static int verify(const struct serve *serve, const struct http_request *http, st
 static int part_of_path(const char *rest)
 {
     size_t size = strlen(rest), end = strlen(PATH_END);
-    char name[16];
+    char name[PART_NAME_BYTES];
     int part;
 
     if (size <= end || size - end >= sizeof(name) || strcmp(rest + size - end, PATH_END) != 0)
@@ -44,8 +44,7 @@ static int part_of_path(const char *rest)
     memcpy(name, rest, size - end);
     name[size - end] = '\0';
     part = part_by_name(name);
-    return part == PART_FACE || part == PART_GESTURE || part == PART_EMOTION || part == PART_SPEECH ? part
-                                                                                                    : -1;
+    return part >= PART_FIRST_STEP ? part : -1;
 }
 
 /* `what`: why nothing came of it; NULL: it had its effect. */

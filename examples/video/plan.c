@@ -22,14 +22,14 @@ int plan_init(struct plan *plan, const struct jobq_job *probe, const json_t *req
         .share = json_is_true(json_object_get(json_object_get(request, "metadata"), "share")),
         .results = json_object(),
     };
-    for (int part = 0; part < PART_COUNT; part++)
+    for (int part = 0; part < part_end; part++)
         part_id(&probe->id, part, &plan->ids[part]);
     return plan->results ? 0 : -1;
 }
 
 void plan_finish(struct plan *plan)
 {
-    for (int part = 0; part < PART_COUNT; part++) {
+    for (int part = 0; part < part_end; part++) {
         free(plan->payloads[part]);
         free(plan->keys[part]);
     }
@@ -122,7 +122,7 @@ static char *report_payload(const struct plan *plan, const json_t *probe_result)
     json_t *steps = json_object();
     char *text = NULL;
 
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
+    for (int part = PART_FIRST_STEP; part < part_end; part++)
         json_object_set_new(steps, parts[part].name, json_of_id(&plan->ids[part]));
     if (json_object_set_new(payload, "steps", steps) == 0 &&
         json_object_set(payload, "results", plan->results) == 0 &&
@@ -142,7 +142,7 @@ int plan_report(struct plan *plan, const json_t *probe_result, struct jobq_spec 
     if (!plan->payloads[PART_REPORT])
         return -1;
     /* A step that dies does not take the others' results with it: the report names it. */
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
+    for (int part = PART_FIRST_STEP; part < part_end; part++)
         if (!json_object_get(plan->results, parts[part].name))
             plan->parents[count++] = (struct jobq_parent){.id = plan->ids[part], .rule = JOBQ_PARENT_IGNORE};
     begin_spec(plan, PART_REPORT, spec);

@@ -3,7 +3,7 @@
 #define VIDEO_PLAN_H
 
 /*
- * What the probe puts: the specs of the six steps and of the report. Pure, apart from memory.
+ * What the probe puts: the specs of the steps and of the report. Pure, apart from memory.
  *
  * Keys. A step's key is "STEP/VERSION/SHA-256/SUBMISSION/CANDIDATE"; the version of emotion with a model is
  * "VERSION+SHA-256 of the model". With `share` in the metadata of the
@@ -49,11 +49,11 @@ struct plan {
     const char *model; /* lent; NULL: none */
     int share;
     /* what is owned */
-    char *payloads[PART_COUNT];
-    char *keys[PART_COUNT];
-    struct jobq_id ids[PART_COUNT]; /* of the job that does each part; a shared step's is somebody else's */
+    char *payloads[PARTS_MOST];
+    char *keys[PARTS_MOST];
+    struct jobq_id ids[PARTS_MOST]; /* of the job that does each part; a shared step's is somebody else's */
     json_t *results;                /* of shared steps that are done */
-    struct jobq_parent parents[STEP_COUNT];
+    struct jobq_parent parents[PARTS_MOST];
 };
 
 /* Returns 0, or -1 without memory. */

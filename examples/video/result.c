@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "parts.h"
+#include "steps.h"
 #include "text.h"
 
 #define ERROR_MAX_BYTES 2048
@@ -80,24 +81,21 @@ static json_t *part_without_job(const char *state)
 }
 
 /* A step is found through the report, because a shared one is another submission's job. */
-static int step_id(const struct view *view, int part, struct jobq_id *id)
+static int step_id(const struct view *view, const char *name, struct jobq_id *id)
 {
-    const char *text = text_member(json_object_get(view->report_payload, "steps"), parts[part].name, NULL);
+    const char *text = text_member(json_object_get(view->report_payload, "steps"), name, NULL);
 
-    if (text && jobq_id_parse(text, id) == JOBQ_OK)
-        return 0;
-    part_id(view->submission, part, id);
-    return view->report ? 0 : -1;
+    return text && jobq_id_parse(text, id) == JOBQ_OK ? 0 : -1;
 }
 
-static int step_of(const struct view *view, int part, json_t **out)
+static int step_of(const struct view *view, const char *name, json_t **out)
 {
     struct jobq_jobs *found = NULL;
     struct jobq_id id;
     int status;
 
-    if (step_id(view, part, &id) != 0) {
-        *out = part_without_job("waiting");
+    if (step_id(view, name, &id) != 0) {
+        *out = part_without_job(view->report ? "removed" : "waiting");
         return JOBQ_OK;
     }
     status = jobq_get(view->q, &id, &found);
@@ -109,20 +107,41 @@ static int step_of(const struct view *view, int part, json_t **out)
     return status == JOBQ_NOT_FOUND ? JOBQ_OK : status;
 }
 
+static int show_step(const struct view *view, const char *name, json_t *progress)
+{
+    json_t *step = NULL;
+    int status = step_of(view, name, &step);
+
+    if (step)
+        json_object_set_new(progress, name, step);
+    return status;
+}
+
+/* Those that the submission began with stand in its report; until there is one, those that are known here are
+ * shown as to come. */
+static int show_steps(const struct view *view, json_t *progress)
+{
+    const json_t *planned = json_object_get(view->report_payload, "steps");
+    const char *name = NULL;
+    int status = JOBQ_OK;
+
+    if (!planned)
+        for (int part = PART_FIRST_STEP; part < part_end && status == JOBQ_OK; part++)
+            status = show_step(view, parts[part].name, progress);
+    while (status == JOBQ_OK && (name = steps_next(planned, name)) != NULL)
+        status = show_step(view, name, progress);
+    return status;
+}
+
 static int show_parts(const struct view *view, json_t *progress)
 {
-    int status = JOBQ_OK;
+    int status;
 
     if (view->fetch)
         json_object_set_new(progress, parts[PART_FETCH].name, part_of_job(view, view->fetch));
     json_object_set_new(progress, parts[PART_PROBE].name,
                         view->probe ? part_of_job(view, view->probe) : part_without_job("removed"));
-    for (int part = PART_FIRST_STEP; part < PART_COUNT && status == JOBQ_OK; part++) {
-        json_t *step = NULL;
-        status = step_of(view, part, &step);
-        if (step)
-            json_object_set_new(progress, parts[part].name, step);
-    }
+    status = show_steps(view, progress);
     json_object_set_new(progress, parts[PART_REPORT].name,
                         view->report ? part_of_job(view, view->report) : part_without_job("waiting"));
     return status;

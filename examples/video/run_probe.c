@@ -126,7 +126,7 @@ static int use_holder(struct plan *plan, const struct work *work, int part, cons
  */
 static int share_steps(struct jobq_ctx *ctx, const struct work *work, struct plan *plan)
 {
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++) {
+    for (int part = PART_FIRST_STEP; part < part_end; part++) {
         struct jobq_enqueued put = {.size = sizeof(put)};
         struct jobq_spec spec;
         int status = plan_step(plan, part, 1, &spec) == 0 ? jobq_enqueue(work->q, &spec, &put) : JOBQ_NOMEM;
@@ -158,7 +158,7 @@ static int put_graph(struct jobq_ctx *ctx, struct plan *plan, const json_t *resu
     struct jobq_spec spec;
     int status = JOBQ_OK;
 
-    for (int part = PART_FIRST_STEP; part < PART_COUNT && status == JOBQ_OK; part++)
+    for (int part = PART_FIRST_STEP; part < part_end && status == JOBQ_OK; part++)
         status = put_step(ctx, plan, part);
     if (status == JOBQ_OK)
         status = plan_report(plan, result, &spec) == 0 ? jobq_ctx_then(ctx, &spec, NULL) : JOBQ_NOMEM;

@@ -2,6 +2,7 @@
 /* The report: what all steps found, and by name what came of those that found nothing. */
 #include <string.h>
 
+#include "steps.h"
 #include "text.h"
 #include "work.h"
 
@@ -54,10 +55,10 @@ static json_t *step_gone(void)
 }
 
 /* NULL when the store cannot say now. */
-static json_t *find_step(const struct work *work, const json_t *payload, int part)
+static json_t *find_step(const struct work *work, const json_t *payload, const char *name)
 {
-    json_t *ready = json_object_get(json_object_get(payload, "results"), parts[part].name);
-    const char *text = text_member(json_object_get(payload, "steps"), parts[part].name, "");
+    json_t *ready = json_object_get(json_object_get(payload, "results"), name);
+    const char *text = text_member(json_object_get(payload, "steps"), name, "");
     struct jobq_jobs *found = NULL;
     struct jobq_id id;
     json_t *step;
@@ -87,17 +88,21 @@ static int is_lacking(const json_t *step)
            strcmp(status, "not_available") != 0;
 }
 
+/* The steps that the probe planned, whatever steps this worker was configured with. */
 static int gather(struct jobq_ctx *ctx, const struct work *work, const json_t *payload, json_t *steps,
                   json_t *lacking)
 {
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++) {
-        json_t *step = find_step(work, payload, part);
+    const json_t *planned = json_object_get(payload, "steps");
+    const char *name = NULL;
+
+    while ((name = steps_next(planned, name)) != NULL) {
+        json_t *step = find_step(work, payload, name);
         if (!step)
-            return say_error(ctx, JOBQ_RETRY, "the result of %s cannot be read: %s", parts[part].name,
+            return say_error(ctx, JOBQ_RETRY, "the result of %s cannot be read: %s", name,
                              jobq_last_error()->text);
         if (is_lacking(step))
-            json_array_append_new(lacking, json_string(parts[part].name));
-        json_object_set_new(steps, parts[part].name, step);
+            json_array_append_new(lacking, json_string(name));
+        json_object_set_new(steps, name, step);
     }
     return JOBQ_DONE;
 }
@@ -138,8 +143,9 @@ int handle_report(struct jobq_ctx *ctx, void *user)
 {
     const struct station *station = user;
     json_t *payload = json_of_bytes(jobq_ctx_job(ctx)->payload);
-    int outcome = payload ? report(ctx, station->work, payload)
-                          : say_error(ctx, JOBQ_GIVE_UP, "the payload is not one of a report");
+    int is_one = json_object_size(json_object_get(payload, "steps")) > 0;
+    int outcome = is_one ? report(ctx, station->work, payload)
+                         : say_error(ctx, JOBQ_GIVE_UP, "the payload is not one of a report");
 
     json_decref(payload);
     return outcome;

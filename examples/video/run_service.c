@@ -31,7 +31,7 @@
 static char *order_of(const struct jobq_ctx *ctx, const struct station *station, const json_t *payload,
                       const struct jobq_callback *callback)
 {
-    char token[65], url[32];
+    char token[65], url[PART_NAME_BYTES + 24];
     char *text = NULL, *back;
     json_t *order;
 
@@ -102,7 +102,7 @@ static int send_order(struct jobq_ctx *ctx, const struct station *station, const
     const char *const list[] = {headers[0], headers[1], headers[2], NULL};
     struct post post = {.body = body, .headers = list};
     struct post_answer answer;
-    char path[32];
+    char path[PART_NAME_BYTES + 1];
     char *url;
     int outcome;
 

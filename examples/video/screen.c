@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "parts.h"
+#include "steps.h"
 #include "text.h"
 
 #define NAME_COLUMNS    15
@@ -15,23 +16,34 @@
 #define BAR_COLUMNS     6
 #define TROUBLE_COLUMNS 80
 
-/* As the work goes, which is not the order of the ids. */
-static const int order[PART_COUNT] = {PART_PROBE, PART_QUALITY, PART_SOUND,   PART_SPEECH,
-                                      PART_FACE,  PART_GESTURE, PART_EMOTION, PART_REPORT};
+#define COLUMNS_MOST (2 + PARTS_MOST - PART_FIRST_STEP)
+
+/* The probe, the steps that are seen, and the report; the names are lent by the answers. */
+struct columns {
+    const char *names[COLUMNS_MOST];
+    size_t count;
+};
+
+static size_t columns_of_terminal(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 void screen_init(struct screen *screen, const struct client *client)
 {
     struct winsize size;
     int has_room = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
-                   size.ws_col >= NAME_COLUMNS + 1 + PART_COUNT * CELL_COLUMNS &&
+                   size.ws_col >= NAME_COLUMNS + 1 + (2 + PART_KNOWN - PART_FIRST_STEP) * CELL_COLUMNS &&
                    size.ws_row > client->count + 2;
 
     *screen = (struct screen){.is_terminal = has_room};
 }
 
-static const json_t *part_seen(const json_t *seen, int part)
+static const json_t *part_seen(const json_t *seen, const char *name)
 {
-    return json_object_get(json_object_get(seen, "progress"), parts[part].name);
+    return json_object_get(json_object_get(seen, "progress"), name);
 }
 
 /* ---- the grid -------------------------------------------------------------------------------- */
@@ -100,36 +112,65 @@ static void write_name(const char *name)
     printf("%*s ", (int)(NAME_COLUMNS - used), "");
 }
 
-static void draw_head(void)
+static void add_column(struct columns *columns, const char *name, size_t most)
+{
+    for (size_t i = 0; i < columns->count; i++)
+        if (strcmp(columns->names[i], name) == 0)
+            return;
+    if (columns->count < most)
+        columns->names[columns->count++] = name;
+}
+
+/* As the work goes; steps for which there is no room are left away. */
+static void find_columns(const struct client *client, struct columns *columns)
+{
+    size_t room = (columns_of_terminal() - NAME_COLUMNS - 1) / CELL_COLUMNS;
+    size_t most = room < COLUMNS_MOST ? room : COLUMNS_MOST;
+
+    columns->count = 0;
+    add_column(columns, parts[PART_PROBE].name, most);
+    for (size_t i = 0; i < client->count; i++) {
+        const json_t *progress = json_object_get(client->submissions[i].seen, "progress");
+        const char *name = NULL;
+        while ((name = steps_next(progress, name)) != NULL)
+            add_column(columns, name, most - 1);
+    }
+    add_column(columns, parts[PART_REPORT].name, most);
+}
+
+static void draw_head(const struct columns *columns)
 {
     printf("\033[2K%*s ", NAME_COLUMNS, "");
-    for (size_t i = 0; i < PART_COUNT; i++)
-        printf("%-*s", i + 1 < PART_COUNT ? CELL_COLUMNS : 0, parts[order[i]].name);
+    for (size_t i = 0; i < columns->count; i++)
+        printf("%-*.*s", i + 1 < columns->count ? CELL_COLUMNS : 0, CELL_COLUMNS - 1, columns->names[i]);
     printf("\n");
 }
 
-static void draw_row(const struct submission *submission)
+static void draw_row(const struct submission *submission, const struct columns *columns)
 {
     char cell[CELL_COLUMNS + 1];
 
     printf("\033[2K");
     write_name(submission->name);
-    for (size_t i = 0; i < PART_COUNT; i++) {
-        write_cell(part_seen(submission->seen, order[i]), cell);
-        printf("%-*s", i + 1 < PART_COUNT ? CELL_COLUMNS : 0, cell);
+    for (size_t i = 0; i < columns->count; i++) {
+        write_cell(part_seen(submission->seen, columns->names[i]), cell);
+        printf("%-*s", i + 1 < columns->count ? CELL_COLUMNS : 0, cell);
     }
     printf("\n");
 }
 
 void screen_show(struct screen *screen, const struct client *client)
 {
+    struct columns columns;
+
     if (!screen->is_terminal)
         return;
+    find_columns(client, &columns);
     if (screen->lines_drawn > 0)
         printf("\033[%zuA", screen->lines_drawn);
-    draw_head();
+    draw_head(&columns);
     for (size_t i = 0; i < client->count; i++)
-        draw_row(&client->submissions[i]);
+        draw_row(&client->submissions[i], &columns);
     screen->lines_drawn = client->count + 1;
     fflush(stdout);
 }
@@ -137,14 +178,16 @@ void screen_show(struct screen *screen, const struct client *client)
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 /* A new trouble is told with its reason; what is told after that has only the number of the attempt. */
-static void tell_change(const struct submission *submission, int part, const json_t *now, int is_new_failure)
+static void tell_change(const struct submission *submission, const char *name, const json_t *now,
+                        int is_new_failure)
 {
     json_int_t failures = json_integer_value(json_object_get(now, "failures"));
     const char *state = text_member(now, "state", "?"), *trouble = text_member(now, "last_error", NULL);
+    int part = part_by_name(name);
 
     write_name(submission->name);
-    printf("%-8s %s", parts[part].name, strcmp(state, "service busy") == 0 ? "the service is busy" : state);
-    if (json_object_get(now, "run_ms") && parts[part].runs != RUNS_SERVICE)
+    printf("%-8s %s", name, strcmp(state, "service busy") == 0 ? "the service is busy" : state);
+    if (json_object_get(now, "run_ms") && (part < 0 || parts[part].runs != RUNS_SERVICE))
         printf(", %.1f s", (double)json_integer_value(json_object_get(now, "run_ms")) / 1000.0);
     if (failures > 0)
         printf(", %d failure%s", (int)failures, failures == 1 ? "" : "s");
@@ -161,9 +204,9 @@ static int is_on_its_way(const char *state)
     return strcmp(state, "ready") == 0 || strcmp(state, "running") == 0 || strcmp(state, "scheduled") == 0;
 }
 
-static void tell_part(struct submission *submission, int part, const json_t *now)
+static void tell_part(struct submission *submission, const char *name, const json_t *now)
 {
-    const json_t *told = json_object_get(submission->told, parts[part].name);
+    const json_t *told = json_object_get(submission->told, name);
     const char *state = text_member(now, "state", ""), *before = text_member(told, "state", "waiting");
     json_int_t failures = json_integer_value(json_object_get(now, "failures"));
     int is_new_failure = failures > json_integer_value(json_object_get(told, "failures"));
@@ -172,19 +215,29 @@ static void tell_part(struct submission *submission, int part, const json_t *now
         return;
     if (!is_new_failure && strcmp(before, "service busy") == 0 && is_on_its_way(state))
         return;
-    tell_change(submission, part, now, is_new_failure);
-    json_object_set_new(submission->told, parts[part].name,
+    tell_change(submission, name, now, is_new_failure);
+    json_object_set_new(submission->told, name,
                         json_pack("{s:s, s:I}", "state", state, "failures", failures));
+}
+
+static void tell_if_seen(struct submission *submission, const char *name)
+{
+    const json_t *now = part_seen(submission->seen, name);
+
+    if (now)
+        tell_part(submission, name, now);
 }
 
 void screen_tell_changes(struct submission *submission)
 {
+    const json_t *progress = json_object_get(submission->seen, "progress");
+    const char *name = NULL;
+
     if (!submission->told)
         submission->told = json_object();
-    for (size_t i = 0; i < PART_COUNT; i++) {
-        const json_t *now = part_seen(submission->seen, order[i]);
-        if (now)
-            tell_part(submission, order[i], now);
-    }
+    tell_if_seen(submission, parts[PART_PROBE].name);
+    while ((name = steps_next(progress, name)) != NULL)
+        tell_if_seen(submission, name);
+    tell_if_seen(submission, parts[PART_REPORT].name);
     fflush(stdout);
 }

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "program.h"
 #include "request.h"
+#include "steps.h"
 #include "store.h"
 
 #define LISTEN_DEFAULT     "127.0.0.1:8080"
@@ -46,6 +47,7 @@ static const char usage_text[] =
     "  --events N          keep the newest N events of the store (default 100000; 0 leaves it as it is);\n"
     "                      whoever waits for a result is answered later when none are kept\n"
     "  --audit-log FILE    who did what by the dashboard, appended a line of JSON each; stderr without it\n"
+    "  --step NAME,...     a step that was added: as of the workers, which see; several times\n"
     "  --log               what is done with each job, a line of JSON on standard error\n"
     "  --alert PROGRAM     run when something is wrong with a queue, and when it is right again, with one "
     "JSON\n"
@@ -99,6 +101,14 @@ static int take_alert_every(struct serve_options *out)
     return program_number("--alert-every", optarg, 100, 3600000, &out->alarm.every_ms);
 }
 
+static int take_step(struct serve_options *out)
+{
+    char why[STEP_WHY_BYTES];
+
+    (void)out;
+    return steps_add(optarg, why) == 0 ? 0 : program_die(EXIT_USAGE, "--step %s: %s", optarg, why);
+}
+
 static int take_net(struct target_policy *policy, const char *option)
 {
     const char *problem = target_open(policy, optarg);
@@ -142,6 +152,7 @@ static const struct taken {
     {"alert-every", CALL(take_alert_every)},
     {"io-timeout", CALL(take_io_timeout)},
     {"events", CALL(take_events)},
+    {"step", CALL(take_step)},
 };
 #define TAKEN (sizeof(taken) / sizeof(taken[0]))
 

@@ -109,7 +109,7 @@ static int say_end(struct talk *talk, struct child_result *result)
 
 /* ---- running it ------------------------------------------------------------------------------ */
 
-/* What is run over what; argv is NULL behind what it has. */
+/* What is run over what, of the steps that jobq-video-step knows; argv is NULL behind what it has. */
 static void add_arguments(const char **argv, const char *model, int part, const char *path)
 {
     while (*argv)
@@ -122,14 +122,24 @@ static void add_arguments(const char **argv, const char *model, int part, const 
     *argv = path;
 }
 
+/* An added step's: all that is to be known stands in the payload and in the environment. */
+static void be_added(struct child_spec *spec, int part, const struct jobq_job *job,
+                     const char *argv[ARGUMENTS_MOST])
+{
+    spec->program = argv[0] = parts[part].program;
+    argv[1] = NULL;
+    spec->input = job->payload.data;
+    spec->input_size = job->payload.size;
+}
+
 static int run_child(struct talk *talk, const struct work *work, int part, const char *model,
                      const char *path, struct child_result *result, uint32_t *given_up)
 {
     const struct jobq_job *job = jobq_ctx_job(talk->ctx);
     int64_t limit_ms = parts[part].timeout_ms - MARGIN_MS;
-    char seconds[24], memory[24], id[48], attempt[32];
+    char seconds[24], memory[24], id[48], attempt[32], media[PATH_MAX + 8];
     const char *argv[ARGUMENTS_MOST] = {"jobq-video-step", "--time-limit", seconds, "--memory-limit", memory};
-    const char *const env[] = {id, attempt, NULL};
+    const char *const env[] = {id, attempt, media, NULL};
     struct watched watched;
     struct child_spec spec = {
         .program = work->step_program,
@@ -149,6 +159,9 @@ static int run_child(struct talk *talk, const struct work *work, int part, const
     memcpy(id, "JOBQ_ID=", 8);
     jobq_id_format(&job->id, id + 8);
     snprintf(attempt, sizeof(attempt), "JOBQ_ATTEMPT=%d", job->attempt);
+    snprintf(media, sizeof(media), "MEDIA=%s", work->folder.path);
+    if (parts[part].program)
+        be_added(&spec, part, job, argv);
     if (watch_begin(work->watch, &watched, talk->ctx) != 0)
         return -1;
     spec.cancel_fd = watched.fd;

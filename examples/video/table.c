@@ -2,12 +2,14 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "parts.h"
+#include "steps.h"
 #include "text.h"
 
 #define WIDTH_DEFAULT 120 /* where standard output is no terminal */
@@ -158,16 +160,32 @@ static void say_emotion(struct line *line, const json_t *step)
     }
 }
 
-static void say_step(struct line *line, int part, const json_t *step)
+/* Of a step that is not known here: what it says, as it says it. */
+static void say_other(struct line *line, const json_t *step)
 {
-    static void (*const say[PART_COUNT])(struct line *, const json_t *) = {
+    static const char *const shown[] = {"step", "status", "jobId", "attempts", "starts", "run_ms", "shared"};
+    json_t *rest = json_copy((json_t *)(uintptr_t)step);
+    char *text;
+
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        json_object_del(rest, shown[i]);
+    text = text_of_json(rest);
+    add(line, "%s", text ? text : "");
+    free(text);
+    json_decref(rest);
+}
+
+static void say_step(struct line *line, const char *name, const json_t *step)
+{
+    static void (*const say[PART_KNOWN])(struct line *, const json_t *) = {
         [PART_QUALITY] = say_quality, [PART_SOUND] = say_sound,     [PART_SPEECH] = say_speech,
         [PART_FACE] = say_face,       [PART_GESTURE] = say_gesture, [PART_EMOTION] = say_emotion,
     };
     const char *status = text_member(step, "status", "?");
+    int part = part_by_name(name);
 
-    if (strcmp(status, "ok") == 0 && say[part]) {
-        say[part](line, step);
+    if (strcmp(status, "ok") == 0) {
+        (part >= PART_FIRST_STEP ? say[part] : say_other)(line, step);
         return;
     }
     add(line, "%s", strcmp(status, "not_available") == 0 ? "not available" : status);
@@ -222,17 +240,17 @@ static void print_attempts(const json_t *step)
         printf("%-8d", (int)json_integer_value(json_object_get(step, "attempts")));
 }
 
-static void print_step(int part, const json_t *step)
+static void print_step(const char *name, const json_t *step)
 {
     const char *job = text_member(step, "jobId", "-");
     int is_wide = width() >= WIDE;
     struct line line = {.size = 0};
 
-    printf("  %-8s ", parts[part].name);
+    printf("  %-8s ", name);
     if (is_wide)
         printf("%-33s", job);
     print_attempts(step);
-    say_step(&line, part, step);
+    say_step(&line, name, step);
     if (!is_wide)
         add(&line, " [%s]", job);
     print_folded(&line, is_wide ? INDENT_WIDE : INDENT_NARROW);
@@ -259,6 +277,8 @@ static void print_head(const struct submission *submission, const json_t *result
 void table_print(const struct submission *submission)
 {
     const json_t *result = json_object_get(submission->seen, "result");
+    const json_t *steps = json_object_get(result, "steps");
+    const char *name = NULL;
     struct line line = {.size = 0};
 
     printf("\n");
@@ -273,6 +293,6 @@ void table_print(const struct submission *submission)
         printf("  %-8s %-33s%-8s%s\n", "STEP", "JOB", "ATTEMPT", "RESULT");
     else
         printf("  %-8s %-8s%s\n", "STEP", "ATTEMPT", "RESULT [JOB]");
-    for (int part = PART_FIRST_STEP; part < PART_COUNT; part++)
-        print_step(part, json_object_get(json_object_get(result, "steps"), parts[part].name));
+    while ((name = steps_next(steps, name)) != NULL)
+        print_step(name, json_object_get(steps, name));
 }

@@ -24,7 +24,7 @@ struct work {
     struct watch *watch;
     const char *step_program;         /* absolute */
     const struct model *model;        /* for the emotion step; NULL: none */
-    const char *services[PART_COUNT]; /* URL of each part's service, SERVICE_QUEUE, or NULL: none */
+    const char *services[PARTS_MOST]; /* URL of each part's service, SERVICE_QUEUE, or NULL: none */
     const char *callback;             /* URL of the orchestrator, without a '/' at its end */
     const struct secret *secret;      /* NULL: none */
     int64_t deadline_ms;              /* for callbacks; 0: each part's own */
@@ -80,9 +80,9 @@ int say_given_up(struct jobq_ctx *ctx, uint32_t flags);
 /* ---- step_program.c -------------------------------------------------------------------------- */
 
 /*
- * Runs "PROGRAM [limits] [--model MODEL] STEP FILE" over a file below the media folder, with its progress
- * shown as the job's; `model` NULL for none. Returns JOBQ_DONE and its answer, a new reference, or the
- * outcome to return, with its error set.
+ * Runs "PROGRAM [limits] [--model MODEL] STEP FILE" over a file below the media folder, or the program of an
+ * added step as steps.h says, with its progress shown as the job's; `model` NULL for none. Returns JOBQ_DONE
+ * and its answer, a new reference, or the outcome to return, with its error set.
  */
 int run_step_program(struct jobq_ctx *ctx, const struct work *work, int part, const char *model,
                      const char *video, json_t **out);

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "log.h"
 #include "program.h"
+#include "steps.h"
 #include "store.h"
 #include "work.h"
 
@@ -55,15 +56,23 @@ static const char usage_text[] =
     "  --fetch-max-bytes N    a larger one is refused (default 1073741824)\n"
     "  --fetch-time MS        how long one may take (default 600000)\n"
     "  --emotion-model FILE   asked by the emotion step, which has none of its own; FILE.json describes it\n"
+    "  --step NAME[,version=N][,timeout=MS][,program=FILE]\n"
+    "                         a further step of each video, in the queue video.NAME; several times. FILE is "
+    "run\n"
+    "                         for each: the payload on stdin, the media folder in $MEDIA, one JSON object\n"
+    "                         on stdout. Without it others do the step, as jobq work, or --services. The "
+    "same\n"
+    "                         for every worker and server of the store\n"
     "  --log                  what becomes of each job, a line of JSON on standard error\n"
     "  --step-command FILE    run in place of jobq-video-step: STEP FILE, one JSON object on stdout\n"
     "Runs until SIGINT or SIGTERM.\n";
 
 struct worker_options {
     char *store;
-    const char *services[PART_COUNT];
+    const char *services[PARTS_MOST];
     const char *media, *secrets, *callback, *step, *model;
-    int64_t threads[PART_ALL];
+    int64_t threads[PARTS_MOST];
+    int named[PARTS_MOST]; /* whose threads were given by name */
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
     const char *webhook_secrets;
     int64_t webhook_attempts, webhook_backoff_ms;
@@ -91,9 +100,11 @@ static int set_threads(struct worker_options *out, const char *part, const char 
         return program_die(EXIT_USAGE, "-j: there is no part of this name: %s", part);
     if (program_number("-j", count, part ? 0 : 1, THREADS_MOST, &value) != 0)
         return EXIT_USAGE;
-    for (int i = 0; i < PART_ALL; i++)
-        if (part ? i == which : i >= PART_FIRST_STEP && i < PART_COUNT)
+    for (int i = 0; i < part_end; i++)
+        if (part ? i == which : i >= PART_FIRST_STEP) {
             out->threads[i] = value;
+            out->named[i] = part != NULL;
+        }
     return 0;
 }
 
@@ -124,7 +135,7 @@ static int set_service(struct worker_options *out, char *text)
     }
     *equals = '\0';
     part = part_by_name(text);
-    if (part < PART_FIRST_STEP || part >= PART_COUNT)
+    if (part < PART_FIRST_STEP)
         return program_die(EXIT_USAGE, "--services: there is no step of this name: %s", text);
     out->services[part] = equals + 1;
     return 0;
@@ -132,7 +143,7 @@ static int set_service(struct worker_options *out, char *text)
 
 static int has_service(const struct worker_options *options)
 {
-    for (int part = 0; part < PART_COUNT; part++)
+    for (int part = 0; part < part_end; part++)
         if (options->services[part] && strcmp(options->services[part], SERVICE_QUEUE) != 0)
             return 1;
     return 0;
@@ -214,6 +225,8 @@ static int parse_option(int option, struct worker_options *out)
     case 'M':
         out->model = optarg;
         return 0;
+    case 'P': /* parse_steps */
+        return 0;
     case 'j':
         return parse_threads(out, optarg);
     case 'l':
@@ -243,8 +256,50 @@ static void set_defaults(struct worker_options *out)
                                    .fetch = {.fetch = 1},
                                    .fetch_max_bytes = INT64_C(1) << 30,
                                    .fetch_time_ms = 600000};
-    for (int i = 0; i < PART_ALL; i++)
+    for (int i = 0; i < part_end; i++)
         out->threads[i] = (int64_t)parts[i].threads;
+}
+
+/* Of the steps added: what they are called must be known before other options speak of them. Whatever else is
+ * wrong with the options is said when they are read. */
+static int parse_steps(int argc, char **argv, const struct option *options)
+{
+    char why[STEP_WHY_BYTES];
+    int option, status = 0;
+
+    opterr = 0;
+    while (status == 0 && (option = getopt_long(argc, argv, "hj:", options, NULL)) != -1)
+        if (option == 'P' && steps_add(optarg, why) != 0)
+            status = program_die(EXIT_USAGE, "--step %s: %s", optarg, why);
+    opterr = 1;
+    optind = 0; /* from the beginning */
+    return status;
+}
+
+static int check_step(struct worker_options *options, int part)
+{
+    const char *program = parts[part].program;
+
+    if (program && access(program, X_OK) != 0)
+        return program_die(EXIT_USAGE, "--step %s: program: %s: %s", parts[part].name, program,
+                           strerror(errno));
+    if (program || options->services[part])
+        return 0;
+    if (options->named[part] && options->threads[part] > 0)
+        return program_die(EXIT_USAGE, "-j %s=%lld: this worker has no program and no service for the step",
+                           parts[part].name, (long long)options->threads[part]);
+    options->threads[part] = 0;
+    return 0;
+}
+
+/* The added steps: what this worker can do, and leaves to others. */
+static int check_steps(struct worker_options *options)
+{
+    int status = 0;
+
+    for (int part = PART_KNOWN; part < part_end && status == 0; part++)
+        status = check_step(options, part);
+    return status;
 }
 
 /* Returns 0, or the exit status plus 1. */
@@ -274,12 +329,15 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"fetch-http", no_argument, NULL, 'Y'},
         {"fetch-max-bytes", required_argument, NULL, 'Z'},
         {"fetch-time", required_argument, NULL, 'T'},
+        {"step", required_argument, NULL, 'P'},
         {"log", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option, status;
 
+    if (parse_steps(argc, argv, options) != 0)
+        return EXIT_USAGE + 1;
     set_defaults(out);
     while ((option = getopt_long(argc, argv, "hj:", options, NULL)) != -1) {
         if (option == 'h') {
@@ -296,7 +354,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
         return 1 + program_die(EXIT_USAGE, "worker needs --store and --media");
     if (has_service(out) && !out->secrets)
         return 1 + program_die(EXIT_USAGE, "--services needs --secret-file: what services say is signed");
-    return 0;
+    return check_steps(out) == 0 ? 0 : EXIT_USAGE + 1;
 }
 
 /* ---- where the step's program is ------------------------------------------------------------- */
@@ -340,7 +398,7 @@ static int find_step_program(const struct worker_options *options, char out[PATH
 
 static jobq_handler handler_of(const struct work *work, int part)
 {
-    if (part < PART_COUNT && work->services[part])
+    if (work->services[part])
         return handle_service;
     switch (parts[part].runs) {
     case RUNS_PROBE:
@@ -397,12 +455,12 @@ static void *run_worker(void *user)
 
 static int start_crew(struct crew *crew, const struct work *work, const struct worker_options *options)
 {
-    for (int i = 0; i < PART_ALL; i++) {
+    for (int i = 0; i < part_end; i++) {
         crew[i].station = (struct station){.work = work, .part = i};
         if (options->threads[i] > 0 && create_worker(&crew[i], work->q, options) != JOBQ_OK)
             return program_die(EXIT_FAILED, "%s: %s", parts[i].name, jobq_last_error()->text);
     }
-    for (int i = 0; i < PART_ALL; i++) {
+    for (int i = 0; i < part_end; i++) {
         if (!crew[i].worker)
             continue;
         if (pthread_create(&crew[i].thread, NULL, run_worker, &crew[i]) != 0)
@@ -416,10 +474,10 @@ static int end_crew(struct crew *crew)
 {
     int status = 0;
 
-    for (int i = 0; i < PART_ALL; i++)
+    for (int i = 0; i < part_end; i++)
         if (crew[i].worker)
             jobq_worker_stop(crew[i].worker);
-    for (int i = 0; i < PART_ALL; i++) {
+    for (int i = 0; i < part_end; i++) {
         if (crew[i].running)
             pthread_join(crew[i].thread, NULL);
         if (crew[i].status < 0)
@@ -432,7 +490,7 @@ static int end_crew(struct crew *crew)
 static void say_ready(const struct worker_options *options)
 {
     printf("working:");
-    for (int i = 0; i < PART_ALL; i++)
+    for (int i = 0; i < part_end; i++)
         printf(" %s %lld", parts[i].name, (long long)options->threads[i]);
     printf("\n");
     fflush(stdout);
@@ -440,7 +498,7 @@ static void say_ready(const struct worker_options *options)
 
 static int work_on(struct work *work, const struct worker_options *options)
 {
-    struct crew crew[PART_ALL] = {{.status = 0}};
+    struct crew crew[PARTS_MOST] = {{.status = 0}};
     sigset_t signals;
     int status, ended;
 

@@ -14,6 +14,7 @@
 #include "plan.h"
 #include "request.h"
 #include "secret.h"
+#include "steps.h"
 #include "tap_main.h"
 #include "text.h"
 
@@ -26,10 +27,10 @@ START_TEST(test_ids_of_a_submission_differ_in_one_digit)
 
     ck_assert_int_eq(jobq_id_new(&submission), JOBQ_OK);
     jobq_id_format(&submission, text);
-    for (int part = 0; part < PART_COUNT; part++) {
+    for (int part = 0; part < PART_KNOWN; part++) {
         part_id(&submission, part, &id);
         jobq_id_format(&id, other);
-        ck_assert_int_eq(other[12], "789abcde"[part]);
+        ck_assert_int_eq(other[12], "78f0129abcde"[part]);
         other[12] = text[12];
         ck_assert_str_eq(other, text);
         ck_assert_int_eq(is_submission_id(&id), part == PART_PROBE);
@@ -39,15 +40,81 @@ END_TEST
 
 START_TEST(test_parts_are_found_by_name_and_queue)
 {
-    for (int part = 0; part < PART_COUNT; part++) {
+    for (int part = 0; part < PART_KNOWN; part++) {
         ck_assert_int_eq(part_by_name(parts[part].name), part);
         ck_assert_int_eq(part_by_queue(parts[part].queue), part);
         ck_assert_int_gt(parts[part].timeout_ms, 0);
-        ck_assert_uint_gt(parts[part].threads, 0);
+        ck_assert(parts[part].threads > 0 || part == PART_FETCH);
         ck_assert(parts[part].runs != RUNS_SERVICE || parts[part].deadline_ms > 0);
     }
     ck_assert_int_eq(part_by_name("nose"), -1);
     ck_assert_int_eq(part_by_queue("face"), -1);
+}
+END_TEST
+
+/* ---- added steps ----------------------------------------------------------------------------- */
+
+static void add_steps(const char *const *names, size_t count)
+{
+    char why[STEP_WHY_BYTES] = "";
+
+    part_end = PART_KNOWN;
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(steps_add(names[i], why) == 0, "%s: %s", names[i], why);
+}
+
+/* Two that were configured in another order name the same jobs. */
+START_TEST(test_ids_of_added_steps_are_those_of_their_names)
+{
+    static const char *const one[] = {"blink", "pose"}, *const other[] = {"pose", "gaze", "blink"};
+    struct jobq_id submission, first[2], again, id;
+    char text[33];
+
+    ck_assert_int_eq(jobq_id_new(&submission), JOBQ_OK);
+    add_steps(one, 2);
+    for (int i = 0; i < 2; i++)
+        part_id(&submission, PART_KNOWN + i, &first[i]);
+    add_steps(other, 3);
+    for (int i = 0; i < 2; i++) {
+        part_id(&submission, part_by_name(one[i]), &again);
+        ck_assert_mem_eq(&again, &first[i], sizeof(again));
+        jobq_id_format(&again, text);
+        ck_assert_int_eq(text[12], '3');
+        ck_assert(!is_submission_id(&again));
+        ck_assert_mem_eq(again.bytes, submission.bytes, 6);
+        ck_assert_int_eq(again.bytes[8] & 0xc0, 0x80);
+        ck_assert_mem_eq(again.bytes + 14, submission.bytes + 14, 2); /* by which pulse.c finds them */
+    }
+    for (int part = 0; part < part_end; part++)
+        for (int before = 0; before < part; before++) {
+            part_id(&submission, part, &id);
+            part_id(&submission, before, &again);
+            ck_assert_mem_ne(&id, &again, sizeof(id));
+        }
+    part_end = PART_KNOWN;
+}
+END_TEST
+
+START_TEST(test_steps_of_an_object_in_order)
+{
+    static const char *const added[] = {"blink"}, *const want[] = {"speech", "face", "blink", "gaze", "pose"};
+    json_t *object = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "blink", 1, "gaze", 1, "face", 1,
+                               "probe", 1, "pose", 1, "report", 1, "speech", 1);
+    const char *name = NULL;
+
+    add_steps(added, 1);
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        name = steps_next(object, name);
+        ck_assert_ptr_nonnull(name);
+        ck_assert_str_eq(name, want[i]);
+    }
+    ck_assert_ptr_null(steps_next(object, name));
+    ck_assert_ptr_null(steps_next(NULL, NULL));
+    json_decref(object);
+    object = json_pack("{s:i}", "report", 1);
+    ck_assert_ptr_null(steps_next(object, NULL));
+    json_decref(object);
+    part_end = PART_KNOWN;
 }
 END_TEST
 
@@ -163,12 +230,12 @@ START_TEST(test_the_report_waits_for_what_is_not_done)
     plan_use_job(&planned.plan, PART_SPEECH, &other);
     ck_assert_int_eq(plan_use_result(&planned.plan, PART_QUALITY, &other, done), 0);
     ck_assert_int_eq(plan_report(&planned.plan, done, &spec), 0);
-    ck_assert_uint_eq(spec.parent_count, STEP_COUNT - 1);
+    ck_assert_uint_eq(spec.parent_count, (PART_KNOWN - PART_FIRST_STEP) - 1);
     for (size_t i = 0; i < spec.parent_count; i++)
         ck_assert_int_eq(spec.parents[i].rule, JOBQ_PARENT_IGNORE);
     ck_assert_mem_eq(&spec.parents[1].id, &other, sizeof(other)); /* sound, speech, face ... */
     payload = json_of_bytes(spec.payload);
-    ck_assert_uint_eq(json_object_size(json_object_get(payload, "steps")), STEP_COUNT);
+    ck_assert_uint_eq(json_object_size(json_object_get(payload, "steps")), (PART_KNOWN - PART_FIRST_STEP));
     ck_assert_uint_eq(json_object_size(json_object_get(payload, "results")), 1);
     ck_assert_str_eq(text_member(payload, "submission", ""), "0192f3a4b5c67abc8def0123456789ab");
     json_decref(payload);
@@ -277,6 +344,8 @@ static Suite *suite(void)
 
     tcase_add_test(tc, test_ids_of_a_submission_differ_in_one_digit);
     tcase_add_test(tc, test_parts_are_found_by_name_and_queue);
+    tcase_add_test(tc, test_ids_of_added_steps_are_those_of_their_names);
+    tcase_add_test(tc, test_steps_of_an_object_in_order);
     tcase_add_test(tc, test_a_step);
     tcase_add_test(tc, test_a_shared_step_is_keyed_by_bytes_and_candidate);
     tcase_add_test(tc, test_emotion_is_keyed_by_its_model_too);
