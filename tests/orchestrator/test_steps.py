@@ -143,6 +143,30 @@ class Steps(kit.Case):
         self.assertEqual(self.done(job)["result"]["steps"]["face"]["seen"], "second")
         self.assertIn("none", put(good, "completed")["result"])
 
+    def test_what_the_token_of_an_order_is_good_for(self):
+        """Whoever reads it in the order's payload can do nothing with it by HTTP; whoever may put jobs answers once, that
+        step alone."""
+        self.serve()
+        self.worker("--services", "face=queue", "--services", "gesture=queue")
+        self.video()
+        job = self.submit()
+        face, gesture = (kit.until("an order", lambda step=step: self.jobq("list", "--queue", f"video.{step}.orders"))[0]
+                         for step in ("face", "gesture"))
+        kit.until("parked steps", lambda: all(self.row(job, step)["state"] == "blocked" for step in ("face", "gesture")))
+        token = json.loads(face["payload"])["callback"]
+        body = json.dumps({"callback": token, "result": {"step": "face", "status": "ok", "seen": "by HTTP"}}).encode()
+        for headers in {}, kit.signed_headers(body, key=kit.OTHER_KEY), {**kit.signed_headers(body), "webhook-id": "other"}:
+            self.assertEqual(self.ask("POST", "/callback/face-analysis", body, headers).status, 401)
+        self.assertEqual(self.row(job, "face")["state"], "blocked")
+        self.jobq("enqueue", "video.results", json.dumps({"callback": token, "result": {"status": "ok", "seen": "put"}}))
+        kit.until("the step", lambda: self.row(job, "face")["state"] == "completed")
+        self.assertEqual(self.row(job, "gesture")["state"], "blocked", "another step went on")
+        late = self.jobq("enqueue", "video.results", json.dumps({"callback": token, "result": {"status": "ok", "seen": "late"}}))
+        kit.until("an end", lambda: self.jobq("show", late["id"])["state"] == "completed")
+        self.assertIn("none", self.jobq("show", late["id"])["result"])
+        self.assertEqual(json.loads(self.row(job, "face")["result"])["seen"], "put")
+        self.assertTrue(self.jobq("show", gesture["id"])["expires_at"], "an order is there as long as its token is good at most")
+
     def test_a_result_is_put_once(self):
         """Whoever does an order again, because the first who did it died before saying so, puts nothing again."""
         order = json.dumps({"jobId": "1", "callback": "c" * 64, "video": "none", "size_bytes": 1, "modified_ns": 1})
