@@ -6,8 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "dashboard.h"
-#include "http.h"
+#include "door.h"
 #include "text.h"
 
 #define PREFIX "/api/v1/ai-suggestions/queue"
@@ -15,10 +14,8 @@
 struct serve {
     struct watch *watch;
     const struct auth *auth;
-    struct http_server *server;
-    struct dash *dash;
+    struct door door;
     int64_t started_ms;
-    struct http_mount mounts[4]; /* as long as the server */
 };
 
 static int64_t monotonic_ms(void)
@@ -34,7 +31,7 @@ static int enter(const struct serve *serve, const struct http_request *request, 
 {
     char tenant[256];
 
-    return serve->auth ? dash_may(serve->dash, request, ROLE_VIEWER, tenant, reply) : 0;
+    return serve->auth ? dash_may(serve->door.dash, request, ROLE_VIEWER, tenant, reply) : 0;
 }
 
 /* ---- the index -------------------------------------------------------------------------------------------
@@ -152,11 +149,12 @@ static const struct http_route routes[] = {
 
 /* ---- from start to stop -------------------------------------------------------------------------------- */
 
-static int make_dash(struct serve *serve, const struct serve_options *options, struct http_mount mounts[2],
-                     const char **why)
+struct serve *serve_start(struct watch *watch, const struct serve_options *options, const char **why)
 {
+    struct serve *serve = calloc(1, sizeof(*serve));
+    const struct http_mount own = {"/api/v1", routes, serve};
     const struct dash_options dash = {
-        .q = serve->watch->q,
+        .q = watch->q,
         .auth = options->auth,
         .prefix = PREFIX,
         .audit_file = options->audit_file,
@@ -164,45 +162,24 @@ static int make_dash(struct serve *serve, const struct serve_options *options, s
         .column_count = 3,
     };
 
-    serve->dash = dash_create(&dash, why);
-    if (serve->dash)
-        dash_mounts(serve->dash, mounts);
-    return serve->dash ? 0 : -1;
-}
-
-struct serve *serve_start(struct watch *watch, const struct serve_options *options, const char **why)
-{
-    struct serve *serve = calloc(1, sizeof(*serve));
-    struct http_options http = {.listen = options->listen, .open = options->auth == NULL};
-
     *why = "out of memory";
     if (!serve)
         return NULL;
     *serve = (struct serve){.watch = watch, .auth = options->auth, .started_ms = monotonic_ms()};
-    serve->mounts[0] = (struct http_mount){"/api/v1", routes, serve};
-    http.mounts = serve->mounts;
-    if (make_dash(serve, options, &serve->mounts[1], why) == 0) {
-        serve->server = http_start(&http, why);
-        if (serve->server && dash_start(serve->dash, serve->server) == 0)
-            return serve;
-    }
-    http_stop(serve->server);
-    dash_destroy(serve->dash);
+    if (door_open(&serve->door, options->listen, &own, &dash, why) == 0)
+        return serve;
     free(serve);
     return NULL;
 }
 
 const char *serve_address(const struct serve *serve)
 {
-    return http_address(serve->server);
+    return http_address(serve->door.server);
 }
 
 void serve_stop(struct serve *serve)
 {
-    if (!serve)
-        return;
-    dash_stop(serve->dash);
-    http_stop(serve->server);
-    dash_destroy(serve->dash);
+    if (serve)
+        door_close(&serve->door);
     free(serve);
 }

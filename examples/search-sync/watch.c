@@ -25,25 +25,21 @@ static const struct jobq_finding *finding_of(const struct jobq_health *health, i
     return NULL;
 }
 
-/* More than five stuck are critical in the library's eyes; an alert is for more than ten. Before our own worker has
- * called the store for the first time, nobody may have the queue: that is the beginning, no alarm. */
+/* Before our own worker has called the store for the first time, nobody may have the queue: that is the
+ * beginning, no alarm. */
 static int is_alarming(const struct watch *watch, const struct jobq_finding *finding)
 {
     if (!finding)
         return 0;
-    if (finding->what == JOBQ_FINDING_NO_WORKER)
-        return watch->has_begun;
-    return finding->what != JOBQ_FINDING_STUCK || finding->value > 10;
+    return finding->what == JOBQ_FINDING_NO_WORKER ? watch->has_begun : alert_is_for(finding);
 }
 
 static void say(struct watch *watch, int i, int wrong, int64_t now_ms)
 {
-    static const char *const words[] = {
-        [ALERT_RAISED] = "raised", [ALERT_REPEATED] = "repeated", [ALERT_CLEARED] = "cleared"};
     enum alert_said said = alert_step(&watch->alerts[i], wrong, now_ms);
 
     if (said != ALERT_NOTHING)
-        fprintf(stderr, "ALERT %s %s: %s\n", words[said], kinds[i].name, watch->issues[i]);
+        fprintf(stderr, "ALERT %s %s: %s\n", alert_word(said), kinds[i].name, watch->issues[i]);
 }
 
 static int index_is_away(struct watch *watch, char *issue, size_t size)

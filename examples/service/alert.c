@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "alert.h"
 
+#define STUCK_MOST 10 /* in the library's eyes five are critical; an alert is for more than this */
+
 enum alert_said alert_step(struct alert *alert, int wrong, int64_t now_ms)
 {
     if (!wrong) {
@@ -16,4 +18,29 @@ enum alert_said alert_step(struct alert *alert, int wrong, int64_t now_ms)
     alert->raised = 1;
     alert->since_ms = now_ms;
     return ALERT_RAISED;
+}
+
+const char *alert_word(enum alert_said said)
+{
+    static const char *const words[] = {[ALERT_NOTHING] = "",
+                                        [ALERT_RAISED] = "raised",
+                                        [ALERT_REPEATED] = "repeated",
+                                        [ALERT_CLEARED] = "cleared"};
+
+    return words[said];
+}
+
+int alert_is_for(const struct jobq_finding *finding)
+{
+    switch (finding->what) {
+    case JOBQ_FINDING_ERRORS:
+    case JOBQ_FINDING_PENDING:
+    case JOBQ_FINDING_SLOW:
+    case JOBQ_FINDING_NO_WORKER:
+        return 1;
+    case JOBQ_FINDING_STUCK:
+        return finding->value > STUCK_MOST;
+    default:
+        return 0;
+    }
 }

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dashboard.h"
-#include "http.h"
+#include "door.h"
 #include "put.h"
 #include "text.h"
 
@@ -13,9 +12,7 @@
 
 struct serve {
     struct office *office;
-    struct http_server *server;
-    struct dash *dash;
-    struct http_mount mounts[4]; /* as long as the server */
+    struct door door;
 };
 
 /* GET /admin/queues/stats: for administrators of all tenants. */
@@ -25,7 +22,7 @@ static void route_stats(void *user, const struct http_request *request, struct h
     char tenant[256];
     json_t *stats;
 
-    if (dash_may(serve->dash, request, ROLE_ADMIN, tenant, reply) != 0)
+    if (dash_may(serve->door.dash, request, ROLE_ADMIN, tenant, reply) != 0)
         return;
     if (*tenant) {
         http_error(reply, 403, "", "the figures are of all tenants");
@@ -64,7 +61,7 @@ static void route_put(void *user, const struct http_request *request, struct htt
     char tenant[256];
     json_t *data;
 
-    if (dash_may(serve->dash, request, ROLE_OPERATOR, tenant, reply) != 0)
+    if (dash_may(serve->door.dash, request, ROLE_OPERATOR, tenant, reply) != 0)
         return;
     data = json_of_bytes((struct jobq_bytes){request->body, request->body_size});
     if (!data) {
@@ -84,10 +81,12 @@ static const struct http_route routes[] = {
     {NULL, NULL, 0, NULL, 0},
 };
 
-static int make_dash(struct serve *serve, const struct serve_options *options, const char **why)
+struct serve *serve_start(struct office *office, const struct serve_options *options, const char **why)
 {
+    struct serve *serve = calloc(1, sizeof(*serve));
+    const struct http_mount own = {"", routes, serve};
     const struct dash_options dash = {
-        .q = serve->office->q,
+        .q = office->q,
         .auth = options->auth,
         .audit_file = options->audit_file,
         .webhook_queue = "webhook",
@@ -96,45 +95,24 @@ static int make_dash(struct serve *serve, const struct serve_options *options, c
         .column_count = 3,
     };
 
-    serve->dash = dash_create(&dash, why);
-    if (serve->dash)
-        dash_mounts(serve->dash, &serve->mounts[1]);
-    return serve->dash ? 0 : -1;
-}
-
-struct serve *serve_start(struct office *office, const struct serve_options *options, const char **why)
-{
-    struct serve *serve = calloc(1, sizeof(*serve));
-    struct http_options http = {.listen = options->listen, .open = options->auth == NULL};
-
     *why = "out of memory";
     if (!serve)
         return NULL;
     serve->office = office;
-    serve->mounts[0] = (struct http_mount){"", routes, serve};
-    http.mounts = serve->mounts;
-    if (make_dash(serve, options, why) == 0) {
-        serve->server = http_start(&http, why);
-        if (serve->server && dash_start(serve->dash, serve->server) == 0)
-            return serve;
-    }
-    http_stop(serve->server);
-    dash_destroy(serve->dash);
+    if (door_open(&serve->door, options->listen, &own, &dash, why) == 0)
+        return serve;
     free(serve);
     return NULL;
 }
 
 const char *serve_address(const struct serve *serve)
 {
-    return http_address(serve->server);
+    return http_address(serve->door.server);
 }
 
 void serve_stop(struct serve *serve)
 {
-    if (!serve)
-        return;
-    dash_stop(serve->dash);
-    http_stop(serve->server);
-    dash_destroy(serve->dash);
+    if (serve)
+        door_close(&serve->door);
     free(serve);
 }

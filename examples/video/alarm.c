@@ -15,7 +15,6 @@
 
 #define KINDS_MOST       512 /* kinds of trouble times queues that ever had one; more are not told */
 #define PROGRAM_LIMIT_MS 60000
-#define STUCK_MOST       10 /* in the library's eyes five are critical; an alert is for more than this */
 
 /* One kind of trouble of one queue, from its first time on. */
 struct kind {
@@ -41,20 +40,13 @@ struct alarm {
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-static const char *word_of(enum alert_said said)
-{
-    static const char *const words[] = {
-        [ALERT_RAISED] = "raised", [ALERT_REPEATED] = "repeated", [ALERT_CLEARED] = "cleared"};
-
-    return words[said];
-}
-
 static char *text_of(const struct kind *kind)
 {
     json_t *json = json_pack(
         "{s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:o}", "alert", jobq_finding_name(kind->what), "queue",
-        json_of_text(kind->queue, strlen(kind->queue), sizeof(kind->queue)), "state", word_of(kind->unsaid),
-        "issue", json_of_text(kind->issue, strlen(kind->issue), sizeof(kind->issue)), "recommendation",
+        json_of_text(kind->queue, strlen(kind->queue), sizeof(kind->queue)), "state",
+        alert_word(kind->unsaid), "issue",
+        json_of_text(kind->issue, strlen(kind->issue), sizeof(kind->issue)), "recommendation",
         json_of_text(kind->recommendation, strlen(kind->recommendation), sizeof(kind->recommendation)),
         "value", (json_int_t)kind->value, "limit", (json_int_t)kind->limit, "since",
         json_of_instant(kind->alert.since_ms));
@@ -93,7 +85,7 @@ static void tell(struct alarm *alarm, struct kind *kind, enum alert_said said)
 {
     if (said != ALERT_NOTHING) {
         kind->unsaid = said;
-        fprintf(stderr, "ALERT %s %s %s: %s\n", word_of(said), jobq_finding_name(kind->what), kind->queue,
+        fprintf(stderr, "ALERT %s %s %s: %s\n", alert_word(said), jobq_finding_name(kind->what), kind->queue,
                 kind->issue);
     }
     if (kind->unsaid != ALERT_NOTHING && run_program(alarm, kind) == 0)
@@ -101,21 +93,6 @@ static void tell(struct alarm *alarm, struct kind *kind, enum alert_said said)
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
-
-static int is_alarming(const struct jobq_finding *finding)
-{
-    switch (finding->what) {
-    case JOBQ_FINDING_ERRORS:
-    case JOBQ_FINDING_PENDING:
-    case JOBQ_FINDING_SLOW:
-    case JOBQ_FINDING_NO_WORKER:
-        return 1;
-    case JOBQ_FINDING_STUCK:
-        return finding->value > STUCK_MOST;
-    default:
-        return 0;
-    }
-}
 
 static struct kind *kind_of(struct alarm *alarm, const struct jobq_finding *finding)
 {
@@ -142,7 +119,7 @@ static void look(struct alarm *alarm)
     }
     for (size_t i = 0; i < health->finding_count; i++) {
         const struct jobq_finding *finding = &health->findings[i];
-        struct kind *kind = is_alarming(finding) ? kind_of(alarm, finding) : NULL;
+        struct kind *kind = alert_is_for(finding) ? kind_of(alarm, finding) : NULL;
         if (!kind)
             continue;
         wrong[kind - alarm->kinds] = 1;

@@ -185,6 +185,22 @@ START_TEST(an_alert_rises_once_repeats_hourly_and_clears_once)
 }
 END_TEST
 
+START_TEST(more_than_ten_stuck_are_an_alert_and_the_others_always)
+{
+    static const int always[] = {JOBQ_FINDING_ERRORS, JOBQ_FINDING_PENDING, JOBQ_FINDING_SLOW,
+                                 JOBQ_FINDING_NO_WORKER};
+    struct jobq_finding finding = {.what = JOBQ_FINDING_STUCK, .value = 10};
+    ck_assert(!alert_is_for(&finding));
+    finding.value = 11;
+    ck_assert(alert_is_for(&finding));
+    for (size_t i = 0; i < sizeof(always) / sizeof(*always); i++)
+        ck_assert(alert_is_for(&(struct jobq_finding){.what = always[i]}));
+    ck_assert(!alert_is_for(&(struct jobq_finding){.what = JOBQ_FINDING_PAUSED}));
+    ck_assert_str_eq(alert_word(ALERT_RAISED), "raised");
+    ck_assert_str_eq(alert_word(ALERT_CLEARED), "cleared");
+}
+END_TEST
+
 static int done(struct jobq_ctx *ctx, void *user)
 {
     (void)ctx, (void)user;
@@ -241,6 +257,7 @@ int main(void)
     tcase_add_test(parts, an_answer_to_another_request_gives_no_verdict);
     tcase_add_test(parts, statuses_mean);
     tcase_add_test(parts, an_alert_rises_once_repeats_hourly_and_clears_once);
+    tcase_add_test(parts, more_than_ten_stuck_are_an_alert_and_the_others_always);
     tcase_add_test(parts, nobody_answers_only_after_our_worker_has_begun);
     suite_add_tcase(suite, parts);
     SRunner *runner = srunner_create(suite);
