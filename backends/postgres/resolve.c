@@ -55,11 +55,14 @@ static int lists_begin(struct lists *l)
     return open ? 0 : -1;
 }
 
-static int lists_end(struct lists *l)
+/* What there is of the texts belongs to *out from then on, also where one is missing. */
+static int lists_end(struct lists *l, struct resolved *out)
 {
     bool good = true;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         good &= l->file[i] && fclose(l->file[i]) == 0;
+        out->texts[i] = l->text[i];
+    }
     return good ? 0 : -1;
 }
 
@@ -120,13 +123,11 @@ static void set(struct resolved *r, size_t *count, const char *keyword, const ch
     *count += i == *count;
 }
 
-static int hand_over(const struct address *a, struct resolved *r, struct lists *l, bool ports)
+static int hand_over(const struct address *a, struct resolved *r, bool ports)
 {
     size_t count = a->count;
     r->keywords = calloc(count + 4, sizeof *r->keywords);
     r->values = calloc(count + 4, sizeof *r->values);
-    for (int i = 0; i < 3; i++)
-        r->texts[i] = l->text[i];
     if (!r->keywords || !r->values)
         return -1;
     memcpy(r->keywords, a->keywords, count * sizeof *r->keywords);
@@ -146,7 +147,7 @@ static int resolve(const struct address *a, const char *hosts, const char *ports
     pq_fault_set(fault, FAULT_MEMORY, "out of memory");
     if (result == 0)
         result = add_hosts(&l, hosts, ports ? ports : "", deadline_us, fault);
-    if (lists_end(&l) != 0 || hand_over(a, out, &l, ports && strchr(ports, ',')) != 0)
+    if (lists_end(&l, out) != 0 || hand_over(a, out, ports && strchr(ports, ',')) != 0)
         result = -1;
     if (result == 0)
         *fault = (struct fault){0};

@@ -34,6 +34,13 @@ int sq_tx_begin_write(struct jobq_store *s)
     return result;
 }
 
+/* Pages that made no sense may have come so from a read that failed; what is kept of them would make none tomorrow either. */
+static void forget_pages(struct jobq_store *s, int code)
+{
+    if (!s->attached && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
+        sqlite3_db_release_memory(s->db);
+}
+
 void sq_tx_rollback(struct jobq_store *s)
 {
     struct fault fault = s->fault; /* what went wrong first is what people want to know */
@@ -42,6 +49,7 @@ void sq_tx_rollback(struct jobq_store *s)
     else if (!sqlite3_get_autocommit(s->db))
         sq_run(s, SQL_ROLLBACK, NULL, 0);
     sq_gate_given(s);
+    forget_pages(s, fault.code);
     s->fault = fault;
     s->epoch++;
     /* Numbers given to names within it are void. */

@@ -29,7 +29,7 @@
 
 /* Shared with the processes in which the calls are made, so that a crash tells where it was. */
 struct tally {
-    long faults, refused, unknown, around, at, leaked;
+    long faults, refused, unknown, around, at, leaked, once;
     int all, own;
 };
 
@@ -119,15 +119,28 @@ static void warm_up(struct world *w, const struct call *call)
     }
 }
 
-static int try_call(struct world *w, const struct call *call)
+/* Blocks that are left behind it are in the tally. */
+static bool pass(struct world *w, const struct call *call)
 {
-    warm_up(w, call);
     long live = alloc_live();
     world_open(w);
     struct expected e = learn(w, call);
     bool good = enumerate_all(w, call, &e);
     world_close(w);
     tally->leaked = alloc_live() - live;
+    return good;
+}
+
+/* Some things a library makes once for a process because an allocation failed: other sources of names, the texts of errors. All of
+ * it a second time tells them from a leak, which would be there again. */
+static int try_call(struct world *w, const struct call *call)
+{
+    warm_up(w, call);
+    bool good = pass(w, call);
+    if (good && tally->leaked) {
+        tally->once += tally->leaked;
+        good = pass(w, call);
+    }
     if (good && tally->leaked)
         fprintf(stderr, "%s: %ld blocks are left\n", call->name, tally->leaked);
     return good && !tally->leaked ? 0 : 1;
@@ -171,8 +184,9 @@ static int run_all(const char *only)
         fflush(stdout);
     }
     store_drop(store, w.uri);
-    printf("1..%d\n# %s: allocations failed %ld: definite errors %ld, got around it %ld, unknown %ld; seed %ld, every %ld.\n",
-           number, store->name, tally->faults, tally->refused, tally->around, tally->unknown, seed, stride);
+    printf("1..%d\n# %s: allocations failed %ld: definite errors %ld, got around it %ld, unknown %ld; "
+           "blocks kept once %ld; seed %ld, every %ld.\n",
+           number, store->name, tally->faults, tally->refused, tally->around, tally->unknown, tally->once, seed, stride);
     if (number == 0 || (!only && !only_at && tally->refused == 0)) {
         fprintf(stderr, "nothing was tried\n");
         failed++;

@@ -13,22 +13,33 @@ void world_must(int status, const char *what)
     abort();
 }
 
+static struct jobq *open_handle(const struct world *w, int64_t io_timeout_ms)
+{
+    struct jobq_options options = w->options;
+    struct jobq *q;
+    int status, tries = 0;
+    options.io_timeout_ms = io_timeout_ms;
+    do
+        status = jobq_open(&q, w->backend, w->uri, &options);
+    while (status == JOBQ_UNREACHABLE && ++tries < 10); /* a server on a busy machine */
+    world_must(status, "open");
+    return q;
+}
+
 void world_open(struct world *w)
 {
-    int status, tries = 0;
     w->options.size = sizeof w->options;
     if (!w->options.io_timeout_ms)
         w->options.io_timeout_ms = 1000; /* so long an outcome that stays unknown is asked for again */
-    do
-        status = jobq_open(&w->q, w->backend, w->uri, &w->options);
-    while (status == JOBQ_UNREACHABLE && ++tries < 10); /* a server on a busy machine */
-    world_must(status, "open");
+    w->q = open_handle(w, w->options.io_timeout_ms);
+    w->calm = open_handle(w, 60000);
 }
 
 void world_close(struct world *w)
 {
     jobq_close(w->q);
-    w->q = NULL;
+    jobq_close(w->calm);
+    w->q = w->calm = NULL;
     free(w->copy);
     w->copy = NULL;
 }
@@ -44,15 +55,22 @@ static void name_ids(struct world *w)
     }
 }
 
+/* Behind a lost connection a server has much to learn anew, so this is done on the calm handle; but a handle that passes the clock
+ * knows that it has to sweep. */
 void world_begin(struct world *w, const struct call *call)
 {
     const struct jobq_bulk_options hard = { .size = sizeof hard, .flags = JOBQ_CANCEL_HARD };
+    struct jobq *q = w->q;
+    w->q = w->calm;
     world_must(jobq_bulk_cancel(w->q, NULL, &hard, NULL), "cancel all");
     world_must(jobq_purge(w->q, NULL, 0, NULL), "drop all");
     world_must(jobq_purge(w->q, NULL, 0, NULL), "drop what successors left");
     name_ids(w);
+    if (call->flags & CALL_LATER)
+        w->q = q;
     if (call->prepare)
         call->prepare(w);
+    w->q = q;
 }
 
 struct text {
@@ -78,7 +96,7 @@ static int append(void *user, const void *data, size_t bytes)
 char *world_dump(struct world *w)
 {
     struct text text = { 0 };
-    world_must(jobq_export(w->q, append, &text, NULL), "export");
+    world_must(jobq_export(w->calm, append, &text, NULL), "export");
     return text.data;
 }
 
@@ -113,15 +131,18 @@ static bool unchanged(struct world *w, const struct call *call, const char *befo
     return same;
 }
 
-static bool definite(int status)
+/* A file that answers no reads is damaged, one whose first page reads as zeros is no database. Who opens it is told; whoever has
+ * it open knows it. */
+static bool definite(const struct call *call, int status)
 {
     switch (status) {
     case JOBQ_FAILED:
     case JOBQ_NOMEM:
     case JOBQ_UNREACHABLE:
-    case JOBQ_CORRUPT: /* at open, where a damaged file answers no reads */
-    case JOBQ_FOREIGN: /* at open, where a file whose first page reads as zeros is no database */
         return true;
+    case JOBQ_CORRUPT:
+    case JOBQ_FOREIGN:
+        return call->flags & CALL_CLOSED;
     default:
         return false;
     }
@@ -152,7 +173,7 @@ bool world_judge(struct world *w, const struct call *call, int status, int first
         int again = run_again(w, call);
         return again == first || wrong(call, where, "said again after a lease it answered", again);
     }
-    if (!definite(status))
+    if (!definite(call, status))
         return wrong(call, where, "no definite error", status);
     if (!unchanged(w, call, before, where, status))
         return false;

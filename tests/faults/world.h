@@ -23,7 +23,8 @@ struct world {
     const struct jobq_backend *backend;
     char uri[WORLD_URI];
     struct jobq_options options;
-    struct jobq *q;
+    struct jobq *q;    /* on which the call is made */
+    struct jobq *calm; /* on which nothing fails: what stands around the call */
     uint64_t serial; /* of the attempt: ids are made of it */
     struct jobq_id ids[WORLD_JOBS];
     struct jobq_token tokens[WORLD_JOBS];

@@ -76,10 +76,10 @@ static int name_input(struct step *step)
     return 0;
 }
 
-static struct child_spec tool_spec(const struct step *step, const char *program, const char *const *argv)
+/* Its program is still to be found. */
+static struct child_spec tool_spec(const struct step *step, const char *const *argv)
 {
     return (struct child_spec){
-        .program = program,
         .argv = argv,
         .time_limit_ms = step->time_limit_ms,
         .cpu_limit_s = step->time_limit_ms / 1000 * 2 + 1,  /* two threads decode */
@@ -96,11 +96,12 @@ static int ask_ffprobe(struct step *step, struct text *answer)
         "ffprobe", "-v", "error", "-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS,
         "-print_format", "json", "-show_format", "-show_streams", "-i", step->media.input, NULL,
     };
-    struct child_spec spec = tool_spec(step, program, argv);
+    struct child_spec spec = tool_spec(step, argv);
     struct child_result result;
 
     if (find_tool(step, "ffprobe", program, sizeof(program)) != 0)
         return -1;
+    spec.program = program;
     spec.on_output = collect;
     spec.arg = answer;
     if (child_run(&spec, &result) == 0)
@@ -188,7 +189,7 @@ int media_ffmpeg(struct step *step, const char *const *arguments, child_bytes_fn
         "ffmpeg", "-v", "error", "-nostdin", "-filter_threads", "1", "-threads", "2",
         "-protocol_whitelist", PROTOCOLS, "-format_whitelist", FORMATS, "-i", step->media.input,
     };
-    struct child_spec spec = tool_spec(step, program, argv);
+    struct child_spec spec = tool_spec(step, argv);
     struct child_result ours;
     size_t n = 0;
 
@@ -199,6 +200,7 @@ int media_ffmpeg(struct step *step, const char *const *arguments, child_bytes_fn
     argv[n] = NULL;
     if (find_tool(step, "ffmpeg", program, sizeof(program)) != 0)
         return -1;
+    spec.program = program;
     spec.on_output = on_output;
     spec.arg = arg;
     result = result ? result : &ours;
