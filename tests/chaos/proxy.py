@@ -87,6 +87,8 @@ async def serve(reader, writer, server):
         return
     line = Line((reader, writer), other)
     await asyncio.gather(run(line.requests()), run(line.answers()))
+    if line.answer_fault:  # no answer came that it could have met: it is for somebody else
+        WAITING.insert(0, line.answer_fault)
     for end in (writer, other[1]):
         end.transport.abort()
 
