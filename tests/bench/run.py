@@ -5,21 +5,14 @@
 Ratios are oriented so that larger is better. Single figures mean little on a shared machine; the ratio of two things
 run next to each other means more."""
 import argparse
-import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections import namedtuple
 
-# One run of jobq-bench. limit: the figure of the limit program that runs before it. slow: once only with --quick.
-Figure = namedtuple('Figure', 'name limit rows slow quick', defaults=(False, None))
-# One row of the table. name: of the program's line. against: 'limit'; 'told', what the same line says; a number with a unit; or
-# another of libjobq's lines. goal: what the ratio should reach.
-Row = namedtuple('Row', 'name label against goal', defaults=(None, None))
-SMALLER = {'ms', 'bytes', 'MiB', '%', 'instructions'}
+import peers
+from table import Figure, Row, Taken, call, lines, tell
 
 DRAIN = 'drain-500'
 
@@ -81,22 +74,6 @@ POSTGRES = [one('insert-1', 'enqueue one at a time', 'insert-1', 0.85), one('ins
             one('drain-1', 'drain, one job at a time', 'drain-1', 0.85), together(None), *COMMON,
             Figure('churn', None, [Row('churn', 'churn, last fifth over first', 'told', 0.9),
                                    Row('churn-reader', 'churn, a snapshot held open', 'told', 0.8)], True)]
-
-
-def call(command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
-    if done.returncode != 0:
-        sys.exit(f'{" ".join(command)}: {done.stderr.strip() or done.returncode}')
-    return done.stdout
-
-
-def lines(command):
-    """{name: (value, unit, what it is held against, its value)}"""
-    answer = {}
-    for line in call(command).splitlines():
-        word = line.split() + [None, None]
-        answer[word[0]] = (float(word[1]), word[2], word[3], float(word[4]) if word[4] else None)
-    return answer
 
 
 class Store:
@@ -224,22 +201,6 @@ def held_against(row, mine, limit, figure):
     return row.against, float(row.against.split()[0])
 
 
-class Taken:
-    """What the rounds have brought for one row."""
-
-    def __init__(self):
-        self.values, self.others, self.ratios, self.unit, self.against = [], [], [], '', None
-
-    def add(self, value, unit, against, other):
-        self.unit, self.against = unit, against
-        self.values.append(value)
-        if other is None:
-            return
-        self.others.append(other)
-        top, bottom = (other, value) if unit in SMALLER else (value, other)
-        self.ratios.append(top / bottom if bottom else float('inf'))
-
-
 def measure(store, figure, seen, options):
     """A figure in all rounds, the limit and the library in turn: [(row, label, Taken)]. seen: what each round brought so far."""
     quick = figure.quick and options.quick
@@ -252,32 +213,6 @@ def measure(store, figure, seen, options):
             into.add(*seen[number][row.name][:2], *held_against(row, seen[number], limit, figure))
     count = f'{int(name.split("-")[1]):,}' if figure.quick else ''
     return [(row, row.label.format(n=count), into) for row, into in zip(figure.rows, taken)]
-
-
-def show(value):
-    return f'{value:,.0f}' if value >= 100 else f'{value:.2f}'
-
-
-def spread(values):
-    if not values:
-        return '-'
-    if len(set(values)) == 1:
-        return show(values[0])
-    return f'{show(statistics.median(values))} ({show(min(values))}-{show(max(values))})'
-
-
-def tell(store, row, label, taken, as_json):
-    ratio = statistics.median(taken.ratios) if taken.ratios else None
-    if as_json:
-        bounded = None if ratio is None else min(ratio, 1e6)
-        print(json.dumps({'name': f'{store.name}: {label}', 'value': statistics.median(taken.values), 'unit': taken.unit,
-                          'against': taken.against, 'ratio': bounded,
-                          **({'goal': row.goal} if row.goal is not None else {})}), flush=True)
-        return
-    shown = '-' if ratio is None else f'{min(ratio, 999.99):.2f}'
-    wanted = '' if row.goal is None else f'{row.goal:.2f} {"yes" if ratio >= row.goal else "no"}'
-    print(f'{store.name:13} {label:31} {spread(taken.values):>29} {taken.unit:12} {spread(taken.others):>29} '
-          f'{taken.against or "":17} {shown:>6}  {wanted}', flush=True)
 
 
 def run(store, options):
@@ -310,16 +245,24 @@ def main():
     parser.add_argument('--quick', action='store_true', help='short figures, the slow ones once: some four minutes')
     parser.add_argument('--json', action='store_true', help='one object a line')
     parser.add_argument('--store', choices=['memory', 'sqlite', 'redis', 'postgres'], action='append')
+    parser.add_argument('--peers', metavar='FOLDER', help='measure other queues too; what npm brings of them is in FOLDER')
+    parser.add_argument('--only-peers', action='store_true', help='and not the limit programs')
     options = parser.parse_args()
     options.rounds, options.seconds = 3, 0.25 if options.quick else 2
+    options.failed = False
     with tempfile.TemporaryDirectory(prefix='jobq-bench.') as folder:
+        options.folder = folder
         if not options.json:
             print(f'# {platform.platform()}, {os.cpu_count()} cores, {options.rounds} rounds of {options.seconds} s; median '
                   '(min-max); median of the ratios of pairs, larger is better')
-            print(f'{"store":13} {"figure":31} {"libjobq":>29} {"unit":12} {"held against":>29} {"":17} {"ratio":>6}  goal')
+            print(f'{"store":13} {"figure":31} {"libjobq":>29} {"unit":12} {"held against":>29} {"":22} {"ratio":>6}  goal')
         for store in stores(options, folder):
-            run(store, options)
+            if not options.only_peers:
+                run(store, options)
+            if options.peers:
+                peers.run(store, options)
+    return 1 if options.failed else 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
