@@ -17,20 +17,29 @@ from table import Row, Taken, tell
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peers')
 LONGEST_S = 300  # of one command of a peer
-SILENCE_S = 30   # of a worker that still has jobs
+LEAST_S = 1      # of a figure of a peer: they are compiled while they run
+LEAST_JOBS = 500 # of a figure
+SILENCE_S = 60   # of a worker that still has jobs
 PICKUPS, PICKUP_GAP_MS = 100, 25
 
-# levels: of concurrency, or sizes of a batch, the best of which is the peer's drain. rate, slow_rate: about what it drains in a
+# levels: of concurrency, or sizes of a batch; the best is the peer's drain. rate, slow_rate: about what it drains in a
 # second, and one at a time: how many jobs a figure takes. without: figures that there is no call for.
 Kind = namedtuple('Kind', 'name stores driver levels rate slow_rate without', defaults=((),))
 NODE, PYTHON, RUBY = 'drive.mjs', 'drive.py', 'drive.rb'
-ONE_PROCESS = ('insert-1000', 'drain-2', 'pickup-p50')
+NO_BULK = ('insert-1000',)
+ONE_PROCESS = ('drain-2', 'pickup-p50')
 KINDS = [Kind('plainjob', ('sqlite normal',), NODE, (1, 10), 8000, 8000),
+         Kind('persist-queue', ('sqlite full',), PYTHON, (1,), 1900, 1900, NO_BULK + ONE_PROCESS),
          Kind('bee-queue', ('redis',), NODE, (10, 50, 300), 14000, 1500),
          Kind('bullmq', ('redis',), NODE, (10, 50, 300), 9000, 1500),
+         Kind('sidekiq', ('redis',), RUBY, (10, 50), 3000, 1000),
+         Kind('celery', ('redis',), PYTHON, (1, 10), 1000, 1000, NO_BULK),
+         Kind('rq', ('redis',), PYTHON, (1,), 230, 230),
          Kind('graphile-worker', ('postgres',), NODE, (10, 50, 100), 12000, 1000),
          Kind('pg-boss', ('postgres',), NODE, (100, 1000, 5000), 20000, 400)]
 ON_NODE = [kind.name for kind in KINDS if kind.driver == NODE]
+
+UNPACKAGED = {'postgres': {'pgmq': 'neither Debian nor npm has its functions'}}
 
 # One figure of libjobq (a run of jobq-bench and the line it prints) and what a peer does instead.
 Contest = namedtuple('Contest', 'figure line theirs label slow', defaults=(False,))
@@ -48,7 +57,7 @@ GOALS = {'sqlite normal': {'insert-1': {'plainjob': 1}, 'keyed-1000': {'plainjob
                            'drain-1': {'plainjob': 3}, 'pickup-p50': {'plainjob': 5}},
          'redis': {'insert-1': {'bee-queue': 1, 'bullmq': 2},
                    'threads-64': dict.fromkeys(('bee-queue', 'bullmq', 'sidekiq', 'celery', 'rq'), 5),
-                   'keyed-1000': {'bullmq': 10, **dict.fromkeys(('bee-queue', 'sidekiq', 'celery', 'rq'), 3.5)},
+                   'keyed-1000': {'bullmq': 10, **dict.fromkeys(('bee-queue', 'sidekiq', 'rq'), 3.5)},
                    'drain-500': {'bee-queue': 8, 'bullmq': 12}, 'pickup-p50': {'bee-queue': 2},
                    'bytes': {'bullmq': 2.5, 'bee-queue': 1.25}},
          'postgres': {'insert-1': {'graphile-worker': 3, 'pg-boss': 3}, 'threads-64': {'graphile-worker': 10, 'pg-boss': 10},
@@ -132,10 +141,10 @@ class Peer:
     def __init__(self, kind, store, options):
         self.kind, self.store, self.options = kind, store, options
         self.name = kind.name
+        self.seconds = max(options.seconds, LEAST_S)
         self.folder = os.path.join(options.peers, store.name.split()[0])
         self.files = os.path.join(options.folder, 'peer')
-        self.best = max(kind.levels)
-        self.memory = None
+        self.best = self.memory = None # the level, and what a worker took there
 
     def program(self, *words):
         if self.kind.driver == NODE:
@@ -146,7 +155,8 @@ class Peer:
         return [*start, self.kind.name, *(str(word) for word in words)]
 
     def call(self, *words):
-        done = subprocess.run(self.program(*words), cwd=self.folder, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+        done = subprocess.run(self.program(*words), cwd=self.folder, capture_output=True, text=True, timeout=LONGEST_S,
+                              check=False)
         if done.returncode != 0:
             raise Failed(f'{" ".join(map(str, words))}: {(done.stderr.strip() or "no words")[-500:]}')
         return done.stdout
@@ -174,7 +184,7 @@ class Peer:
         return self.store.used()
 
     def jobs(self, rate):
-        return max(int(rate * self.options.seconds), 2000)
+        return max(int(rate * self.seconds), LEAST_JOBS)
 
     def working(self, address, level, processes, count):
         """When each job ran that is there. Leaves what a worker takes of memory in self.memory."""
@@ -196,8 +206,9 @@ class Peer:
         return (jobs - 1) / (max(when) - min(when))
 
     def drain_best(self):
+        """At all levels in the first round, then at the one that was best."""
         rates = {}
-        for level in self.kind.levels:
+        for level in [self.best] if self.best else self.kind.levels:
             rates[level] = (self.drain(level, 1, self.jobs(self.kind.rate)), self.memory)
         self.best = max(rates, key=rates.get)
         rate, self.memory = rates[self.best]
@@ -227,7 +238,7 @@ class Peer:
     def measure(self, figure):
         """The value of one of its figures."""
         if figure.startswith('insert-'):
-            said = self.call(self.fresh(), figure, self.options.seconds)
+            said = self.call(self.fresh(), figure, self.seconds)
             return float(said.split()[1])
         return {'drain': self.drain_best, 'bytes': self.bytes, 'pickup-p50': self.pickup, 'memory': lambda: self.memory,
                 'drain-1': lambda: self.drain(1, 1, self.jobs(self.kind.slow_rate)),
@@ -255,15 +266,18 @@ def contest(store, what, peers, seen, options):
 
 
 def run(store, options):
-    """The table of one store and its peers. options.failed is set when one of them could not be measured."""
+    """Prints the table of one store and its peers. options.failed is set when one of them could not be measured."""
     peers = [Peer(kind, store, options) for kind in KINDS if store.name in kind.stores]
     for peer in [each for each in peers if not each.found()]:
         say(options, f'{store.name}: {peer.name} is left out: it could not be installed')
         peers.remove(peer)
         options.failed = True
+    for name, why in UNPACKAGED.get(store.name, {}).items():
+        say(options, f'{store.name}: {name} is left out: {why}')
     seen = [{} for _ in range(options.rounds)]
-    for what in CONTESTS:
+    for what in CONTESTS if peers else []:
         for peer, taken in contest(store, what, peers, seen, options):
             if taken.ratios:
-                tell(store, Row(what.line, what.label, None, goal(store.name, what, peer.kind.name)), what.label, taken, options.json)
+                row = Row(what.line, what.label, None, goal(store.name, what, peer.kind.name))
+                tell(store, row, what.label, taken, options.json)
     shutil.rmtree(os.path.join(options.folder, 'peer'), ignore_errors=True)

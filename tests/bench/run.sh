@@ -56,6 +56,14 @@ packages_for_server() {
     npm_packages "$1"
 }
 
+packages_of() {
+    while [ $# -gt 0 ]; do
+        need "$1" "$2"
+        shift 2
+    done
+    install_missing
+}
+
 PEERS=${JOBQ_BUILD_ROOT:-$ROOT/build-all}/peers
 peers=
 for word in "$@"; do
@@ -83,9 +91,13 @@ build_tree "$BUILD" --buildtype=release -Dexamples=false -Dsqlite=enabled -Dredi
 
 if [ -n "$peers" ] && wants sqlite "$@"; then
     brought plainjob packages_for_sqlite
+    brought persist-queue packages_of py:persistqueue python3-persist-queue
 fi
 if [ -n "$peers" ] && wants redis "$@"; then
     brought 'bee-queue, bullmq' packages_for_server redis
+    brought celery packages_of py:celery python3-celery py:redis python3-redis
+    brought rq packages_of py:rq python3-rq
+    brought sidekiq packages_of cmd:sidekiq ruby-sidekiq
 fi
 if [ -n "$peers" ] && wants postgres "$@"; then
     brought 'graphile-worker, pg-boss' packages_for_server postgres
