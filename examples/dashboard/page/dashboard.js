@@ -12,8 +12,8 @@ const WORDS = {
   live: ['live', 'canlı'], stale: ['stale for {0} s', '{0} sn’dir eski'], polling: ['polling', 'yoklama'], hiddenPaused: ['paused', 'duraklatıldı'],
   connecting: ['connecting', 'bağlanıyor'], storeDown: ['store unreachable', 'depoya ulaşılamıyor'], lost: ['{0} events were not seen', '{0} olay görülmedi'],
   login: ['Log in', 'Giriş yap'], logout: ['Log out', 'Çıkış'], token: ['Token', 'Belirteç'], language: ['Türkçe', 'English'],
-  theme: ['Theme', 'Tema'], auto: ['automatic', 'otomatik'], dark: ['dark', 'koyu'], light: ['light', 'açık'], help: ['Keys', 'Tuşlar'],
-  readOnly: ['read only', 'salt okunur'], closed: ['Closed: the server was started without --token-file, so it shows counts and nothing else.', 'Kapalı: sunucu --token-file olmadan başlatıldı, yalnızca sayıları gösterir.'],
+  theme: ['Theme', 'Tema'], auto: ['auto', 'otomatik'], dark: ['dark', 'koyu'], light: ['light', 'açık'], help: ['Keys', 'Tuşlar'],
+  closed: ['Closed: the server was started without --token-file, so it shows counts and nothing else.', 'Kapalı: sunucu --token-file olmadan başlatıldı, yalnızca sayıları gösterir.'],
   needLogin: ['Log in to see the queue.', 'Kuyruğu görmek için giriş yapın.'], forbidden: ['Your token does not allow this.', 'Belirteciniz buna izin vermiyor.'],
   total: ['Total', 'Toplam'], pending: ['Pending', 'Bekleyen'], processing: ['Processing', 'İşlenen'], completed: ['Completed', 'Tamamlanan'],
   failed: ['Failed', 'Başarısız'], stuck: ['Stuck', 'Takılı'], healthy: ['healthy', 'sağlıklı'], warning: ['warning', 'uyarı'], critical: ['critical', 'kritik'],
@@ -31,7 +31,7 @@ const WORDS = {
   attempt: ['Attempt', 'Deneme'], created: ['Created', 'Oluşturuldu'], next: ['Next', 'Sonraki'], error: ['Error', 'Hata'], all: ['all', 'hepsi'], since: ['Created within', 'Oluşturulma'],
   anyTime: ['any time', 'her zaman'], minutes5: ['5 minutes', '5 dakika'], hour1: ['1 hour', '1 saat'], day1: ['1 day', '1 gün'], text: ['Text', 'Metin'], apply: ['Show', 'Göster'],
   more: ['More', 'Daha fazla'], retryAll: ['Retry all matching', 'Eşleşenlerin hepsini yeniden dene'], cancelAll: ['Cancel all matching', 'Eşleşenlerin hepsini iptal et'], discardAll: ['Discard all matching', 'Eşleşenlerin hepsini at'],
-  retry: ['Retry', 'Yeniden dene'], cancel: ['Cancel job', 'İşi iptal et'], discard: ['Discard', 'At'], unhold: ['Release hold', 'Beklemeyi kaldır'], close: ['Close', 'Kapat'], doIt: ['Do it', 'Uygula'],
+  retry: ['Retry', 'Yeniden dene'], cancel: ['Cancel job', 'İşi iptal et'], discard: ['Discard', 'At'], unhold: ['Release hold', 'Beklemeyi kaldır'], close: ['Close', 'Kapat'], back: ['Back', 'Vazgeç'], cancelMany: ['Cancel jobs', 'İşleri iptal et'],
   matching: ['{0} jobs match.', '{0} iş eşleşiyor.'], typeCount: ['Many: type {0} to confirm', 'Çok sayıda: onaylamak için {0} yazın'], doneCount: ['{0} jobs changed', '{0} iş değişti'],
   undo: ['Undo', 'Geri al'], discarding: ['{0} jobs are discarded in {1} s', '{0} iş {1} sn içinde atılacak'], undone: ['Nothing was discarded', 'Hiçbir şey atılmadı'], copied: ['Copied: {0}', 'Kopyalandı: {0}'],
   command: ['Copy the command for this: {0}', 'Bunun komutunu kopyala: {0}'], done: ['Done', 'Tamam'], worker: ['Worker', 'İşçi'], job: ['Job', 'İş'], why: ['Why it is there', 'Neden orada'],
@@ -44,13 +44,18 @@ const WORDS = {
   alive: ['alive', 'canlı'], gone: ['not seen', 'görülmüyor'], leases: ['Leases', 'Kiralar'], leaseLeft: ['Lease', 'Kira'], started: ['Started', 'Başladı'], expired: ['ran out', 'doldu'], name: ['Name', 'Ad'], when: ['When', 'Ne zaman'], zone: ['Zone', 'Saat dilimi'],
   nextRuns: ['Next 5 runs in {0}', 'Sonraki 5 çalışma, {0}'], nextHere: ['here ({0})', 'burada ({0})'], lastResult: ['Last result', 'Son sonuç'], runNow: ['Run now', 'Şimdi çalıştır'], never: ['never', 'hiç'], of: ['Of', 'Türü'],
   lQueue: ['queue', 'kuyruk'], lGroup: ['tenant', 'kiracı'], lPlan: ['plan', 'plan'], depth: ['Depth', 'Derinlik'], concurrency: ['Concurrency', 'Eşzamanlılık'], perTenant: ['Per tenant', 'Kiracı başına'], rate: ['Rate', 'Hız'], quota: ['Quota', 'Kota'], used: ['in use', 'kullanımda'], set: ['Set', 'Ayarla'],
-  setLimit: ['Set a limit', 'Sınır ayarla'], unset: ['empty: no value of its own', 'boş: kendi değeri yok'], everyGroup: ['every tenant', 'her kiracı'], at: ['At', 'Zaman'], who: ['Who', 'Kim'], role: ['Role', 'Rol'], from: ['From', 'Nereden'], verb: ['What', 'Ne'], status: ['Status', 'Durum'],
+  setLimit: ['Set a limit', 'Sınır ayarla'], everyGroup: ['every tenant', 'her kiracı'], at: ['At', 'Zaman'], who: ['Who', 'Kim'], role: ['Role', 'Rol'], from: ['From', 'Nereden'], verb: ['What', 'Ne'], status: ['Status', 'Durum'],
   rNone: ['not logged in', 'giriş yapılmadı'], rViewer: ['viewer', 'izleyici'], rOperator: ['operator', 'işletmen'], rAdmin: ['admin', 'yönetici'], openFlow: ['Show its steps', 'Adımlarını göster'], video: ['Video', 'Video'], faces: ['faces: {0}', 'yüz: {0}'],
   steps: ['Steps', 'Adımlar'], transcript: ['Transcript', 'Döküm'], transcriptNote: ['A draft: click a word to go there.', 'Taslak: gitmek için bir sözcüğe tıklayın.'], waveform: ['Waveform with pauses', 'Duraklamalı dalga biçimi'], noWords: ['No words.', 'Sözcük yok.'], noClip: ['This clip cannot be played here.', 'Bu klip burada oynatılamıyor.'],
-  resend: ['Send again', 'Yeniden gönder'], checkSignature: ['Check a signature', 'İmza doğrula'], secret: ['Secret (stays in this page)', 'Gizli anahtar (bu sayfada kalır)'], body: ['Body', 'Gövde'], signature: ['webhook-signature', 'webhook-signature'], whId: ['webhook-id', 'webhook-id'], whTime: ['webhook-timestamp', 'webhook-timestamp'],
+  resend: ['Send again', 'Yeniden gönder'], checkSignature: ['Check a signature', 'İmza doğrula'], secret: ['Secret (stays in this page)', 'Gizli anahtar (sayfada kalır)'], body: ['Body', 'Gövde'], signature: ['webhook-signature', 'webhook-signature'], whId: ['webhook-id', 'webhook-id'], whTime: ['webhook-timestamp', 'webhook-timestamp'],
   check: ['Check', 'Doğrula'], goodSignature: ['The signature fits.', 'İmza uyuyor.'], badSignature: ['The signature does not fit this secret.', 'İmza bu anahtara uymuyor.'], insecure: ['Browsers check signatures on https or on this machine only.', 'Tarayıcılar imzayı yalnızca https’te ya da bu makinede doğrular.'], deliveries: ['Deliveries', 'Teslimatlar'],
-  keySearch: ['search', 'ara'], keyMove: ['next and previous row', 'sonraki ve önceki satır'], keyOpen: ['open the row', 'satırı aç'], keyRetry: ['retry the row', 'satırı yeniden dene'], keyHelp: ['this list', 'bu liste'], loading: ['Loading …', 'Yükleniyor …'], trouble: ['That did not work: {0}', 'Olmadı: {0}'],
-  retention: ['Since creation', 'Oluşturulduğundan beri'], redriven: ['retried', 'yeniden denendi'], per: ['per ms', 'ms başına'],
+  keySearch: ['search', 'ara'], keyMove: ['next and previous row', 'sonraki ve önceki satır'], keyOpen: ['open the row', 'satırı aç'], keyRetry: ['retry the row', 'satırı yeniden dene'], keyHelp: ['this list', 'bu liste'], trouble: ['That did not work: {0}', 'Olmadı: {0}'],
+  every: ['per', 'her'], second: ['second', 'saniye'], minute: ['minute', 'dakika'], hour: ['hour', 'saat'], day: ['day', 'gün'], emptyRemoves: ['An empty field removes its limit.', 'Boş bir alan sınırını kaldırır.'],
+  emptyKeeps: ['An empty field stays as it is.', 'Boş bir alan olduğu gibi kalır.'], details: ['Details', 'Ayrıntılar'], ago15: ['15 min ago', '15 dk önce'], now: ['now', 'şimdi'], most: ['at most {0}', 'en çok {0}'],
+  noWorkers: ['No worker is known. Start one: {0}', 'Bilinen bir işçi yok. Birini başlatın: {0}'], noLeases: ['No job is running.', 'Çalışan iş yok.'], noDead: ['No dead letters: nothing has failed for good.', 'Ölü iş yok: hiçbir şey kalıcı olarak başarısız olmadı.'],
+  noSchedules: ['No schedules. Add one: {0}', 'Zamanlama yok. Bir tane ekleyin: {0}'], noLimits: ['No limits are set.', 'Ayarlanmış sınır yok.'], noDeliveries: ['Nothing has been sent yet.', 'Henüz bir şey gönderilmedi.'], noJobs: ['No job matches.', 'Eşleşen iş yok.'],
+  pFetch: ['fetch', 'indirme'], pProbe: ['probe', 'inceleme'], pQuality: ['quality', 'görüntü kalitesi'], pSound: ['sound', 'ses'], pSpeech: ['speech', 'konuşma'], pFace: ['face', 'yüz'], pGesture: ['gesture', 'jest'], pEmotion: ['emotion', 'duygu'], pReport: ['report', 'rapor'],
+  copyId: ['Copy the id', 'Kimliği kopyala'], queueJobs: ['Its jobs', 'İşleri'],
 };
 
 let lang = load('lang') || (navigator.language.startsWith('tr') ? 'tr' : 'en');
@@ -90,12 +95,13 @@ const number = value => new Intl.NumberFormat(lang).format(value);
 const short = id => id ? id.slice(0, 8) + '…' + id.slice(-4) : '';
 const shell = word => /^[\w@%+=:,./-]+$/.test(word) ? word : "'" + String(word).replaceAll("'", "'\\''") + "'";
 
+const UNITS = [['millisecond', 1, 1000], ['second', 1000, 90000], ['minute', 60000, 5400000], ['hour', 3600000, 129600000], ['day', 86400000, Infinity]];
+const unitOf = ms => UNITS.find(([, , below]) => ms < below);
+const digits = (value, name) => ({ maximumFractionDigits: name !== 'millisecond' && value < 10 ? 1 : 0 });
+
 function duration(ms) {
-  const unit = (value, name) => new Intl.NumberFormat(lang, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
-  if (ms < 1000) return unit(Math.round(ms), 'millisecond');
-  if (ms < 90000) return unit(ms / 1000, 'second');
-  if (ms < 5400000) return unit(ms / 60000, 'minute');
-  return ms < 129600000 ? unit(ms / 3600000, 'hour') : unit(ms / 86400000, 'day');
+  const [name, size] = unitOf(ms);
+  return new Intl.NumberFormat(lang, { style: 'unit', unit: name, unitDisplay: 'short', ...digits(ms / size, name) }).format(ms / size);
 }
 
 function instant(text, zone) {
@@ -136,8 +142,8 @@ function tag(state, stuck) {
 }
 
 /* Columns: [label, class]. Rows: arrays of nodes, or {cells, ...attributes}. On narrow screens a row is a card. */
-function table(columns, rows, caption, kind) {
-  if (!rows.length) return h('p', { class: 'empty' }, t('nothing'));
+function table(columns, rows, caption, kind, empty) {
+  if (!rows.length) return h('p', { class: 'empty' }, empty || t('nothing'));
   const line = row => {
     const { cells = row, ...attributes } = Array.isArray(row) ? {} : row;
     return h('tr', attributes, cells.map((cell, i) => h('td', { class: columns[i][1], 'data-label': columns[i][0] }, Array.isArray(cell) ? h('span', {}, cell) : cell)));
@@ -333,12 +339,13 @@ function drawFrame() {
   byId('q').setAttribute('aria-label', t('search'));
   const themes = ['auto', 'dark', 'light'];
   byId('tools').replaceChildren(
-    h('span', {}, t({ none: 'rNone', viewer: 'rViewer', operator: 'rOperator', admin: 'rAdmin' }[me.role]) + (me.tenant ? ' · ' + me.tenant : '')),
+    h('span', { class: 'role' }, t({ none: 'rNone', viewer: 'rViewer', operator: 'rOperator', admin: 'rAdmin' }[me.role]) + (me.tenant ? ' · ' + me.tenant : '')),
     h('select', { 'aria-label': t('theme'), id: 'theme', onchange: event => { save('theme', event.target.value); drawFrame(); render(); } },
       themes.map(name => h('option', { value: name, selected: name === theme }, t(name)))),
     h('button', { type: 'button', id: 'lang', lang: lang === 'tr' ? 'en' : 'tr', onclick: () => { lang = lang === 'tr' ? 'en' : 'tr'; save('lang', lang); drawFrame(); render(); } }, t('language')),
     h('button', { type: 'button', id: 'help', onclick: showHelp, 'aria-label': t('help') }, '?'),
     me.role === 'none' ? '' : h('button', { type: 'button', id: 'logout', onclick: logout }, t('logout')));
+  document.body.classList.toggle('outside', me.role === 'none' && !me.open);
   drawNavigation();
   drawBadge();
 }
@@ -348,10 +355,12 @@ function drawNavigation() {
   if (me.webhook_queue) views.push('webhooks');
   if (me.role === 'admin' && !me.tenant) views.push('audit');
   const whole = ['queues', 'workers', 'schedules'];
-  const shown = views.filter(view => me.open || me.role === 'none' ? ['overview', 'queues'].includes(view) : !(me.tenant && whole.includes(view)));
+  const shown = views.filter(view => me.role === 'none' ? me.open && ['overview', 'queues'].includes(view) : !(me.tenant && whole.includes(view)));
   const here = { queue: 'queues', job: 'jobs', flow: 'jobs' }[route().view] || route().view;
   byId('nav').setAttribute('aria-label', 'jobq');
   byId('nav').replaceChildren(...shown.map(view => h('a', { href: link(view), 'aria-current': view === here ? 'page' : null }, t(view))));
+  const nav = byId('nav'), at = nav.querySelector('[aria-current]');
+  if (at) nav.scrollLeft = at.offsetLeft - nav.offsetLeft - 24;
 }
 
 let drawing = 0;
@@ -393,7 +402,7 @@ function afterRender() {
 
 function loginView() {
   const input = h('input', { type: 'password', id: 'token', autocomplete: 'current-password', required: true });
-  const form = h('form', { class: 'row', onsubmit: async event => {
+  const form = h('form', { class: 'card login', onsubmit: async event => {
     event.preventDefault();
     try {
       await ask('/login', { token: input.value });
@@ -402,8 +411,8 @@ function loginView() {
       input.blur();
       await render();
     } catch (error) { toast(t('trouble', error.message)); }
-  } }, h('label', { for: 'token' }, t('token')), input, h('button', { class: 'main' }, t('login')));
-  return [h('h1', {}, t('login')), h('p', {}, t('needLogin')), form];
+  } }, h('h1', {}, t('login')), h('p', { class: 'soft' }, t('needLogin')), h('label', { class: 'field', for: 'token' }, t('token'), input), h('button', { class: 'main' }, t('login')));
+  return [form];
 }
 
 async function logout() {
@@ -429,36 +438,52 @@ function cards(stats) {
   return h('div', { class: 'cards' }, ['total', 'pending', 'processing', 'completed', 'failed', 'stuck'].map(name => card(name, stats[name], asked('stats'), tones[name])));
 }
 
-function path(points, most) {
-  if (points.length < 2) return '';
-  const step = 300 / (points.length - 1);
-  return points.map((value, i) => (i ? 'L' : 'M') + (i * step).toFixed(1) + ' ' + (58 - 54 * value / most).toFixed(1)).join('');
+const CHART_MS = 900000;
+
+/* Points: [[when, value]]. The right edge is the last instant; whoever has just come sees a short line. */
+function path(points, most, end) {
+  const steps = points.map(([at, value]) => [298 - 298 * (end - at) / CHART_MS, 57 - 53 * value / most]).filter(([x]) => x >= 0);
+  return steps.map(([x, y], i) => (i ? 'L' : 'M') + x.toFixed(1) + ' ' + y.toFixed(1)).join('') + (steps.length === 1 ? 'h.1' : '');
 }
 
-/* Lines: [[class, word, values]]. */
-function chart(title, lines) {
-  const most = Math.max(1e-9, ...lines.flatMap(line => line[2]));
-  const label = t(title) + ': ' + lines.map(([, word, values]) => t(word) + ' ' + number(Math.round((values.at(-1) || 0) * 100) / 100)).join(', ');
+const rounded = value => number(Math.round(value * 100) / 100);
+
+/* Lines: [[class, word, points]]. */
+function chart(title, lines, end) {
+  const most = Math.max(0, ...lines.flatMap(([, , points]) => points.map(([, value]) => value)));
+  const newest = points => rounded(points.at(-1)?.[1] || 0);
+  const label = t(title) + ': ' + lines.map(([, word, points]) => t(word) + ' ' + newest(points)).join(', ');
   const drawn = svg('svg', { class: 'chart', viewBox: '0 0 300 60', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
-    ...lines.map(([kind, , values]) => svg('path', { class: kind, d: path(values, most) })));
-  return h('div', { class: 'card' }, h('small', {}, t(title)), drawn, h('div', { class: 'key' }, lines.map(([kind, word, values]) =>
-    h('span', { class: kind }, h('i'), t(word) + ' ', num(number(Math.round((values.at(-1) || 0) * 100) / 100), 'jobq stats --json')))));
+    svg('path', { class: 'grid', d: 'M0 4H300M0 30.5H300M0 57H300' }), ...lines.map(([kind, , points]) => svg('path', { class: kind, d: path(points, most || 1, end) })));
+  return h('div', { class: 'card' }, h('div', { class: 'between' }, h('small', {}, t(title)), h('small', {}, t('most', rounded(most)))), drawn, h('div', { class: 'between' }, h('small', {}, t('ago15')), h('small', {}, t('now'))),
+    h('div', { class: 'key' }, lines.map(([kind, word, points]) => h('span', { class: kind }, h('i'), t(word) + ' ', num(newest(points), 'jobq stats --json')))));
 }
 
 function charts(history) {
-  const rates = column => history.slice(1).map((row, i) => Math.max(0, (row[column] - history[i][column]) / Math.max(1, (row[0] - history[i][0]) / 1000)));
-  return h('div', { class: 'two' }, chart('chartJobs', [['a', 'waiting', history.map(row => row[1])], ['b', 'running', history.map(row => row[2])]]),
-    chart('chartRates', [['a', 'arrived', rates(5)], ['b', 'finished', rates(3)], ['c', 'errors', rates(4)]]));
+  const end = history.at(-1)?.[0] || Date.now();
+  const values = column => history.map(row => [row[0], row[column]]);
+  const rates = column => history.slice(1).map((row, i) => [row[0], Math.max(0, (row[column] - history[i][column]) / Math.max(1, (row[0] - history[i][0]) / 1000))]);
+  return h('div', { class: 'two' }, chart('chartJobs', [['a', 'waiting', values(1)], ['b', 'running', values(2)]], end),
+    chart('chartRates', [['a', 'arrived', rates(5)], ['b', 'finished', rates(3)], ['c', 'errors', rates(4)]], end));
 }
 
 function healthLine(health) {
   if (!health) return '';
   const tone = { healthy: 'good', warning: 'warn', critical: 'bad' }[health.status];
-  return h('div', { class: 'row', id: 'health' }, h('strong', {}, t('health')), h('span', { class: 'tag ' + tone }, t(health.status)), t('errorRate') + ' ', num(number(Math.round(health.errorRate * 1000) / 10) + ' %', asked('health')),
-    health.issues.length ? h('ul', { lang: 'en' }, health.issues.map((issue, i) => h('li', {}, issue, h('span', { class: 'soft' }, ': ' + health.recommendations[i])))) : h('span', { class: 'soft' }, t('noIssues')));
+  return h('div', { class: 'card health ' + tone, id: 'health' }, h('div', { class: 'row' }, h('strong', {}, t('health')), h('span', { class: 'tag ' + tone }, t(health.status)), h('span', { class: 'soft' }, t('errorRate') + ' ', num(number(Math.round(health.errorRate * 1000) / 10) + ' %', asked('health'))),
+    health.issues.length ? '' : h('span', { class: 'soft' }, t('noIssues'))),
+    health.issues.length ? h('ul', { lang: 'en' }, health.issues.map((issue, i) => h('li', {}, issue, h('span', { class: 'soft' }, ': ' + health.recommendations[i])))) : '');
 }
 
-const three = (durations, command) => h('span', { class: 'times' }, [50, 95, 99].flatMap((p, i) => [i ? ' / ' : '', num(durations.count ? duration(durations['p' + p + '_ms']) : '–', command)]));
+/* Three percentiles in one unit, which is named once. */
+function three(durations, command) {
+  const [name, size] = unitOf(durations.p99_ms);
+  const bare = ms => new Intl.NumberFormat(lang, digits(ms / size, name)).format(ms / size);
+  const texts = durations.count ? [bare(durations.p50_ms), bare(durations.p95_ms), duration(durations.p99_ms)] : ['–', '–', '–'];
+  return h('span', { class: 'times' }, texts.flatMap((text, i) => [i ? ' / ' : '', num(text, command)]));
+}
+
+const capital = word => word.charAt(0).toLocaleUpperCase(lang) + word.slice(1);
 const perSecond = (count, window) => number(Math.round(count * 100000 / Math.max(1, window)) / 100);
 
 /* Of what the store keeps totals only, the rate is counted between looks of the last minute. */
@@ -476,9 +501,9 @@ function oldest(queue, now) {
   return queue.oldest_ready_at ? duration(Math.max(0, Date.parse(now) - Date.parse(queue.oldest_ready_at))) : '–';
 }
 
-function switchOf(queue) {
+function switchOf(queue, small) {
   const verb = queue.paused ? 'resume' : 'pause';
-  return may(verb) ? h('button', { type: 'button', 'data-verb': verb, onclick: () => act(verb, { name: queue.queue }) }, t(verb)) : '';
+  return may(verb) ? h('button', { type: 'button', 'data-verb': verb, title: t(verb), 'aria-label': t(verb) + ': ' + queue.queue, onclick: () => act(verb, { name: queue.queue }) }, !small ? t(verb) : queue.paused ? '▶\ufe0e' : '❚❚') : '';
 }
 
 function queueRow(queue, now) {
@@ -486,14 +511,14 @@ function queueRow(queue, now) {
   const minute = queue.last_minute, quarter = queue.last_quarter, ended = quarter.completed + quarter.failed;
   const states = ['ready', 'scheduled', 'blocked', 'running', 'stuck', 'completed', 'dead', 'cancelled'].map(state => num(number(queue[state]), command));
   return { 'data-open': link('queue', queue.queue), 'data-queue': queue.queue, cells: [
-    h('a', { href: link('queue', queue.queue) }, queue.queue), [h('span', { class: 'tag ' + (queue.paused ? 'warn' : 'good') }, t(queue.paused ? 'paused' : 'open')), ' ', switchOf(queue)], ...states, num(oldest(queue, now), command), num(number(rateOf(queue.queue, 'in', queue.enqueued_total)), command),
+    h('a', { href: link('queue', queue.queue) }, queue.queue), [h('span', { class: 'tag ' + (queue.paused ? 'warn' : 'good') }, t(queue.paused ? 'paused' : 'open')), ' ', switchOf(queue, true)], ...states, num(oldest(queue, now), command), num(number(rateOf(queue.queue, 'in', queue.enqueued_total)), command),
     num(perSecond(minute.completed, minute.window_ms), command), num(perSecond(minute.failed, minute.window_ms), command), num(number(rateOf(queue.queue, 'retry', queue.failed_total - queue.dead_total)), command), num(ended ? number(Math.round(1000 * quarter.failed / ended) / 10) + ' %' : '–', command),
     three(queue.waited, command), three(queue.ran, command)] };
 }
 
 function queueTable(overview) {
   if (!overview.queues.length) return h('p', { class: 'empty' }, t('noQueues'));
-  const columns = [[t('queue')], [t('state')], ...['sReady', 'sScheduled', 'sBlocked', 'sRunning', 'stuck', 'sCompleted', 'sDead', 'sCancelled', 'oldest', 'arriving', 'finishing', 'failing', 'retryRate', 'errorRate', 'waitTimes', 'runTimes'].map(key => [t(key), 'n'])];
+  const columns = [[t('queue')], [t('state')], ...['sReady', 'sScheduled', 'sBlocked', 'sRunning', 'stuck', 'sCompleted', 'sDead', 'sCancelled', 'oldest', 'arriving', 'finishing', 'failing', 'retryRate', 'errorRate', 'waitTimes', 'runTimes'].map(key => [capital(t(key)), 'n'])];
   return table(columns, overview.queues.map(queue => queueRow(queue, overview.now)), t('queues'), 'dense');
 }
 
@@ -526,12 +551,12 @@ async function queueView(name) {
   const overview = await needOverview();
   const queue = overview.queues.find(one => one.queue === name);
   if (!queue) return [h('h1', {}, name), h('p', { class: 'empty' }, t('nothing'))];
-  const parts = [h('h1', {}, t('queue') + ' ' + name), queueTable({ ...overview, queues: [queue] }), h('p', {}, h('a', { href: link('jobs', '', { queue: name }) }, t('jobs')))];
+  const parts = [h('h1', {}, t('queue') + ' ' + name), queueTable({ ...overview, queues: [queue] }), h('p', {}, h('a', { href: link('jobs', '', { queue: name }) }, t('queueJobs')))];
   if (me.open) return parts;
   const limit = (await ask('limits')).limits.find(one => one.of === 'queue' && one.name === name);
   const closed = limit && limit.depth === 0;
-  if (may('limit')) parts.push(h('div', { class: 'row' }, h('button', { type: 'button', 'data-verb': 'drain', onclick: () => drain(name, limit) }, t(closed ? 'fill' : 'drain'))));
-  parts.push(h('h2', {}, t('limits')), limitTable([limit || { of: 'queue', name, running: queue.running }]), limitForm('queue', name));
+  if (may('pause')) parts.push(h('div', { class: 'row' }, switchOf(queue), !may('limit') ? '' : h('button', { type: 'button', 'data-verb': 'drain', onclick: () => drain(name, limit) }, t(closed ? 'fill' : 'drain'))));
+  parts.push(h('h2', {}, t('limits')), limitTable([limit || { of: 'queue', name, running: queue.running }]), limitForm('queue', limit || { name }));
   return parts;
 }
 
@@ -540,15 +565,15 @@ async function queueView(name) {
 const STATES = ['blocked', 'scheduled', 'ready', 'running', 'completed', 'dead', 'cancelled'];
 
 function select(name, label, options, value) {
-  return h('label', {}, t(label), h('select', { name }, options.map(([key, word]) => h('option', { value: key, selected: key === value }, word))));
+  return h('label', { class: 'field' }, t(label), h('select', { name }, options.map(([key, word]) => h('option', { value: key, selected: key === value }, word))));
 }
 
 function filterForm(query) {
-  const field = (name, label) => h('label', {}, t(label), h('input', { name, value: query.get(name) || '', class: 'small' }));
+  const field = (name, label) => h('label', { class: 'field' }, t(label), h('input', { name, value: query.get(name) || '' }));
   const queues = (feed.overview?.queues || []).map(queue => [queue.queue, queue.queue]);
   const chosen = query.get('queue');
   if (chosen && !queues.some(([key]) => key === chosen)) queues.push([chosen, chosen]);
-  return h('form', { class: 'row', id: 'filter', onsubmit: event => { event.preventDefault(); document.activeElement.blur(); location.hash = link('jobs', '', Object.fromEntries(new FormData(event.target))); } },
+  return h('form', { class: 'fields', id: 'filter', onsubmit: event => { event.preventDefault(); document.activeElement.blur(); location.hash = link('jobs', '', Object.fromEntries(new FormData(event.target))); } },
     select('state', 'state', [['', t('all')], ...STATES.map(state => [state, t(STATE_WORDS[state])])], query.get('state') || ''),
     select('queue', 'queue', [['', t('all')], ...queues], chosen || ''), field('group', 'tenant'), field('kind', 'kind'), field('q', 'text'),
     select('within', 'since', [['', t('anyTime')], ['300000', t('minutes5')], ['3600000', t('hour1')], ['86400000', t('day1')]], query.get('within') || ''), h('button', {}, t('apply')));
@@ -573,7 +598,7 @@ function jobRow(job) {
 const shown = value => value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
 function jobTable(jobs) {
-  return table([[t('id'), 'keep'], [t('queue')], [t('kind')], [t('tenant')], [t('state'), 'keep'], [t('attempt'), 'n'], [t('created'), 'keep'], [t('next'), 'keep'], [t('error')], ...me.columns.map(name => [name])], jobs.map(jobRow), t('jobs'));
+  return table([[t('id'), 'keep'], [t('queue')], [t('kind')], [t('tenant')], [t('state'), 'keep'], [t('attempt'), 'n'], [t('created'), 'keep'], [t('next'), 'keep'], [t('error')], ...me.columns.map(name => [name])], jobs.map(jobRow), t('jobs'), '', t('noJobs'));
 }
 
 function bulkBar(filter) {
@@ -608,11 +633,12 @@ async function bulk(verb, filter) {
   const { matched } = await ask('bulk', { ...what, dry_run: true }).catch(error => { toast(t('trouble', error.message)); return {}; });
   if (matched === undefined) return;
   const confirm = h('input', { id: 'confirm', inputmode: 'numeric', autocomplete: 'off' });
-  const button = h('button', { class: 'main', disabled: matched === 0 || matched > MANY }, t('doIt'));
+  const word = { redrive: 'retry', cancel: 'cancelMany', drop: 'discard' }[verb];
+  const button = h('button', { class: verb === 'drop' ? 'main danger' : 'main', disabled: matched === 0 || matched > MANY }, t(word));
   confirm.addEventListener('input', () => { button.disabled = confirm.value.trim() !== String(matched); });
   const element = dialog(h('form', { method: 'dialog', onsubmit: () => finishBulk(what, matched) },
-    h('p', { id: 'matched' }, t('matching', number(matched))), matched > MANY ? h('p', {}, h('label', { for: 'confirm' }, t('typeCount', matched) + ' '), confirm) : '',
-    h('div', { class: 'row' }, button, h('button', { type: 'button', onclick: () => element.close() }, t('close')))));
+    h('h2', {}, t({ redrive: 'retryAll', cancel: 'cancelAll', drop: 'discardAll' }[verb])), h('p', { id: 'matched' }, t('matching', number(matched))), matched > MANY ? h('p', {}, h('label', { class: 'field', for: 'confirm' }, t('typeCount', matched), confirm)) : '',
+    h('div', { class: 'row' }, button, h('button', { type: 'button', onclick: () => element.close() }, t('back')))));
 }
 
 function finishBulk(what, matched) {
@@ -683,6 +709,8 @@ function jobActions(job) {
     button('unhold', 'unhold', job.state === 'blocked' && job.reason === 'HOLD'), button('drop', 'discard', job.state !== 'running', 'danger'));
 }
 
+const idOf = id => h('button', { type: 'button', class: 'id', title: t('copyId'), onclick: () => copy(id) }, id);
+
 async function jobView(id) {
   const job = await ask('job/' + encodeURIComponent(id));
   const show = 'jobq show ' + job.id + ' --json';
@@ -690,12 +718,13 @@ async function jobView(id) {
     ['progress', textOf(job, 'progress')], ['why', job.explain ? h('span', { lang: 'en' }, job.explain.text) : '']].filter(([, value]) => value);
   const times = ['created_at', 'run_at', 'started_at', 'finished_at', 'lease_until', 'expires_at', 'callback_until'].filter(name => job[name]).map(name => name + '  ' + job[name]).join('\n');
   const log = job.log.map(line => instant(line.at) + '  #' + line.attempt + '  ' + textOf(line, 'text')).join('\n');
-  return [h('h1', {}, t('job') + ' ' + job.id + ' ', tag(job.state, job.stuck)), jobActions(job), h('dl', {}, facts.flatMap(([name, value]) => [h('dt', {}, t(name)), h('dd', {}, value)])),
-    me.flow ? h('p', {}, h('a', { href: link('flow', job.id.slice(0, 12) + '7' + job.id.slice(13)) }, t('openFlow'))) : '',
-    h('h2', {}, t('timeline') + ': ', num(t('attempts', number(attemptsOf(job))), show)), timeline(job),
-    log ? h('h2', {}, t('log')) : '', log ? h('pre', { id: 'log' }, log) : '',
-    folded('payload', 'payload', textOf(job, 'payload'), me.mask), folded('result', 'result', textOf(job, 'result'), me.mask), folded('data', 'data', textOf(job, 'data'), me.mask),
-    folded('error', 'error', job.errors.map(error => '#' + error.attempt + ' ' + error.kind + '\n' + textOf(error, 'text')).join('\n\n')), folded('times', 'times', times)];
+  const about = h('section', { class: 'card' }, h('dl', {}, facts.flatMap(([name, value]) => [h('dt', {}, t(name)), h('dd', {}, value)])),
+    me.flow ? h('p', {}, h('a', { href: link('flow', job.id.slice(0, 12) + '7' + job.id.slice(13)) }, t('openFlow'))) : '');
+  const line = h('section', { class: 'card' }, h('h2', {}, t('timeline') + ': ', num(t('attempts', number(attemptsOf(job))), show)), timeline(job));
+  return [h('h1', {}, t('job') + ' ', idOf(job.id), ' ', tag(job.state, job.stuck)), jobActions(job), h('div', { class: 'two' }, about, line),
+    log ? h('h2', {}, t('log')) : '', log ? h('pre', { id: 'log' }, log) : '', h('div', { class: 'folds' },
+      folded('payload', 'payload', textOf(job, 'payload'), me.mask), folded('result', 'result', textOf(job, 'result'), me.mask), folded('data', 'data', textOf(job, 'data'), me.mask),
+      folded('error', 'error', job.errors.map(error => '#' + error.attempt + ' ' + error.kind + '\n' + textOf(error, 'text')).join('\n\n')), folded('times', 'times', times))];
 }
 
 /* Those that were started, and the one that is to come. */
@@ -711,7 +740,7 @@ async function deadView() {
     return { 'data-open': link('jobs', '', filter), 'data-error': group.error, cells: [num(number(group.count), 'jobq dead --by-error --json'), group.reason, h('a', { href: link('jobs', '', filter) }, group.error || t('noError')), instant(group.first_at), instant(group.last_at),
       h('a', { href: link('job', group.newest), title: group.newest }, short(group.newest)), h('div', { class: 'row' }, button('redrive', 'retry'), button('drop', 'discard', 'danger'))] };
   });
-  return [h('h1', {}, t('dead')), complete ? '' : h('p', { class: 'soft' }, t('partial')), table([[t('count'), 'n'], [t('reason'), 'keep'], [t('error')], [t('first'), 'keep'], [t('last'), 'keep'], [t('newest'), 'keep'], [t('actions')]], rows, t('dead'))];
+  return [h('h1', {}, t('dead')), complete ? '' : h('p', { class: 'soft' }, t('partial')), table([[t('count'), 'n'], [t('reason'), 'keep'], [t('error')], [t('first'), 'keep'], [t('last'), 'keep'], [t('newest'), 'keep'], [t('actions')]], rows, t('dead'), '', t('noDead'))];
 }
 
 // ---- workers, schedules, limits ----------------------------------------------------------------------------------
@@ -723,8 +752,8 @@ async function workersView() {
     worker.stop_asked ? t('asked') : may('stop-worker') ? h('button', { type: 'button', 'data-verb': 'stop-worker', onclick: () => act('stop-worker', { name: worker.worker }) }, t('askStop')) : '']);
   const leases = (overview.running || []).map(job => ({ 'data-open': link('job', job.id), 'data-id': job.id, cells: [h('a', { href: link('job', job.id), title: job.id }, short(job.id)), job.queue, job.worker || '', instant(job.started_at),
     h('span', { class: job.stuck ? 'bad' : '' }, job.stuck ? t('expired') + ' ' : '', until(job.lease_until, overview.now))] }));
-  return [h('h1', {}, t('workers')), table([[t('worker')], [t('host')], [t('queues')], [t('capacity'), 'n'], [t('heartbeat'), 'n'], [t('state'), 'keep'], [t('current')], [t('actions')]], rows, t('workers')),
-    h('h2', {}, t('leases')), table([[t('id'), 'keep'], [t('queue')], [t('worker')], [t('started'), 'keep'], [t('leaseLeft'), 'keep']], leases, t('leases'))];
+  return [h('h1', {}, t('workers')), table([[t('worker')], [t('host')], [t('queues')], [t('capacity'), 'n'], [t('heartbeat'), 'n'], [t('state'), 'keep'], [t('current')], [t('actions')]], rows, t('workers'), '', t('noWorkers', 'jobq work QUEUE -- COMMAND')),
+    h('h2', {}, t('leases')), table([[t('id'), 'keep'], [t('queue')], [t('worker')], [t('started'), 'keep'], [t('leaseLeft'), 'keep']], leases, t('leases'), '', t('noLeases'))];
 }
 
 function scheduleCard(schedule) {
@@ -740,33 +769,55 @@ function scheduleCard(schedule) {
 
 async function schedulesView() {
   const { schedules } = await ask('schedules');
-  return [h('h1', {}, t('schedules')), schedules.length ? h('div', { class: 'two' }, schedules.map(scheduleCard)) : h('p', { class: 'empty' }, t('nothing'))];
+  return [h('h1', {}, t('schedules')), schedules.length ? h('div', { class: 'two' }, schedules.map(scheduleCard)) : h('p', { class: 'empty' }, t('noSchedules', 'jobq schedule add NAME --queue QUEUE --cron "30 2 * * *"'))];
 }
 
 function limitTable(limits) {
   const value = (limit, name, usedName, period) => {
     const own = limit[name], text = own === null || own === undefined ? '–' : own === 'none' ? '∞' : number(own) + (limit[period] ? ' / ' + duration(limit[period]) : '');
     const command = 'jobq limit ' + (limit.of === 'group' ? '--group ' : limit.of === 'plan' ? '--plan ' : '') + shell(limit.name || '') + ' --json';
-    return [num(text, command), usedName && limit[usedName] !== undefined ? h('span', { class: 'soft' }, ' (' + number(limit[usedName]) + ' ' + t('used') + ')') : ''];
+    return [num(text, command), usedName && (limit[usedName] || (limit[usedName] === 0 && own !== null && own !== undefined)) ? h('span', { class: 'soft' }, ' (' + number(limit[usedName]) + ' ' + t('used') + ')') : ''];
   };
-  return table([[t('of'), 'keep'], [t('name')], [t('depth'), 'n'], [t('concurrency'), 'n'], [t('perTenant'), 'n'], [t('rate'), 'n'], [t('quota'), 'n']], limits.map(limit => [t({ queue: 'lQueue', group: 'lGroup', plan: 'lPlan' }[limit.of]), limit.name || t('everyGroup'),
-    value(limit, 'depth'), value(limit, 'concurrency', 'running'), value(limit, 'group_concurrency'), value(limit, 'rate', 'rate_used', 'rate_period_ms'), value(limit, 'quota', 'quota_used', 'quota_period_ms')]), t('limits'));
+  return table([[t('of'), 'keep'], [t('name')], [t('depth'), 'n'], [t('concurrency'), 'n'], [t('perTenant'), 'n'], [t('rate'), 'n'], [t('quota'), 'n']], limits.map(limit => [t({ queue: 'lQueue', group: 'lGroup', plan: 'lPlan' }[limit.of]), limit.of === 'queue' && limit.name ? h('a', { href: link('queue', limit.name) }, limit.name) : limit.name || t('everyGroup'),
+    value(limit, 'depth'), value(limit, 'concurrency', 'running'), value(limit, 'group_concurrency'), value(limit, 'rate', 'rate_used', 'rate_period_ms'), value(limit, 'quota', 'quota_used', 'quota_period_ms')]), t('limits'), '', t('noLimits'));
 }
 
-function limitForm(of, name) {
+const PERIODS = [['1000', 'second'], ['60000', 'minute'], ['3600000', 'hour'], ['86400000', 'day']];
+const LIMITS = { queue: ['depth', 'concurrency', 'group_concurrency', 'rate'], group: ['concurrency', 'rate', 'quota'] };
+const LIMIT_WORDS = { depth: 'depth', concurrency: 'concurrency', group_concurrency: 'perTenant', rate: 'rate', quota: 'quota' };
+
+/* What a form says: with the values that were there a field that was emptied takes its limit away, otherwise it says nothing. */
+function limitOf(given, whole) {
+  const what = { of: given.of, name: given.name };
+  for (const key of LIMITS[given.of] || LIMITS.group) {
+    if (given[key] === '' && !whole) continue;
+    what[key] = given[key] === '' ? null : Number(given[key]);
+    if (given[key + '_period_ms'] && given[key] !== '') what[key + '_period_ms'] = Number(given[key + '_period_ms']);
+  }
+  return what;
+}
+
+/* For any limit, or for the one that is given, with its name and its values. */
+function limitForm(of, limit) {
   if (!may('limit')) return '';
-  const field = (key, label) => h('label', {}, t(label), h('input', { name: key, class: 'small', inputmode: 'numeric', pattern: '[0-9]*' }));
-  const target = name === undefined ? [select('of', 'of', [['queue', t('lQueue')], ['group', t('lGroup')], ['plan', t('lPlan')]], of), h('label', {}, t('name'), h('input', { name: 'name', class: 'small' }))] : [];
-  return h('form', { class: 'row', 'data-form': 'limit', onsubmit: event => {
+  const period = key => {
+    const now = String(limit?.[key + '_period_ms'] || 1000);
+    const options = PERIODS.some(([ms]) => ms === now) ? PERIODS : [...PERIODS, [now, '']];
+    return h('label', { class: 'field' }, t('every'), h('select', { name: key + '_period_ms' }, options.map(([ms, word]) => h('option', { value: ms, selected: ms === now }, word ? t(word) : duration(Number(ms))))));
+  };
+  const field = key => h('div', { class: 'pair', 'data-limit': key }, h('label', { class: 'field' }, t(LIMIT_WORDS[key]),
+    h('input', { name: key, inputmode: 'numeric', pattern: '[0-9]*', value: Number.isInteger(limit?.[key]) ? String(limit[key]) : '' })), key === 'rate' || key === 'quota' ? period(key) : '');
+  const target = limit ? [h('input', { type: 'hidden', name: 'of', value: of }), h('input', { type: 'hidden', name: 'name', value: limit.name })]
+    : [h('label', { class: 'field' }, t('of'), h('select', { name: 'of', onchange: event => fit(event.target.form) }, [['queue', 'lQueue'], ['group', 'lGroup'], ['plan', 'lPlan']].map(([key, word]) => h('option', { value: key, selected: key === of }, t(word))))),
+      h('label', { class: 'field' }, t('name'), h('input', { name: 'name' }))];
+  const fit = form => form.querySelectorAll('[data-limit]').forEach(one => { one.hidden = !(LIMITS[form.elements.of.value] || LIMITS.group).includes(one.dataset.limit); });
+  const form = h('form', { class: 'card', 'data-form': 'limit', onsubmit: event => {
     event.preventDefault();
-    const given = Object.fromEntries(new FormData(event.target));
-    const what = { of: given.of || of, name: given.name ?? name };
-    const names = what.of === 'queue' ? ['depth', 'concurrency', 'group_concurrency'] : ['concurrency'];
-    for (const key of names) if (given[key] !== undefined && (given[key] !== '' || name !== undefined)) what[key] = given[key] === '' ? null : Number(given[key]);
-    for (const key of what.of === 'queue' ? ['rate'] : ['rate', 'quota']) if (given[key]) Object.assign(what, { [key]: Number(given[key]), [key + '_period_ms']: Number(given.period || 1000) });
     document.activeElement.blur();
-    act('limit', what);
-  } }, h('strong', {}, t('setLimit')), ...target, field('depth', 'depth'), field('concurrency', 'concurrency'), field('group_concurrency', 'perTenant'), field('rate', 'rate'), field('quota', 'quota'), field('period', 'per'), h('button', { class: 'main' }, t('set')), h('span', { class: 'soft' }, t('unset')));
+    act('limit', limitOf(Object.fromEntries(new FormData(event.target)), Boolean(limit)));
+  } }, h('h2', {}, t('setLimit')), h('div', { class: 'fields' }, ...target, Object.keys(LIMIT_WORDS).map(field)), h('div', { class: 'row' }, h('button', { class: 'main' }, t('set')), h('span', { class: 'soft' }, t(limit ? 'emptyRemoves' : 'emptyKeeps'))));
+  fit(form);
+  return form;
 }
 
 async function limitsView() {
@@ -776,9 +827,12 @@ async function limitsView() {
 
 // ---- a piece of work: its steps, its video -----------------------------------------------------------------------
 
+const PART_WORDS = { fetch: 'pFetch', probe: 'pProbe', quality: 'pQuality', sound: 'pSound', speech: 'pSpeech', face: 'pFace', gesture: 'pGesture', emotion: 'pEmotion', report: 'pReport' };
+const partName = name => PART_WORDS[name] ? t(PART_WORDS[name]) : name;
+
 function nodeOf(node) {
   const share = node.total ? Math.min(1, node.done / node.total) : null;
-  return h('div', { class: 'card', 'data-node': node.name }, node.id ? h('a', { href: link('job', node.id) }, node.name) : node.name, ' ', tag(node.state),
+  return h('div', { class: 'card', 'data-node': node.name }, node.id ? h('a', { href: link('job', node.id) }, partName(node.name)) : partName(node.name), ' ', tag(node.state),
     share === null ? '' : h('progress', { max: 1, value: share, 'aria-label': node.name }), share === null ? '' : h('small', {}, num(Math.round(share * 100) + ' %', 'jobq show ' + node.id + ' --json')),
     node.last_error ? h('div', { class: 'bad' }, node.last_error.split('\n')[0]) : '');
 }
@@ -838,7 +892,8 @@ function drawWave(canvas, peaks, pauses, totalMs, nowMs) {
   context.fillStyle = style.getPropertyValue('--warn-back');
   for (const pause of pauses) context.fillRect(pause.start_ms / totalMs * canvas.width, 0, Math.max(1, (pause.end_ms - pause.start_ms) / totalMs * canvas.width), canvas.height);
   context.fillStyle = style.getPropertyValue('--accent');
-  (peaks || []).forEach((peak, i) => context.fillRect(i / peaks.length * canvas.width, canvas.height / 2 - peak * canvas.height / 2, Math.max(1, canvas.width / peaks.length - 1), Math.max(1, peak * canvas.height)));
+  const tall = canvas.height * 0.9 / Math.max(0.05, ...(peaks || []));
+  (peaks || []).forEach((peak, i) => context.fillRect(i / peaks.length * canvas.width, (canvas.height - peak * tall) / 2, Math.max(1, canvas.width / peaks.length - 1), Math.max(1, peak * tall)));
   context.fillStyle = style.getPropertyValue('--bad');
   context.fillRect(nowMs / totalMs * canvas.width, 0, 2, canvas.height);
 }
@@ -850,7 +905,7 @@ function wordsOf(words, pauses, video) {
 }
 
 function stepLines(steps) {
-  return table([[t('name')], [t('state'), 'keep'], [t('reason')]], Object.entries(steps).map(([name, step]) => ({ 'data-step': name, cells: [name, tag(step.status), (step.reason || '') + (step.package ? ' (' + step.package + ')' : '') || (step.faces ? t('faces', step.faces.length) : '')] })), t('steps'));
+  return table([[t('name')], [t('state'), 'keep'], [t('reason')]], Object.entries(steps).map(([name, step]) => ({ 'data-step': name, cells: [partName(name), tag(step.status), (step.reason || '') + (step.package ? ' (' + step.package + ')' : '') || (step.faces ? t('faces', step.faces.length) : '')] })), t('steps'));
 }
 
 function resultOf(id, result) {
@@ -869,12 +924,13 @@ function resultOf(id, result) {
   video.addEventListener('error', () => video.parentElement.replaceWith(h('p', { class: 'empty' }, t('noClip'))));
   wave.addEventListener('click', event => { video.currentTime = event.offsetX / wave.clientWidth * totalMs() / 1000; });
   afterwards.push(() => { draw(); peaksOf(url, 300).then(found => { peaks = found; draw(); }, () => null); });
-  return [h('h2', {}, t('video')), h('div', { class: 'player' }, video, canvas), h('h2', {}, t('waveform')), wave, h('h2', {}, t('transcript')), words.length ? h('p', { class: 'soft' }, t('transcriptNote')) : '', h('p', { class: 'words', lang: 'en' }, words.length ? wordsOf(words, pauses, video) : t('noWords')), h('h2', {}, t('steps')), stepLines(steps)];
+  return [h('div', { class: 'two' }, h('section', {}, h('h2', {}, t('video')), h('div', { class: 'player' }, video, canvas), h('h2', {}, t('waveform')), wave),
+    h('section', {}, h('h2', {}, t('transcript')), h('div', { class: 'card' }, words.length ? h('small', {}, t('transcriptNote')) : '', h('p', { class: 'words', lang: words.length ? 'en' : null }, words.length ? wordsOf(words, pauses, video) : t('noWords'))), h('h2', {}, t('steps')), stepLines(steps)))];
 }
 
 async function flowView(id) {
   const flow = await ask('flow/' + encodeURIComponent(id));
-  return [h('h1', {}, t('flow') + ' ' + flow.jobId + ' ', tag(flow.status)), h('p', { class: 'soft' }, flow.video || ''), flow.error ? h('p', { class: 'bad' }, shown(flow.error)) : '', graph(flow), flow.result ? resultOf(flow.jobId, flow.result) : []].flat();
+  return [h('h1', {}, t('flow') + ' ' + (flow.video || flow.jobId) + ' ', tag(flow.status)), h('p', { class: 'soft' }, idOf(flow.jobId)), flow.error ? h('p', { class: 'bad' }, shown(flow.error)) : '', graph(flow), flow.result ? resultOf(flow.jobId, flow.result) : []].flat();
 }
 
 // ---- webhooks, audit ---------------------------------------------------------------------------------------------
@@ -891,26 +947,26 @@ async function signatureFits({ secret, id, time, body, signature }) {
 
 function signatureForm() {
   const said = h('strong', { id: 'verdict', role: 'status' });
-  const field = (name, label, type) => h('label', {}, t(label), h('input', { name, type: type || 'text', autocomplete: 'off' }));
-  return h('form', { id: 'signature', onsubmit: async event => {
+  const field = (name, label, type) => h('label', { class: 'field' }, t(label), h('input', { name, type: type || 'text', autocomplete: 'off' }));
+  return h('form', { class: 'card', id: 'signature', onsubmit: async event => {
     event.preventDefault();
     let good = false;
     if (crypto.subtle) good = await signatureFits(Object.fromEntries(new FormData(event.target))).catch(() => false);
     said.className = good ? 'tag good' : 'tag bad';
     said.textContent = t(!crypto.subtle ? 'insecure' : good ? 'goodSignature' : 'badSignature');
-  } }, h('div', { class: 'row' }, field('id', 'whId'), field('time', 'whTime'), field('signature', 'signature'), field('secret', 'secret', 'password')), h('label', {}, t('body'), h('textarea', { name: 'body' })), h('div', { class: 'row' }, h('button', { class: 'main' }, t('check')), said));
+  } }, h('div', { class: 'fields' }, field('id', 'whId'), field('time', 'whTime'), field('signature', 'signature'), field('secret', 'secret', 'password')), h('label', { class: 'field' }, t('body'), h('textarea', { name: 'body' })), h('div', { class: 'row' }, h('button', { class: 'main' }, t('check')), said));
 }
 
 async function webhooksView() {
   const { jobs } = await ask('list?' + new URLSearchParams({ queue: me.webhook_queue, limit: '100' }));
   const rows = jobs.map(job => ({ 'data-open': link('job', job.id), 'data-id': job.id, 'data-state': job.state, cells: [h('a', { href: link('job', job.id), title: job.id }, short(job.id)), tag(job.state, job.stuck), num(job.attempt + ' / ' + job.max_attempts, 'jobq show ' + job.id + ' --json'), instant(job.created_at), lastError(job),
     may('redrive') && ['dead', 'cancelled'].includes(job.state) ? h('button', { type: 'button', 'data-verb': 'redrive', onclick: () => act('redrive', { id: job.id }) }, t('resend')) : ''] }));
-  return [h('h1', {}, t('webhooks')), h('h2', {}, t('deliveries')), table([[t('id'), 'keep'], [t('state'), 'keep'], [t('attempt'), 'n'], [t('created'), 'keep'], [t('error')], [t('actions')]], rows, t('deliveries')), h('h2', {}, t('checkSignature')), signatureForm()];
+  return [h('h1', {}, t('webhooks')), h('h2', {}, t('deliveries')), table([[t('id'), 'keep'], [t('state'), 'keep'], [t('attempt'), 'n'], [t('created'), 'keep'], [t('error')], [t('actions')]], rows, t('deliveries'), '', t('noDeliveries')), h('h2', {}, t('checkSignature')), signatureForm()];
 }
 
 async function auditView() {
   const { entries } = await ask('audit');
-  return [h('h1', {}, t('audit')), table([[t('at'), 'keep'], [t('who'), 'keep'], [t('role')], [t('tenant')], [t('from'), 'keep'], [t('verb')], [t('status'), 'n'], [t('data')]],
+  return [h('h1', {}, t('audit')), table([[t('at'), 'keep'], [t('who'), 'keep'], [t('role')], [t('tenant')], [t('from'), 'keep'], [t('verb')], [t('status'), 'n'], [t('details')]],
     entries.map(entry => [instant(entry.at), entry.who, entry.role, entry.tenant || '', entry.from, entry.verb, h('span', { class: entry.status < 400 ? 'good' : 'bad' }, String(entry.status)), entry.what ? JSON.stringify(entry.what).slice(0, 300) : '']), t('audit'))];
 }
 

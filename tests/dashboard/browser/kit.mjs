@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { execFileSync, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import assert from 'node:assert/strict';
 
@@ -136,6 +136,51 @@ export async function until(what, look) {
     await new Promise(done => setTimeout(done, 50));
   }
 }
+
+/* A submission's parts have ids that differ in one digit; see examples/video/parts.h. */
+const PARTS = { report: '8', quality: '9', sound: 'a', speech: 'b', face: 'c', gesture: 'd', emotion: 'e' };
+
+export function submission(world, clip, result) {
+  const id = world.jobq('enqueue', 'video.probe', JSON.stringify({ video: clip })).id;
+  const part = name => id.slice(0, 12) + PARTS[name] + id.slice(13);
+  const steps = {};
+  for (const name of ['quality', 'sound', 'speech', 'face', 'gesture', 'emotion']) {
+    steps[name] = part(name);
+    world.jobq('enqueue', 'video.' + name, '{}', '--id', part(name));
+  }
+  world.jobq('enqueue', 'video.report', JSON.stringify({ video: clip, submission: id, steps }), '--id', part('report'));
+  const finish = (queue, outcome) => { const [job] = world.jobq('claim', queue); world.jobq('ack', job.id, job.token, JSON.stringify(outcome)); };
+  finish('video.probe', {});
+  if (result) {
+    for (const name of Object.keys(steps)) finish('video.' + name, result.steps[name] || { status: 'ok' });
+    finish('video.report', result);
+  }
+  return id;
+}
+
+export async function serveVideos(world, ...options) {
+  const media = world.folder + '/media';
+  mkdirSync(media);
+  const child = world.spawn(process.env.JOBQ_VIDEO, ['serve', '--store', world.store, '--media', media, '--listen', '127.0.0.1:0', '--token-file', world.tokens(), '--audit-log', world.audit, ...options]);
+  world.url = await world.listening(child);
+  return media;
+}
+
+/* Four seconds that a browser plays, and what was found in them. */
+export function playable(file) {
+  execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=10:duration=4', '-f', 'lavfi', '-i', 'sine=frequency=440:duration=4', '-c:v', 'libvpx', '-b:v', '200k', '-c:a', 'libopus', '-shortest', file]);
+}
+
+export const RESULT = {
+  video: 'clip.webm',
+  media: { video: { width: 160, height: 120 } },
+  steps: {
+    sound: { status: 'ok', pauses: [{ start_ms: 900, end_ms: 1500 }] },
+    speech: { status: 'ok', words: ['good', 'morning', 'everybody'].map((word, i) => ({ word, start_ms: 300 + 1200 * i, end_ms: 900 + 1200 * i, confidence: 0.5 })) },
+    face: { status: 'ok', faces: [{ boxes: [{ at_ms: 1500, x: 40, y: 30, width: 60, height: 60 }] }] },
+    emotion: { status: 'not_available', reason: 'no model was brought' },
+  },
+};
 
 /* Runs tests, each in a world of its own, and writes TAP. Words on the command line choose some by name. */
 export async function run(tests) {

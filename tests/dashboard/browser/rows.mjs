@@ -6,41 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { run, sees, text, until } from './kit.mjs';
+import { RESULT, playable, run, serveVideos, submission, sees, text, until } from './kit.mjs';
 
 const go = (page, hash) => page.evaluate(to => { location.hash = to; }, hash);
 const queueRow = (page, name) => page.locator(`tr[data-queue="${name}"]`);
 
 const cell = (page, name, label) => text(page, `tr[data-queue="${name}"] td[data-label="${label}"]`);
-
-/* A submission's parts have ids that differ in one digit; see examples/video/parts.h. */
-const PARTS = { report: '8', quality: '9', sound: 'a', speech: 'b', face: 'c', gesture: 'd', emotion: 'e' };
-
-function submission(world, clip, result) {
-  const id = world.jobq('enqueue', 'video.probe', JSON.stringify({ video: clip })).id;
-  const part = name => id.slice(0, 12) + PARTS[name] + id.slice(13);
-  const steps = {};
-  for (const name of ['quality', 'sound', 'speech', 'face', 'gesture', 'emotion']) {
-    steps[name] = part(name);
-    world.jobq('enqueue', 'video.' + name, '{}', '--id', part(name));
-  }
-  world.jobq('enqueue', 'video.report', JSON.stringify({ video: clip, submission: id, steps }), '--id', part('report'));
-  const finish = (queue, outcome) => { const [job] = world.jobq('claim', queue); world.jobq('ack', job.id, job.token, JSON.stringify(outcome)); };
-  finish('video.probe', {});
-  if (result) {
-    for (const name of Object.keys(steps)) finish('video.' + name, result.steps[name] || { status: 'ok' });
-    finish('video.report', result);
-  }
-  return id;
-}
-
-async function serveVideos(world, ...options) {
-  const media = world.folder + '/media';
-  mkdirSync(media);
-  const child = world.spawn(process.env.JOBQ_VIDEO, ['serve', '--store', world.store, '--media', media, '--listen', '127.0.0.1:0', '--token-file', world.tokens(), '--audit-log', world.audit, ...options]);
-  world.url = await world.listening(child);
-  return media;
-}
 
 await run({
   'row-01 one page, three files, under 100 kB, nothing from elsewhere': async (world, browser) => {
@@ -57,10 +28,18 @@ await run({
       assert.doesNotMatch(policy, /unsafe|\*/);
     }
     assert.ok(bytes < 100000, bytes + ' bytes');
-    const page = await world.open(browser);
+    const page = await world.open(browser, { expect: ['Content Security Policy'] });
     const loaded = await page.evaluate(() => performance.getEntriesByType('resource').filter(e => ['script', 'link', 'css', 'img'].includes(e.initiatorType)).map(e => new URL(e.name).pathname));
     assert.deepEqual(loaded.filter(path => path !== '/favicon.ico').sort(), ['/dashboard.css', '/dashboard.js']);
-    assert.equal(await page.evaluate(() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; return 0; }), 0);
+    /* Neither a script that somebody got into the page nor one from elsewhere would run. */
+    const violated = await page.evaluate(() => new Promise(done => {
+      document.addEventListener('securitypolicyviolation', event => done(event.effectiveDirective));
+      const script = document.createElement('script');
+      script.textContent = 'window.ran = 1';
+      document.body.append(script);
+    }));
+    assert.match(violated, /^script-src/);
+    assert.equal(await page.evaluate(() => window.ran ?? null), null);
   },
 
   'row-02 live, tells how old it is, heals by itself, resumes, pauses when hidden': async (world, browser) => {
@@ -104,6 +83,18 @@ await run({
     await sees(page, () => document.getElementById('token') !== null);
   },
 
+  'row-02 without a stream it asks': async (world, browser) => {
+    await world.serve();
+    const page = await world.open(browser, { token: null, expect: ['ERR_', '503'] });
+    await page.route('**/events*', route => route.fulfill({ status: 503, contentType: 'text/plain', body: '' }));
+    await page.fill('#token', 'admin');
+    await page.press('#token', 'Enter');
+    await sees(page, () => document.getElementById('badge').textContent === 'polling');
+    world.enqueue('later');
+    await sees(page, () => document.querySelector('tr[data-queue=later]') !== null);
+    assert.equal(await text(page, '#badge'), 'polling');
+  },
+
   'row-03 the figures are those of the command': async (world, browser) => {
     for (let i = 0; i < 3; i++) world.enqueue('mail');
     world.complete('done');
@@ -115,20 +106,32 @@ await run({
     await queueRow(page, 'mail').waitFor();
     const stats = world.jobq('stats');
     for (const queue of stats.queues) {
-      for (const [label, name] of [['ready', 'ready'], ['running', 'running'], ['completed', 'completed'], ['dead', 'dead'], ['Stuck', 'stuck']])
+      for (const [label, name] of [['Ready', 'ready'], ['Running', 'running'], ['Completed', 'completed'], ['Dead', 'dead'], ['Stuck', 'stuck']])
         assert.equal(await cell(page, queue.queue, label), String(queue[name]), queue.queue + ' ' + name);
     }
     assert.equal(stats.queues.find(one => one.queue === 'mail').stuck, 1);
     const of = async name => Number(await text(page, `[data-card="${name}"] .num`));
     assert.deepEqual([await of('total'), await of('pending'), await of('processing'), await of('completed'), await of('failed'), await of('stuck')], [5, 2, 1, 1, 1, 1]);
-    assert.match(await cell(page, 'mail', 'Oldest waiting'), /\d/);
-    assert.equal((await cell(page, 'done', 'Run p50 / p95 / p99')).split('/').length, 3);
+    /* Times, rates: those of the command as well; the clock stands no more still than the store's. */
+    const named = queue => stats.queues.find(one => one.queue === queue);
+    const parts = async label => (await cell(page, 'done', label)).replace(/[^\d./]/g, '').split('/');
+    const said = durations => page.evaluate(([unit, ...all]) => all.map(ms => new Intl.NumberFormat(lang, digits(ms / unitOf(unit)[1], unitOf(unit)[0])).format(ms / unitOf(unit)[1])), [durations.p99_ms, durations.p50_ms, durations.p95_ms, durations.p99_ms]);
+    assert.deepEqual(await parts('Wait p50 / p95 / p99'), await said(named('done').waited));
+    assert.deepEqual(await parts('Run p50 / p95 / p99'), await said(named('done').ran));
+    assert.match(await cell(page, 'mail', 'Oldest waiting'), /^2(\.\d)? min$/);
+    assert.equal(await cell(page, 'done', 'Oldest waiting'), '–');
     assert.equal(await cell(page, 'bad', 'Error rate'), '100 %');
+    assert.equal(await cell(page, 'done', 'Error rate'), '0 %');
+    assert.deepEqual([named('done').last_quarter.completed, named('bad').last_quarter.failed], [1, 1]);
     assert.equal(await page.locator('svg.chart').count(), 2);
     world.url = await (async () => { world.port = 0; await world.serve(); return world.url; })();
     const other = await world.open(browser);
     await queueRow(other, 'mail').waitFor();
-    assert.equal(await cell(other, 'mail', 'ready'), await cell(page, 'mail', 'ready'));
+    /* All that does not move with the clock is the same on the other server. */
+    const still = one => one.evaluate(() => [...document.querySelectorAll('[data-card] .num, tr[data-queue] td:nth-child(n+3):nth-child(-n+10), tr[data-queue] td:nth-child(n+16)')].map(cell => cell.innerText));
+    const first = await still(page);
+    assert.equal(first.length, 6 + 3 * 11);
+    assert.deepEqual(await still(other), first);
   },
 
   'row-04 a job that failed twice shows three attempts': async (world, browser) => {
@@ -159,17 +162,33 @@ await run({
   },
 
   'row-05 dead letters by what went wrong': async (world, browser) => {
-    for (let i = 0; i < 8; i++) world.kill('mail', i % 2 ? `no host ${i} answered` : `bad byte at ${i}`);
+    for (let i = 0; i < 100; i++) world.enqueue('mail', 'x', '--max-attempts', 1);
+    const all = world.jobq('claim', 'mail', '-n', 100);
+    assert.equal(all.length, 100);
+    all.forEach((job, i) => {
+      if (i === 50) world.advance(60000);
+      world.jobq('fail', job.id, job.token, i % 4 ? `no host ${i} answered` : `bad byte at ${i}`);
+    });
     await world.serve();
     const page = await world.open(browser, { hash: '#/dead' });
     await page.waitForSelector('tr[data-error]');
     assert.equal(await page.locator('tr[data-error]').count(), 2);
     const row = page.locator('tr[data-error="no host # answered"]');
-    assert.equal(await row.locator('td').first().innerText(), '4');
+    const cells = await row.locator('td').allInnerTexts();
+    assert.equal(cells[0], '75');
+    const seen = cells.slice(3, 5).map(at => at.replace(/(\d+)\/(\d+)\/(\d+), /, '$3-$2-$1T'));
+    assert.ok(Date.parse(seen[1]) - Date.parse(seen[0]) >= 60000, seen.join(' to '));
     await row.locator('button[data-bulk=redrive]').click();
+    await page.fill('#confirm', '75');
     await page.click('dialog button.main');
-    await until('they wait again', () => world.jobq('stats').total.ready === 4);
+    await until('they wait again', () => world.jobq('stats').total.ready === 75);
     await sees(page, () => document.querySelectorAll('tr[data-error]').length === 1);
+    await page.click('tr[data-error="bad byte at #"] button[data-bulk=drop]');
+    assert.equal(await text(page, '#matched'), '25 jobs match.');
+    await page.fill('#confirm', '25');
+    await page.click('dialog button.main');
+    await until('they are gone', () => world.jobq('stats').total.dead === 0);
+    await sees(page, () => document.querySelector('main .empty') !== null);
   },
 
   'row-06 all that match: counted first, confirmed, and discarding can be undone': async (world, browser) => {
@@ -231,7 +250,7 @@ await run({
     await page.selectOption('[data-form=limit] [name=of]', 'group');
     await page.fill('[data-form=limit] [name=name]', 'acme');
     await page.fill('[data-form=limit] [name=quota]', '100');
-    await page.fill('[data-form=limit] [name=period]', '60000');
+    await page.selectOption('[data-form=limit] [name=quota_period_ms]', '60000');
     await page.click('[data-form=limit] button');
     await sees(page, () => document.querySelector('main table').textContent.includes('acme'));
     assert.match(await text(page, 'main table'), /100 \/ .*in use/);
@@ -244,7 +263,7 @@ await run({
     const page = await world.open(browser, { hash: '#/workers' });
     const lease = page.locator(`tr[data-id="${id}"]`);
     await lease.waitFor();
-    assert.match(await text(page, 'main table'), /alive/);
+    await sees(page, one => [...document.querySelectorAll('main table:first-of-type a')].some(link => link.hash.endsWith(one)) && document.querySelector('main table').textContent.includes('alive'), id);
     await world.stop(worker, 'SIGKILL');
     world.advance(60000); /* beyond the lease, and not beyond the ten leases after which it is forgotten */
     await sees(page, () => document.querySelector('main').textContent.includes('not seen'));
@@ -294,17 +313,14 @@ await run({
 
   'row-11 the result of a video: player, faces, pauses, words to click': async (world, browser) => {
     const media = await serveVideos(world);
-    execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=10:duration=4', '-f', 'lavfi', '-i', 'sine=frequency=440:duration=4', '-c:v', 'libvpx', '-b:v', '200k', '-c:a', 'libopus', '-shortest', media + '/clip.webm']);
-    const words = ['good', 'morning', 'everybody'].map((word, i) => ({ word, start_ms: 300 + 1200 * i, end_ms: 900 + 1200 * i, confidence: 0.5 }));
-    const id = submission(world, 'clip.webm', { video: 'clip.webm', steps: { sound: { status: 'ok', pauses: [{ start_ms: 900, end_ms: 1500 }] }, speech: { status: 'ok', words },
-      face: { status: 'ok', faces: [{ boxes: [{ at_ms: 1500, x: 40, y: 30, width: 60, height: 60 }] }] }, emotion: { status: 'not_available', reason: 'no model was brought' } }, media: { video: { width: 160, height: 120 } } });
+    playable(media + '/clip.webm');
+    const id = submission(world, 'clip.webm', RESULT);
     const page = await world.open(browser, { hash: '#/flow/' + id });
     await sees(page, () => document.querySelector('video')?.readyState >= 2);
     await page.click('.words button:nth-of-type(2)');
     await sees(page, () => Math.abs(document.querySelector('video').currentTime - 1.5) < 0.05 && document.querySelector('.words button.now')?.textContent === 'morning');
     const drawn = selector => page.evaluate(s => { const c = document.querySelector(s); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0); }, selector);
     assert.ok(await drawn('.player canvas') > 100, 'the face has a box');
-    if (process.env.JOBQ_SHOTS) await page.screenshot({ path: process.env.JOBQ_SHOTS + '/result.png', fullPage: true });
     await until('the wave', async () => (await drawn('canvas.wave')) > 2000);
     assert.equal(await page.locator('.words .pause').count(), 1);
     assert.match(await text(page, 'tr[data-step=emotion]'), /no model was brought/);
@@ -412,6 +428,14 @@ await run({
     await admin.waitForSelector('#timeline');
     assert.equal(await post(admin, {}), 403);
     assert.equal(await post(admin, { 'X-CSRF-Token': '0'.repeat(64) }), 403);
+    /* Without a token nobody is told what there is to do, and a server without tokens does nothing for anybody. */
+    const bare = where => fetch(where + '/api/v1/queue/act', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ verb: 'redrive', id }) }).then(answer => answer.status);
+    assert.equal(await bare(world.url), 401);
+    const { url, port } = world;
+    world.port = 0;
+    await world.serve(null);
+    assert.equal(await bare(world.url), 403);
+    Object.assign(world, { url, port });
     assert.equal(world.jobq('show', id).state, 'dead');
     assert.equal(await admin.evaluate(() => document.cookie), '');
     await admin.click('[data-verb=redrive]');
@@ -452,8 +476,18 @@ await run({
     await page.waitForSelector('dialog kbd');
     const names = await page.evaluate(() => [...document.querySelectorAll('button, a, input, select, textarea')].filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML));
     assert.deepEqual(names, []);
-    const ordered = await page.evaluate(() => [...document.querySelectorAll('[tabindex]')].every(e => e.tabIndex <= 0));
-    assert.ok(ordered);
+    assert.ok(await page.evaluate(() => [...document.querySelectorAll('[tabindex]')].every(e => e.tabIndex <= 0)));
+    /* By tab one comes to everything, in the order in which it stands there. */
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => document.activeElement.blur());
+    const all = await page.evaluate(() => { const found = [...document.querySelectorAll('a, button, input, select')]; found.forEach((e, i) => { e.dataset.tab = i; }); return found.length; });
+    const visited = [];
+    for (let i = 0; i < all; i++) {
+      await page.keyboard.press('Tab');
+      visited.push(await page.evaluate(() => Number(document.activeElement.dataset.tab ?? -1)));
+    }
+    const turn = visited.indexOf(0);
+    assert.deepEqual([...visited.slice(turn), ...visited.slice(0, turn)].filter(at => at >= 0), [...Array(all).keys()]);
   },
 
   'row-15 every view is an address, every number has its command': async (world, browser) => {
@@ -461,9 +495,9 @@ await run({
     world.jobq('limit', 'mail', '--concurrency', 5);
     const id = world.kill('mail', 'trouble');
     world.enqueue('mail');
-    await world.serve();
+    await world.serve('--webhook-queue', 'mail');
     const page = await world.open(browser);
-    const titles = { overview: 'Overview', queues: 'Queues', jobs: 'Jobs', dead: 'Dead letters', workers: 'Workers', schedules: 'Schedules', limits: 'Limits', audit: 'Audit log', 'queue/mail': 'Queue mail', ['job/' + id]: 'Job ' + id };
+    const titles = { webhooks: 'Webhooks', overview: 'Overview', queues: 'Queues', jobs: 'Jobs', dead: 'Dead letters', workers: 'Workers', schedules: 'Schedules', limits: 'Limits', audit: 'Audit log', 'queue/mail': 'Queue mail', ['job/' + id]: 'Job ' + id };
     for (const [view, title] of Object.entries(titles)) {
       await page.goto('about:blank');
       await page.goto(world.url + '/#/' + view);
@@ -471,7 +505,7 @@ await run({
     }
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: world.url });
     const commands = new Set();
-    for (const view of ['overview', 'jobs', 'dead', 'schedules', 'limits', 'job/' + id]) {
+    for (const view of ['overview', 'queue/mail', 'jobs', 'dead', 'schedules', 'limits', 'webhooks', 'job/' + id]) {
       await go(page, '#/' + view);
       await page.waitForSelector('main .num');
       for (const command of await page.locator('main .num').evaluateAll(all => all.map(one => one.dataset.command))) commands.add(command);

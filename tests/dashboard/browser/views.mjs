@@ -2,7 +2,7 @@
 /* Every view in every dress: nothing overflows, nothing is untranslated, everything can be read; and what is stored runs
  * nowhere. With JOBQ_SHOTS each is left there as a picture. */
 import assert from 'node:assert/strict';
-import { run, sees } from './kit.mjs';
+import { RESULT, playable, run, sees, serveVideos, submission, until } from './kit.mjs';
 
 /* What is wrong with the page as it stands: in the page, so that it is one call. */
 function faults() {
@@ -22,6 +22,14 @@ function faults() {
     const box = element.getBoundingClientRect();
     if (box.right > innerWidth + 1 && !element.closest('.wide, nav, pre')) out.push('overflows: ' + texts.currentNode.data.trim().slice(0, 40));
   }
+  for (const element of document.querySelectorAll('button, a, input:not([type=hidden]), select, textarea, [role=img], progress'))
+    if (!(element.textContent.trim() || element.getAttribute('aria-label') || element.labels?.length)) out.push('nobody says what it is: ' + element.outerHTML.slice(0, 80));
+  for (const element of document.querySelectorAll('button:not(.num, .id), h1'))
+    if (seen(element) && element.scrollWidth > element.clientWidth + 1) out.push('cut off: ' + element.textContent.slice(0, 40));
+  for (const wide of document.querySelectorAll('.wide'))
+    if (wide.scrollWidth > wide.clientWidth + 1) out.push('a table is ' + wide.scrollWidth + ' wide in ' + wide.clientWidth + ': ' + wide.textContent.slice(0, 20));
+  const here = document.querySelector('nav [aria-current]')?.getBoundingClientRect();
+  if (here && (here.left < 0 || here.right > innerWidth)) out.push('the present view is not to be seen in the navigation');
   return [...new Set(out)];
 }
 
@@ -36,6 +44,8 @@ function fill(world) {
   world.jobq('limit', 'mail', '--concurrency', 3);
   world.enqueue('reports');
   world.jobq('claim', 'reports');
+  world.enqueue('slow', '{}', '--group', 'acme');
+  world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--', 'sleep', '60']);
   return ['overview', 'queues', 'queue/mail', 'jobs', 'job/' + id, 'dead', 'workers', 'schedules', 'limits', 'webhooks', 'audit'];
 }
 
@@ -52,16 +62,46 @@ for (const [scheme, locale, width] of dresses)
   tests[`every view: ${scheme}, ${locale}, ${width} px`] = async (world, browser) => {
     const views = fill(world);
     await world.serve('--webhook-queue', 'mail', '--column', 'to=/to');
-    const page = await world.open(browser, { scheme, locale, width, token: null });
-    const found = { login: await page.evaluate(faults) };
-    await page.fill('#token', 'admin');
-    await page.press('#token', 'Enter');
-    await page.waitForSelector('#logout');
+    const found = {};
+    const look = async (page, name) => {
+      found[name] = await page.evaluate(faults);
+      if (process.env.JOBQ_SHOTS) await page.screenshot({ path: `${process.env.JOBQ_SHOTS}/${name}-${scheme}-${locale}-${width}.png`, fullPage: true });
+    };
+    const enter = async () => {
+      const page = await world.open(browser, { scheme, locale, width, token: null });
+      await page.waitForSelector('#token');
+      await look(page, 'login');
+      await page.fill('#token', 'admin');
+      await page.press('#token', 'Enter');
+      await page.waitForSelector('#logout');
+      return page;
+    };
+    await until('the worker is there', () => world.jobq('stats').workers?.length === 1);
+    const page = await enter();
     for (const view of views) {
       await visit(page, view);
-      found[view] = await page.evaluate(faults);
-      if (process.env.JOBQ_SHOTS) await page.screenshot({ path: `${process.env.JOBQ_SHOTS}/${view.slice(0, 3) === 'job' && view !== 'jobs' ? 'job' : view.replace('/', '-')}-${scheme}-${locale}-${width}.png`, fullPage: true });
+      await look(page, view.startsWith('job/') ? 'job' : view.replace('/', '-'));
     }
+    await visit(page, 'jobs');
+    await page.click('[data-bulk=cancel]');
+    await page.waitForSelector('dialog');
+    await look(page, 'bulk');
+    await page.keyboard.press('Escape');
+    await page.click('#help');
+    await page.waitForSelector('dialog kbd');
+    await look(page, 'keys');
+    playable((await serveVideos(world)) + '/clip.webm');
+    const [done, half] = [submission(world, 'clip.webm', RESULT), submission(world, 'clip.webm')];
+    const [job] = world.jobq('claim', 'video.speech');
+    world.jobq('progress', job.id, job.token, '{"done": 3, "total": 4, "unit": "s"}');
+    const video = await enter();
+    await visit(video, 'flow/' + half);
+    await look(video, 'flow');
+    await visit(video, 'flow/' + done);
+    await sees(video, () => document.querySelector('video')?.readyState >= 2);
+    await video.click('.words button:nth-of-type(2)');
+    await sees(video, () => document.querySelector('.words button.now') !== null);
+    await look(video, 'result');
     assert.deepEqual(Object.entries(found).filter(([, all]) => all.length), []);
   };
 
@@ -73,7 +113,9 @@ tests['every word is there in both languages and used'] = async (world, browser)
     const holes = text => (text.match(/\{\d\}/g) || []).sort().join();
     const bad = Object.entries(WORDS).filter(([, [en, tr]]) => !en || !tr || holes(en) !== holes(tr)).map(([key]) => key);
     const asked = [...script.matchAll(/\bt\('(\w+)'/g)].map(found => found[1]).filter(key => !WORDS[key]);
-    return [...bad, ...asked];
+    const code = script.slice(script.indexOf('\n};'));
+    const idle = Object.keys(WORDS).filter(key => !new RegExp(`['"]${key}['"]|\\b${key}[,: ]`).test(code));
+    return [...bad, ...asked, ...idle.map(key => 'unused: ' + key)];
   });
   assert.deepEqual(wrong, []);
 };
