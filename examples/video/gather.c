@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "http.h"
+#include "log.h"
 #include "parts.h"
 #include "text.h"
 
@@ -15,6 +16,7 @@
 #define KEY_WINDOW_MS    (INT64_C(24) * 3600 * 1000) /* a repeated request is recognised for so long */
 #define UNKNOWN_TRIES    3
 #define SPECS_EACH       2
+#define TOGETHER_US      5000 /* clients that come within this are several at once */
 
 struct gather {
     struct jobq *q;
@@ -25,6 +27,7 @@ struct gather {
     int running, stopping;
     int busy; /* somebody uses the handle */
     struct gathered *first, **last;
+    struct gather_before before;
 };
 
 /* ---- the specs ------------------------------------------------------------------------------- */
@@ -163,6 +166,11 @@ static void put_batch(struct jobq *q, struct gathered **batch, size_t count)
 
 /* ---- who waits ------------------------------------------------------------------------------- */
 
+int gather_is_alone(const struct gather_before *before, const void *from, int64_t now_us)
+{
+    return before->from == from || now_us - before->ended_us > TOGETHER_US;
+}
+
 /* The lock is held, and let go while the store is asked. */
 static void run_batch(struct gather *gather, struct gathered **batch, size_t count)
 {
@@ -171,8 +179,11 @@ static void run_batch(struct gather *gather, struct gathered **batch, size_t cou
     put_batch(gather->q, batch, count);
     pthread_mutex_lock(&gather->lock);
     gather->busy = 0;
-    for (size_t i = 0; i < count; i++)
+    gather->before = (struct gather_before){count == 1 ? batch[0]->from : NULL, log_now_us()};
+    for (size_t i = 0; i < count; i++) {
+        batch[i]->together = count;
         batch[i]->done = 1;
+    }
     pthread_cond_broadcast(&gather->change);
 }
 
@@ -243,19 +254,23 @@ static struct gathered *gathered_of(struct request *request, const char *tenant)
     return one;
 }
 
-struct gathered *gather_put(struct gather *gather, struct request *request, const char *tenant)
+struct gathered *gather_put(struct gather *gather, struct request *request, const char *tenant,
+                            const void *from)
 {
     struct gathered *one = gathered_of(request, tenant);
 
     if (!one)
         return NULL;
+    one->from = from;
     pthread_mutex_lock(&gather->lock);
-    if (gather->busy || gather->first) {
-        /* Whoever uses the handle wakes the thread when he has done; before it has come there is nothing new
-         * to tell it. */
+    if (gather->busy || gather->first || !gather_is_alone(&gather->before, from, log_now_us())) {
         one->refs = 2;
         *gather->last = one;
         gather->last = &one->next;
+        /* Whoever uses the handle wakes the thread when he has done; before it has come there is nothing new
+         * to tell it. */
+        if (!gather->busy && gather->first == one)
+            pthread_cond_broadcast(&gather->change);
     } else {
         run_batch(gather, &one, 1);
     }

@@ -78,11 +78,11 @@ int64_t log_now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void log_start(unsigned status, const struct jobq_id *job, int64_t read_us, int64_t put_us)
+void log_start(unsigned status, const struct jobq_id *job, int64_t read_us, int64_t put_us, size_t together)
 {
-    json_t *line =
-        json_pack("{s:o, s:s, s:i, s:f, s:f}", "at", json_of_instant(now_ms()), "what", "answered", "status",
-                  (int)status, "read_ms", (double)read_us / 1000.0, "put_ms", (double)put_us / 1000.0);
+    json_t *line = json_pack("{s:o, s:s, s:i, s:f, s:f, s:I}", "at", json_of_instant(now_ms()), "what",
+                             "answered", "status", (int)status, "read_ms", (double)read_us / 1000.0, "put_ms",
+                             (double)put_us / 1000.0, "together", (json_int_t)together);
 
     if (!line)
         return;

@@ -83,14 +83,14 @@ static void forget_started(void *what)
 }
 
 static struct started *begin_started(struct serve *serve, struct request *request, const char *tenant,
-                                     int64_t begun_us)
+                                     const void *from, int64_t begun_us)
 {
     struct started *started = malloc(sizeof(*started));
 
     if (!started)
         return NULL;
     *started = (struct started){.serve = serve, .begun_us = begun_us, .read_us = log_now_us()};
-    started->gathered = gather_put(serve->gather, request, tenant);
+    started->gathered = gather_put(serve->gather, request, tenant, from);
     if (started->gathered)
         return started;
     free(started);
@@ -120,7 +120,7 @@ static void answer_started(const struct started *started, int last, struct http_
         reply_started(&one->put, reply);
     if (started->serve->log)
         log_start(reply->status, one->status >= 0 ? &one->put.id : NULL, started->read_us - started->begun_us,
-                  log_now_us() - started->read_us);
+                  log_now_us() - started->read_us, one->together);
 }
 
 /* Returns 0 with the request, or -1 with the reply filled. */
@@ -163,7 +163,7 @@ void route_start(void *user, const struct http_request *http, struct http_reply 
         if (authorize(serve, http, ROLE_OPERATOR, &tenant, reply) != 0)
             return;
         if (read_start(serve, http, &request, reply) == 0) {
-            started = begin_started(serve, &request, tenant, begun_us);
+            started = begin_started(serve, &request, tenant, http->connection, begun_us);
             if (!started)
                 reply_store_problem(reply, JOBQ_NOMEM, "", "");
         }

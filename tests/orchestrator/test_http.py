@@ -363,7 +363,7 @@ class Together(kit.Case):
         with open(self.tokens, "w", encoding="ascii") as file:
             for tenant in ("a", "b"):
                 file.write(f"operator {tenant} {hashlib.sha256(tenant.encode()).hexdigest()}\n")
-        self.serve("--token-file", self.tokens, "--callback-http", "--callback-allow", "127.0.0.1")
+        self.serve("--token-file", self.tokens, "--callback-http", "--callback-allow", "127.0.0.1", "--log")
 
     def hold(self):
         """Nobody can write to the store until what is returned is closed."""
@@ -413,6 +413,9 @@ class Together(kit.Case):
         self.assertEqual(sorted(status for status, _ in other), [202] + [422] * 4)
         self.assertEqual(sorted(status for status, _ in over), [202] * 3 + [429] * 3)
         self.assertEqual({status for status, _ in told}, {202})
+        together = [json.loads(line)["together"] for line in self.server.log().splitlines() if '"answered"' in line]
+        self.assertEqual(len(together), 45)
+        self.assertGreater(max(together), 1)
         jobs = {body["jobId"] for _, body in told}
         self.assertEqual(len(jobs), 2)
         for job in jobs:

@@ -10,6 +10,7 @@
 
 #include "auth.h"
 #include "folder.h"
+#include "gather.h"
 #include "parts.h"
 #include "plan.h"
 #include "request.h"
@@ -244,6 +245,24 @@ START_TEST(test_the_report_waits_for_what_is_not_done)
 }
 END_TEST
 
+/* ---- submissions that come together ------------------------------------------------------------ */
+
+/* One client that sends one after the other is alone however fast it is; two within 5 ms are not. */
+START_TEST(test_who_comes_alone)
+{
+    const char one = 0, other = 0;
+    const struct gather_before never = {.from = NULL}, before = {&one, 1000000}, several = {NULL, 1000000};
+
+    ck_assert(gather_is_alone(&never, &one, 1000000));
+    ck_assert(gather_is_alone(&before, &one, 1000001));
+    ck_assert(!gather_is_alone(&before, &other, 1000001));
+    ck_assert(!gather_is_alone(&before, &other, 1005000));
+    ck_assert(gather_is_alone(&before, &other, 1005001));
+    ck_assert(!gather_is_alone(&several, &one, 1005000));
+    ck_assert(gather_is_alone(&several, &one, 1005001));
+}
+END_TEST
+
 /* ---- names of files -------------------------------------------------------------------------- */
 
 static const struct {
@@ -350,6 +369,7 @@ static Suite *suite(void)
     tcase_add_test(tc, test_a_shared_step_is_keyed_by_bytes_and_candidate);
     tcase_add_test(tc, test_emotion_is_keyed_by_its_model_too);
     tcase_add_test(tc, test_the_report_waits_for_what_is_not_done);
+    tcase_add_test(tc, test_who_comes_alone);
     tcase_add_loop_test(tc, test_names, 0, (int)(sizeof(names) / sizeof(names[0])));
     tcase_add_test(tc, test_names_with_nul_and_too_long);
     tcase_add_test(tc, test_files);
