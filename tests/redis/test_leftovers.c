@@ -145,6 +145,55 @@ START_TEST(a_log_goes_with_its_job)
 }
 END_TEST
 
+/* ---- a head of an older library ---------------------------------------------------------------------------------- */
+
+static void pass_time(struct kit *k, int64_t ms)
+{
+    const struct jobq_settings clock = { .size = sizeof clock, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
+    ck_assert_int_eq(jobq_redis()->configure(k->store, &clock, &k->err), JOBQ_OK);
+}
+
+static long long said_to_lack(struct kit *k)
+{
+    redisReply *reply = redis_server_ask(&k->server, "HGET {jobq}:meta lacks");
+    long long lacks = reply->type == REDIS_REPLY_STRING ? atoll(reply->str) : -1;
+    freeReplyObject(reply);
+    return lacks;
+}
+
+/* A job for later, and an ended one whose key holds for ten seconds. */
+static void have_both(struct kit *k)
+{
+    const struct jobq_put_key key = { .scope = { 'w' }, .conflict = JOBQ_CONFLICT_RETURN, .hold = JOBQ_HOLD_WINDOW,
+                                      .window_ms = 10000 };
+    struct jobq_put later = { .id = kit_id(1), .queue = { "q", 1 }, .kind = { "k", 1 }, .only_if = -1,
+                              .run_at = { JOBQ_TIME_NOW, 5000 } };
+    struct jobq_put keyed = { .id = kit_id(2), .queue = { "q", 1 }, .kind = { "k", 1 }, .only_if = -1, .unique = &key };
+    ck_assert_int_eq(put(k, &later), JOBQ_OK);
+    ck_assert_int_eq(put(k, &keyed), JOBQ_OK);
+    end_row(k, 2, JOBQ_ROW_COMPLETED);
+}
+
+/* A store's head tells what it never had. One that tells nothing, as older libraries left it, may have all of it. */
+START_TEST(a_head_that_says_nothing)
+{
+    struct kit k;
+    struct jobq_row held[4];
+    kit_begin(&k, NULL);
+    ck_assert_int_eq(said_to_lack(&k), 3);
+    have_both(&k);
+    ck_assert_int_eq(said_to_lack(&k), 0);
+    redis_server_do(&k.server, "HDEL {jobq}:meta lacks");
+    pass_time(&k, 20000);
+    ck_assert_uint_eq(kit_claim(&k, held), 1);
+    struct jobq_id later = kit_id(1);
+    ck_assert_mem_eq(&held[0].id, &later, sizeof later);
+    kit_put(&k, 3);
+    ck_assert_int_eq(number_of(&k, "HLEN", "jobq", "key"), 0);
+    kit_end(&k);
+}
+END_TEST
+
 /* ---- copies ------------------------------------------------------------------------------------------------------ */
 
 static void next_page(struct kit *k, struct jobq_dump *page)
@@ -218,8 +267,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { a_successor_at_maxmemory, a_log_goes_with_its_job, a_copied_backlog,
-                                   rows_that_go_while_they_are_copied };
+    const TTest *const tests[] = { a_successor_at_maxmemory, a_log_goes_with_its_job, a_head_that_says_nothing,
+                                   a_copied_backlog, rows_that_go_while_they_are_copied };
     Suite *suite = suite_create("redis-leftovers");
     TCase *one = tcase_create("leftovers");
     tcase_set_timeout(one, 60);
