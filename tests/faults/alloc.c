@@ -18,12 +18,13 @@ void __libc_free(void *block);
 extern const char __executable_start[], etext[];
 
 static _Thread_local long countdown, failures;
-static _Thread_local bool to_the_end, only_own;
+static _Thread_local bool armed, to_the_end, only_own;
 static _Atomic long live;
 
 void alloc_fail(long n, bool all, bool own)
 {
     failures = 0;
+    armed = true;
     only_own = own;
     to_the_end = all;
     countdown = n;
@@ -32,7 +33,13 @@ void alloc_fail(long n, bool all, bool own)
 long alloc_end(void)
 {
     countdown = 0;
+    armed = false;
     return failures;
+}
+
+bool alloc_has_failed(void)
+{
+    return armed && failures > 0;
 }
 
 long alloc_live(void)

@@ -10,6 +10,8 @@
 void alloc_fail(long n, bool all, bool own);
 /* No more failures. How many there were. */
 long alloc_end(void);
+/* One has failed already, and alloc_end has not been called? */
+bool alloc_has_failed(void);
 /* Blocks that are allocated at this moment, by all threads. */
 long alloc_live(void);
 

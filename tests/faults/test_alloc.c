@@ -18,7 +18,9 @@
 
 #include <jobq/backend.h>
 
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,51 @@ static const struct test_store *store;
 static long stride = 1, seed, only_at;
 static bool only_own;
 static struct tally *tally;
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+int __real_nanosleep(const struct timespec *wanted, struct timespec *left);
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __real_clock_gettime(clockid_t which, struct timespec *out);
+int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_clock_gettime(clockid_t which, struct timespec *out);
+
+#define PATIENCE_MS 300
+
+static _Atomic int64_t passed_ns;
+
+/* A library that could not keep an answer waits for it as long as the call may take, and who got none asks again until then. Once
+ * something has failed that time passes at once, but for a moment in which a server may answer. One that is slower was not heard,
+ * which is an outcome like others. */
+int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
+{
+    if (!alloc_has_failed())
+        return __real_nanosleep(wanted, left);
+    atomic_fetch_add(&passed_ns, (int64_t)wanted->tv_sec * 1000000000 + wanted->tv_nsec);
+    return 0;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    if (!alloc_has_failed() || (timeout_ms >= 0 && timeout_ms <= PATIENCE_MS))
+        return __real_poll(fds, count, timeout_ms);
+    int ready = __real_poll(fds, count, PATIENCE_MS);
+    if (ready == 0 && timeout_ms > 0)
+        atomic_fetch_add(&passed_ns, (int64_t)(timeout_ms - PATIENCE_MS) * 1000000);
+    return ready;
+}
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *out)
+{
+    int result = __real_clock_gettime(which, out);
+    if (result == 0 && which == CLOCK_MONOTONIC) {
+        int64_t ns = out->tv_nsec + atomic_load(&passed_ns);
+        out->tv_sec += ns / 1000000000;
+        out->tv_nsec = ns % 1000000000;
+    }
+    return result;
+}
 
 /* ---- one attempt -------------------------------------------------------------------------------------------- */
 

@@ -138,14 +138,14 @@ static void fail_all(struct jobq_store *s, enum path path, struct jobq_change *c
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
 
 /* All columns, those of time by how far they are from the step that set them. */
-#define SHOWN                                                                                                              \
-    "(to_jsonb(j) - ARRAY['id', 'n', 'token', 'queue', 'created_at', 'run_at', 'place', 'clock', 'started_at', 'finished_at',"  \
-    " 'lease_until', 'stop_at', 'expires_at', 'key_until', 'key_scope']"                                                     \
-    " || jsonb_build_object('run_at', j.run_at - j.created_at, 'place', j.place - j.run_at,"                                 \
-    " 'clock', j.clock - CASE WHEN j.state = 3 THEN j.started_at ELSE j.created_at END, 'token', j.token IS NULL,"           \
-    " 'lease_until', j.lease_until - j.started_at, 'stop_at', j.stop_at - j.started_at, 'expires_at', j.expires_at - j.created_at," \
-    " 'key_until', j.key_until - j.created_at, 'key', j.key_scope IS NULL, 'started_at', j.started_at >= j.created_at,"      \
-    " 'finished_at', j.finished_at >= j.started_at))::text"
+#define SHOWN                                                                                                             \
+    "(to_jsonb(j) - ARRAY['id', 'n', 'token', 'queue', 'created_at', 'run_at', 'place', 'clock', 'started_at',"            \
+    " 'finished_at', 'lease_until', 'stop_at', 'expires_at', 'key_until', 'key_scope']"                                    \
+    " || jsonb_build_object('run_at', j.run_at - j.created_at, 'place', j.place - j.run_at,"                               \
+    " 'clock', j.clock - CASE WHEN j.state = 3 THEN j.started_at ELSE j.created_at END, 'token', j.token IS NULL,"         \
+    " 'lease_until', j.lease_until - j.started_at, 'stop_at', j.stop_at - j.started_at,"                                   \
+    " 'expires_at', j.expires_at - j.created_at, 'key_until', j.key_until - j.created_at, 'scope', j.key_scope IS NULL,"   \
+    " 'started_at', j.started_at >= j.created_at, 'finished_at', j.finished_at >= j.started_at))::text"
 #define NUMBER "('x' || right(%s::text, 8))::bit(32)::integer %% 1000"
 
 static void no_difference(const char *format, const char *when)
