@@ -14,11 +14,11 @@ const WORDS = {
   login: ['Log in', 'Giriş yap'], logout: ['Log out', 'Çıkış'], token: ['Token', 'Belirteç'], language: ['Türkçe', 'English'],
   theme: ['Theme', 'Tema'], auto: ['auto', 'otomatik'], dark: ['dark', 'koyu'], light: ['light', 'açık'], help: ['Keys', 'Tuşlar'],
   closed: ['Closed: the server was started without --token-file, so it shows counts and nothing else.', 'Kapalı: sunucu --token-file olmadan başlatıldı, yalnızca sayıları gösterir.'],
-  needLogin: ['Log in to see the queue.', 'Kuyruğu görmek için giriş yapın.'], forbidden: ['Your token does not allow this.', 'Belirteciniz buna izin vermiyor.'],
+  wrongToken: ['This token is not known.', 'Bu belirteç tanınmıyor.'], needLogin: ['Log in to see the queue.', 'Kuyruğu görmek için giriş yapın.'], forbidden: ['Your token does not allow this.', 'Belirteciniz buna izin vermiyor.'],
   total: ['Total', 'Toplam'], pending: ['Pending', 'Bekleyen'], processing: ['Processing', 'İşlenen'], completed: ['Completed', 'Tamamlanan'],
   failed: ['Failed', 'Başarısız'], stuck: ['Stuck', 'Takılı'], healthy: ['healthy', 'sağlıklı'], warning: ['warning', 'uyarı'], critical: ['critical', 'kritik'],
   health: ['Health', 'Sağlık'], noIssues: ['nothing out of the ordinary', 'olağan dışı bir şey yok'],
-  sBlocked: ['blocked', 'engelli'], sScheduled: ['scheduled', 'zamanlı'], sReady: ['ready', 'hazır'], sRunning: ['running', 'çalışıyor'],
+  sBlocked: ['blocked', 'bloke'], sScheduled: ['scheduled', 'planlı'], sReady: ['ready', 'hazır'], sRunning: ['running', 'çalışıyor'],
   sCompleted: ['completed', 'tamamlandı'], sDead: ['dead', 'ölü'], sCancelled: ['cancelled', 'iptal'], sRemoved: ['removed', 'silindi'],
   sWaiting: ['waiting', 'bekliyor'], sService: ['at the service', 'serviste'], sBusy: ['service busy', 'servis meşgul'], sOk: ['done', 'yapıldı'], sSkipped: ['skipped', 'atlandı'], sNotAvailable: ['not available', 'mevcut değil'], sFailed: ['failed', 'başarısız'], sProcessing: ['processing', 'işleniyor'],
   queue: ['Queue', 'Kuyruk'], oldest: ['Oldest waiting', 'En eski bekleyen'], arriving: ['In/s', 'Gelen/sn'], finishing: ['Done/s', 'Biten/sn'],
@@ -30,14 +30,14 @@ const WORDS = {
   noQueues: ['There is no queue yet.', 'Henüz kuyruk yok.'], nothing: ['Nothing here.', 'Burada bir şey yok.'], id: ['Id', 'Kimlik'], kind: ['Kind', 'Tür'], tenant: ['Tenant', 'Kiracı'],
   attempt: ['Attempt', 'Deneme'], created: ['Created', 'Oluşturuldu'], next: ['Next', 'Sonraki'], error: ['Error', 'Hata'], all: ['all', 'hepsi'], since: ['Created within', 'Oluşturulma'],
   anyTime: ['any time', 'her zaman'], minutes5: ['5 minutes', '5 dakika'], hour1: ['1 hour', '1 saat'], day1: ['1 day', '1 gün'], text: ['Text', 'Metin'], apply: ['Show', 'Göster'],
-  more: ['More', 'Daha fazla'], retryAll: ['Retry all matching', 'Eşleşenlerin hepsini yeniden dene'], cancelAll: ['Cancel all matching', 'Eşleşenlerin hepsini iptal et'], discardAll: ['Discard all matching', 'Eşleşenlerin hepsini at'],
-  retry: ['Retry', 'Yeniden dene'], cancel: ['Cancel job', 'İşi iptal et'], discard: ['Discard', 'At'], unhold: ['Release hold', 'Beklemeyi kaldır'], close: ['Close', 'Kapat'], back: ['Back', 'Vazgeç'], cancelMany: ['Cancel jobs', 'İşleri iptal et'],
+  more: ['More', 'Daha fazla'], retryAll: ['Retry all matching', 'Eşleşenlerin hepsini yeniden dene'], cancelAll: ['Cancel all matching', 'Eşleşenlerin hepsini iptal et'], discardAll: ['Discard all matching', 'Eşleşenlerin hepsini sil'],
+  retry: ['Retry', 'Yeniden dene'], cancel: ['Cancel job', 'İşi iptal et'], discard: ['Discard', 'Sil'], unhold: ['Release hold', 'Beklemeyi kaldır'], close: ['Close', 'Kapat'], back: ['Back', 'Vazgeç'], cancelMany: ['Cancel jobs', 'İşleri iptal et'],
   matching: ['{0} jobs match.', '{0} iş eşleşiyor.'], typeCount: ['Many: type {0} to confirm', 'Çok sayıda: onaylamak için {0} yazın'], doneCount: ['{0} jobs changed', '{0} iş değişti'],
-  undo: ['Undo', 'Geri al'], discarding: ['{0} jobs are discarded in {1} s', '{0} iş {1} sn içinde atılacak'], undone: ['Nothing was discarded', 'Hiçbir şey atılmadı'], copied: ['Copied: {0}', 'Kopyalandı: {0}'],
+  undo: ['Undo', 'Geri al'], discarding: ['{0} jobs are discarded in {1} s', '{0} iş {1} sn içinde silinecek'], undone: ['Nothing was discarded', 'Hiçbir şey silinmedi'], copied: ['Copied: {0}', 'Kopyalandı: {0}'],
   command: ['Copy the command for this: {0}', 'Bunun komutunu kopyala: {0}'], done: ['Done', 'Tamam'], worker: ['Worker', 'İşçi'], job: ['Job', 'İş'], why: ['Why it is there', 'Neden orada'],
   timeline: ['Timeline', 'Zaman çizgisi'], tQueued: ['queued', 'kuyruğa alındı'], tClaimed: ['attempt {0}: claimed by {1}', 'deneme {0}: {1} aldı'], tFailed: ['attempt {0}: failed ({1})', 'deneme {0}: başarısız ({1})'],
   tHeartbeat: ['heartbeat: the lease holds for {0}', 'nabız: kira {0} daha geçerli'], tStuck: ['the lease ran out {0} ago', 'kira {0} önce doldu'], tBackoff: ['back-off: attempt {0} in {1}', 'geri çekilme: deneme {0}, {1} sonra'],
-  tReady: ['waits for a worker: attempt {0}', 'işçi bekliyor: deneme {0}'], tDone: ['attempt {0}: done', 'deneme {0}: bitti'], tDead: ['dead: {0}', 'öldü: {0}'], tCancelled: ['cancelled', 'iptal edildi'], tBlocked: ['blocked: {0}', 'engelli: {0}'],
+  tReady: ['waits for a worker: attempt {0}', 'işçi bekliyor: deneme {0}'], tDone: ['attempt {0}: done', 'deneme {0}: bitti'], tDead: ['dead: {0}', 'öldü: {0}'], tCancelled: ['cancelled', 'iptal edildi'], tBlocked: ['blocked: {0}', 'bloke: {0}'],
   attempts: ['{0} attempts', '{0} deneme'], noWorker: ['nobody', 'hiç kimse'], log: ['Log', 'Kayıt'], payload: ['Payload', 'Yük'], result: ['Result', 'Sonuç'], data: ['Callback data', 'Geri çağrı verisi'], progress: ['Progress', 'İlerleme'], showMasked: ['Show hidden text', 'Gizli metni göster'],
   times: ['Times', 'Zamanlar'], flow: ['Flow', 'Akış'], count: ['Count', 'Sayı'], reason: ['Reason', 'Neden'], first: ['First seen', 'İlk görülme'], last: ['Last seen', 'Son görülme'], newest: ['Newest', 'En yeni'], actions: ['Actions', 'Eylemler'], noError: ['(no text)', '(metin yok)'],
   partial: ['Only a part was looked at.', 'Yalnızca bir kısmına bakıldı.'], host: ['Host', 'Makine'], capacity: ['Busy', 'Meşgul'], heartbeat: ['Heartbeat', 'Nabız'], current: ['Current jobs', 'Şimdiki işler'], askStop: ['Ask to stop after this job', 'Bu işten sonra durmasını iste'], asked: ['asked to stop', 'durması istendi'],
@@ -92,7 +92,8 @@ function svg(tag, attributes, ...children) {
 
 const byId = id => document.getElementById(id);
 const number = value => new Intl.NumberFormat(lang).format(value);
-const short = id => id ? id.slice(0, 8) + '…' + id.slice(-4) : '';
+/* The jobs of one flow differ in the thirteenth digit. */
+const short = id => id ? id.slice(0, 13) + '…' + id.slice(-4) : '';
 const shell = word => /^[\w@%+=:,./-]+$/.test(word) ? word : "'" + String(word).replaceAll("'", "'\\''") + "'";
 
 const UNITS = [['millisecond', 1, 1000], ['second', 1000, 90000], ['minute', 60000, 5400000], ['hour', 3600000, 129600000], ['day', 86400000, Infinity]];
@@ -401,6 +402,7 @@ function afterRender() {
 }
 
 function loginView() {
+  const said = h('p', { class: 'bad', role: 'alert' });
   const input = h('input', { type: 'password', id: 'token', autocomplete: 'current-password', required: true });
   const form = h('form', { class: 'card login', onsubmit: async event => {
     event.preventDefault();
@@ -410,8 +412,11 @@ function loginView() {
       listen();
       input.blur();
       await render();
-    } catch (error) { toast(t('trouble', error.message)); }
-  } }, h('h1', {}, t('login')), h('p', { class: 'soft' }, t('needLogin')), h('label', { class: 'field', for: 'token' }, t('token'), input), h('button', { class: 'main' }, t('login')));
+    } catch (error) {
+      said.textContent = error.status === 401 ? t('wrongToken') : t('trouble', error.message);
+      input.select();
+    }
+  } }, h('h1', {}, t('login')), h('p', { class: 'soft' }, t('needLogin')), h('label', { class: 'field', for: 'token' }, t('token'), input), said, h('button', { class: 'main' }, t('login')));
   return [form];
 }
 
@@ -592,8 +597,11 @@ const textOf = (object, name) => object[name] ?? (object[name + '_base64'] ? 'ba
 function jobRow(job) {
   return { 'data-open': link('job', job.id), 'data-id': job.id, 'data-state': job.state, cells: [
     h('a', { href: link('job', job.id), title: job.id }, short(job.id)), job.queue, job.kind === job.queue ? '' : job.kind, job.group || '', tag(job.state, job.stuck), num(job.attempt + ' / ' + job.max_attempts, 'jobq show ' + job.id + ' --json'),
-    instant(job.created_at), job.state === 'scheduled' ? until(job.run_at, job.now) : '', lastError(job), ...me.columns.map(name => shown(job.columns[name]))] };
+    instant(job.created_at), job.state === 'scheduled' ? until(job.run_at, job.now) : '', lastError(job), ...me.columns.map(name => columnOf(job, name))] };
 }
+
+const flowOf = id => link('flow', id.slice(0, 12) + '7' + id.slice(13));
+const columnOf = (job, name) => me.flow && name === 'video' && job.columns[name] ? h('a', { href: flowOf(job.id), title: t('openFlow') }, shown(job.columns[name])) : shown(job.columns[name]);
 
 const shown = value => value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
@@ -709,17 +717,25 @@ function jobActions(job) {
     button('unhold', 'unhold', job.state === 'blocked' && job.reason === 'HOLD'), button('drop', 'discard', job.state !== 'running', 'danger'));
 }
 
+/* {"done", "total", "unit"} is what the library's own steps say of themselves. */
+function progressOf(text) {
+  let said;
+  try { said = JSON.parse(text); } catch { return text; }
+  if (!Number.isFinite(said?.done) || !(said?.total > 0)) return text;
+  return rounded(said.done) + ' / ' + rounded(said.total) + ' ' + (said.unit || '') + ' (' + Math.floor(100 * Math.min(1, said.done / said.total)) + ' %)';
+}
+
 const idOf = id => h('button', { type: 'button', class: 'id', title: t('copyId'), onclick: () => copy(id) }, id);
 
 async function jobView(id) {
   const job = await ask('job/' + encodeURIComponent(id));
   const show = 'jobq show ' + job.id + ' --json';
   const facts = [['queue', h('a', { href: link('queue', job.queue) }, job.queue)], ['kind', job.kind], ['tenant', job.group], ['worker', job.worker], ['attempt', num(job.attempt + ' / ' + job.max_attempts, show)],
-    ['progress', textOf(job, 'progress')], ['why', job.explain ? h('span', { lang: 'en' }, job.explain.text) : '']].filter(([, value]) => value);
+    ['progress', progressOf(textOf(job, 'progress'))], ['why', job.explain ? h('span', { lang: 'en' }, job.explain.text) : '']].filter(([, value]) => value);
   const times = ['created_at', 'run_at', 'started_at', 'finished_at', 'lease_until', 'expires_at', 'callback_until'].filter(name => job[name]).map(name => name + '  ' + job[name]).join('\n');
   const log = job.log.map(line => instant(line.at) + '  #' + line.attempt + '  ' + textOf(line, 'text')).join('\n');
   const about = h('section', { class: 'card' }, h('dl', {}, facts.flatMap(([name, value]) => [h('dt', {}, t(name)), h('dd', {}, value)])),
-    me.flow ? h('p', {}, h('a', { href: link('flow', job.id.slice(0, 12) + '7' + job.id.slice(13)) }, t('openFlow'))) : '');
+    me.flow ? h('p', {}, h('a', { href: flowOf(job.id) }, t('openFlow'))) : '');
   const line = h('section', { class: 'card' }, h('h2', {}, t('timeline') + ': ', num(t('attempts', number(attemptsOf(job))), show)), timeline(job));
   return [h('h1', {}, t('job') + ' ', idOf(job.id), ' ', tag(job.state, job.stuck)), jobActions(job), h('div', { class: 'two' }, about, line),
     log ? h('h2', {}, t('log')) : '', log ? h('pre', { id: 'log' }, log) : '', h('div', { class: 'folds' },
@@ -745,14 +761,26 @@ async function deadView() {
 
 // ---- workers, schedules, limits ----------------------------------------------------------------------------------
 
+/* A process has a worker for each queue; they are asked to stop by one name, and are one row. The heartbeat is the oldest. */
+function processes(workers) {
+  const rows = new Map();
+  for (const worker of workers) {
+    const key = [worker.worker, worker.host, worker.pid, worker.alive, worker.stop_asked].join(' ');
+    const row = rows.get(key);
+    if (!row) rows.set(key, { ...worker, queues: [worker.queues] });
+    else Object.assign(row, { queues: [...row.queues, worker.queues].sort(), running: row.running + worker.running, capacity: row.capacity + worker.capacity, seen_at: row.seen_at < worker.seen_at ? row.seen_at : worker.seen_at });
+  }
+  return [...rows.values()];
+}
+
 async function workersView() {
   const overview = await needOverview();
-  const rows = overview.workers.map(worker => [worker.worker, (worker.host || '') + ' ' + worker.pid, worker.queues, num(worker.running + ' / ' + worker.capacity, 'jobq stats --json'), until(worker.seen_at, overview.now),
+  const rows = processes(overview.workers).map(worker => [worker.worker, (worker.host || '') + ' ' + worker.pid, worker.queues.join(', '), num(worker.running + ' / ' + worker.capacity, 'jobq stats --json'), until(worker.seen_at, overview.now),
     h('span', { class: 'tag ' + (worker.alive ? 'good' : 'bad') }, t(worker.alive ? 'alive' : 'gone')), (overview.running || []).filter(job => job.worker === worker.worker).flatMap(job => [h('a', { href: link('job', job.id), title: job.id }, short(job.id)), ' ']),
     worker.stop_asked ? t('asked') : may('stop-worker') ? h('button', { type: 'button', 'data-verb': 'stop-worker', onclick: () => act('stop-worker', { name: worker.worker }) }, t('askStop')) : '']);
   const leases = (overview.running || []).map(job => ({ 'data-open': link('job', job.id), 'data-id': job.id, cells: [h('a', { href: link('job', job.id), title: job.id }, short(job.id)), job.queue, job.worker || '', instant(job.started_at),
     h('span', { class: job.stuck ? 'bad' : '' }, job.stuck ? t('expired') + ' ' : '', until(job.lease_until, overview.now))] }));
-  return [h('h1', {}, t('workers')), table([[t('worker')], [t('host')], [t('queues')], [t('capacity'), 'n'], [t('heartbeat'), 'n'], [t('state'), 'keep'], [t('current')], [t('actions')]], rows, t('workers'), '', t('noWorkers', 'jobq work QUEUE -- COMMAND')),
+  return [h('h1', {}, t('workers')), table([[t('worker'), 'keep'], [t('host'), 'keep'], [t('queues')], [t('capacity'), 'n'], [t('heartbeat'), 'n'], [t('state'), 'keep'], [t('current')], [t('actions')]], rows, t('workers'), '', t('noWorkers', 'jobq work QUEUE -- COMMAND')),
     h('h2', {}, t('leases')), table([[t('id'), 'keep'], [t('queue')], [t('worker')], [t('started'), 'keep'], [t('leaseLeft'), 'keep']], leases, t('leases'), '', t('noLeases'))];
 }
 
@@ -905,7 +933,7 @@ function wordsOf(words, pauses, video) {
 }
 
 function stepLines(steps) {
-  return table([[t('name')], [t('state'), 'keep'], [t('reason')]], Object.entries(steps).map(([name, step]) => ({ 'data-step': name, cells: [partName(name), tag(step.status), (step.reason || '') + (step.package ? ' (' + step.package + ')' : '') || (step.faces ? t('faces', step.faces.length) : '')] })), t('steps'));
+  return table([[t('name'), 'keep'], [t('state'), 'keep'], [t('reason')]], Object.entries(steps).map(([name, step]) => ({ 'data-step': name, cells: [partName(name), tag(step.status), (step.reason || '') + (step.package ? ' (' + step.package + ')' : '') || (step.faces ? t('faces', step.faces.length) : '')] })), t('steps'));
 }
 
 function resultOf(id, result) {

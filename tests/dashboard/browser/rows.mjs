@@ -261,6 +261,13 @@ await run({
     const worker = world.spawn(process.env.JOBQ, ['-s', world.store, 'work', 'slow', '--lease', '30000', '--', 'sleep', '60']);
     await world.serve();
     const page = await world.open(browser, { hash: '#/workers' });
+    /* A process with two workers is one row, whose heartbeat is the older one. */
+    const [both, lost] = await page.evaluate(() => {
+      const one = (queues, second, alive = true) => ({ worker: 'w', host: 'h', pid: 1, alive, stop_asked: false, queues, running: 1, capacity: 2, seen_at: `2030-01-01T00:00:0${second}.000Z` });
+      return processes([one('quick', 2), one('idle', 1), one('gone', 0, false)]);
+    });
+    assert.deepEqual([both.queues, both.running, both.capacity, both.seen_at], [['idle', 'quick'], 2, 4, '2030-01-01T00:00:01.000Z']);
+    assert.deepEqual(lost.queues, ['gone']);
     const lease = page.locator(`tr[data-id="${id}"]`);
     await lease.waitFor();
     await sees(page, one => [...document.querySelectorAll('main table:first-of-type a')].some(link => link.hash.endsWith(one)) && document.querySelector('main table').textContent.includes('alive'), id);
@@ -301,7 +308,8 @@ await run({
     assert.ok(media);
     const [job] = world.jobq('claim', 'video.speech');
     world.jobq('progress', job.id, job.token, '{"done": 3, "total": 4, "unit": "s"}');
-    const page = await world.open(browser, { hash: '#/flow/' + id });
+    const page = await world.open(browser, { hash: '#/jobs?queue=video.probe' });
+    await page.click('tr[data-id] td:last-child a');
     await page.waitForSelector('#flow');
     assert.equal(await page.locator('[data-node]').count(), 8);
     assert.equal(await page.locator('#flow .layer').count(), 3);
@@ -419,6 +427,11 @@ await run({
   'row-13 nobody changes anything without a token': async (world, browser) => {
     const id = world.kill('mail', 'no');
     await world.serve();
+    const stranger = await world.open(browser, { token: null, expect: ['401'] });
+    await stranger.fill('#token', 'unknown');
+    await stranger.press('#token', 'Enter');
+    await sees(stranger, () => document.querySelector('[role=alert]').textContent === 'This token is not known.');
+    assert.equal(await stranger.locator('nav a').count(), 0);
     const viewer = await world.open(browser, { token: 'viewer', hash: '#/job/' + id, expect: ['403'] });
     await viewer.waitForSelector('#timeline');
     assert.equal(await viewer.locator('[data-verb], [data-bulk]').count(), 0);
