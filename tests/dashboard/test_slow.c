@@ -11,7 +11,7 @@
 
 #include "http.h"
 
-#define DRIBBLING 300
+#define DRIBBLING 500
 #define WAIT_MS   120000
 
 static void answer(void *user, const struct http_request *request, struct http_reply *reply)

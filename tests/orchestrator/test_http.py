@@ -393,16 +393,16 @@ class Together(kit.Case):
         kit.until(f"{count} connections", lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) >= self.descriptors + count)
 
     def test_each_has_its_own_answer(self):
-        self.jobq("limit", "--group", "b", "--quota", "3/h")
+        self.jobq("limit", "--group", "b", "--quota", "10/h")
         self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
         store = self.hold()
         own = [self.post("a", {"videoPath": "clip.mp4", "jobId": f"own {i}"}) for i in range(20)]
-        same = [self.post("a", {"videoPath": "clip.mp4", "jobId": "same"}) for _ in range(10)]
+        same = [self.post("a", {"videoPath": "clip.mp4", "jobId": "same"}) for _ in range(32)]
         other = [self.post("a", {"videoPath": "clip.mp4", "jobId": "other", "metadata": {"n": i}}) for i in range(5)]
-        over = [self.post("b", {"videoPath": "clip.mp4"}) for _ in range(6)]
+        over = [self.post("b", {"videoPath": "clip.mp4"}) for _ in range(64)]
         told = [self.post("a", {"videoPath": "clip.mp4", "callbackUrl": "http://127.0.0.1:1/", "jobId": f"told {i % 2}"})
                 for i in range(4)]
-        self.waiting(45)
+        self.waiting(125)
         store.close()
         answers = [[self.answer(connection) for connection in group] for group in (own, same, other, over, told)]
         own, same, other, over, told = answers
@@ -411,17 +411,17 @@ class Together(kit.Case):
         self.assertEqual({status for status, _ in same}, {202})
         self.assertEqual(len({body["jobId"] for _, body in same}), 1)
         self.assertEqual(sorted(status for status, _ in other), [202] + [422] * 4)
-        self.assertEqual(sorted(status for status, _ in over), [202] * 3 + [429] * 3)
+        self.assertEqual(sorted(status for status, _ in over), [202] * 10 + [429] * 54)
         self.assertEqual({status for status, _ in told}, {202})
         together = [json.loads(line)["together"] for line in self.server.log().splitlines() if '"answered"' in line]
-        self.assertEqual(len(together), 45)
+        self.assertEqual(len(together), 125)
         self.assertGreater(max(together), 1)
         jobs = {body["jobId"] for _, body in told}
         self.assertEqual(len(jobs), 2)
         for job in jobs:
             self.assertEqual(self.row(job, "notify")["state"], "blocked")
         probes = self.jobq("list", "--queue", "video.probe", "--limit", "100")
-        self.assertEqual(len(probes), 20 + 1 + 1 + 3 + 2)
+        self.assertEqual(len(probes), 20 + 1 + 1 + 10 + 2)
         self.assertLess(len({row["created_at"] for row in probes}), 10, "they were put one by one")
 
     def test_a_stop_answers_those_who_wait_for_the_store(self):

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The whole way with nothing stood in for: real clips, the real step program, the real service, a worker killed."""
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import kit
@@ -79,14 +81,32 @@ class Real(kit.Case):
         canary = os.path.join(self.folder, "canary")
         with open(canary, "w", encoding="ascii") as file:
             file.write("the secret of the canary\n")
+        asked = []
+
+        class Canary(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_error(404)
+
+            do_HEAD = do_POST = do_GET
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Canary)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
         for name, content in (("text.mp4", b"hello\n"), ("random.mp4", os.urandom(5000)),
                               ("list.mp4", f"ffconcat version 1.0\nfile '{canary}'\n".encode()),
-                              ("play.m3u8", f"#EXTM3U\n#EXTINF:1,\nfile://{canary}\n#EXT-X-ENDLIST\n".encode())):
+                              ("play.m3u8", f"#EXTM3U\n#EXTINF:1,\nfile://{canary}\n#EXT-X-ENDLIST\n".encode()),
+                              ("play.mp4", f"#EXTM3U\n#EXTINF:1,\n{url}/part.ts\n#EXT-X-ENDLIST\n".encode()),
+                              ("net.mp4", f"ffconcat version 1.0\nfile '{url}/a.mp4'\n".encode()),
+                              ("http:x.mp4", b"x"), ("concat:clip.mp4|canary", b"x")):
             self.video(name, content)
             result = self.done(self.submit(name))
             self.assertEqual(result["status"], "failed", f"{name}: {result}")
             self.assertTrue(result["error"].startswith("probe: "), result)
             self.assertNotIn("secret of the canary", str(result))
+        self.assertEqual(asked, [])
 
     def test_the_service_killed_in_the_middle(self):
         self.real_worker()
