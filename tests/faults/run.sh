@@ -128,9 +128,12 @@ simulation() {
 }
 
 limits() {
-    build tests/faults/faults-host
+    build tests/faults/faults-host tests/faults/faults-hours
     SEED='' one 'hosts and their limits' "$BUILD/tests/faults/faults-host"
-    told 8 '^1\.\.\([0-9]*\)$'
+    SEED='' one 'clocks hours off, sqlite' "$BUILD/tests/faults/faults-hours" --store sqlite
+    SEED='' one 'clocks hours off, redis' sh tests/jobq/with_redis.sh "$BUILD/tests/faults/faults-hours" --store redis
+    SEED='' one 'clocks hours off, postgres' sh tests/postgres/with_server.sh "$BUILD/tests/faults/faults-hours" --store postgres
+    told 31 '^1\.\.\([0-9]*\)$'
 }
 
 mkdir -p "$BUILD"

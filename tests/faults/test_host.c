@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that are not as one expects: in a Turkish locale, under a rain of signals, without standard descriptors, with a wall
- * clock that is hours off or set in the middle, at the limit of what they may use, on a disk that is full. Every public call must
- * do its work on the memory store and on SQLite, or say for certain that it did not.
+ * Programs that are not as one expects: in a Turkish locale, under a rain of signals, without standard descriptors, at the limit
+ * of what they may use, on a disk that is full. Every public call must do its work on the memory store and on SQLite, or say for
+ * certain that it did not.
  */
 #define _GNU_SOURCE
 #include "world.h"
@@ -25,22 +25,10 @@
 #include <time.h>
 #include <unistd.h>
 
-int __real_clock_gettime(clockid_t which, struct timespec *out);
-int __wrap_clock_gettime(clockid_t which, struct timespec *out);
-
 enum { SKIPPED = 77 };
 
 static char folder[] = "/dev/shm/jobq-host-XXXXXX";
-static int64_t wall_off_s;
 static volatile sig_atomic_t signals;
-
-int __wrap_clock_gettime(clockid_t which, struct timespec *out)
-{
-    int status = __real_clock_gettime(which, out);
-    if (which == CLOCK_REALTIME)
-        out->tv_sec += wall_off_s;
-    return status;
-}
 
 static struct world world_on(const struct jobq_backend *backend, const char *name)
 {
@@ -136,48 +124,6 @@ static void closed_descriptors(void)
     if (jobs->count != 1)
         exit(4);
     jobq_jobs_free(jobs);
-    world_close(&w);
-}
-
-static int hold_for_a_minute(struct jobq *q)
-{
-    static const char *const queues[] = { "work" };
-    const struct jobq_claim_options options = { .size = sizeof options, .queues = queues, .queue_count = 1, .limit = 10,
-                                                .lease_ms = 60000 };
-    struct jobq_jobs *jobs;
-    world_must(jobq_claim(q, &options, &jobs), "claim");
-    int count = (int)jobs->count;
-    jobq_jobs_free(jobs);
-    return count;
-}
-
-/* S4, with processes at -2 h, 0 and +2 h: nobody's clock ends another's lease; and none does when it is set in the middle. */
-static void hours_off(void)
-{
-    static const int64_t hours[] = { 0, -2, 2 };
-    struct world w = world_on(jobq_sqlite(), "hours");
-    const struct jobq_spec spec = { .size = sizeof spec, .queue = "work" };
-    size_t judged = 0;
-    world_open(&w);
-    world_must(jobq_enqueue(w.q, &spec, NULL), "put");
-    if (hold_for_a_minute(w.q) != 1)
-        exit(5);
-    for (int i = 0; i < 3; i++) {
-        struct world other = world_on(jobq_sqlite(), "hours");
-        wall_off_s = hours[i] * 3600;
-        world_open(&other);
-        for (int step = -1; step <= 1; step++) {
-            wall_off_s = (hours[i] + step) * 3600;
-            world_must(jobq_sweep(other.q, 10, &judged), "sweep");
-            if (judged || hold_for_a_minute(other.q) != 0)
-                exit(6);
-        }
-        world_close(&other);
-    }
-    world_must(jobq_clock_advance(w.q, 61000), "clock");
-    world_must(jobq_sweep(w.q, 10, &judged), "sweep");
-    if (judged != 1) /* and when the minute is over it is over for all */
-        exit(7);
     world_close(&w);
 }
 
@@ -311,7 +257,6 @@ static const struct {
     { "a Turkish locale", turkish },
     { "200 signals in a second", rained_on },
     { "no standard descriptors", closed_descriptors },
-    { "clocks hours off, and set in the middle", hours_off },
     { "files of at most 1 MiB", small_files },
     { "eight descriptors", few_descriptors },
     { "a file system of 2 MiB", small_file_system },
