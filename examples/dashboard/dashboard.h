@@ -44,10 +44,9 @@ struct dash_options {
     size_t column_count;
     struct dash_step steps[DASH_QUEUES_MOST];
     size_t step_count;
-    /* The parts of a piece of work and how they hang together: {"nodes": [{"name", "id", "state", ...}],
-     * "edges":
-     * [[from, to]], "result", ...}. Returns as jobq_get; a foreign tenant's is JOBQ_NOT_FOUND. NULL: the page
-     * shows no graph. */
+    /* The parts of a piece of work, found by the id of any of its jobs, and how they hang together:
+     * {"nodes": [{"name", "id", "state", ...}], "edges": [[from, to]], "result", ...}. Returns as jobq_get; a
+     * foreign tenant's is JOBQ_NOT_FOUND. NULL: the page shows no graph. */
     int (*flow)(void *user, const struct jobq_id *id, const char *tenant, json_t **out);
     void *user;
 };

@@ -50,11 +50,34 @@ static void add_nodes(const json_t *progress, json_t *nodes, json_t *edges)
     }
 }
 
+/* Of any of its jobs. Into the id of an added step its name is mixed: the submission stands in its payload.
+ */
+static void find_submission(struct jobq *q, const struct jobq_id *id, struct jobq_id *out)
+{
+    struct jobq_jobs *found = NULL;
+    json_t *payload = NULL;
+    struct jobq_id named;
+
+    part_id(id, PART_PROBE, out);
+    if (is_submission_id(id) || jobq_get(q, id, &found) != JOBQ_OK)
+        return;
+    payload = json_of_bytes(found->jobs[0].payload);
+    if (jobq_id_parse(text_member(payload, "submission", ""), &named) == JOBQ_OK)
+        *out = named;
+    json_decref(payload);
+    jobq_jobs_free(found);
+}
+
 static int flow(void *user, const struct jobq_id *id, const char *tenant, json_t **out)
 {
     struct board *board = user;
+    struct jobq *q = handles_mine(board->serve->handles);
     json_t *result = NULL, *nodes, *edges;
-    int status = result_of(handles_mine(board->serve->handles), board->serve->live, id, tenant, &result);
+    struct jobq_id submission;
+    int status;
+
+    find_submission(q, id, &submission);
+    status = result_of(q, board->serve->live, &submission, tenant, &result);
 
     if (status != JOBQ_OK)
         return status;

@@ -195,6 +195,8 @@ class Added(kit.Case):
         progress = self.result(new)["progress"]
         self.assertEqual((progress[NAME]["state"], progress["second"]["state"], "third" in progress), ("ready", "ready", False))
         self.assertEqual(self.graph(new)["edges"].count([NAME, "report"]), 1)
+        for part in NAME, "sound", "report":
+            self.assertEqual(self.graph(progress[part]["id"])["jobId"], new, "found by the id of any of its jobs")
         self.pull("--drain")
         kit.until("the step", lambda: self.blink(new)["state"] == "completed")
         self.assertEqual(self.result(new)["status"], "processing")

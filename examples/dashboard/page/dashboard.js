@@ -600,7 +600,7 @@ function jobRow(job) {
     instant(job.created_at), job.state === 'scheduled' ? until(job.run_at, job.now) : '', lastError(job), ...me.columns.map(name => columnOf(job, name))] };
 }
 
-const flowOf = id => link('flow', id.slice(0, 12) + '7' + id.slice(13));
+const flowOf = id => link('flow', id); /* of any of its jobs */
 const columnOf = (job, name) => me.flow && name === 'video' && job.columns[name] ? h('a', { href: flowOf(job.id), title: t('openFlow') }, shown(job.columns[name])) : shown(job.columns[name]);
 
 const shown = value => value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
