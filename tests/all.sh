@@ -120,25 +120,33 @@ configure() {
     meson setup "$@" "$_dir" "$ROOT"
 }
 
-# part NAME OPTION...: configures and builds below $BUILD/NAME. What failed is kept for the tally.
-build_part() {
+# configure_part NAME OPTION...: below $BUILD/NAME. What failed is kept for the tally.
+configure_part() {
     _part=$1
     shift
-    step "$BUILD/$_part.configure.log" "$_part: configure" configure "$BUILD/$_part" "$@" &&
-        step "$BUILD/$_part.build.log" "$_part: build" ninja -j "$JOBS" -C "$BUILD/$_part" && return 0
+    step "$BUILD/$_part.configure.log" "$_part: configure" configure "$BUILD/$_part" "$@" && return 0
     : >"$BUILD/$_part.broken"
     return 1
 }
 
-# test_part NAME PROCESSES ARGUMENT...: runs its tests. A program started in the background of a shell finds
-# SIGINT ignored; the tests are to find what a person's programs find. What failed is told at the end.
+# build_part NAME OPTION...: configures and builds all of it.
+build_part() {
+    configure_part "$@" || return 1
+    step "$BUILD/$1.build.log" "$1: build" ninja -j "$JOBS" -C "$BUILD/$1" && return 0
+    : >"$BUILD/$1.broken"
+    return 1
+}
+
+# test_part NAME PROCESSES ARGUMENT...: runs its tests, and builds what they need where that is not done. A program started
+# in the background of a shell finds SIGINT ignored; the tests are to find what a person's programs find. What failed is
+# told at the end.
 test_part() {
     _part=$1 _processes=$2
     shift 2
     # The switches are words on purpose.
     # shellcheck disable=SC2086
     STEP_TAIL=0 step "$BUILD/$_part.test.log" "$_part: test" \
-        env --default-signal=INT,QUIT meson test -C "$BUILD/$_part" --no-rebuild \
+        env --default-signal=INT,QUIT meson test -C "$BUILD/$_part" \
         --num-processes "$_processes" $EVERYDAY "$@"
 }
 
@@ -146,10 +154,7 @@ test_part() {
 # shellcheck disable=SC2086
 lane_plain() {
     if wanted plain && CC=gcc build_part plain $STRICT -Ddefault_library=both; then
-        test_part plain "$JOBS"
-    fi
-    if wanted clang; then
-        CC=clang build_part clang $STRICT -Doptimization=0 # it is only read; its warnings do not depend on it
+        test_part plain $((JOBS + 1)) # many of them wait
     fi
 }
 
@@ -161,8 +166,13 @@ lane_sanitized() {
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
             test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
     fi
-    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each.
-    if wanted tsan && CC=gcc build_part tsan $SANITIZED -Dexamples=false -Db_sanitize=thread; then
+    if wanted clang; then
+        CC=clang build_part clang $STRICT -Doptimization=0 # it is only read; its warnings do not depend on it
+    fi
+    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each. The
+    # servers' stores are not among them, nor is what these tests do not link.
+    if wanted tsan && CC=gcc configure_part tsan $SANITIZED -Dexamples=false -Dpostgres=disabled -Dredis=disabled \
+        -Db_sanitize=thread; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
             test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED \
             --suite unit --suite worker --suite inject --suite sqlite \
@@ -180,6 +190,7 @@ say "libjobq: ${PARTS# }, in $BUILD"
 if [ -f examples/video/meson.build ]; then
     browser_tools "$BUILD/browser" || die 3 'npm could not fetch playwright-core (and node 22), which drives the browser'
 fi
+files_in_memory
 start_servers
 
 spawn_lane lane_plain

@@ -15,7 +15,7 @@
 #   installing   need, need_build, need_tests, need_service, need_media, need_browser, need_redis, need_postgres,
 #                need_pooler, install_missing, browser_tools, know_packages
 #   building     build_tree, rebuild_tree
-#   servers      private_dir, start_redis, start_postgres
+#   servers      files_in_memory, private_dir, start_redis, start_postgres
 #   stores       is_store, need_store, use_store
 
 : "${ROOT:?set ROOT to the top of the checkout before sourcing tests/lib.sh}"
@@ -566,14 +566,28 @@ _alone_in() {
 
 _private_dir=
 
+# files_in_memory: temporary files and the servers' folders are made in memory where there is room for them. What the tests
+# ask is what is kept, not how safely; on a disk the machine would spend more time on the files than on the tests.
+files_in_memory() {
+    _free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
+    if [ -w /dev/shm ] && [ "${_free:-0}" -ge 2097152 ]; then
+        TMPDIR=/dev/shm
+        export TMPDIR
+    fi
+}
+
 # private_dir: makes a folder of this run, once, and leaves its name in $PRIVATE. It is short, because a
 # socket's path may have about 100 bytes. It goes away at the end unless KEEP is set.
 private_dir() {
     if [ -n "$_private_dir" ]; then
         return 0
     fi
-    _private_dir=$(mktemp -d /tmp/jq.XXXXXX) || die 1 'cannot make a folder under /tmp'
-    # Postgres runs as another user and has to get through.
+    # Postgres runs as another user and has to get through: not below a folder of one user's own.
+    case ${TMPDIR:-} in
+    /dev/shm) _base=/dev/shm ;;
+    *) _base=/tmp ;;
+    esac
+    _private_dir=$(mktemp -d "$_base/jq.XXXXXX") || die 1 "cannot make a folder under $_base"
     chmod 711 "$_private_dir"
     PRIVATE=$_private_dir
     at_exit '_remove_private_dir'

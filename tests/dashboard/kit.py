@@ -59,7 +59,7 @@ class Answer:
 
 class Case(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='jqd.', dir='/tmp')
+        self.folder = tempfile.mkdtemp(prefix='jqd.')
         self.addCleanup(shutil.rmtree, self.folder, True)
         server = os.environ.get('JOBQ_TEST_REDIS') or os.environ.get('JOBQ_TEST_POSTGRES')
         if server:

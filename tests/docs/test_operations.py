@@ -143,7 +143,7 @@ def main():
         tap.ok({title for title, _ in found} == set(TROUBLES), 'every section with commands has its trouble here',
                '\n'.join(title for title, _ in found))
         for title, lines in found:
-            with tempfile.TemporaryDirectory(prefix='jqo.', dir='/tmp') as folder:
+            with tempfile.TemporaryDirectory(prefix='jqo.') as folder:
                 if title in TROUBLES:
                     check(tap, title, lines, Place(jobq, clock, folder))
     return tap.status()

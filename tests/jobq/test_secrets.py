@@ -34,7 +34,7 @@ class Secrets:
 
     @classmethod
     def setUpClass(cls):
-        cls.place = tempfile.mkdtemp(prefix='jqs.', dir='/tmp')
+        cls.place = tempfile.mkdtemp(prefix='jqs.')
         os.chmod(cls.place, 0o755)
         inner = os.path.join(cls.place, 's')
         os.mkdir(inner)

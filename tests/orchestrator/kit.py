@@ -125,7 +125,7 @@ class Case(unittest.TestCase):
     """A store, a media folder and whatever is started, all gone afterwards."""
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="jqv.", dir="/tmp")
+        self.folder = tempfile.mkdtemp(prefix="jqv.")
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.media = os.path.join(self.folder, "media")
         os.mkdir(self.media)

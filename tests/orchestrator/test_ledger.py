@@ -32,7 +32,7 @@ LEASE_MS = 30000
 
 class Ledger(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='jql.', dir='/tmp')
+        self.folder = tempfile.mkdtemp(prefix='jql.')
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.file = os.path.join(self.folder, 'money.db')
         self.random = random.Random(4711)

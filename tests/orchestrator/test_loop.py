@@ -19,7 +19,7 @@ del sys.argv[1:]
 
 class Loop(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="jql.", dir="/tmp")
+        self.folder = tempfile.mkdtemp(prefix="jql.")
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.store = "sqlite:" + os.path.join(self.folder, "jobs.db")
 

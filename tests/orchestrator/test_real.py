@@ -4,7 +4,6 @@
 import http.server
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ import time
 import kit
 
 sys.path.insert(0, os.path.join(kit.ROOT, "tests", "video"))
+import footage_kit  # noqa: E402
 import onnx  # noqa: E402
 
 SERVICES = os.path.join(kit.ROOT, "examples", "video", "services")
@@ -21,7 +21,7 @@ CLIPS = os.path.join(kit.ROOT, "examples", "video", "clips.sh")
 class Real(kit.Case):
     def setUp(self):
         super().setUp()
-        subprocess.run(["sh", CLIPS, self.media], check=True, stdout=subprocess.DEVNULL)
+        footage_kit.clips(CLIPS, self.media)
         self.serve()
         self.vision = self.start("vision", ["/usr/bin/python3", os.path.join(SERVICES, "vision.py"), "--listen",
                                             "127.0.0.1:0", "--secret-file", self.secret, "--media", self.media])

@@ -97,7 +97,7 @@ START_TEST(hostile_settings)
         "bytea_output = 'escape'", "client_encoding = 'LATIN1'", "statement_timeout = '2s'", "lock_timeout = '1ms'",
         "enable_indexscan = off", "enable_nestloop = off", "jit_above_cost = 0", "plan_cache_mode = force_custom_plan",
         "extra_float_digits = -15", "array_nulls = off", "transform_null_equals = on", "quote_all_identifiers = on",
-        "row_security = off", "check_function_bodies = off",
+        "row_security = off", "check_function_bodies = on",
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         sql("ALTER ROLE hostile_@ SET %s", settings[i]);
@@ -113,6 +113,20 @@ START_TEST(hostile_settings)
     schedule_and_events(s, 60);
     store_close(s);
     sql("DROP SCHEMA @ CASCADE; DROP SCHEMA evil_@ CASCADE; DROP OWNED BY hostile_@; DROP ROLE hostile_@");
+}
+END_TEST
+
+/* Making a store does not read the functions; here the server reads each of them as it stands there. */
+START_TEST(functions_that_the_server_can_read)
+{
+    store_close(store_open(uri_with("")));
+    sql("SET check_function_bodies = on; DO $$ DECLARE f record; n integer := 0; BEGIN"
+        " FOR f IN SELECT pg_get_functiondef(p.oid) AS text FROM pg_proc AS p WHERE p.pronamespace = '@'::regnamespace LOOP"
+        " EXECUTE f.text; n := n + 1; END LOOP;"
+        " IF n < 100 THEN RAISE EXCEPTION '%% functions', n; END IF; END $$");
+    sql("SET check_function_bodies = on; DO $$ BEGIN BEGIN"
+        " EXECUTE 'CREATE FUNCTION @.bad() RETURNS integer LANGUAGE sql AS $f$ SELECT x $f$';"
+        " EXCEPTION WHEN undefined_column THEN RETURN; END; RAISE EXCEPTION 'it reads nothing'; END $$");
 }
 END_TEST
 
@@ -325,7 +339,7 @@ START_TEST(enqueued_by_sql)
 }
 END_TEST
 
-KIT_MAIN("postgres schema", enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
+KIT_MAIN("postgres schema", functions_that_the_server_can_read, enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
          somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
          nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim,
          settings_take_no_numbers, counters_pass_the_sizes_of_numbers, no_plan_is_compiled)

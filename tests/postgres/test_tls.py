@@ -117,7 +117,7 @@ def jobq(server, host, more):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix='jqt.', dir='/tmp')
+    folder = tempfile.mkdtemp(prefix='jqt.')
     os.chmod(folder, 0o755)
     make_certificates(folder)
     inner = os.path.join(folder, 's')

@@ -33,7 +33,7 @@ def stats(port, root):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix='jqt.', dir='/tmp')
+    folder = tempfile.mkdtemp(prefix='jqt.')
     certificates.NAME = 'localhost'
     certificates.make_certificates(folder)
     root, nobody = os.path.join(folder, 'root.crt'), os.path.join(folder, 'self.crt')

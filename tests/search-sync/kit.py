@@ -139,7 +139,7 @@ class Case(unittest.TestCase):
     """A folder, an index, and whatever is started, all gone afterwards."""
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='jqs.', dir='/tmp')
+        self.folder = tempfile.mkdtemp(prefix='jqs.')
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.index = Index(self.folder).start()
         self.addCleanup(lambda: self.index.program.kill())

@@ -34,7 +34,7 @@ class Demo(unittest.TestCase):
     def test_demo(self):
         """search-sync: something is killed in the middle, and index and tables are equal"""
         mark = str(os.getpid())
-        with tempfile.TemporaryDirectory(prefix='jqd.', dir='/tmp') as folder:
+        with tempfile.TemporaryDirectory(prefix='jqd.') as folder:
             done = subprocess.run(['sh', os.path.join(ROOT, 'examples', 'search-sync', 'demo.sh')], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500, check=False,
                                   env={**os.environ, 'JOBQ_BUILD': os.environ.get('JOBQ_BUILD', folder + '/b'), MARK: mark})

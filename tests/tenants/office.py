@@ -36,7 +36,7 @@ def psql(address, sql):
 
 class Office(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='jqt.', dir='/tmp')
+        self.folder = tempfile.mkdtemp(prefix='jqt.')
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.programs = []
         self.open_store()

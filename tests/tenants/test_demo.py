@@ -33,7 +33,7 @@ def running(mark):
 class Demo(unittest.TestCase):
     def demonstrate(self, store):
         mark = '%s-%d' % (store, os.getpid())
-        with tempfile.TemporaryDirectory(prefix='jqd.', dir='/tmp') as folder:
+        with tempfile.TemporaryDirectory(prefix='jqd.') as folder:
             done = subprocess.run(['sh', os.path.join(ROOT, 'examples', 'tenants', 'demo.sh'), '--store', store], check=False,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                   timeout=1500,

@@ -15,6 +15,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
+import footage_kit  # noqa: E402
 import onnx  # noqa: E402
 import tap  # noqa: E402
 
@@ -29,7 +30,7 @@ WORK = None
 def setUpModule():
     global WORK
     WORK = tempfile.mkdtemp(prefix="jobq-emotion-")
-    subprocess.run(["sh", CLIPS, os.path.join(WORK, "clips")], check=True, stdout=subprocess.DEVNULL)
+    footage_kit.clips(CLIPS, os.path.join(WORK, "clips"))
 
 
 def tearDownModule():

@@ -21,6 +21,7 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.dont_write_bytecode = True
+import footage_kit  # noqa: E402
 import tap  # noqa: E402
 
 VISION, CLIPS = (os.environ[name] for name in ("JOBQ_VISION", "JOBQ_CLIPS"))
@@ -39,7 +40,7 @@ WORK = None
 def setUpModule():
     global WORK
     WORK = tempfile.mkdtemp(prefix="jobq-vision-")
-    subprocess.run(["sh", CLIPS, os.path.join(WORK, "clips")], check=True, stdout=subprocess.DEVNULL)
+    footage_kit.clips(CLIPS, os.path.join(WORK, "clips"))
     media = os.path.join(WORK, "media")
     os.makedirs(os.path.join(media, "in"))
     subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(WORK, "clips", "interview-1.mp4"), "-t", "1",
