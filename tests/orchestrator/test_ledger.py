@@ -32,7 +32,8 @@ LEASE_MS = 30000
 
 class Ledger(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='jql.')
+        # On a disk: in memory they would be done before they were disturbed often enough.
+        self.folder = tempfile.mkdtemp(prefix='jql.', dir='/tmp')
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.file = os.path.join(self.folder, 'money.db')
         self.random = random.Random(4711)
