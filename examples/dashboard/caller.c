@@ -118,6 +118,17 @@ int dash_may(struct dash *dash, const struct http_request *request, enum role le
     return 0;
 }
 
+void dash_change(struct dash *dash, const struct http_request *request, enum role least, const char *verb,
+                 dash_change_fn change, void *user, struct http_reply *reply)
+{
+    struct caller caller;
+
+    if (dash_caller(dash, request, &caller, reply) == 0 && dash_allow(&caller, least, 0, reply) == 0)
+        change(user, request, caller.tenant, reply);
+    dash_audit(dash, &caller, verb,
+               json_pack("{s:o}", "of", json_of_text(request->rest, strlen(request->rest), 64)), reply);
+}
+
 void dash_audit(struct dash *dash, const struct caller *caller, const char *verb, json_t *what,
                 const struct http_reply *reply)
 {

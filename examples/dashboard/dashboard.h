@@ -64,6 +64,13 @@ void dash_mounts(struct dash *dash, struct http_mount out[2]);
 int dash_may(struct dash *dash, const struct http_request *request, enum role least, char tenant[256],
              struct http_reply *reply);
 
+/* The same for what changes something: `change` does it and fills the reply, when it may be done. Either way
+ * it is a line in the audit log. */
+typedef void (*dash_change_fn)(void *user, const struct http_request *request, const char *tenant,
+                               struct http_reply *reply);
+void dash_change(struct dash *dash, const struct http_request *request, enum role least, const char *verb,
+                 dash_change_fn change, void *user, struct http_reply *reply);
+
 /* Begin to look at the store for those who listen. Returns 0 or -1. */
 int dash_start(struct dash *dash, struct http_server *server);
 

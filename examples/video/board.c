@@ -197,7 +197,15 @@ static void route_clip(void *user, const struct http_request *request, struct ht
     json_decref(result);
 }
 
+static void route_remove(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    struct board *board = user;
+
+    dash_change(board->dash, request, ROLE_ADMIN, "remove", forget_submission, board->serve, reply);
+}
+
 static const struct http_route clip_routes[] = {{"GET", "/analysis/video/", 0, route_clip, 0},
+                                                {"DELETE", "/analysis/result/", 0, route_remove, 0},
                                                 {NULL, NULL, 0, NULL, 0}};
 
 /* ---- its life ---------------------------------------------------------------------------------- */

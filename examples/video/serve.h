@@ -36,6 +36,10 @@ void route_start(void *serve, const struct http_request *request, struct http_re
 void route_result(void *serve, const struct http_request *request, struct http_reply *reply);
 void route_callback(void *serve, const struct http_request *request, struct http_reply *reply);
 
+/* Remove the submission that the request names, for somebody of this tenant who may. */
+void forget_submission(void *serve, const struct http_request *request, const char *tenant,
+                       struct http_reply *reply);
+
 /* Answer for a negative code of the library: 503, 429, 400 or 500. */
 void reply_store_error(struct http_reply *reply, int status);
 

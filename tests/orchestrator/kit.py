@@ -179,6 +179,15 @@ class Case(unittest.TestCase):
         self.port = int(self.server.line("listening on http://127.0.0.1:"))
         return self.server
 
+    def serve_admin(self, *options):
+        """A server that knows a token, in place of one that does not; the headers of who has it."""
+        self.server.stop()
+        path = os.path.join(self.folder, "tokens")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("admin * " + hashlib.sha256(b"all").hexdigest() + "\n")
+        self.serve("--token-file", path, *options)
+        return {"Authorization": "Bearer all"}
+
     def worker(self, *options, services=None):
         arguments = [VIDEO, "worker", "--store", self.store, "--media", self.media, "--step-command", DOUBLE,
                      "--lease", str(LEASE_MS), "--grace", "0", "--backoff", "50", "--secret-file", self.secret,

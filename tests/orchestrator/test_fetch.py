@@ -175,6 +175,16 @@ class Fetch(Case):
         self.assertEqual(self.copies(), sorted([kept, last + ".mp4"]))
 
 
+    def test_a_copy_is_removed_with_its_submission(self):
+        self.start_both()
+        gone, kept = self.fetch("good/1.mp4"), self.fetch("plain/2")
+        for job in (gone, kept):
+            self.assertEqual(self.done(job)["status"], "completed")
+        self.assertEqual(self.ask("DELETE", "/analysis/result/" + gone, headers=self.serve_admin()).status, 200)
+        self.assertEqual(self.copies(), [kept])
+        self.assertEqual(self.jobq("list", "--queue", "video.fetch")[0]["id"], self.part(kept, "fetch"))
+
+
 class Closed(Case):
     def refused(self, url, word):
         answer = self.ask("POST", "/analysis/start", {"videoUrl": url})

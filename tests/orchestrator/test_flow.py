@@ -70,6 +70,26 @@ class Flow(kit.Case):
         self.assertEqual(path, os.path.join(self.media, "clip.mp4"))
         self.assertEqual(len(self.jobq("list", "--state", "completed")), 8)
 
+    def test_a_person_is_removed(self):
+        """All jobs of a submission go, those of another stay, and the video is its owner's."""
+        self.begin(at_once=True)
+        path = self.video(content=b"abc")
+        job, other = self.submit(), self.submit()
+        self.done(job)
+        self.done(other)
+        self.assertEqual(self.ask("DELETE", "/analysis/result/" + job).status, 403, "nobody without a token")
+        log = os.path.join(self.folder, "audit.log")
+        admin = self.serve_admin("--audit-log", log)
+        answer = self.ask("DELETE", "/analysis/result/" + job, headers=admin)
+        self.assertEqual((answer.status, answer.json), (200, {"jobId": job, "removed": 2 + len(kit.STEPS)}))
+        self.assertEqual(self.ask("GET", "/analysis/result/" + job, headers=admin).status, 404)
+        self.assertEqual({row["id"][13:] for row in self.jobq("list")}, {other[13:]})
+        self.check_whole(self.ask("GET", "/analysis/result/" + other, headers=admin).json)
+        with open(log, encoding="ascii") as file:
+            [line] = [json.loads(line) for line in file]
+        self.assertEqual((line["verb"], line["what"], line["status"], line["role"]), ("remove", {"of": job}, 200, "admin"))
+        self.assertTrue(os.path.exists(path))
+
     def model(self, name="a.onnx", content=b"model"):
         path = os.path.join(self.folder, name)
         for suffix, what in (("", content), (".json", b"{}")):

@@ -190,7 +190,7 @@ class Http(kit.Case):
         for method, path, status in (("GET", "/nothing", 404), ("GET", "/analysis/start", 405), ("PUT", "/analysis/start", 405),
                                      ("GET", "/analysis/result/", 404), ("GET", "/analysis/result/x/y", 404),
                                      ("POST", "/callback/face-analysis/x", 404), ("GET", "/callback/face-analysis", 405),
-                                     ("GET", "/analysis%2fstart", 404), ("DELETE", "/analysis/result/x", 405)):
+                                     ("GET", "/analysis%2fstart", 404), ("DELETE", "/analysis/result/x", 403), ("DELETE", "/analysis/start", 405)):
             answer = self.ask(method, path)
             self.assertEqual(answer.status, status, f"{method} {path}")
             self.assertEqual(answer.headers["Content-Type"], "application/json")
@@ -267,7 +267,7 @@ class Tokens(kit.Case):
         path = os.path.join(self.folder, "tokens")
         with open(path, "w", encoding="ascii") as file:
             file.write("# role tenant digest\n\n")
-            for role, tenant in (("viewer", "a"), ("operator", "a"), ("operator", "b"), ("admin", "*")):
+            for role, tenant in (("viewer", "a"), ("operator", "a"), ("operator", "b"), ("admin", "a"), ("admin", "b"), ("admin", "*")):
                 digest = hashlib.sha256(f"{role}-{tenant}".encode()).hexdigest()
                 file.write(f"{role} {tenant} {digest}\n")
         self.serve("--token-file", path)
@@ -288,6 +288,18 @@ class Tokens(kit.Case):
             self.assertEqual(answer.status, result, token)
             if answer.status == 401:
                 self.assertEqual(answer.headers["WWW-Authenticate"], "Bearer")
+
+    def test_who_may_remove(self):
+        """Only who is an admin, and of the same tenant or of all; nothing that is still processed."""
+        job = self.start_as("operator-a").json["jobId"]
+        for token, status in ((None, 401), ("wrong", 401), ("viewer-a", 403), ("operator-a", 403), ("admin-b", 404), ("admin-*", 409),
+                              ("admin-a", 409)):
+            self.assertEqual(self.ask("DELETE", "/analysis/result/" + job, headers=self.bearer(token)).status, status, token)
+        self.jobq("cancel", job)
+        self.assertEqual(self.ask("DELETE", "/analysis/result/" + job, headers=self.bearer("admin-b")).status, 404)
+        answer = self.ask("DELETE", "/analysis/result/" + job, headers=self.bearer("admin-a"))
+        self.assertEqual((answer.status, answer.json), (200, {"jobId": job, "removed": 1}))
+        self.assertEqual(self.ask("DELETE", "/analysis/result/" + job, headers=self.bearer("admin-a")).status, 404)
 
     def test_what_one_tenant_waits_for_another_does_not_see(self):
         """What was looked at for one who waits is not told to the next who asks, unless it is his as well."""

@@ -55,6 +55,7 @@ const WORDS = {
   noWorkers: ['No worker is known. Start one: {0}', 'Bilinen bir işçi yok. Birini başlatın: {0}'], noLeases: ['No job is running.', 'Çalışan iş yok.'], noDead: ['No dead letters: nothing has failed for good.', 'Ölü iş yok: hiçbir şey kalıcı olarak başarısız olmadı.'],
   noSchedules: ['No schedules. Add one: {0}', 'Zamanlama yok. Bir tane ekleyin: {0}'], noLimits: ['No limits are set.', 'Ayarlanmış sınır yok.'], noDeliveries: ['Nothing has been sent yet.', 'Henüz bir şey gönderilmedi.'], noJobs: ['No job matches.', 'Eşleşen iş yok.'],
   pFetch: ['fetch', 'indirme'], pProbe: ['probe', 'inceleme'], pQuality: ['quality', 'görüntü kalitesi'], pSound: ['sound', 'ses'], pSpeech: ['speech', 'konuşma'], pFace: ['face', 'yüz'], pGesture: ['gesture', 'jest'], pEmotion: ['emotion', 'duygu'], pReport: ['report', 'rapor'],
+  removeHint: ['Removes its jobs and its result', 'İşlerini ve sonucunu siler'], removedAll: ['Its jobs and its result are gone', 'İşleri ve sonucu silindi'],
   copyId: ['Copy the id', 'Kimliği kopyala'], queueJobs: ['Its jobs', 'İşleri'],
 };
 
@@ -166,11 +167,11 @@ let me = { role: 'none', verbs: [], columns: [], open: false };
 const API = document.documentElement.dataset.prefix || '/api/v1/queue';
 const may = verb => me.verbs.includes(verb);
 
-async function ask(path, body) {
+async function ask(path, body, method = 'POST') {
   const options = { credentials: 'same-origin', headers: {} };
   if (body !== undefined) {
-    Object.assign(options, { method: 'POST', body: JSON.stringify(body) });
-    options.headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': me.csrf || '' };
+    Object.assign(options, { method, body: method === 'POST' ? JSON.stringify(body) : undefined });
+    options.headers = { ...(method === 'POST' ? { 'Content-Type': 'application/json' } : {}), 'X-CSRF-Token': me.csrf || '' };
   }
   const answer = await fetch(path.startsWith('/') ? path : API + '/' + path, options);
   const json = await answer.json().catch(() => ({}));
@@ -958,7 +959,9 @@ function resultOf(id, result) {
 
 async function flowView(id) {
   const flow = await ask('flow/' + encodeURIComponent(id));
-  return [h('h1', {}, t('flow') + ' ' + (flow.video || flow.jobId) + ' ', tag(flow.status)), h('p', { class: 'soft' }, idOf(flow.jobId)), flow.error ? h('p', { class: 'bad' }, shown(flow.error)) : '', graph(flow), flow.result ? resultOf(flow.jobId, flow.result) : []].flat();
+  const remove = async () => { if (await attempt(() => ask('/analysis/result/' + flow.jobId, null, 'DELETE'), t('removedAll'))) location.hash = link('jobs'); };
+  const removal = me.role === 'admin' && flow.status !== 'processing' ? h('button', { type: 'button', class: 'danger', 'data-verb': 'remove', title: t('removeHint'), onclick: () => undoable(1, remove) }, t('discard')) : '';
+  return [h('h1', {}, t('flow') + ' ' + (flow.video || flow.jobId) + ' ', tag(flow.status)), h('div', { class: 'row soft' }, idOf(flow.jobId), removal), flow.error ? h('p', { class: 'bad' }, shown(flow.error)) : '', graph(flow), flow.result ? resultOf(flow.jobId, flow.result) : []].flat();
 }
 
 // ---- webhooks, audit ---------------------------------------------------------------------------------------------

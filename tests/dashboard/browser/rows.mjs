@@ -336,6 +336,9 @@ await run({
     assert.equal(part[0], 206);
     assert.match(part[1], /^bytes 10-19\/\d+$/);
     assert.equal(part[2], 10);
+    await page.click('[data-verb=remove]');
+    await sees(page, () => location.hash === '#/jobs');
+    assert.deepEqual(world.jobq('list'), []);
   },
 
   'row-11 an MP4 is played and wound through by Range': async (world, browser) => {
