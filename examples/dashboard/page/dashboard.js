@@ -959,7 +959,8 @@ function resultOf(id, result) {
 
 async function flowView(id) {
   const flow = await ask('flow/' + encodeURIComponent(id));
-  const remove = async () => { if (await attempt(() => ask('/analysis/result/' + flow.jobId, null, 'DELETE'), t('removedAll'))) location.hash = link('jobs'); };
+  /* Not drawn anew in between: there is nothing of it any more. */
+  const remove = () => ask('/analysis/result/' + flow.jobId, null, 'DELETE').then(() => { location.hash = link('jobs'); toast(t('removedAll')); }, error => toast(t('trouble', error.message)));
   const removal = me.role === 'admin' && flow.status !== 'processing' ? h('button', { type: 'button', class: 'danger', 'data-verb': 'remove', title: t('removeHint'), onclick: () => undoable(1, remove) }, t('discard')) : '';
   return [h('h1', {}, t('flow') + ' ' + (flow.video || flow.jobId) + ' ', tag(flow.status)), h('div', { class: 'row soft' }, idOf(flow.jobId), removal), flow.error ? h('p', { class: 'bad' }, shown(flow.error)) : '', graph(flow), flow.result ? resultOf(flow.jobId, flow.result) : []].flat();
 }

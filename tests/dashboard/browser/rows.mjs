@@ -323,7 +323,8 @@ await run({
     const media = await serveVideos(world);
     playable(media + '/clip.webm');
     const id = submission(world, 'clip.webm', RESULT);
-    const page = await world.open(browser, { hash: '#/flow/' + id });
+    /* While it is being removed it may be asked for once more. */
+    const page = await world.open(browser, { hash: '#/flow/' + id, expect: ['404'] });
     await sees(page, () => document.querySelector('video')?.readyState >= 2);
     await page.click('.words button:nth-of-type(2)');
     await sees(page, () => Math.abs(document.querySelector('video').currentTime - 1.5) < 0.05 && document.querySelector('.words button.now')?.textContent === 'morning');
