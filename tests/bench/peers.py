@@ -119,11 +119,11 @@ class Process:
         self.said.close()
 
 
-def all_of(processes, count):
+def all_of(processes, count, silence=SILENCE_S):
     """{number: when it ran first}, when so many different jobs ran."""
     when, open_ones = {}, {each.lines: each for each in processes}
     while len(when) < count:
-        ready = select.select(list(open_ones), [], [], SILENCE_S)[0]
+        ready = select.select(list(open_ones), [], [], silence)[0]
         if not ready:
             raise Failed(f'{len(when)} of {count} jobs ran: {processes[0].complaint()}')
         for each in ready:
