@@ -120,15 +120,23 @@ class History:
         """Pairs of call and answer of this job, with one of these answers."""
         return [pair for pair in self.calls[job] if pair[0]['op'] in ops and pair[1] and pair[1]['status'] in statuses]
 
+    def lease_end(self, row, before):
+        """The earliest moment at which the lease of this row can have passed, with what was answered of extensions until then."""
+        renewed = [call['t'] for call, answer in self.answered(row['id'], ('extend',), ('OK',))
+                   if call['token'] == row['token'] and answer['t'] < before]
+        return max([row['asked']] + renewed) + row['lease'] * 1000
+
     def last_moment(self, row):
-        """Until when whoever took this row held it for certain: its first word about it, its death, or the next claim."""
+        """Until when whoever took this row held it for certain: its first word about it, its death, the end of its lease, after
+        which anybody's look gives its slot away, or the next claim."""
         ends = [self.died.get(row['pid'], NEVER)]
+        if 'lease' in row:
+            ends.append(self.lease_end(row, NEVER))
         ends += [pair[0]['t'] for pair in self.calls[row['id']]
                  if pair[0]['token'] == row['token'] and pair[0]['op'] in GIVES_BACK]
         ends += [other['asked'] for other in self.claims[row['id']] if other['fence'] > row['fence']]
         ends += [start['t'] for start, _ in self.starts[row['id']] if start['fence'] > row['fence']]
         return min(ends)
-
 
     def slow_expiries(self):
         """Leases that ran out and nobody made them: whoever claimed by hand lived, was not stopped and did not oversleep."""
@@ -295,9 +303,7 @@ class Judge:
                       if call['token'] == row['token'] and call['op'] in GIVES_BACK and call['t'] < after['t']]
             if spoken:
                 continue
-            renewed = [call['t'] for call, answer in self.h.answered(who, ('extend',), ('OK',))
-                       if call['token'] == row['token'] and answer['t'] < after['asked']]
-            until = max([row['asked']] + renewed) + row['lease'] * 1000
+            until = self.h.lease_end(row, after['asked'])
             if after['t'] < until:
                 self.tell('S4', who, f'claimed again {(until - after["t"]) // 1000} ms before its lease was past')
 

@@ -347,6 +347,21 @@ class Checker(unittest.TestCase):
         s.done('a', attempt=2, queue='limited')
         self.clean(s)
 
+    def test_s9_lapsed(self):
+        """S9: three whose leases have passed unnoticed by their holder, three others, and the first three much later"""
+        s = Story()
+        for who in 'abcdef':
+            s.put(who, queue='limited')
+        for who in 'abc':
+            s.claim(who, queue='limited')
+        s.t += LEASE_MS * 1000
+        for who in 'def':
+            s.done(who, queue='limited', process='claim-2')
+        s.t += LEASE_MS * 1000
+        for who in 'abc':
+            s.done(who, attempt=2, queue='limited')
+        self.clean(s)
+
     def test_s9_group(self):
         """S9: three of one tenant where two may run; the library's worker counts, too"""
         s = Story()
