@@ -67,10 +67,10 @@ def main():
 
 
 def handed_to_commands():
-    """Environment variables that `jobq` reads or gives to its children: its sources name them."""
+    """Environment variables that the programs read or give to their children: the sources name them."""
     words = set()
-    for name in glob.glob(ROOT + '/examples/jobq/*.c'):
-        words |= set(re.findall(r'"(JOBQ_\w+?)=?"', read(os.path.relpath(name, ROOT))))
+    for name in glob.glob(ROOT + '/examples/jobq/*.c') + glob.glob(ROOT + '/examples/service/*.c'):
+        words |= set(re.findall(r'"(JOBQ_\w+?)(?:=\w*)?"', read(os.path.relpath(name, ROOT))))
     return words
 
 
