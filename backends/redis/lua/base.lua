@@ -98,6 +98,11 @@ end
 
 -- ---- helpers ------------------------------------------------------------------------------------------------------
 
+-- A whole number as text: redis.call would print it as the fraction that it could be, which takes several times as long.
+local function as_text(n)
+    return n < EXACT and n > -EXACT and string.format('%d', n) or n
+end
+
 -- call(command, key, list[1], list[2], ...) in pieces of an even number. Returns what the last one answered.
 local function in_pieces(command, key, list)
     local count, last = #list, nil

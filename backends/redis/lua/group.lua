@@ -60,21 +60,28 @@ function G.limits_of(group)
         return known
     end
     local own = G.read_limits('g' .. group)
+    if own == NOTHING and limits_known[''] then
+        return limits_known['']
+    end
     known = { at_once = UNSET, rate = UNSET, quota = UNSET }
     take_over(known, own)
     if own.plan ~= '' then
         take_over(known, G.read_limits('p' .. own.plan))
     end
     take_over(known, G.read_limits('g'))
-    limits_known[group] = known
+    limits_known[own == NOTHING and '' or group] = known -- '': of those that have none of their own
     return known
 end
 
 -- ---- slots ----------------------------------------------------------------------------------------------------------------
 
+local function as_count(found)
+    return tonumber(found or 0)
+end
+
 function G.slot(name)
     if not slots[name] then
-        slots[name] = tonumber(call('HGET', SLOTS, name) or 0)
+        slots[name] = as_count(call('HGET', SLOTS, name))
     end
     return math.max(slots[name] + (slots_changed[name] or 0), 0)
 end
@@ -123,13 +130,54 @@ function G.queue_room(q)
     return rate_room(at_most(HUGE, q.at_once, q[RUNNING]), 'starts:q' .. q.name, q.rate, q.period)
 end
 
-function G.group_room(q, group)
+-- By how many of it run.
+local function slots_left(q, group)
     local limits, room = G.limits_of(group), HUGE
     if q.limited then
         room = at_most(room, q.group_at_once, q.group_at_once >= 0 and G.slot(slot_in(q.name, group)) or 0)
     end
-    room = at_most(room, limits.at_once, limits.at_once >= 0 and G.slot('g' .. group) or 0)
-    return rate_room(room, 'starts:g' .. group, limits.rate, limits.period)
+    return at_most(room, limits.at_once, limits.at_once >= 0 and G.slot('g' .. group) or 0)
+end
+
+function G.has_slots(q, group)
+    return slots_left(q, group) > 0
+end
+
+function G.group_room(q, group)
+    local limits = G.limits_of(group)
+    return rate_room(slots_left(q, group), 'starts:g' .. group, limits.rate, limits.period)
+end
+
+local function read_unknown(key, into, names, value)
+    local unknown = {}
+    for _, name in ipairs(names) do
+        if into[name] == nil then
+            unknown[#unknown + 1] = name
+        end
+    end
+    for i, found in ipairs(many(key, unknown)) do
+        into[unknown[i]] = value(found)
+    end
+end
+
+-- What group_room asks of these, all at once.
+function G.read_groups(q, groups)
+    local names, running = {}, {}
+    for i, group in ipairs(groups) do
+        names[i] = 'g' .. group
+    end
+    if with_limits then
+        read_unknown(LIMITS, records, names, G.parse_limits)
+    end
+    for i, group in ipairs(groups) do
+        if G.limits_of(group).at_once >= 0 then
+            running[#running + 1] = names[i]
+        end
+        if q.limited and q.group_at_once >= 0 then
+            running[#running + 1] = slot_in(q.name, group)
+        end
+    end
+    read_unknown(SLOTS, slots, running, as_count)
 end
 
 -- group: nil for none.
@@ -163,21 +211,16 @@ end
 -- ---- written at the end, once each ------------------------------------------------------------------------------------------
 
 function G.write_groups()
-    local unknown, some, none = {}, {}, {}
+    local names, some, none = {}, {}, {}
     for name in pairs(slots_changed) do
-        if not slots[name] then
-            unknown[#unknown + 1] = name
-        end
+        names[#names + 1] = name
     end
-    local found = many(SLOTS, unknown)
-    for i = 1, #unknown do
-        slots[unknown[i]] = tonumber(found[i] or 0)
-    end
+    read_unknown(SLOTS, slots, names, as_count)
     for name in pairs(slots_changed) do
         local running = G.slot(name)
         if running > 0 then
             some[#some + 1] = name
-            some[#some + 1] = running
+            some[#some + 1] = as_text(running)
         else
             none[#none + 1] = name
         end

@@ -194,7 +194,7 @@ local function add_to_batch(q, id, rest, keyed)
     else
         local parts = (keyed and PART_WINDOW or 0) + (batch.grouped and 0 or PART_RUN_AT)
         batch.cold[2 * n] = char(parts) .. now8 .. arrival .. (batch.grouped and '' or now8) .. window .. rest
-        batch.places[2 * n - 1], batch.places[2 * n] = now, arrival .. id
+        batch.places[2 * n - 1], batch.places[2 * n] = as_text(now), arrival .. id
     end
     batch.count = n
     q[WAITING], q[ENQUEUED] = q[WAITING] + 1, q[ENQUEUED] + 1

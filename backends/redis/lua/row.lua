@@ -54,7 +54,7 @@ end
 -- A row of this queue, group and kind is ready.
 function G.join_circle(row)
     call('SADD', SPACE .. 'kinds;' .. G.shelf_of(row.queue, row.group), row.kind)
-    call('ZADD', SPACE .. 'circle:' .. row.queue, 0, row.group)
+    call('ZADD', SPACE .. 'circle:' .. row.queue, '0', row.group)
 end
 
 end
@@ -251,9 +251,9 @@ held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
 local zadd, zrem, hold, leave_place, flush
 do
 
-local added, taken, laters, left_shelves
+local added, taken, laters, left_shelves, kept_shelves
 -- each call
-added, taken, laters, left_shelves = {}, {}, {}, {}
+added, taken, laters, left_shelves, kept_shelves = {}, {}, {}, {}, {}
 -- end of each call
 
 function zadd(key, score, member)
@@ -262,8 +262,8 @@ function zadd(key, score, member)
         list = {}
         added[key] = list
     end
-    list[#list + 1] = score
-    list[#list + 1] = member
+    local n = #list
+    list[n + 1], list[n + 2] = as_text(score), member
 end
 
 function zrem(key, member)
@@ -334,7 +334,7 @@ function leave_place(row)
         if sub(row.was_key, 1, #SPACE + 6) == SPACE .. 'later:' then
             laters[row.queue] = true
         elseif row.group then
-            left_shelves[G.shelf_of(row.queue, row.group)] = row
+            G.leave_shelf(G.shelf_of(row.queue, row.group), row.queue, row.group)
         end
     elseif not row.popped then
         bury(row.was_key, row.id)
@@ -398,21 +398,39 @@ end
 -- A group that has no ready rows in a queue any more leaves its circle.
 if with_groups then
 
-function G.write_circles()
-    for shelf, row in pairs(left_shelves) do
-        local stays = false
-        for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. shelf)) do
-            if call('EXISTS', SPACE .. 'rank:' .. shelf .. ':' .. kind) == 1 then
-                stays = true
-            else
-                call('SREM', SPACE .. 'kinds;' .. shelf, kind)
-            end
-        end
-        if not stays then
-            call('ZREM', SPACE .. 'circle:' .. row.queue, row.group)
+function G.leave_shelf(shelf, queue, group)
+    left_shelves[shelf] = { queue = queue, group = group }
+end
+
+-- Is it known that rows of it stay, and that all of them are of one kind?
+function G.keep_shelf(shelf, stays)
+    kept_shelves[shelf] = stays
+end
+
+local function is_empty(shelf)
+    local empty = true
+    for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. shelf)) do
+        if call('EXISTS', SPACE .. 'rank:' .. shelf .. ':' .. kind) == 1 then
+            empty = false
+        else
+            call('SREM', SPACE .. 'kinds;' .. shelf, kind)
         end
     end
-    left_shelves = {}
+    return empty
+end
+
+function G.write_circles()
+    local leave = {}
+    for shelf, of in pairs(left_shelves) do
+        if not kept_shelves[shelf] and is_empty(shelf) then
+            leave[of.queue] = leave[of.queue] or {}
+            table.insert(leave[of.queue], of.group)
+        end
+    end
+    for queue, groups in pairs(leave) do
+        in_pieces('ZREM', SPACE .. 'circle:' .. queue, groups)
+    end
+    left_shelves, kept_shelves = {}, {}
 end
 
 end

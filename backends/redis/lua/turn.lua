@@ -13,7 +13,11 @@ function G.bytes_order(a, b)
     if a == b then
         return 0
     end
-    for i = 1, math.min(#a, #b) do
+    local from, most = 1, math.min(#a, #b)
+    while from + 3 <= most and sub(a, from, from + 3) == sub(b, from, from + 3) do
+        from = from + 4
+    end
+    for i = from, most do
         local x, y = byte(a, i), byte(b, i)
         if x ~= y then
             return x - y

@@ -119,7 +119,8 @@ local function claim_or_give(row)
     return true
 end
 
--- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout alone.
+-- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout, and has the
+-- group in it.
 local function fresh_hot(queue, timeout)
     local row = { state = RUNNING, reason = 0, outcome = 0, flags = 0, edits = 0, token = token, attempt = 1, failures = 0,
         crashes = 0, snoozes = 0, releases = 0, redrives = 0, pending = 0, run_at = 0, started_at = now, finished_at = 0,
@@ -131,17 +132,66 @@ local function fresh_hot(queue, timeout)
     return { hot = sub(hot, 1, 3) .. '\0\0\0\0' .. sub(hot, 8), lease = near(row.lease_until) }
 end
 
-local last_way
+local ways, last_way
 -- each call
-last_way = nil
+ways, last_way = {}, nil
 -- end of each call
 
-local function claim_fresh(id, cold, way, size)
-    local n = #new_hot
+-- How rows of this queue are claimed, by timeout (eight bytes or none).
+local function way_of(queue, timeout, group)
+    local name = queue .. timeout
+    local way = ways[name]
+    if not way then
+        way = fresh_hot(queue, timeout ~= '' and take(timeout, 1) or 0)
+        ways[name] = way
+    end
+    if not group then
+        return way
+    end
+    local behind = QUEUE_AT + #queue
+    return { hot = sub(way.hot, 1, 3) .. pack('>I4', F_GROUPED) .. sub(way.hot, 8, behind) .. char(#group) .. group ..
+        sub(way.hot, behind + 1), lease = way.lease }
+end
+
+-- Of the cold string of a row that has nothing special about it: the size of its payload, its timeout, since when it could
+-- run, its group. Else nil.
+local function plain_parts(cold)
+    local parts, at = byte(cold, 1), 18
+    local since, timeout, group, length = sub(cold, 2, 9), '', nil, nil
+    if parts > PART_RUN_AT then
+        return nil
+    elseif parts == PART_RUN_AT then
+        local run_at = sub(cold, 18, 25)
+        since, at = less(take(since, 1), take(run_at, 1)) and run_at or since, 26
+    end
+    local mask, size, _, _, rest = cut('>I2I4Bc0Bc0', cold, at)
+    if band(mask, MASK_KEY + MASK_BULK) ~= 0 then
+        return nil
+    elseif band(mask, MASK_RANK) ~= 0 then
+        rest = rest + 8
+    end
+    if band(mask, MASK_TIMEOUT) ~= 0 then
+        timeout, rest = sub(cold, rest, rest + 7), rest + 8
+    end
+    if band(mask, MASK_GROUP) ~= 0 then
+        length, rest = cut('>I4', cold, band(mask, MASK_PRIORITY) ~= 0 and rest + 4 or rest)
+        group = length > 0 and sub(cold, rest, rest + length - 1) or nil
+    end
+    return size, timeout, since, group
+end
+
+local function claim_fresh(q, id, cold, size, timeout, since, group)
+    draw_token()
+    local n, way = #new_hot, way_of(q.name, timeout, group)
     new_hot[n + 1], new_hot[n + 2] = id, way.hot
     zadd(CLOCK, way.lease, id)
     hold(held_in, token, id)
     claimed[#claimed + 1] = id
+    q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
+    if group then
+        G.count_slot(q, group, 1)
+    end
+    note_waited(q.name, since)
     if events then
         events.tell_strings(id, cold, way.hot)
     end
@@ -158,7 +208,7 @@ end
 -- whether anything stood there.
 local function take_from_list(queue, key, most)
     local goal = math.min(want.limit, #given + most)
-    local back, q, ways, some = {}, queue_of(queue), {}, false
+    local back, q, some = {}, queue_of(queue), false
     while not full and #given < goal do
         local ids = call('LPOP', key, math.min(goal - #given, 1000))
         if not ids then
@@ -168,31 +218,16 @@ local function take_from_list(queue, key, most)
         local cold_of, hot_of, keep_from = many(COLD, ids), many(HOT, ids), nil
         for i = 1, #ids do
             local id, cold, hot = ids[i], cold_of[i], hot_of[i]
-            local parts = cold and byte(cold, 1)
-            local mask, size, at
-            if parts == 0 then
-                mask, size, at = cut('>I2I4Bc0Bc0', cold, 18)
+            local size, timeout, since
+            if cold and not hot and not want.only then
+                size, timeout, since = plain_parts(cold)
             end
-            if parts == 0 and not hot and band(mask, MASK_KEY + MASK_BULK) == 0 and not want.only then
+            if size then
                 if not has_room(size) then
                     keep_from = i
                     break
                 end
-                draw_token()
-                local timed = band(mask, MASK_TIMEOUT) ~= 0
-                local timeout = ''
-                if timed then
-                    local _, _, _, _, after = cut('>I2I4Bc0Bc0', cold, 18)
-                    timeout = sub(cold, after, after + 7)
-                end
-                local way = ways[timeout]
-                if not way then
-                    way = fresh_hot(queue, timed and take(timeout, 1) or 0)
-                    ways[timeout] = way
-                end
-                claim_fresh(id, cold, way, size)
-                note_waited(queue, sub(cold, 2, 9)) -- it was put to run at once
-                q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
+                claim_fresh(q, id, cold, size, timeout, since)
             elseif cold then
                 colds[id], hots[id] = cold, hot
                 local row = open(id)
@@ -253,23 +288,44 @@ local function look_list(source)
     source.dry = #ids < LOOK
 end
 
--- About as many as may be taken, then more: their strings are read along with them.
-local function look_set(source)
-    local page, ids = call('ZRANGE', source.key, source.at, source.at + source.step - 1, 'WITHSCORES'), {}
-    for i = 1, #page, 2 do
-        local id = sub(page[i], 9)
-        source[#source + 1] = { id = id, rank = tonumber(page[i + 1]), arrival = (cut('>I8', page[i])) }
-        if rows[id] == nil then
-            ids[#ids + 1] = id
-        end
+-- About as many as may be taken, then more. Ranks are asked for when there is another source to compare with.
+local function list_set(source)
+    local from, each = source.at, source.only and 1 or 2
+    local first, last = as_text(from), as_text(from + source.step - 1)
+    local page = source.only and call('ZRANGE', source.key, first, last)
+        or call('ZRANGE', source.key, first, last, 'WITHSCORES')
+    for i = 1, #page, each do
+        local member = page[i]
+        source[#source + 1] = { id = sub(member, 9), member = member, rank = tonumber(page[i + each - 1]),
+            arrival = (cut('>I8', member)) }
     end
+    source.at = from + #page / each
+    source.dry = #page < each * source.step
+    source.step = math.min(4 * source.step, LOOK)
+end
+
+-- The strings of these rows, which stand among the ready ones.
+local function read_ready(ids)
     local cold_of, hot_of = many(COLD, ids), many(HOT, ids)
     for i = 1, #ids do
         colds[ids[i]], hots[ids[i]], found_due[ids[i]] = cold_of[i], hot_of[i], true
     end
-    source.at = source.at + #page / 2
-    source.dry = #page < 2 * source.step
-    source.step = math.min(4 * source.step, LOOK)
+end
+
+-- Those of its entries up to this one that have not been read are put on the list.
+local function note_unread(source, most, ids)
+    for i = (source.read or 0) + 1, math.min(most, #source) do
+        if rows[source[i].id] == nil then
+            ids[#ids + 1] = source[i].id
+        end
+        source.read = i
+    end
+    return ids
+end
+
+local function look_set(source)
+    list_set(source)
+    read_ready(note_unread(source, #source, {}))
 end
 
 -- The first entry that is alive, or nil.
@@ -323,21 +379,56 @@ local function clean_list(source)
     end
 end
 
+-- A row of a set that was never claimed and has nothing special about it. 1 claimed, 0 there is no room, nil: it has.
+local function take_fresh(source, entry)
+    local id = entry.id
+    if want.only or not entry.member or rows[id] ~= nil or hots[id] ~= false or not colds[id] then
+        return nil
+    end
+    local cold, q = colds[id], source.queue
+    local size, timeout, since, group = plain_parts(cold)
+    if not size then
+        return nil
+    elseif not has_room(size) then
+        return 0
+    end
+    zrem(source.key, entry.member)
+    if group then
+        G.leave_shelf(source.shelf, q.name, group)
+    end
+    claim_fresh(q, id, cold, size, timeout, since, group)
+    return 1
+end
+
+-- Any other. 1 given, 0 there is no room, nil: it is not there.
+local function take_row(entry)
+    local row = open(entry.id)
+    if not row then
+        return nil
+    elseif not has_room(row.payload_bytes) then
+        return 0
+    end
+    row.popped = entry.listed
+    entry.stays = not claim_or_give(row)
+    return 1
+end
+
 -- At most so many rows by rank. Returns how many were given, claimed or not.
 local function take_some(sources, most)
     local count = 0
     while not full and count < most do
         local entry, source = first_of(sources)
-        local row = entry and open(entry.id)
-        if not entry or (row and not has_room(row.payload_bytes)) then
+        if not entry then
+            break
+        elseif entry.member and source.next > source.read then
+            read_ready(note_unread(source, #source, {}))
+        end
+        local taken = take_fresh(source, entry) or take_row(entry)
+        if taken == 0 then
             break
         end
         source.next = source.next + 1
-        if row then
-            row.popped = entry.listed
-            entry.stays = not claim_or_give(row)
-            count = count + 1
-        end
+        count = count + (taken or 0)
     end
     return count
 end
@@ -350,8 +441,8 @@ end
 
 -- ---- a queue ------------------------------------------------------------------------------------------------------------------------
 
-local function source_of(prefix, lane, look, most)
-    return { key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1, passed = 0,
+local function source_of(queue, prefix, lane, look, most)
+    return { queue = queue_of(queue), key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1, passed = 0,
         listed = look == look_list, step = math.min(math.max(most or want.limit - #given, 2), LOOK) }
 end
 
@@ -367,11 +458,11 @@ local function sources_of(queue, kinds)
         local list = call('EXISTS', SPACE .. 'list:' .. lane)
         local others = call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane)
         if list == 1 then
-            sources[#sources + 1] = source_of('list:', lane, look_list)
+            sources[#sources + 1] = source_of(queue, 'list:', lane, look_list)
         end
         if others > 0 then
             plain = false
-            sources[#sources + 1] = source_of('rank:', lane, look_set)
+            sources[#sources + 1] = source_of(queue, 'rank:', lane, look_set)
         elseif list == 0 and call('EXISTS', SPACE .. 'alone:' .. lane) == 0 then
             call('SREM', SPACE .. 'kinds:' .. queue, kind)
         end
@@ -383,35 +474,94 @@ if with_groups then
 
 -- ---- groups in turn ---------------------------------------------------------------------------------------------------------
 --
--- A circle is read as far as it is needed, 64 groups at a time; a group's rows when it may give some. What was read is kept
--- until the end of the want: nothing is written meanwhile.
+-- A circle is read as far as it is needed, 64 groups at a time; what is asked of the groups that may have their turn next is
+-- asked for all of them at once. What was read is kept until the end of the want: nothing is written meanwhile.
 
 function G.read_circle(circle, from)
     circle.page, circle.at, circle.from = call('ZRANGEBYLEX', circle.key, from, '+', 'LIMIT', 0, LOOK), 1, from
 end
 
--- The rows of a group; '': those without one.
-function G.open_shelf(circle, group)
-    local shelf, grouped = { left = 0 }, group ~= ''
-    local kinds = SPACE .. (grouped and 'kinds;' .. G.shelf_of(circle.queue, group) or 'kinds:' .. circle.queue)
-    for _, kind in ipairs(call('SMEMBERS', kinds)) do
-        local lane = lane_of(circle.queue, kind, grouped and group)
-        local listed, ranked = grouped and 0 or G.list_size(lane), call('ZCARD', SPACE .. 'rank:' .. lane)
-        local wanted = #want.kinds == 0 or want.is_wanted[kind]
-        shelf.left = shelf.left + listed + ranked
-        if wanted and listed > 0 then
-            shelf[#shelf + 1] = source_of('list:', lane, look_list)
-        end
-        if wanted and ranked > 0 then
-            shelf[#shelf + 1] = source_of('rank:', lane, look_set, grouped and want.share)
+-- The rows of a group, of which some are read already.
+local function open_shelf(queue, group, ids)
+    local shelf = { name = G.shelf_of(queue, group), starts = 0, others = 0 }
+    local kinds = call('SMEMBERS', SPACE .. 'kinds;' .. shelf.name)
+    for _, kind in ipairs(kinds) do
+        local lane = shelf.name .. ':' .. kind
+        if #want.kinds == 0 or want.is_wanted[kind] then
+            local source = source_of(queue, 'rank:', lane, look_set, want.share + 1)
+            source.shelf = shelf.name
+            shelf[#shelf + 1] = source
+        else
+            shelf.others = shelf.others + call('ZCARD', SPACE .. 'rank:' .. lane)
         end
     end
-    circle.shelves[group] = shelf
+    for i = 1, #shelf do
+        shelf[i].only = #shelf == 1
+        list_set(shelf[i])
+        note_unread(shelf[i], want.share, ids)
+    end
+    shelf.one_kind = #kinds == 1
     return shelf
 end
 
+-- Rows without a group.
+local function open_loose(queue)
+    local shelf = { starts = 0, counted = 0 }
+    for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds:' .. queue)) do
+        local lane = lane_of(queue, kind)
+        local listed, ranked = G.list_size(lane), call('ZCARD', SPACE .. 'rank:' .. lane)
+        local wanted = #want.kinds == 0 or want.is_wanted[kind]
+        shelf.counted = shelf.counted + listed + ranked
+        if wanted and listed > 0 then
+            shelf[#shelf + 1] = source_of(queue, 'list:', lane, look_list)
+        end
+        if wanted and ranked > 0 then
+            shelf[#shelf + 1] = source_of(queue, 'rank:', lane, look_set)
+        end
+    end
+    return shelf
+end
+
+-- How many rows are there that were not claimed, as far as they were looked at?
+local function seen_left(shelf)
+    local left = (shelf.counted or shelf.others) - shelf.starts
+    for i = 1, shelf.counted and 0 or #shelf do
+        left = left + shelf[i].at
+    end
+    return left
+end
+
+local function has_left(shelf)
+    for i = 1, shelf.counted and 0 or #shelf do
+        while seen_left(shelf) <= 0 and not shelf[i].dry do
+            look_set(shelf[i])
+        end
+    end
+    return seen_left(shelf) > 0
+end
+
 function G.has_loose(circle)
-    return (circle.shelves[''] or G.open_shelf(circle, '')).left > 0
+    circle.shelves[''] = circle.shelves[''] or open_loose(circle.queue)
+    return has_left(circle.shelves[''])
+end
+
+-- The group at hand, and those behind it that may have their turn in this want: their limits, what of them runs, and their rows
+-- where there is room for some.
+function G.look_ahead(circle, q)
+    local groups, ids, last = {}, {}, math.min(#circle.page, circle.at + want.limit - #given - 1)
+    for i = circle.at, last do
+        local group = circle.page[i]
+        if not circle.seen[group] then
+            circle.seen[group], groups[#groups + 1] = true, group
+        end
+    end
+    G.read_groups(q, groups)
+    for _, group in ipairs(groups) do
+        if G.has_slots(q, group) then
+            circle.shelves[group] = open_shelf(q.name, group, ids)
+        end
+    end
+    read_ready(ids)
 end
 
 -- The first group not less than (after: greater than) this one that has rows left; nil: none up to the end.
@@ -424,7 +574,7 @@ function G.circle_from(circle, name, after)
             G.read_circle(circle, '(' .. circle.page[LOOK])
         else
             local shelf, order = circle.shelves[group], G.bytes_order(group, name)
-            if (order > 0 or (order == 0 and not after)) and not (shelf and shelf.left == 0) then
+            if (order > 0 or (order == 0 and not after)) and not (shelf and not has_left(shelf)) then
                 return group
             end
             circle.at = circle.at + 1
@@ -452,21 +602,27 @@ function G.next_group(circle, turn)
 end
 
 function G.take_turn(circle, q, group, most)
-    local before, shelf = #claimed, circle.shelves[group] or G.open_shelf(circle, group)
+    local before, shelf = #claimed, circle.shelves[group]
     local count = take_some(shelf, most)
     local starts = #claimed - before
-    shelf.left = shelf.left - starts
+    shelf.starts = shelf.starts + starts
+    if shelf.name then
+        G.keep_shelf(shelf.name, shelf.one_kind and seen_left(shelf) > 0)
+    end
     G.count_starts(q, group ~= '' and group or nil, starts)
     return count
 end
 
 function G.take_turns(q, turn)
-    local circle, room = { queue = q.name, key = SPACE .. 'circle:' .. q.name, shelves = {} }, G.queue_room(q)
+    local circle, room = { queue = q.name, key = SPACE .. 'circle:' .. q.name, shelves = {}, seen = {} }, G.queue_room(q)
     while not full and #given < want.limit and room > 0 do
         local group = G.next_group(circle, turn)
         local most, more = 0, false
         if group then
             most, more = G.turn_look(turn, group, want.share)
+        end
+        if most > 0 and group ~= '' and not circle.seen[group] then
+            G.look_ahead(circle, q)
         end
         want.more = want.more or more == true
         if most == 0 then
@@ -509,7 +665,7 @@ end
 local function take_alone(q)
     local sources, passed = {}, 0
     for i, kind in ipairs(kinds_of(q.name)) do
-        sources[i] = source_of('alone:', lane_of(q.name, kind), look_set)
+        sources[i] = source_of(q.name, 'alone:', lane_of(q.name, kind), look_set)
     end
     while not full and passed <= LOOK do
         local entry, source = first_of(sources)
