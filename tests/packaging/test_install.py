@@ -185,7 +185,8 @@ def subproject(tap, folder):
     shutil.copy(HELLO, source)
     with open(os.path.join(source, 'meson.build'), 'w', encoding='utf-8') as file:
         file.write(CONSUMER)
-    options = [*QUICK, '-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:werror=false', '--wrap-mode=nodownload']
+    options = [*QUICK, '-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:conformance=disabled', '-Djobq:werror=false',
+               '--wrap-mode=nodownload']
     status, text = configure(build, source, options)
     if not tap.ok(status == 0, 'as a subproject: configures', text):
         return
@@ -257,7 +258,7 @@ def without_sqlite(tap, folder):
     """The command without its SQLite store: it builds, and says what it lacks."""
     build = os.path.join(folder, 'without-build')
     status, text = configure(build, ROOT, [*QUICK, '-Dsqlite=disabled', '-Dredis=disabled', '-Dvideo=disabled',
-                                           '-Dtests=false'])
+                                           '-Dtests=false', '-Dconformance=disabled'])
     status, text = (status, text) if status else ninja(build)
     if tap.ok(status == 0, 'the examples build without the SQLite store', text[-4000:]):
         status, text = run([os.path.join(build, 'examples', 'jobq', 'jobq'), '-s', 'sqlite:x.db', 'stats'], cwd=build)
