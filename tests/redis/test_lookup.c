@@ -31,14 +31,12 @@ START_TEST(not_found_in_time)
     struct jobq_store *store = NULL;
     struct jobq_error err = {0};
     ck_assert_int_eq(jobq_redis()->open(&store, &options, &err), JOBQ_UNREACHABLE);
-    ck_assert_int_eq(names_under_way(), 1);
+    ck_assert_int_eq(names_await(1), 1);
     ck_assert_ptr_nonnull(strstr(err.text, "slow.test"));
     ck_assert_ptr_nonnull(strstr(err.text, "in time"));
     ck_assert_ptr_null(strstr(err.text, "Kan4"));
     names_answer();
-    for (int i = 0; i < 6000 && names_under_way() > 0; i++)
-        usleep(10000);
-    ck_assert_int_eq(names_under_way(), 0);
+    ck_assert_int_eq(names_await(0), 0);
     ck_assert_int_eq(jobq_redis()->open(&store, &options, &err), JOBQ_UNREACHABLE);
     ck_assert_ptr_null(strstr(err.text, "in time"));
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t said = PTHREAD_COND_INITIALIZER;
@@ -66,8 +67,10 @@ void names_answer(void)
     pthread_mutex_unlock(&lock);
 }
 
-int names_under_way(void)
+int names_await(int count)
 {
+    for (int i = 0; i < 6000 && read_locked(&under_way) != count; i++)
+        usleep(10000);
     return read_locked(&under_way);
 }
 

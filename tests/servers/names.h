@@ -5,7 +5,9 @@
 #define TESTS_NAMES_H
 
 void names_answer(void);   /* slow.test: there is no such host */
-int names_under_way(void); /* questions for slow.test that are not answered yet */
+/* Waits until so many questions for slow.test are not answered yet, at most a minute: whoever asks may begin after the one it asks
+ * for has given up. Returns how many there are. */
+int names_await(int count);
 int names_asked(void);     /* questions for names until now, numbers not counted */
 
 #endif
