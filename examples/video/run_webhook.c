@@ -231,8 +231,12 @@ static int send_message(struct jobq_ctx *ctx, const struct work *work, const cha
 {
     char headers[HEADERS][HEADER_BYTES];
     const char *list[HEADERS + 1] = {NULL};
-    const struct post post = {
-        .url = url, .body = body, .headers = list, .status_only = 1, .policy = &work->target};
+    const struct post post = {.url = url,
+                              .body = body,
+                              .headers = list,
+                              .time_limit_ms = (long)work->webhook_time_ms,
+                              .status_only = 1,
+                              .policy = &work->target};
     struct post_answer answer;
 
     if (write_headers(jobq_ctx_job(ctx), secret, type, body, headers) != 0)

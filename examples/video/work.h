@@ -31,7 +31,7 @@ struct work {
     struct plan_policy policy;
     const char *webhook_secrets; /* a folder; NULL: none */
     int32_t webhook_attempts;
-    int64_t webhook_backoff_ms;
+    int64_t webhook_backoff_ms, webhook_time_ms;
     struct target_policy target, fetch;
     int64_t fetch_max_bytes, fetch_time_ms;
 };

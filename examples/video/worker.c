@@ -48,6 +48,7 @@ static const char usage_text[] =
     "                         \"default\", read for each message; of a tenant's: TENANT/NAME\n"
     "  --webhook-attempts N   of posting a result (default 8)\n"
     "  --webhook-backoff MS   before the second attempt, doubled each time (default 5000)\n"
+    "  --webhook-time MS      how long a receiver may take, from first to last (default 15000)\n"
     "  --callback-allow NET   results may be posted to these addresses too, as 10.1.0.0/16; several times\n"
     "  --callback-http        results may be posted to http: URLs too\n"
     "  --allow-fetch          videos that are elsewhere are fetched, into the folder fetched below --media\n"
@@ -75,7 +76,7 @@ struct worker_options {
     int named[PARTS_MOST]; /* whose threads were given by name */
     int64_t lease_ms, grace_ms, attempts, backoff_ms, deadline_ms;
     const char *webhook_secrets;
-    int64_t webhook_attempts, webhook_backoff_ms;
+    int64_t webhook_attempts, webhook_backoff_ms, webhook_time_ms;
     struct target_policy target, fetch;
     int64_t fetch_max_bytes, fetch_time_ms;
     int log;
@@ -189,6 +190,8 @@ static int parse_target(int option, struct worker_options *out)
         return program_number("--webhook-attempts", optarg, 1, 65535, &out->webhook_attempts);
     case 'B':
         return program_number("--webhook-backoff", optarg, 0, 3600000, &out->webhook_backoff_ms);
+    case 'I':
+        return program_number("--webhook-time", optarg, 1, 45000, &out->webhook_time_ms);
     case 'L':
         out->log = 1;
         return 0;
@@ -253,6 +256,7 @@ static void set_defaults(struct worker_options *out)
                                    .backoff_ms = 2000,
                                    .webhook_attempts = 8,
                                    .webhook_backoff_ms = 5000,
+                                   .webhook_time_ms = 15000,
                                    .fetch = {.fetch = 1},
                                    .fetch_max_bytes = INT64_C(1) << 30,
                                    .fetch_time_ms = 600000};
@@ -322,6 +326,7 @@ static int parse(int argc, char **argv, struct worker_options *out)
         {"webhook-secrets", required_argument, NULL, 'W'},
         {"webhook-attempts", required_argument, NULL, 'A'},
         {"webhook-backoff", required_argument, NULL, 'B'},
+        {"webhook-time", required_argument, NULL, 'I'},
         {"callback-allow", required_argument, NULL, 'N'},
         {"callback-http", no_argument, NULL, 'H'},
         {"allow-fetch", no_argument, NULL, 'F'},
@@ -545,6 +550,7 @@ int worker_main(int argc, char **argv)
     work.webhook_secrets = options.webhook_secrets;
     work.webhook_attempts = (int32_t)options.webhook_attempts;
     work.webhook_backoff_ms = options.webhook_backoff_ms;
+    work.webhook_time_ms = options.webhook_time_ms;
     work.target = options.target;
     work.fetch = options.fetch;
     work.fetch_max_bytes = options.fetch_max_bytes;

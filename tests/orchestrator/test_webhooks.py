@@ -5,8 +5,10 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import kit
@@ -53,6 +55,42 @@ class Receiver:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        self.thread.join()
+
+
+class Trickle:
+    """Takes whatever comes, begins to answer, and goes on with a byte now and then until the other side has gone."""
+
+    def __init__(self, begun):
+        self.begun, self.taken, self.lasted, self.over = begun, [], [], threading.Event()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/told"
+        self.thread = threading.Thread(target=self.take, daemon=True)
+        self.thread.start()
+
+    def take(self):
+        while True:
+            try:
+                connection = self.socket.accept()[0]
+            except OSError:
+                return
+            self.taken.append(connection)
+            threading.Thread(target=self.trickle, args=(connection,), daemon=True).start()
+
+    def trickle(self, connection):
+        began = time.monotonic()
+        with connection:
+            try:
+                connection.sendall(self.begun)
+                while not self.over.wait(0.03):
+                    connection.sendall(b"x")
+            except OSError:
+                self.lasted.append((began, time.monotonic()))
+
+    def stop(self):
+        self.over.set()
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
         self.thread.join()
 
 
@@ -194,6 +232,27 @@ class Webhooks(kit.Case):
         self.posting_worker()
         self.told(self.submit(callbackUrl=receiver.url))
         self.assertEqual(len(receiver.got), 1)
+
+    def test_a_receiver_that_trickles(self):
+        """However busily it sends, its time has an end: a failure like others, and nobody waits for it longer than that."""
+        trickles = [Trickle(begun) for begun in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 ")]
+        receiver = self.receiver()
+        for trickle in trickles:
+            self.addCleanup(trickle.stop)
+        self.serve(*self.opened)
+        slow = [self.submit(callbackUrl=trickle.url) for trickle in trickles]
+        self.posting_worker("-j", "webhook=1", "--webhook-time", "400", "--webhook-attempts", "100")
+        kit.until("deliveries", lambda: all(trickle.taken for trickle in trickles))
+        for job in [self.submit(callbackUrl=receiver.url) for _ in range(2)]:
+            self.assertEqual(self.told(job)["callback"]["failures"], 0)
+        for job, trickle in zip(slow, trickles):
+            kit.until("another attempt", lambda: self.result(job)["callback"].get("failures", 0) >= 2) # pylint: disable=cell-var-from-loop
+            text = self.row(job, "webhook")["errors"][0]["text"]
+            self.assertRegex(text, "(?i)time", trickle.begun)
+            self.assertNotIn("xx", text)
+            lasted = sorted(end - begin for begin, end in trickle.lasted)
+            self.assertGreater(lasted[0], 0.2, "it was not waited for")
+            self.assertLess(lasted[len(lasted) // 2], 10, "it had more than its time")
 
     # --- secrets
 
