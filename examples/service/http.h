@@ -127,6 +127,7 @@ struct http_options {
     int64_t head_ms,
         body_ms; /* for a request's head, or to stay idle, and for its body; 0: 20,000 and 60,000 */
     int open;    /* without tokens: a browser's request from elsewhere is refused by its Host and Origin */
+    unsigned address_most; /* connections of one address; more are closed; 0: 3/4 of all */
 };
 
 struct http_server;

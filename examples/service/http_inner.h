@@ -37,6 +37,7 @@ struct line {
     struct line *before, *behind;
     int fd;
     _Atomic int64_t until_ms; /* 0: it is being answered */
+    int ended;                /* when it was looked at: nothing more will come */
 };
 
 struct http_server {

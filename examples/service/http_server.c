@@ -13,6 +13,8 @@
 #include "http_inner.h"
 
 #define CONNECTIONS_MOST  2048
+#define SPARE_DESCRIPTORS 256 /* for the store, files and children */
+#define ACCEPT_PAUSE_NS   100000000L
 #define CONNECTION_MEMORY 32768 /* request line and headers */
 #define IDLE_S            10
 #define STOP_TURNS        40
@@ -26,11 +28,15 @@ static size_t leave_escapes(void *user, struct MHD_Connection *connection, char 
     return strlen(text);
 }
 
+/* Nothing is said. A thread that has no connection and cannot take one because descriptors or memory are used
+ * up tells so and tries again at once, for as long as it lasts: it is held up here, the one place it comes
+ * by. */
 static void be_quiet(void *user, const char *format, va_list arguments)
 {
     (void)user;
-    (void)format;
     (void)arguments;
+    if (strstr(format, "resource limit"))
+        nanosleep(&(struct timespec){.tv_nsec = ACCEPT_PAUSE_NS}, NULL);
 }
 
 /* ---- answers that wait ------------------------------------------------------------------------ */
@@ -183,28 +189,44 @@ static void write_address(struct http_server *server, int fd)
                  address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* Two descriptors for each connection would be many: as many as the system gives. */
-static void want_descriptors(void)
+/* Descriptors that this process may have, after asking for as many as are wanted. */
+static rlim_t descriptors(void)
 {
-    struct rlimit limit;
+    const rlim_t wanted = CONNECTIONS_MOST + SPARE_DESCRIPTORS;
+    struct rlimit limit, more;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max &&
-        limit.rlim_cur < CONNECTIONS_MOST + 256) {
-        limit.rlim_cur = limit.rlim_max < CONNECTIONS_MOST + 256 ? limit.rlim_max : CONNECTIONS_MOST + 256;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    more = limit;
+    more.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (limit.rlim_cur < more.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return more.rlim_cur;
+    return limit.rlim_cur;
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
+/* Connections never use up what else needs descriptors. */
+static unsigned connections_most(void)
 {
+    rlim_t have = descriptors();
+    rlim_t most = have >= 2 * SPARE_DESCRIPTORS ? have - SPARE_DESCRIPTORS : have / 2;
+
+    return most >= CONNECTIONS_MOST ? CONNECTIONS_MOST : most < HTTP_THREADS ? HTTP_THREADS : (unsigned)most;
+}
+
+/* One address, which may be a proxy's, leaves a quarter to others. */
+static struct MHD_Daemon *start_daemon(struct http_server *server, int fd, unsigned address_most)
+{
+    unsigned most = connections_most();
+
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
         NULL, http_on_request, server, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
-        fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, http_watch_line,
-        server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
+        fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT, most,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, address_most ? address_most : most - most / 4,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed,
+        server, MHD_OPTION_NOTIFY_CONNECTION, http_watch_line, server, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escapes, NULL, MHD_OPTION_END);
 }
 
 struct http_server *http_start(const struct http_options *options, const char **why)
@@ -216,7 +238,6 @@ struct http_server *http_start(const struct http_options *options, const char **
         free(server);
         return NULL;
     }
-    want_descriptors();
     server->mounts = options->mounts;
     server->open = options->open;
     server->head_ms = options->head_ms ? options->head_ms : HTTP_HEAD_MS;
@@ -224,7 +245,8 @@ struct http_server *http_start(const struct http_options *options, const char **
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_init(&server->waking, NULL);
     write_address(server, fd);
-    if (http_watch_begin(server) == 0 && (server->daemon = start_daemon(server, fd)) != NULL)
+    if (http_watch_begin(server) == 0 &&
+        (server->daemon = start_daemon(server, fd, options->address_most)) != NULL)
         return server;
     *why = "the HTTP server could not be started";
     http_watch_end(server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who sends a request byte by byte holds a connection for ever: it is closed when the request is not there in
- * time, however busily it arrives. */
+ * time, however busily it arrives, and soon when its end cannot come any more. */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -82,6 +82,19 @@ void http_watch_line(void *user, struct MHD_Connection *connection, void **conte
     }
 }
 
+/* The other side has said its last in the middle of a request. libmicrohttpd is told once of what has
+ * arrived, and if that end was there before the connection was taken it does not see it. What it is about to
+ * read, or has read this moment, is given until the next look. */
+static int is_left(struct line *line)
+{
+    char byte;
+    int ended = recv(line->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    int before = line->ended;
+
+    line->ended = ended;
+    return ended && before;
+}
+
 static void *watch(void *user)
 {
     struct http_server *server = user;
@@ -92,7 +105,9 @@ static void *watch(void *user)
         int64_t now = http_now_ms();
         for (struct line *line = server->lines; line; line = line->behind) {
             int64_t until = atomic_load(&line->until_ms);
-            if (until && until < now)
+            if (!until)
+                line->ended = 0;
+            else if (until < now || is_left(line))
                 shutdown(line->fd, SHUT_RDWR);
         }
         clock_gettime(CLOCK_REALTIME, &next);

@@ -11,8 +11,9 @@
 
 #include "http.h"
 
-#define DRIBBLING 500
-#define WAIT_MS   120000
+#define DRIBBLING  500
+#define OF_ADDRESS 20
+#define WAIT_MS    120000
 
 static void answer(void *user, const struct http_request *request, struct http_reply *reply)
 {
@@ -25,19 +26,26 @@ static void answer(void *user, const struct http_request *request, struct http_r
 static const struct http_route routes[] = {
     {"GET", "/", 0, answer, 0}, {"POST", "/", 100, answer, 0}, {NULL, NULL, 0, NULL, 0}};
 
-static int client(const struct http_server *server, const char *text)
+static int client_from(const char *from, const struct http_server *server, const char *text)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address, own;
     socklen_t size;
     const char *why;
     int fd;
 
+    ck_assert_int_eq(http_parse_address(from, &own, &size, &why), 0);
     ck_assert_int_eq(http_parse_address(http_address(server), &address, &size, &why), 0);
     fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&own, size), 0);
     ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    (void)!send(fd, text, strlen(text), MSG_NOSIGNAL); /* it may be closed already */
     return fd;
+}
+
+static int client(const struct http_server *server, const char *text)
+{
+    return client_from("127.0.0.1:0", server, text);
 }
 
 static int reads(int fd, char *out, size_t room)
@@ -92,6 +100,57 @@ START_TEST(a_slow_request_is_cut_and_others_are_answered)
 }
 END_TEST
 
+static int is_answered(int fd)
+{
+    char text[512];
+    int is = reads(fd, text, sizeof(text)) > 15 && memcmp(text, "HTTP/1.1 200 OK", 15) == 0;
+
+    close(fd);
+    return is;
+}
+
+/* Of those that say nothing more, how many stay open? The others are closed at once. */
+static int left_open(const int *fds, int count)
+{
+    int closed = 0, most = count - OF_ADDRESS;
+
+    for (int waited = 0; closed < most && waited < WAIT_MS; waited += 20) {
+        struct pollfd poll_fds[3 * OF_ADDRESS];
+        for (int i = 0; i < count; i++)
+            poll_fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+        closed = poll(poll_fds, (nfds_t)count, 0);
+        poll(NULL, 0, 20);
+    }
+    return count - closed;
+}
+
+START_TEST(one_address_leaves_room_for_others)
+{
+    static const char begun[] = "GET / HTTP/1.1\r\nX", whole[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const struct http_mount mounts[] = {{"", routes, NULL}, {NULL, NULL, NULL}};
+    const struct http_options options = {
+        .listen = "127.0.0.1:0", .mounts = mounts, .head_ms = WAIT_MS, .address_most = OF_ADDRESS};
+    const char *why = "";
+    struct http_server *server = http_start(&options, &why);
+    int held[3 * OF_ADDRESS], answered = 0;
+
+    ck_assert_msg(server != NULL, "%s", why);
+    for (int i = 0; i < 3 * OF_ADDRESS; i++)
+        held[i] = client(server, begun);
+    ck_assert_int_eq(left_open(held, 3 * OF_ADDRESS), OF_ADDRESS);
+    ck_assert(is_answered(client_from("127.0.0.2:0", server, whole)));
+    ck_assert(!is_answered(client(server, whole)));
+    for (int i = 0; i < 3 * OF_ADDRESS; i++)
+        close(held[i]);
+    for (int waited = 0; !answered && waited < WAIT_MS; waited += 20) {
+        answered = is_answered(client(server, whole));
+        poll(NULL, 0, 20);
+    }
+    ck_assert(answered);
+    http_stop(server);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("slow");
@@ -101,6 +160,7 @@ int main(void)
 
     tcase_set_timeout(cases, 300);
     tcase_add_test(cases, a_slow_request_is_cut_and_others_are_answered);
+    tcase_add_test(cases, one_address_leaves_room_for_others);
     suite_add_tcase(suite, cases);
     srunner_set_tap(runner, "-");
     srunner_run_all(runner, CK_SILENT);
