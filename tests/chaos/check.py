@@ -49,8 +49,8 @@ class History:
     def __init__(self, folder, pruned=False):
         lines = []
         for path in sorted(glob.glob(os.path.join(folder, '*.log'))):
-            with open(path, encoding='utf-8') as log:
-                lines += [json.loads(line) for line in log]
+            with open(path, encoding='utf-8') as log:  # the last line is torn where its writer was shot in the middle of it
+                lines += [json.loads(line) for line in log if line.endswith('\n')]
         lines.sort(key=lambda line: line['t'])
         with open(os.path.join(folder, 'dump.json'), encoding='utf-8') as dump:
             self.dump = {job['id']: job for job in json.load(dump)}

@@ -122,6 +122,9 @@ class Redis(Server):
         self.process.wait()
 
     def shoot(self):
+        # While a sync of `everysec` is under way the server writes nothing, and a process that is shot takes along what it
+        # answered meanwhile: doc/durability.md. The library cannot help that, so what was answered is written before.
+        assert self.always or self.command('CONFIG SET appendfsync no').startswith(b'+OK')
         self.stop()
         self.boot()
 

@@ -294,6 +294,21 @@ class Checker(unittest.TestCase):
         """S1: fewer were put, as the store counts, than by those who put them"""
         self.assertEqual(self.pruned(self.ended(), 1), ['S1', 'S10', 'S10'])
 
+    def test_torn(self):
+        """the last line of a log may be torn, as whoever wrote it was shot; any other may not"""
+        s = Story()
+        s.put('a')
+        s.done('a')
+        s.write(self.folder)
+        path = os.path.join(self.folder, 'claim-1.log')
+        with open(path, 'a', encoding='utf-8') as log:
+            log.write('{"t":58709835994,"p":"claim-1","pid":701,"op":"ack","fence":1796')
+        self.assertEqual(self.run_check()[0], 0)
+        with open(path, 'a', encoding='utf-8') as log:
+            log.write('\n')
+        with self.assertRaises(AssertionError):  # what it says is a traceback
+            self.run_check()
+
     def test_slow(self):
         """a lease that ran out of slowness is counted, one of a process that was stopped or shot is not"""
         s = Story()
