@@ -178,7 +178,7 @@ static int open_socket(const char *listen_on, const char **why)
 
 static void write_address(struct http_server *server, int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     char host[64], port[8];
 
