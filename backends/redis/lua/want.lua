@@ -119,8 +119,8 @@ local function claim_or_give(row)
     return true
 end
 
--- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout, and has the
--- group in it.
+-- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout alone, but
+-- for the group in it.
 local function fresh_hot(queue, timeout)
     local row = { state = RUNNING, reason = 0, outcome = 0, flags = 0, edits = 0, token = token, attempt = 1, failures = 0,
         crashes = 0, snoozes = 0, releases = 0, redrives = 0, pending = 0, run_at = 0, started_at = now, finished_at = 0,
