@@ -120,8 +120,8 @@ export class World {
   }
 }
 
-/* Reading by one call each: a page that draws itself anew does not make it wait. */
-export const text = (page, selector) => page.evaluate(one => document.querySelector(one)?.innerText.trim() ?? '', selector);
+/* The words of the first of those, as soon as there is one: a dialog opens when the server has answered. */
+export const text = async (page, selector) => (await page.locator(selector).first().innerText()).trim();
 
 /* Waits until a function in the page says so. */
 export const sees = (page, look, argument) => until(String(look).slice(0, 200), () => page.evaluate(look, argument).catch(error => { if (!/context was destroyed|navigation/i.test(error.message)) throw error; }));
