@@ -82,7 +82,7 @@ if wanted valgrind; then
     # Tests that fork leave the child's blocks where they were; what counts is what nobody knows any more. The names are words.
     # shellcheck disable=SC2086
     STEP_TAIL=0 step "$BUILD/valgrind.txt" 'valgrind' meson test -C "$BUILD/valgrind" --no-rebuild --timeout-multiplier 30 \
-        --wrapper 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite' $SMOKE || failed=1
+        --wrapper 'valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite' $SMOKE || failed=1
     grep -E '^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)|^(Ok|Fail|Timeout):' "$BUILD/valgrind.txt"
 fi
 exit "$failed"
