@@ -37,9 +37,12 @@ const char *http_query(const struct http_request *request, const char *name, cha
     for (const char *at = text; at && *at && n + 1 < room; at++) {
         int high = *at == '%' ? digit(at[1]) : -1;
         int low = high >= 0 ? digit(at[2]) : -1;
-        out[n++] = low < 0 ? *at : (char)(high << 4 | low);
-        at += low < 0 ? 0 : 2;
-        if (out[n - 1] == '\0')
+        out[n] = *at;
+        if (low >= 0) {
+            out[n] = (char)(high << 4 | low);
+            at += 2;
+        }
+        if (out[n++] == '\0')
             return NULL;
     }
     out[n] = '\0';
