@@ -81,7 +81,7 @@ if wanted valgrind; then
         -Dredis=disabled -Dpostgres=disabled || exit 1
     # Tests that fork leave the child's blocks where they were; what counts is what nobody knows any more. The names are words.
     # shellcheck disable=SC2086
-    STEP_TAIL=0 step "$BUILD/valgrind.txt" 'valgrind' meson test -C "$BUILD/valgrind" --no-rebuild --timeout-multiplier 30 \
+    CK_TIMEOUT_MULTIPLIER=10 STEP_TAIL=0 step "$BUILD/valgrind.txt" 'valgrind' meson test -C "$BUILD/valgrind" --no-rebuild --timeout-multiplier 30 \
         --wrapper 'valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite' $SMOKE || failed=1
     grep -E '^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)|^(Ok|Fail|Timeout):' "$BUILD/valgrind.txt"
 fi
