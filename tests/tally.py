@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Adds up what meson's logs say: tally.py BUILD-ROOT PART...
 
-Prints what failed with what it said about it, what was skipped and why, one line per part and, last,
-"N passed, N failed, N skipped". A test that speaks TAP counts as many as it reports, any other counts one. A test
+Prints what failed with what it said about it, what was skipped and why, one line per part with the tests that took longest
+and, last, "N passed, N failed, N skipped". A test that speaks TAP counts as many as it reports, any other counts one. A test
 that died before it could say "not ok" is a failure all the same, and so is a part that could not be built or left
 no log. There is no such thing as a failure that was expected.
 """
@@ -61,30 +61,38 @@ def report(part, test, counts):
         print('  skipped in %s: %s: %s' % (part, test['name'], '; '.join(reasons(test)) or 'all of it'))
 
 
+def longest(tests, most=8):
+    """Which tests to look at when a part takes too long, in seconds."""
+    slow = sorted(tests, key=lambda test: -test['duration'])[:most]
+    return ', '.join('%s %.0f' % (test['name'].rsplit(' / ')[-1], test['duration']) for test in slow)
+
+
 def count_part(root, part):
-    """Adds up one part; None when it has no tests to run (it is only built)."""
+    """(passed, failed, skipped) of a part, and its tests."""
     if os.path.exists(os.path.join(root, part + '.broken')):
-        return [0, 1, 0]
+        return [0, 1, 0], []
     log = os.path.join(root, part, 'meson-logs', 'testlog.json')
     if not os.path.exists(log):
-        return [1, 0, 0] if part == 'clang' else [0, 1, 0]
+        return ([1, 0, 0] if part == 'clang' else [0, 1, 0]), []
     total = [0, 0, 0]
     with open(log, encoding='utf-8') as lines:
-        for line in lines:
-            test = json.loads(line)
-            counts = count_test(test)
-            total = [a + b for a, b in zip(total, counts)]
-            report(part, test, counts)
-    return total
+        tests = [json.loads(line) for line in lines]
+    for test in tests:
+        counts = count_test(test)
+        total = [a + b for a, b in zip(total, counts)]
+        report(part, test, counts)
+    return total, tests
 
 
 def main():
     root, parts = sys.argv[1], sys.argv[2:]
     total = [0, 0, 0]
     for part in parts:
-        counts = count_part(root, part)
+        counts, tests = count_part(root, part)
         total = [a + b for a, b in zip(total, counts)]
         print('  %-8s %6d passed, %d failed, %d skipped' % (part, *counts))
+        if tests:
+            print('    of %.0f seconds: %s' % (sum(test['duration'] for test in tests), longest(tests)))
     print('%d passed, %d failed, %d skipped' % tuple(total))
     return 1 if total[1] or not total[0] else 0
 
