@@ -18,7 +18,7 @@
 /* ---- memory_tree.c: ordered, intrusive; adding and removing cannot fail --------------------------------- */
 
 struct mem_node {
-    struct mem_node *left, *right;
+    struct mem_node *left, *right, *above;
     uint32_t heat;
 };
 
@@ -26,7 +26,7 @@ struct mem_node {
 typedef int mem_order(const struct mem_node *a, const struct mem_node *b);
 
 struct mem_tree {
-    struct mem_node *root;
+    struct mem_node *root, *last;
     mem_order *order;
     uint32_t seed;
 };
@@ -34,6 +34,7 @@ struct mem_tree {
 void mem_tree_add(struct mem_tree *tree, struct mem_node *node);
 void mem_tree_remove(struct mem_tree *tree, struct mem_node *node);
 struct mem_node *mem_tree_first(const struct mem_tree *tree);
+struct mem_node *mem_tree_next(const struct mem_node *node); /* of one that is in a tree */
 struct mem_node *mem_tree_from(const struct mem_tree *tree, const struct mem_node *key); /* the first not less */
 struct mem_node *mem_tree_after(const struct mem_tree *tree, const struct mem_node *key); /* the first greater */
 
@@ -251,6 +252,7 @@ struct mem_unit {
     int64_t now;
     bool wake; /* something waits that did not before */
     int64_t rate_ms; /* until a rate that held the want back lets one start; INT64_MAX: none did */
+    struct jobq_arena *notes; /* of what was: for taking it back */
     struct mem_undo *undo;
     struct mem_piece *fresh, *dropped;
     struct mem_event *events, *last_event; /* to be numbered when the unit is kept */
@@ -283,7 +285,7 @@ struct mem_row *mem_row_arrived(const struct mem *m, int64_t after);
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row); /* NULL: the first */
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone);
 struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *token);
-struct mem_row *mem_held_next(const struct mem *m, const struct mem_row *row);
+struct mem_row *mem_held_next(const struct mem_row *row);
 struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row); /* NULL: the first */
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name);
 struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name); /* made if missing */

@@ -32,9 +32,9 @@ static struct mem_row *first_held(const struct mem *m, const struct jobq_beat *b
     return beat_means(beat, row) ? row : NULL;
 }
 
-static struct mem_row *next_held(const struct mem *m, const struct jobq_beat *beat, const struct mem_row *row)
+static struct mem_row *next_held(const struct jobq_beat *beat, const struct mem_row *row)
 {
-    struct mem_row *next = mem_held_next(m, row);
+    struct mem_row *next = mem_held_next(row);
     return beat_means(beat, next) ? next : NULL;
 }
 
@@ -70,7 +70,7 @@ static int view_marks(struct mem_unit *u, struct jobq_beat *beat)
     if (beat->mark_count && !marks)
         return -1;
     beat->marks = marks;
-    for (struct mem_row *row = first_held(u->m, beat); row && marks; row = next_held(u->m, beat, row))
+    for (struct mem_row *row = first_held(u->m, beat); row && marks; row = next_held(beat, row))
         if (is_marked(u, &row->c.row) && mem_view(u->m, u->arena, row, 0, marks++) != 0)
             return -1;
     return 0;
@@ -84,7 +84,7 @@ int mem_beat(struct mem_unit *u, struct jobq_beat *beat)
     beat->marks = NULL;
     for (struct mem_row *row = first_held(u->m, beat); row; row = next) {
         const struct jobq_row *r = &row->c.row;
-        next = next_held(u->m, beat, row);
+        next = next_held(beat, row);
         if (r->outcome != JOBQ_OUTCOME_NONE)
             continue;
         beat->held++;

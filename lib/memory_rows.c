@@ -220,7 +220,7 @@ struct mem_row *mem_row_arrived(const struct mem *m, int64_t after)
 
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row)
 {
-    return ROW_OF(row ? mem_tree_after(tree, &row->place) : mem_tree_first(tree), place);
+    return ROW_OF(row ? mem_tree_next(&row->place) : mem_tree_first(tree), place);
 }
 
 struct mem_row *mem_ready_from(const struct mem_queue *queue, bool alone)
@@ -235,14 +235,14 @@ struct mem_row *mem_held_from(const struct mem *m, const struct jobq_token *toke
     return ROW_OF(mem_tree_from(&m->held, &key.held), held);
 }
 
-struct mem_row *mem_held_next(const struct mem *m, const struct mem_row *row)
+struct mem_row *mem_held_next(const struct mem_row *row)
 {
-    return ROW_OF(mem_tree_after(&m->held, &row->held), held);
+    return ROW_OF(mem_tree_next(&row->held), held);
 }
 
 struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
 {
-    return ROW_OF(row ? mem_tree_after(&m->clock, &row->clock) : mem_tree_first(&m->clock), clock);
+    return ROW_OF(row ? mem_tree_next(&row->clock) : mem_tree_first(&m->clock), clock);
 }
 
 /* A running row is ordered on the clock by its lease: that makes a key for any instant. */
@@ -326,7 +326,7 @@ struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 
 struct mem_queue *mem_queue_after(const struct mem *m, const struct mem_queue *queue)
 {
-    struct mem_node *node = queue ? mem_tree_after(&m->queues, &queue->by_name) : mem_tree_first(&m->queues);
+    struct mem_node *node = queue ? mem_tree_next(&queue->by_name) : mem_tree_first(&m->queues);
     return mem_of(node, struct mem_queue, by_name);
 }
 

@@ -36,8 +36,11 @@ static bool is_past(int64_t at, int64_t ms, int64_t now)
 /* Behind the place that it came to before; from the first when the clock says that it cannot have come so far. */
 static struct mem_row *first_result(const struct mem_queue *queue, int64_t ms, int64_t now)
 {
+    const struct mem_tree *tree = &queue->ended[JOBQ_ROW_COMPLETED];
     struct mem_row place = {.c.row = {.id = queue->c.results_id, .finished_at_ms = queue->c.results_at_ms}};
-    return mem_queue_next(&queue->ended[JOBQ_ROW_COMPLETED], is_past(queue->c.results_at_ms, ms, now) ? &place : NULL);
+    if (!is_past(queue->c.results_at_ms, ms, now))
+        return mem_queue_next(tree, NULL);
+    return mem_of(mem_tree_after(tree, &place.place), struct mem_row, place);
 }
 
 static int forget_result(struct mem_unit *u, struct mem_row *row)

@@ -84,10 +84,8 @@ static void leave_trees(struct mem *m, struct mem_object *object)
 
 static void forget_notes(struct mem_unit *u)
 {
-    for (struct mem_undo *note = u->undo, *next; note; note = next) {
-        next = note->next;
-        free(note);
-    }
+    jobq_arena_destroy(u->notes);
+    u->notes = NULL;
     u->undo = NULL;
     u->fresh = u->dropped = NULL;
     mem_figures_forget(u);
@@ -136,8 +134,10 @@ void mem_unit_rollback(struct mem_unit *u)
 static int note_down(struct mem_unit *u, struct mem_object *object, enum undo_kind kind)
 {
     size_t bytes = kind == UNDO_EDIT ? object->type->cells_bytes : 0;
-    struct mem_undo *note = malloc(sizeof *note + bytes);
-    if (!note)
+    struct mem_undo *note;
+    if (!u->notes && !(u->notes = jobq_arena_create()))
+        return -1;
+    if (!(note = jobq_arena_alloc(u->notes, sizeof *note + bytes)))
         return -1;
     *note = (struct mem_undo){.next = u->undo, .object = object, .kind = kind};
     if (bytes)

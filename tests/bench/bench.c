@@ -14,9 +14,9 @@
  *   pickup             from before the enqueue to the handler in another process, on an idle queue
  *   worker             a worker process of 8 threads: its memory, and what it takes of a core while idle
  *   fill               JOBS are put and left
- *   steps-N            N jobs put, claimed and acked one by one, to be counted by a profiler; put-N, take-N:
- * parts of it once               every job ran exactly once, in two processes settings           what the
- * store says of itself
+ *   steps-N            N jobs put, claimed and acked one by one, to be counted by a profiler; put-N, take-N: parts of it
+ *   once               every job ran exactly once, in two processes
+ *   settings           what the store says of itself
  *
  * The store is used as it is: give a fresh one. */
 #include "figures.h"
