@@ -8,10 +8,11 @@
 -- that the next must not is set between "each call" and "end of each call", and in every call again.
 
 local call, sub, byte, char, concat = redis.call, string.sub, string.byte, string.char, table.concat
-local pack, cut = struct.pack, struct.unpack
+local pack, cut, format = struct.pack, struct.unpack, string.format
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
+local MEMO = {} -- texts of numbers; a library keeps them from call to call
 local events -- nil unless they are kept: event.lua
 -- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may have all.
 local LACKS_DELAYS, LACKS_WINDOWS = 1, 2
@@ -50,7 +51,9 @@ local function take(s, at)
 end
 
 local function give(v)
-    if type(v) == 'number' then
+    if v == 0 then
+        return ZERO8
+    elseif type(v) == 'number' then
         return pack('>i8', v)
     end
     return v
@@ -100,7 +103,7 @@ end
 
 -- A whole number as text: redis.call would print it as the fraction that it could be, which takes several times as long.
 local function as_text(n)
-    return n < EXACT and n > -EXACT and string.format('%d', n) or n
+    return n < EXACT and n > -EXACT and format('%d', n) or n
 end
 
 -- call(command, key, list[1], list[2], ...) in pieces of an even number. Returns what the last one answered.
@@ -159,6 +162,6 @@ end
 -- The store's clock: the server's, plus the offset that tests move.
 local function read_clock(offset)
     local time = call('TIME')
-    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(offset or 0),
-        tonumber(time[1]) * 1000000 + tonumber(time[2])
+    local seconds, micros = tonumber(time[1]), tonumber(time[2])
+    return seconds * 1000 + math.floor(micros / 1000) + (offset and tonumber(offset) or 0), seconds * 1000000 + micros
 end

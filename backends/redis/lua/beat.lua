@@ -8,12 +8,12 @@ local BEAT_RELEASE, BEAT_MINT = 1, 2
 local MOST_INT = 2147483647
 
 -- The end of a lease asked for now; never behind stop_at, never earlier than it was.
-function lease_end(row, lease_ms)
+function lease_end(lease_until, stop_at, lease_ms)
     local at = add(now, lease_ms)
-    if row.stop_at ~= 0 and less(row.stop_at, at) then
-        at = row.stop_at
+    if stop_at ~= 0 and less(stop_at, at) then
+        at = stop_at
     end
-    return less(row.lease_until, at) and at or row.lease_until
+    return less(lease_until, at) and at or lease_until
 end
 
 function is_stopped(row)
@@ -63,7 +63,7 @@ local function beat_one(s)
                     mark(marks, row)
                 end
                 if not is_stopped(row) then
-                    row.lease_until = lease_end(row, lease_ms)
+                    row.lease_until = lease_end(row.lease_until, row.stop_at, lease_ms)
                 end
             end
         end

@@ -187,7 +187,7 @@ local function set_numbers(row, c)
         set(row, F_RESUMED, true)
     end
     if asked(SET_LEASE) then
-        row.lease_until = lease_end(row, c.lease_ms)
+        row.lease_until = lease_end(row.lease_until, row.stop_at, c.lease_ms)
     end
 end
 
@@ -382,10 +382,14 @@ local function plain_end(hot, head, token, edits)
     end
     local fresh = head .. sub(hot, 4, 75) .. now8 .. ZERO8 .. ZERO8 .. sub(hot, 100)
     local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
-    return { hot = fresh, with_result = char(byte(fresh, 1, 3)) ..
-        pack('>I4', bor(flags, F_RESULT)) .. sub(fresh, 8), queue = queue, group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil,
-        place = SPACE .. 'ended:4:' .. queue, count = 0,
+    return { hot = fresh, flags = flags, with_result = false, queue = queue,
+        group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil, place = SPACE .. 'ended:4:' .. queue, count = 0,
         started = take(hot, STARTED_AT) }
+end
+
+local function hot_with_result(way)
+    way.with_result = way.with_result or sub(way.hot, 1, 3) .. pack('>I4', bor(way.flags, F_RESULT)) .. sub(way.hot, 8)
+    return way.with_result
 end
 
 local function end_one(id, way, result)
@@ -393,7 +397,7 @@ local function end_one(id, way, result)
         call('HSET', EXTRA, id .. 'R', result)
     end
     local n = #new_hot
-    new_hot[n + 1], new_hot[n + 2] = id, result and way.with_result or way.hot
+    new_hot[n + 1], new_hot[n + 2] = id, result and hot_with_result(way) or way.hot
     hots[id], touched[id] = new_hot[n + 2], true
     way.count = way.count + 1
     answer[#answer + 1] = DONE
@@ -408,8 +412,9 @@ local function end_run(s)
     end
     local cold_of = events and many(COLD, ids)
     local found = many(HOT, ids)
-    local fence, gone = sub(token, 9), held_out[sub(token, 1, 8)] or {}
-    held_out[sub(token, 1, 8)] = gone
+    local mint, fence = sub(token, 1, 8), sub(token, 9)
+    local gone = held_out[mint] or {}
+    held_out[mint] = gone
     for i = 1, number do
         local id, hot = ids[i], found[i]
         local way = hot and not touched[id] and rows[id] == nil and ways[hot]
@@ -429,8 +434,8 @@ local function end_run(s)
         else
             change({ id = id, by = BY_TOKEN, token = token, edits = edits, outcome = outcome, state = COMPLETED,
                 reason = reason, set = with_results ~= 0 and SET_RESULT or 0, result = results[i] })
-            gone = held_out[sub(token, 1, 8)] or {} -- written meanwhile, perhaps
-            held_out[sub(token, 1, 8)] = gone
+            gone = held_out[mint] or {} -- written meanwhile, perhaps
+            held_out[mint] = gone
         end
     end
     for _, way in pairs(ways) do

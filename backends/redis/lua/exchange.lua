@@ -11,14 +11,15 @@ local receipt_key, shape
 -- each call
 if meta[1] == SCHEMA then
     now, micros = read_clock(meta[2])
-    now8, tick = give(now), meta[7] and take(meta[7], 1) or nil
+    now8, now_text, tick = give(now), as_text(now), meta[7] and take(meta[7], 1) or nil
 end
 receipt_key, shape = SPACE .. 'receipt:' .. client, pack('>I4I4I4', beats, changes, puts)
 -- end of each call
 
 -- When the next thing after now happens by time alone.
 local function next_due()
-    local first = call('ZRANGEBYSCORE', CLOCK, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local behind = '(' .. now_text
+    local first = call('ZRANGEBYSCORE', CLOCK, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
     local at = nil
     if first[2] then
         at = tonumber(first[2])
@@ -28,7 +29,7 @@ local function next_due()
         end
     end
     local function look(queue)
-        local delayed = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        local delayed = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
         if delayed[2] then
             local run_at = tonumber(delayed[2])
             if run_at >= EXACT then
@@ -40,19 +41,19 @@ local function next_due()
             end
         end
     end
-    local queue = not lacks_some(LACKS_DELAYS) and call('ZRANGE', NEXT, 0, 0, 'WITHSCORES')
+    local queue = not lacks_some(LACKS_DELAYS) and call('ZRANGE', NEXT, '0', '0', 'WITHSCORES')
     if queue and queue[2] then
         -- A queue whose first row is due already may have a later one that is not.
-        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '-inf', now)) do
+        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '-inf', now_text)) do
             look(name)
         end
-        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '(' .. now, '+inf', 'LIMIT', 0, 1)) do
+        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, behind, '+inf', 'LIMIT', '0', '1')) do
             look(name)
         end
     end
     local tick_at = tick
     if tick and near(tick) <= now then -- somebody looks at it any moment; what is behind it?
-        tick_at = next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
+        tick_at = next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1'))
     end
     if tick_at and (not at or less(tick_at, at)) then
         at = tick_at
@@ -142,9 +143,10 @@ local function do_unit()
     if puts > 0 then
         put_all(puts)
     end
-    flush()
     if trim_said then
         trim(trim_said)
+    end
+    if is_open() then
         flush()
     end
     if has_part(HAS_WORKER) then
@@ -170,19 +172,22 @@ end
 
 -- ---- what is written once, at the end ---------------------------------------------------------------------------------------------
 
+local function note_number(list, name, value, was)
+    if value ~= (was and tonumber(was) or 0) then
+        list[#list + 1], list[#list + 2] = name, format('%d', value)
+    end
+end
+
 -- What it is by now, where it changed.
 local function write_meta()
     local list = {}
-    local function note(name, value, was)
-        if value ~= (was and tonumber(was) or 0) then
-            list[#list + 1], list[#list + 2] = name, string.format('%d', value)
-        end
+    if token then
+        list[1], list[2] = 'fence', format('%d', fence)
     end
-    note('fence', token and fence or last_fence, meta[3])
-    note('seq', seq, (AS_SCRIPT == 0 or puts == 0) and meta[4]) -- else it was written first
-    note('top', top, meta[5])
-    note('uses', uses, meta[6])
-    note('lacks', lacks, meta[8])
+    note_number(list, 'seq', seq, (AS_SCRIPT == 0 or puts == 0) and meta[4]) -- else it was written first
+    note_number(list, 'top', top, meta[5])
+    note_number(list, 'uses', uses, meta[6])
+    note_number(list, 'lacks', lacks, meta[8])
     in_pieces('HSET', META, list)
 end
 
@@ -220,6 +225,7 @@ local function exchange()
     end
     do_unit()
     local want_part, schedules = do_want()
+    flush()
     write_sums()
     local verdicts = concat(answer)
     keep_receipt(verdicts, want_part)

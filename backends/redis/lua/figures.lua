@@ -13,7 +13,6 @@ local SLOT_MS, SLOT_COUNT, BUCKETS = 10000, 91, 64
 local OUTCOME_COMPLETE, OUTCOME_FAIL = 1, 2
 
 local figures -- by queue: index -> what is added there
-local format = string.format
 
 -- Rows that were put together waited equally long: what the one before came to.
 local same_queue, same_since, same_bucket, same_ms
@@ -21,12 +20,18 @@ local same_queue, same_since, same_bucket, same_ms
 figures, same_queue, same_since, same_bucket, same_ms = {}, nil, nil, nil, nil
 -- end of each call
 
+-- As a command names the place of a number.
+local function place_of_number(index)
+    MEMO[index] = MEMO[index] or format('#%d', index)
+    return MEMO[index]
+end
+
 -- The index of the bucket is that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
 local function note_duration(queue, at, since, number)
     local f, ms = figures[queue], math.max(now - near(since), 0)
     local bucket = at + 1 + ms
     if not f then
-        f = {}
+        f = { slot = false, completed = 0, failed = 0, [WAITED_AT] = 0, [RAN_AT] = 0 }
         figures[queue] = f
     end
     if ms >= 2 then
@@ -53,28 +58,36 @@ end
 -- So many that began then have ended now.
 function note_ran(queue, since, number, outcome)
     if outcome == OUTCOME_COMPLETE or outcome == OUTCOME_FAIL then
-        local f, slot = note_duration(queue, RAN_AT, since, number), SLOTS_AT + 3 * (math.floor(now / SLOT_MS) % SLOT_COUNT)
-        f[slot + outcome] = (f[slot + outcome] or 0) + number
-        f.slot = slot
+        local f, what = note_duration(queue, RAN_AT, since, number), outcome == OUTCOME_COMPLETE and 'completed' or 'failed'
+        f.slot = SLOTS_AT + 3 * (math.floor(now / SLOT_MS) % SLOT_COUNT)
+        f[what] = f[what] + number
     end
 end
 
 -- Numbers go as text: redis.call prints one as the fraction that it could be, which takes three times as long.
 local function write_queue(key, f)
-    local slot, number, todo, n = f.slot, format('%d', now / SLOT_MS), { 'OVERFLOW', 'SAT' }, 2
+    local slot, completed, failed, n = f.slot, f.completed, f.failed, 2
+    -- With room for what one job comes to: a table that grows is made anew each time.
+    local todo = { 'OVERFLOW', 'SAT', nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+        nil, nil, nil, nil, nil, nil, nil, nil, nil }
+    f.slot, f.completed, f.failed = nil, nil, nil
     if slot then
-        todo = { 'OVERFLOW', 'SAT', 'SET', 'i64', format('#%d', slot), number, 'SET', 'i64', '#0', format('%d', now) }
-        f.slot, n = nil, 10
+        todo[3], todo[4], todo[5], todo[6] = 'SET', 'i64', place_of_number(slot), format('%d', now / SLOT_MS)
+        todo[7], todo[8], todo[9], todo[10] = 'SET', 'i64', '#0', now_text
+        f[slot + OUTCOME_COMPLETE], f[slot + OUTCOME_FAIL], n = completed, failed, 10
     end
     for index, value in pairs(f) do
-        todo[n + 1], todo[n + 2], todo[n + 3], todo[n + 4] = 'INCRBY', 'i64', format('#%d', index), format('%d', value)
-        n = n + 4
+        if value ~= 0 then
+            todo[n + 1], todo[n + 2], todo[n + 3], todo[n + 4] =
+                'INCRBY', 'i64', MEMO[index] or place_of_number(index), value == 1 and '1' or format('%d', value)
+            n = n + 4
+        end
     end
     -- The first answer is which slot it was: another one's counts do not stay.
-    local was = call('BITFIELD', key, unpack(todo))[1]
-    if slot and was ~= tonumber(number) then
-        call('BITFIELD', key, 'SET', 'i64', format('#%d', slot + OUTCOME_COMPLETE), f[slot + OUTCOME_COMPLETE] or 0,
-            'SET', 'i64', format('#%d', slot + OUTCOME_FAIL), f[slot + OUTCOME_FAIL] or 0)
+    local was = n > 2 and call('BITFIELD', key, unpack(todo, 1, n))[1]
+    if slot and was ~= tonumber(todo[6]) then
+        call('BITFIELD', key, 'SET', 'i64', place_of_number(slot + OUTCOME_COMPLETE), format('%d', completed),
+            'SET', 'i64', place_of_number(slot + OUTCOME_FAIL), format('%d', failed))
     end
 end
 

@@ -3,7 +3,7 @@
 
 local COUNTS = '>' .. ('I6'):rep(14)
 local DEPTH_AT, PARTS_AT = 85, 10
-local NO_LIMIT = ('\255'):rep(8)
+local NEW_QUEUE = ('\0'):rep(84) .. ('\255'):rep(8) .. '\0\0' -- nothing counted, no limit
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
 -- keeps: 3 x i8 count, 3 x i8 ms, i8 ms of results; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
@@ -43,20 +43,13 @@ local function meet_groups(q)
         sub(q.settings, KEEPS_AT))
 end
 
-local function read_queue(name, record)
-    local q = { name = name, ended = 0 }
-    if record then
-        q[BLOCKED], q[WAITING], q[RUNNING], q[COMPLETED], q[DEAD], q[CANCELLED], q[ENQUEUED], q[8], q[9], q[10], q[11],
-            q[12], q[13], q[14] = cut(COUNTS, record)
-        set_queue(q, sub(record, DEPTH_AT))
-        q.dirty = false
-    else
-        for i = 1, 14 do
-            q[i] = 0
-        end
-        set_queue(q, NO_LIMIT .. '\0\0')
-        q.known, q.dirty = false, false
-    end
+-- All that it may have is named at once: a table that grows is made anew each time.
+local function read_queue(name, found)
+    local record = found or NEW_QUEUE
+    local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, dirty = false, at_once = -1,
+        met_groups = false, limited = false, cut(COUNTS, record) }
+    set_queue(q, sub(record, DEPTH_AT))
+    q.known, q.dirty = found and true or false, false
     return q
 end
 
@@ -98,8 +91,7 @@ local function count_end(q, state, entered, failed)
 end
 
 local function pack_queue(q)
-    return pack(COUNTS, q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10], q[11], q[12], q[13], q[14]) ..
-        q.settings
+    return pack(COUNTS, unpack(q, 1, 14)) .. q.settings
 end
 
 local function write_queues()

@@ -33,7 +33,7 @@ local hots, colds, rows, opened, touched, found_due
 hots, colds, rows, opened, touched, found_due = {}, {}, {}, {}, {}, {}
 -- end of each call
 local write_lists, write_dirty_parents
-local now, now8, micros
+local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
 
 local function has(row, flag)
     return band(row.flags, flag) ~= 0
@@ -99,6 +99,7 @@ local function read_cold(row, cold)
 end
 
 local QUEUE_AT, STARTED_AT = 116, 68
+local ONE8 = ('\0'):rep(7) .. '\1'
 local HOT_FORMAT = '>BBBI4I4c16c8i4i4i4i4i4I4c8c8c8c8c8c8c8'
 
 local function read_hot(row, hot)
@@ -148,16 +149,27 @@ local function read_fresh(row)
     end
 end
 
+-- What stands behind the numbers.
+local function pack_names(queue, group, worker)
+    return char(#queue) .. queue .. (group and char(#group) .. group or '') ..
+        (worker and pack('>I2', #worker + 1) .. worker or '\0\0')
+end
+
 local function pack_hot(row)
-    local worker = row.worker
     row.flags = bor(row.flags, F_OWN_TIMES)
     set(row, F_BULK, band(row.mask or 0, MASK_BULK) ~= 0)
     set(row, F_GROUPED, row.group ~= nil)
     return pack(HOT_FORMAT, row.state, row.reason, row.outcome, row.flags, row.edits, row.token, give(row.attempt),
         row.failures, row.crashes, row.snoozes, row.releases, row.redrives, row.pending, give(row.run_at),
         give(row.started_at), give(row.finished_at), give(row.lease_until), give(row.stop_at), give(row.expires_at),
-        give(row.callback_until)) .. char(#row.queue) .. row.queue .. (row.group and char(#row.group) .. row.group or '') .. (worker and pack('>I2', #worker + 1) .. worker or '\0\0') ..
-        (row.digest or '')
+        give(row.callback_until)) .. pack_names(row.queue, row.group, row.worker) .. (row.digest or '')
+end
+
+-- Of a row that is claimed for the first time, with nothing special about it: what it has depends on its queue, its timeout and
+-- its group alone. Its run_at is the one it was put with, and not said again.
+local function pack_claimed(flags, token, lease_until, stop_at, names)
+    return pack(HOT_FORMAT, RUNNING, 0, 0, flags, 0, token, ONE8, 0, 0, 0, 0, 0, 0, ZERO8, now8, ZERO8, give(lease_until),
+        give(stop_at), ZERO8, ZERO8) .. names
 end
 
 -- ---- places -----------------------------------------------------------------------------------------------------------
@@ -248,7 +260,7 @@ local held_in, held_out, new_cold, new_hot
 -- each call
 held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
 -- end of each call
-local zadd, zrem, hold, leave_place, flush
+local zadd, zrem, hold, leave_place, flush, is_open
 do
 
 local added, taken, laters, left_shelves, kept_shelves
@@ -257,36 +269,39 @@ added, taken, laters, left_shelves, kept_shelves = {}, {}, {}, {}, {}
 -- end of each call
 
 function zadd(key, score, member)
-    local list = added[key]
+    local list, text = added[key], score == now and now_text or as_text(score)
     if not list then
-        list = {}
-        added[key] = list
+        added[key] = { text, member }
+        return
     end
     local n = #list
-    list[n + 1], list[n + 2] = as_text(score), member
+    list[n + 1], list[n + 2] = text, member
 end
 
 function zrem(key, member)
     local list = taken[key]
-    if not list then
-        list = {}
-        taken[key] = list
+    if list then
+        list[#list + 1] = member
+    else
+        taken[key] = { member }
     end
-    list[#list + 1] = member
 end
 
 -- Running rows by the random half of their token: fence and id of each. `entry` is both together.
 function hold(book, token, id)
     local mint = sub(token, 1, 8)
     local list = book[mint]
-    if not list then
-        list = {}
-        book[mint] = list
+    if list then
+        list[#list + 1] = sub(token, 9) .. id
+    else
+        book[mint] = { sub(token, 9) .. id }
     end
-    list[#list + 1] = sub(token, 9) .. id
 end
 
 local function write_held()
+    if not next(held_in) and not next(held_out) then
+        return
+    end
     for mint, gone in pairs(held_out) do
         local old, left = call('HGET', HELD, mint) or '', {}
         if #old > 24 * #gone then
@@ -383,6 +398,9 @@ end
 
 -- For each queue with delayed rows, when the first of them is due: what next_due looks at.
 local function write_next()
+    if not next(laters) then
+        return
+    end
     for queue in pairs(laters) do
         local first = call('ZRANGE', SPACE .. 'later:' .. queue, 0, 0, 'WITHSCORES')
         if first[2] then
@@ -436,20 +454,30 @@ end
 end
 
 write_lists = function()
-    in_pieces('HSET', COLD, new_cold)
-    in_pieces('HSET', HOT, new_hot)
+    if new_cold[1] then
+        in_pieces('HSET', COLD, new_cold)
+        new_cold = {}
+    end
+    if new_hot[1] then
+        in_pieces('HSET', HOT, new_hot)
+        new_hot = {}
+    end
     for key, list in pairs(taken) do
         in_pieces('ZREM', key, list)
+        taken[key] = nil
     end
     for key, list in pairs(added) do
         in_pieces('ZADD', key, list)
+        added[key] = nil
     end
     write_held()
     write_next()
     if next(left_shelves) then
         G.write_circles()
     end
-    added, taken, new_cold, new_hot, touched = {}, {}, {}, {}, {}
+    if next(touched) then
+        touched = {}
+    end
 end
 
 -- Everything that was changed, with as few commands as there are keys.
@@ -475,7 +503,15 @@ function flush()
         end
     end
     write_lists()
-    rows, opened, hots, colds, found_due = {}, {}, {}, {}, {}
+    if next(rows) or next(hots) or next(colds) or next(found_due) then
+        rows, opened, hots, colds, found_due = {}, {}, {}, {}, {}
+    end
+end
+
+-- Have rows been opened that are to be written? What ends in the short way stands in no place where ready rows do: it can be
+-- written with what is claimed behind it.
+function is_open()
+    return opened[1] ~= nil
 end
 
 end

@@ -62,14 +62,15 @@ end
 -- still be removed.
 local function trim_state(q, state, keep, keep_ms, left)
     local place, start = SPACE .. 'ended:' .. state .. ':' .. q.name, 0
-    local over = near(keep) >= 0 and math.max(q[state] - near(keep), 0) or 0
+    local over, ages = near(keep) >= 0 and math.max(q[state] - near(keep), 0) or 0, near(keep_ms) > 0
     local function is_old(at)
-        return near(keep_ms) > 0 and is_past(tonumber(at), keep_ms)
+        return ages and is_past(tonumber(at), keep_ms)
     end
-    -- Mostly not even the first one goes.
-    if over <= 0 and not is_old(call('ZRANGE', place, 0, 0, 'WITHSCORES')[2] or now) then
+    -- Mostly not even the first one goes. What is not written yet has ended now, and is not old.
+    if over <= 0 and not (ages and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms)) then
         return left
     end
+    flush()
     while left > 0 do
         local page = call('ZRANGE', place, start, start + math.min(left, 512) - 1, 'WITHSCORES')
         local oldest = {}
@@ -136,10 +137,22 @@ local function trim_results(q, ms, left)
     return left - #ids
 end
 
--- The age that holds, and of rows the count: i behind the first of them. The queue's own go first.
-local function kept(q, s, i)
-    local own = band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0
-    return take(own and q.settings or s, (own and KEEPS_AT or 5) + 8 * i)
+-- Where the counts and ages that hold stand: the queue's own go first.
+local function keeps_of(q, s)
+    if band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0 then
+        return q.settings, KEEPS_AT
+    end
+    return s, 5
+end
+
+-- In order of their bytes: with too small a limit it matters who is first.
+local function by_bytes(a, b)
+    for i = 1, math.min(#a, #b) do
+        if byte(a, i) ~= byte(b, i) then
+            return byte(a, i) < byte(b, i)
+        end
+    end
+    return #a < #b
 end
 
 function trim(s)
@@ -150,28 +163,25 @@ function trim(s)
             names[#names + 1] = name
         end
     end
-    -- In order of their bytes: with too small a limit it matters who is first.
-    table.sort(names, function(a, b)
-        for i = 1, math.min(#a, #b) do
-            if byte(a, i) ~= byte(b, i) then
-                return byte(a, i) < byte(b, i)
-            end
-        end
-        return #a < #b
-    end)
+    if names[2] then
+        table.sort(names, by_bytes)
+    end
     for _, name in ipairs(names) do
         local q = queues[name]
+        local keeps, at = keeps_of(q, s)
         for state = COMPLETED, CANCELLED do
             if left > 0 and band(q.ended, 2 ^ state) ~= 0 then
-                local i = state - COMPLETED
-                left = trim_state(q, state, kept(q, s, i), kept(q, s, i + 3), left)
+                local count_at = at + 8 * (state - COMPLETED)
+                left = trim_state(q, state, take(keeps, count_at), take(keeps, count_at + 24), left)
             end
         end
     end
     for _, name in ipairs(names) do
         local q = queues[name]
-        local ms = band(q.ended, 2 ^ COMPLETED) ~= 0 and kept(q, s, 6) or 0
+        local keeps, at = keeps_of(q, s)
+        local ms = band(q.ended, 2 ^ COMPLETED) ~= 0 and take(keeps, at + 48) or 0
         if left > 0 and near(ms) > 0 then
+            flush()
             left = trim_results(q, ms, left)
         end
     end

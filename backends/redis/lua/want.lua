@@ -97,8 +97,7 @@ local function claim_row(row)
     note_waited(row.queue, less(row.created, row.run_at) and row.run_at or row.created)
     row.started_at = now
     row.stop_at = near(row.timeout) > 0 and add(now, row.timeout) or 0
-    row.lease_until = 0
-    row.lease_until = lease_end(row, want.lease_ms)
+    row.lease_until = lease_end(0, row.stop_at, want.lease_ms)
     set_extra(row, F_PROGRESS, 'S', nil)
     if events then
         events.tell(row, RUNNING)
@@ -119,38 +118,24 @@ local function claim_or_give(row)
     return true
 end
 
--- A row that was never claimed, with nothing special about it: its hot string depends on the queue and the timeout alone, but
--- for the group in it.
-local function fresh_hot(queue, timeout)
-    local row = { state = RUNNING, reason = 0, outcome = 0, flags = 0, edits = 0, token = token, attempt = 1, failures = 0,
-        crashes = 0, snoozes = 0, releases = 0, redrives = 0, pending = 0, run_at = 0, started_at = now, finished_at = 0,
-        lease_until = 0, expires_at = 0, callback_until = 0, queue = queue, worker = want.worker }
-    row.stop_at = timeout ~= 0 and near(timeout) > 0 and add(now, timeout) or 0
-    row.lease_until = lease_end(row, want.lease_ms)
-    local hot = pack_hot(row)
-    -- Its run_at is the one it was put with, and not said again.
-    return { hot = sub(hot, 1, 3) .. '\0\0\0\0' .. sub(hot, 8), lease = near(row.lease_until) }
-end
-
 local ways, last_way
 -- each call
 ways, last_way = {}, nil
 -- end of each call
 
--- How rows of this queue are claimed, by timeout (eight bytes or none).
+-- How fresh rows of this queue and group are claimed, by timeout (eight bytes or none).
 local function way_of(queue, timeout, group)
-    local name = queue .. timeout
+    local name = (group and char(#group) .. group or '\0') .. queue .. timeout
     local way = ways[name]
     if not way then
-        way = fresh_hot(queue, timeout ~= '' and take(timeout, 1) or 0)
+        local ms = timeout ~= '' and take(timeout, 1) or 0
+        local stop_at = near(ms) > 0 and add(now, ms) or 0
+        local lease_until = lease_end(0, stop_at, want.lease_ms)
+        way = { hot = pack_claimed((group and F_GROUPED or 0) + (want.only and F_RAN_ALONE or 0), token, lease_until, stop_at,
+            pack_names(queue, group, want.worker)), lease = near(lease_until) }
         ways[name] = way
     end
-    if not group then
-        return way
-    end
-    local behind = QUEUE_AT + #queue
-    return { hot = sub(way.hot, 1, 3) .. pack('>I4', F_GROUPED) .. sub(way.hot, 8, behind) .. char(#group) .. group ..
-        sub(way.hot, behind + 1), lease = way.lease }
+    return way
 end
 
 -- Of the cold string of a row that has nothing special about it: the size of its payload, its timeout, since when it could
@@ -219,7 +204,7 @@ local function take_from_list(queue, key, most)
         for i = 1, #ids do
             local id, cold, hot = ids[i], cold_of[i], hot_of[i]
             local size, timeout, since
-            if cold and not hot and not want.only then
+            if cold and not hot then
                 size, timeout, since = plain_parts(cold)
             end
             if size then
@@ -382,7 +367,7 @@ end
 -- A row of a set that was never claimed and has nothing special about it. 1 claimed, 0 there is no room, nil: it has.
 local function take_fresh(source, entry)
     local id = entry.id
-    if want.only or not entry.member or rows[id] ~= nil or hots[id] ~= false or not colds[id] then
+    if not entry.member or rows[id] ~= nil or hots[id] ~= false or not colds[id] then
         return nil
     end
     local cold, q = colds[id], source.queue
@@ -820,14 +805,16 @@ end
 
 local function read_want()
     local s = argument()
-    local w, lease, queues_named, kinds_named, places, at = { more = false }, nil, nil, nil, nil, nil
+    -- All that it may have is named at once: a table that grows is made anew each time.
+    local w = { more = false, only = false, ran_alone = false, mode = 0, limit = 0, bytes = 0, lease_ms = 0, others = 0, mint = '',
+        share = 1, worker = nil, queues = {}, kinds = {}, numbers = {}, is_wanted = {}, places = {}, turns = {} }
+    local lease, queues_named, kinds_named, places, at
     w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, w.share, places, at =
         cut('>BI4c8c8Bc8I4I4I4B', s)
     w.bytes, w.lease_ms = near(take(w.bytes, 1)), take(lease, 1)
     if byte(s, at) == 1 then
         w.worker = sub(s, at + 1)
     end
-    w.queues, w.kinds, w.numbers, w.is_wanted, w.places, w.turns = {}, {}, {}, {}, {}, {}
     for i = 1, queues_named do
         local queue, place = argument(), places == 1 and argument() or ''
         if not w.places[queue] then -- one named twice counts once
@@ -848,12 +835,12 @@ function take_rows()
     if want.limit == 0 then
         return
     elseif want.mode == OVERDUE then
+        flush()
         take_overdue()
     else
         take_due()
         note_company()
     end
-    flush()
 end
 
 end
