@@ -101,7 +101,9 @@ int sq_file_connect(struct jobq_store *s, sqlite3 **out, struct jobq_error *err)
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
     flags |= s->inspect ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     sq_gate_begin(s);
-    int code = sqlite3_open_v2(s->path, out, flags, NULL);
+    /* Only this one writes the log; the one that makes checkpoints does not. */
+    bool writes = out == &s->db && !s->inspect;
+    int code = writes ? sq_log_open(&s->log, s->path, out, flags) : sqlite3_open_v2(s->path, out, flags, NULL);
     if (code == SQLITE_OK)
         code = harden(*out);
     if (code == SQLITE_OK)

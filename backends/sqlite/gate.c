@@ -6,8 +6,10 @@
  * itself never locks. A process that has had the write lock for some time and finds that others want it steps back, for as
  * long as it had it: one that drains five hundred jobs at a time and one that puts a single job get the same time, not the same
  * number of transactions. The kernel takes the lock away when a process dies. */
+#define _GNU_SOURCE /* F_OFD_SETLK */
 #include "store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -21,6 +23,7 @@
 #define CONTENDED_US 100000  /* for how long after a wait one tells that one writes, not only that one waits */
 #define NAP_US 150           /* how long a waiter sleeps at first */
 #define NAP_LONGEST_US 5000
+#define LISTEN_AT 0
 
 static void nap(int64_t us)
 {
@@ -125,6 +128,32 @@ int sq_gate_busy(void *store, int count)
     nap(us < s->gate.deadline_us - now ? us : s->gate.deadline_us - now);
     return 1;
 }
+
+/* ---- who listens ------------------------------------------------------------------------------------------------------ */
+
+/* A lock on a place in the log, which SQLite does not lock there, and which belongs to the descriptor: handles of one
+ * process see each other's, and the kernel takes it away with the last copy. */
+static struct flock listening(short how)
+{
+    return (struct flock){ .l_type = how, .l_whence = SEEK_SET, .l_start = LISTEN_AT, .l_len = 1 };
+}
+
+/* Where there are no such locks, nobody can ask for them either, and everybody is woken. */
+int sq_gate_listen(struct jobq_store *s)
+{
+    struct flock lock = listening(F_RDLCK);
+    if (s->gate.wal_fd < 0)
+        return -1;
+    return fcntl(s->gate.wal_fd, F_OFD_SETLK, &lock) == 0 || errno == EINVAL ? 0 : -1;
+}
+
+bool sq_gate_has_listeners(const struct jobq_store *s)
+{
+    struct flock lock = listening(F_WRLCK);
+    return s->gate.wal_fd < 0 || fcntl(s->gate.wal_fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
 /* A descriptor of our own on the database file would be dangerous: closing it drops every lock that this process has on
  * it. The log is not locked that way by anybody. */

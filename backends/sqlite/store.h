@@ -53,6 +53,15 @@ struct gate {
     int64_t held_us;       /* for how long it wrote since it last looked whether others want to */
 };
 
+/* ---- log.c: the log in fewer writes ------------------------------------------------------------------------------- */
+
+struct log_vfs {
+    sqlite3_vfs vfs; /* first: SQLite hands it back */
+    sqlite3_vfs *base;
+    struct log_file *log; /* NULL: not opened */
+    char name[40];
+};
+
 /* ---- names.c: queues and kinds by number ----------------------------------------------------------------------- */
 
 /* What is counted per queue; the same order as the columns and as the parameters of queue_count. */
@@ -137,6 +146,7 @@ struct fault {
 
 struct jobq_store {
     sqlite3 *db;
+    struct log_vfs log;
     sqlite3 *keeper; /* makes checkpoints; opened when first needed */
     sqlite3_stmt *statements[SQL_COUNT];
     pthread_mutex_t lock; /* whoever uses db: an operation, or wake_drain */
@@ -283,8 +293,10 @@ int64_t sq_clock_calendar(const struct jobq_store *s); /* the wall clock, shifte
 int64_t sq_clock_anchor_for(const struct jobq_store *s, int64_t high_ms);
 int64_t sq_time_us(void); /* CLOCK_MONOTONIC of this process, for waiting */
 
-/* ---- gate.c, checkpoint.c, wake.c ---------------------------------------------------------------------------------------------------- */
+/* ---- log.c, gate.c, checkpoint.c, wake.c ---------------------------------------------------------------------------------------------------- */
 
+int sq_log_open(struct log_vfs *of, const char *path, sqlite3 **out, int flags); /* as sqlite3_open_v2 */
+void sq_log_forget(struct jobq_store *s); /* what a transaction has written that is not committed */
 void sq_gate_begin(struct jobq_store *s); /* a wait may begin now */
 void sq_gate_yield(struct jobq_store *s); /* let others write for as long as this one did */
 void sq_gate_held(struct jobq_store *s); /* the write lock is had */
@@ -293,6 +305,8 @@ void sq_gate_end(struct jobq_store *s);
 int sq_gate_busy(void *store, int count); /* busy handler */
 void sq_gate_open(struct jobq_store *s);
 void sq_gate_close(struct jobq_store *s);
+int sq_gate_listen(struct jobq_store *s); /* until it is closed; 0 or -1 */
+bool sq_gate_has_listeners(const struct jobq_store *s); /* others, or it cannot be known */
 void sq_checkpoint_watch(struct jobq_store *s);
 void sq_checkpoint_if_due(struct jobq_store *s);
 void sq_checkpoint_make(struct jobq_store *s);
@@ -301,7 +315,7 @@ int64_t sq_checkpoint_wal_bytes(const struct jobq_store *s);
 void sq_wake_open(struct jobq_store *s);
 void sq_wake_close(struct jobq_store *s);
 void sq_leave_descriptors(struct jobq_store *s); /* in a forked child: close what is ours, touch nothing else */
-void sq_wake_others(struct jobq_store *s);
+void sq_wake_others(struct jobq_store *s); /* if anybody listens */
 int sq_wake_seen(struct jobq_store *s); /* in a transaction: what others did up to here is known */
 int sq_wake_fd_of(struct jobq_store *s);
 int sq_wake_drain_of(struct jobq_store *s);

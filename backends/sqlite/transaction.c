@@ -44,6 +44,7 @@ static void forget_pages(struct jobq_store *s, int code)
 void sq_tx_rollback(struct jobq_store *s)
 {
     struct fault fault = s->fault; /* what went wrong first is what people want to know */
+    sq_log_forget(s);
     if (s->attached)
         sq_attach_undo(s);
     else if (!sqlite3_get_autocommit(s->db))

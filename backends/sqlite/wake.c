@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Waking other processes. Who made something due touches the times of the "-shm" file, which every process that has the
- * store open watches. Nothing is written for it, nobody polls, and commits that concern nobody wake nobody. One's own
- * touch is told from others' by SQLite's data_version, which only others' commits change. */
+ * store open watches. Nothing is written for it, nobody polls, and commits that concern nobody wake nobody. A touch costs
+ * as much as writing a page, so it is spared while nobody holds the lock of those who listen: who takes that looks for
+ * work only afterwards, so that he has seen what was committed before. One's own touch is told from others' by SQLite's data_version, which only others' commits change. */
 #include "store.h"
 
 #include <fcntl.h>
@@ -32,7 +33,7 @@ void sq_wake_close(struct jobq_store *s)
 
 void sq_wake_others(struct jobq_store *s)
 {
-    if (s->shm_path)
+    if (s->shm_path && sq_gate_has_listeners(s))
         utimensat(AT_FDCWD, s->shm_path, NULL, 0);
 }
 
@@ -48,7 +49,7 @@ int sq_wake_seen(struct jobq_store *s)
 
 int sq_wake_fd_of(struct jobq_store *s)
 {
-    return s->wake_fd;
+    return s->wake_fd >= 0 && sq_gate_listen(s) == 0 ? s->wake_fd : -1;
 }
 
 /* While an operation of this handle is under way nothing can be asked; then "perhaps" is the answer. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -302,13 +303,48 @@ END_TEST
 START_TEST(wake_tells_of_foreign_commits)
 {
     struct jobq_store *s = store_open("a.db", NULL, NULL), *other = store_open("a.db", NULL, NULL);
+    int fd = sqlite_store()->wake_fd(s);
     sqlite_store()->wake_drain(s);
     sql("a.db", "UPDATE jobq_tally SET fence = fence + 1");
     sqlite_store()->wake(other);
-    ck_assert_int_eq(readable(sqlite_store()->wake_fd(s), 0), 1);
+    ck_assert_int_eq(readable(fd, 0), 1);
     ck_assert_int_eq(sqlite_store()->wake_drain(s), 1);
     store_close(other);
     store_close(s);
+}
+END_TEST
+
+static int64_t touched_ns(void)
+{
+    struct stat about;
+    ck_assert_int_eq(stat(in_folder("a.db-shm"), &about), 0);
+    return about.st_ctim.tv_sec * INT64_C(1000000000) + about.st_ctim.tv_nsec;
+}
+
+/* Nobody is told while nobody listens, and one who listens is not forgotten when a child that has his descriptors ends. */
+START_TEST(only_listeners_are_told)
+{
+    struct jobq_store *s = store_open("a.db", NULL, NULL), *other = store_open("a.db", NULL, NULL);
+    ck_assert_int_eq(put_job(other, 1, "q", 10), JOBQ_OK);
+    int64_t before = touched_ns();
+    ck_assert_int_eq(put_job(other, 2, "q", 10), JOBQ_OK);
+    ck_assert_int_eq(put_job(s, 3, "q", 10), JOBQ_OK);
+    ck_assert_int_eq(touched_ns(), before);
+    int fd = sqlite_store()->wake_fd(s);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    ended_well(child);
+    ck_assert_int_eq(put_job(s, 4, "q", 10), JOBQ_OK); /* for oneself there is no need */
+    ck_assert_int_eq(readable(fd, 0), 0);
+    ck_assert_int_eq(put_job(other, 5, "q", 10), JOBQ_OK);
+    ck_assert_int_eq(readable(fd, 0), 1);
+    sqlite_store()->wake_drain(s);
+    store_close(s);
+    before = touched_ns();
+    ck_assert_int_eq(put_job(other, 6, "q", 10), JOBQ_OK);
+    ck_assert_int_eq(touched_ns(), before);
+    store_close(other);
 }
 END_TEST
 
@@ -440,5 +476,5 @@ END_TEST
 KIT_MAIN("process", made_by_many_at_once, drained_by_many_at_once, busy_is_a_certain_failure_that_may_pass,
          a_want_that_finds_nothing_waits_for_nobody, nobody_is_kept_out, a_put_of_another_process_wakes,
          ones_own_commits_are_false_alarms, what_a_want_has_seen_is_no_alarm, acks_wake_nobody,
-         wake_tells_of_foreign_commits, a_child_that_closes_harms_nobody, nothing_is_left, killed_while_writing,
+         wake_tells_of_foreign_commits, only_listeners_are_told, a_child_that_closes_harms_nobody, nothing_is_left, killed_while_writing,
          the_log_does_not_grow_for_ever, a_long_reader_stops_nothing)
