@@ -81,6 +81,20 @@ void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes)
     return piece;
 }
 
+void *jobq_arena_grow(struct jobq_arena *arena, void *items, size_t count, size_t *room, size_t bytes)
+{
+    if (count < *room)
+        return items;
+    size_t wanted = *room ? 2 * *room : 16;
+    void *larger = wanted <= SIZE_MAX / bytes ? jobq_arena_alloc(arena, wanted * bytes) : NULL;
+    if (!larger)
+        return NULL;
+    if (count)
+        memcpy(larger, items, count * bytes);
+    *room = wanted;
+    return larger;
+}
+
 int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, struct jobq_bytes *out)
 {
     *out = (struct jobq_bytes){ 0 };

@@ -234,15 +234,10 @@ static bool read_list(struct reader *r, const struct member *members, size_t ite
     for (bool more = !next_is(r, ']'); more; more = next_is(r, ',')) {
         if (count == COUNT_MAX_LISTED)
             return wrong(r, "the list is too long");
-        if (count == room) {
-            room = room ? 2 * room : 8;
-            char *grown = jobq_arena_alloc(r->arena, room * item_bytes);
-            if (!grown)
-                return wrong(r, NULL);
-            if (count)
-                memcpy(grown, items, count * item_bytes);
-            items = grown;
-        }
+        char *grown = jobq_arena_grow(r->arena, items, count, &room, item_bytes);
+        if (!grown)
+            return wrong(r, NULL);
+        items = grown;
         memset(items + count * item_bytes, 0, item_bytes);
         if (!read_object(r, members, items + count++ * item_bytes))
             return false;

@@ -122,16 +122,10 @@ static int tally_kind(struct tally *t, const char *queue, struct jobq_bytes kind
             t->kinds[i].ready += t->kinds[i].ready < KIND_READY_MAX;
             return 0;
         }
-    if (t->kind_count == t->kind_room) {
-        size_t room = t->kind_room ? 2 * t->kind_room : 16;
-        struct kind_count *kinds = jobq_arena_alloc(t->arena, room * sizeof *kinds);
-        if (!kinds)
-            return -1;
-        if (t->kind_count)
-            memcpy(kinds, t->kinds, t->kind_count * sizeof *kinds);
-        t->kinds = kinds;
-        t->kind_room = room;
-    }
+    struct kind_count *kinds = jobq_arena_grow(t->arena, t->kinds, t->kind_count, &t->kind_room, sizeof *kinds);
+    if (!kinds)
+        return -1;
+    t->kinds = kinds;
     t->kinds[t->kind_count++] = (struct kind_count){ .queue = queue, .kind = kind, .ready = 1 };
     return 0;
 }

@@ -6,7 +6,6 @@
 
 #define AT_ONCE 1000
 #define BYTES_AT_ONCE ((size_t)16 << 20)
-#define FIRST_ROOM 16
 
 enum what { WHAT_ONE, WHAT_BEHIND, WHAT_ALL };
 
@@ -68,16 +67,10 @@ static int no_memory(struct jobq_store *s)
 
 static int make_room(struct page *p)
 {
-    if (p->count < p->room)
-        return 0;
-    size_t room = p->room ? 2 * p->room : FIRST_ROOM;
-    struct jobq_schedule_row *rows = jobq_arena_alloc(p->arena, room * sizeof *rows);
+    struct jobq_schedule_row *rows = jobq_arena_grow(p->arena, p->rows, p->count, &p->room, sizeof *rows);
     if (!rows)
         return no_memory(p->s);
-    if (p->count)
-        memcpy(rows, p->rows, p->count * sizeof *rows);
     p->rows = rows;
-    p->room = room;
     return 0;
 }
 

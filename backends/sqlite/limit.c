@@ -57,8 +57,8 @@ struct listing {
     struct jobq_store *s;
     struct jobq_limit_query *query;
     struct jobq_arena *arena;
-    struct jobq_limit *room;
-    size_t most;
+    struct jobq_limit *limits;
+    size_t room;
 };
 
 static struct jobq_limit unset_limit(int of)
@@ -71,20 +71,14 @@ static struct jobq_limit unset_limit(int of)
 static int add_limit(struct listing *l, struct jobq_limit one, struct jobq_bytes name, struct jobq_bytes plan)
 {
     struct jobq_limit_query *q = l->query;
-    if (q->limit_count == l->most) {
-        size_t most = l->most ? 2 * l->most : 16;
-        struct jobq_limit *room = jobq_arena_alloc(l->arena, most * sizeof *room);
-        if (!room)
-            return sq_fault_memory(l->s);
-        for (size_t i = 0; i < q->limit_count; i++)
-            room[i] = l->room[i];
-        l->room = room;
-        l->most = most;
-    }
+    struct jobq_limit *limits = jobq_arena_grow(l->arena, l->limits, q->limit_count, &l->room, sizeof *limits);
+    if (!limits)
+        return sq_fault_memory(l->s);
+    l->limits = limits;
     one.name = jobq_arena_text(l->arena, name.data, name.size);
     if (plan.size)
         one.plan = jobq_arena_text(l->arena, plan.data, plan.size);
-    l->room[q->limit_count++] = one;
+    limits[q->limit_count++] = one;
     return one.name && one.plan ? 0 : sq_fault_memory(l->s);
 }
 
@@ -231,6 +225,6 @@ int sq_limits_show(struct jobq_store *s, struct jobq_limit_query *query, struct 
         return sq_fault_report(s, err, JOBQ_FAILED);
     }
     sq_tx_commit(s, &unknown);
-    query->limits = l.room;
+    query->limits = l.limits;
     return JOBQ_OK;
 }

@@ -15,16 +15,10 @@ struct reading {
 
 static int make_room(struct reading *r)
 {
-    if (r->count < r->room)
-        return 0;
-    size_t room = r->room ? 2 * r->room : 32;
-    struct jobq_row *rows = jobq_arena_alloc(r->arena, room * sizeof *rows);
+    struct jobq_row *rows = jobq_arena_grow(r->arena, r->rows, r->count, &r->room, sizeof *rows);
     if (!rows)
         return sq_fault_memory(r->s);
-    if (r->count)
-        memcpy(rows, r->rows, r->count * sizeof *rows);
     r->rows = rows;
-    r->room = room;
     return 0;
 }
 

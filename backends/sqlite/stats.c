@@ -21,21 +21,6 @@ static const char *text_column(const struct tally *t, sqlite3_stmt *row, int col
     return jobq_arena_text(t->arena, from.data, from.size);
 }
 
-/* Twice as much room when it is used up. */
-static void *grown(struct jobq_arena *arena, void *items, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return items;
-    size_t wanted = *room ? 2 * *room : 16;
-    void *larger = jobq_arena_alloc(arena, wanted * size);
-    if (!larger)
-        return NULL;
-    if (count)
-        memcpy(larger, items, count * size);
-    *room = wanted;
-    return larger;
-}
-
 /* ---- queues ----------------------------------------------------------------------------------------------------- */
 
 static int ask(const struct tally *t, enum sql which, int64_t where, int64_t bound, int64_t *out)
@@ -92,7 +77,7 @@ static int fill_kinds(struct tally *t, int64_t id, const char *queue, size_t *ro
                                  VALUES(number(list_of(id, LIST_DUE)), number(t->now), number(KINDS_MOST)));
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
-        kinds = grown(t->arena, kinds, t->out->kind_count, room, sizeof *kinds);
+        kinds = jobq_arena_grow(t->arena, kinds, t->out->kind_count, room, sizeof *kinds);
         int64_t ready = sqlite3_column_int64(row, 1);
         const char *kind = text_column(t, row, 0);
         if (!kinds || !kind) {
@@ -115,7 +100,7 @@ static int fill_queues(struct tally *t, const struct jobq_bytes *only)
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
         const char *name = text_column(t, row, 1);
-        queues = grown(t->arena, queues, count, &room, sizeof *queues);
+        queues = jobq_arena_grow(t->arena, queues, count, &room, sizeof *queues);
         int result = queues && name ? fill_queue(t, sqlite3_column_int64(row, 0), name, &queues[count]) : sq_fault_memory(t->s);
         if (result == 0)
             result = fill_kinds(t, sqlite3_column_int64(row, 0), name, &kinds_room);
@@ -151,7 +136,7 @@ static int fill_workers(struct tally *t)
     sqlite3_stmt *row = sq_start(t->s, SQL_STATS_WORKERS, VALUES(number(t->now)));
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
-        workers = grown(t->arena, workers, t->out->worker_count, &room, sizeof *workers);
+        workers = jobq_arena_grow(t->arena, workers, t->out->worker_count, &room, sizeof *workers);
         if (!workers || fill_worker(t, row, &workers[t->out->worker_count]) != 0) {
             sqlite3_reset(row);
             return sq_fault_memory(t->s);
@@ -191,7 +176,7 @@ static int fill_namespaces(struct tally *t)
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
         const char *name = text_column(t, row, 0);
-        spaces = grown(t->arena, spaces, t->out->namespace_count, &room, sizeof *spaces);
+        spaces = jobq_arena_grow(t->arena, spaces, t->out->namespace_count, &room, sizeof *spaces);
         if (!spaces || !name) {
             sqlite3_reset(row);
             return sq_fault_memory(t->s);

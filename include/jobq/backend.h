@@ -860,6 +860,11 @@ struct jobq_backend {
  * Errors: NULL. Since 0.1. */
 JOBQ_API void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes);
 
+/* Room for one more in a list that grows in the arena: `items` as it is while count < *room, else its copy with twice the room.
+ * Starts with NULL, 0 and *room 0; `bytes` is the size of an item. Threads: the call's. Errors: NULL without memory, and
+ * nothing changes. Since 0.1. */
+JOBQ_API void *jobq_arena_grow(struct jobq_arena *arena, void *items, size_t count, size_t *room, size_t bytes);
+
 /* Copy bytes into the arena; absent stays absent, empty stays present. Returns 0, or -1 without memory. Threads: the
  * call's. Since 0.1. */
 JOBQ_API int jobq_arena_bytes(struct jobq_arena *arena, const void *data, size_t bytes, struct jobq_bytes *out);
