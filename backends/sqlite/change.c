@@ -303,14 +303,41 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
     return !job->children && !job->has_key && !(job->flags & (FLAG_PARENTS | FLAG_BULK_RESULT));
 }
 
+int sq_ends_write(struct turn *t)
+{
+    const struct ends ends = t->ends;
+    t->ends = (struct ends){ 0 };
+    return ends.list ? sq_run(t->s, SQL_JOB_END, VALUES(number(ends.first), number(ends.last), number(ends.list),
+                                                        number(t->now), number(ends.told), number(ends.drop_result)))
+                     : 0;
+}
+
+/* What is claimed together is mostly ended together, and in the order of its numbers. */
+static int end_row(struct turn *t, const struct job *job, int32_t told, bool drop_result)
+{
+    int64_t list = list_of(job->queue, JOBQ_ROW_COMPLETED);
+    bool goes_on = t->ends.list == list && t->ends.told == told && t->ends.drop_result == drop_result &&
+                   t->ends.last + 1 == job->n;
+    if (!goes_on && sq_ends_write(t) != 0)
+        return -1;
+    t->ends = (struct ends){ .first = goes_on ? t->ends.first : job->n, .last = job->n, .list = list, .told = told,
+                             .drop_result = drop_result };
+    return 0;
+}
+
+/* Has an earlier change of this exchange ended it, and that is not written yet? */
+static bool is_ending(const struct turn *t, int64_t n)
+{
+    return t->ends.list && n >= t->ends.first && n <= t->ends.last;
+}
+
 /* 1 made, 0 it takes the long way, -1. */
 static int make_plain_end(struct turn *t, struct jobq_change *change)
 {
     struct job job;
     int stale, plain = may_be_plain(change) && !t->s->clock.events ? read_guard(t, &change->id, &job) : 0;
-    if (plain <= 0 || jobq_change_guard(change, &job.row, NULL, 0, &stale) != JOBQ_OK)
+    if (plain <= 0 || is_ending(t, job.n) || jobq_change_guard(change, &job.row, NULL, 0, &stale) != JOBQ_OK)
         return plain < 0 ? -1 : 0;
-    bool result = change->set & JOBQ_SET_RESULT;
     change->verdict = JOBQ_OK;
     change->stale = JOBQ_STALE_NONE;
     job.counted = COUNT_RUNNING;
@@ -318,10 +345,12 @@ static int make_plain_end(struct turn *t, struct jobq_change *change)
     if (sq_job_recount(t, &job) != 0 || sq_slot_freed(t, &job) != 0 || count_end(t, &job, true, false) != 0 ||
         sq_figures_ended(t, job.queue, change->outcome, job.row.started_at_ms) != 0)
         return -1;
-    int32_t flags = flags_with(job.flags, change->outcome ? change->outcome : job.row.outcome, change->reason);
-    const struct value values[] = { number(job.n), number(list_of(job.queue, JOBQ_ROW_COMPLETED)), number(t->now),
-                                    number(flags), bytes(change->result) };
-    return sq_run(t->s, result ? SQL_JOB_END_WITH : SQL_JOB_END, values, result ? 5 : 4) != 0 ? -1 : 1;
+    int32_t told = flags_with(0, change->outcome ? change->outcome : job.row.outcome, change->reason);
+    if (!change->result.data || !(change->set & JOBQ_SET_RESULT))
+        return end_row(t, &job, told, change->set & JOBQ_SET_RESULT) != 0 ? -1 : 1;
+    return sq_run(t->s, SQL_JOB_END_WITH,
+                  VALUES(number(job.n), number(list_of(job.queue, JOBQ_ROW_COMPLETED)), number(t->now),
+                         number(job.flags | told), bytes(change->result))) != 0 ? -1 : 1;
 }
 
 int sq_change_make(struct turn *t, struct jobq_change *change)
@@ -333,6 +362,8 @@ int sq_change_make(struct turn *t, struct jobq_change *change)
     int stale, plain = make_plain_end(t, change);
     if (plain != 0)
         return plain < 0 ? -1 : 0;
+    if (sq_ends_write(t) != 0)
+        return -1;
     int found = sq_job_find(t->s, &change->id, &job);
     if (found < 0)
         return -1;

@@ -38,7 +38,7 @@ static int do_changes(struct turn *t, struct jobq_exchange *x)
             return -1;
     }
     t->guilty_change = -1;
-    return 0;
+    return sq_ends_write(t);
 }
 
 static int do_puts(struct turn *t, struct jobq_exchange *x)
@@ -105,6 +105,7 @@ static void begin_turn(struct turn *t)
     t->wake = t->happened = false;
     t->put_due = t->rate_ms = INT64_MAX;
     t->only_puts = false;
+    t->ends = (struct ends){ 0 };
     t->touched = NULL;
     t->tenants = NULL;
     t->guilty_change = t->guilty_put = -1;

@@ -185,6 +185,13 @@ struct jobq_store {
     int64_t checked_us;
 };
 
+/* Rows that end alike and whose numbers follow each other, yet to be written. */
+struct ends {
+    int64_t first, last, list; /* list 0: none */
+    int32_t told;     /* outcome and reason, as in `flags` */
+    bool drop_result;
+};
+
 /* One exchange under way. */
 struct turn {
     struct jobq_store *s;
@@ -195,6 +202,7 @@ struct turn {
     bool only_puts;   /* nothing but new rows so far */
     bool happened;    /* an event was written */
     int64_t rate_ms;  /* until a rate that held the want back lets one start; INT64_MAX: none did */
+    struct ends ends;
     struct queue *touched;
     struct tenant *tenants; /* groups that were looked at */
     int32_t guilty_change, guilty_put;
@@ -525,6 +533,7 @@ int sq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
 int sq_beat_all(struct turn *t, struct jobq_exchange *x);
 int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms);
 int sq_change_make(struct turn *t, struct jobq_change *change);
+int sq_ends_write(struct turn *t); /* what changes have left to be written */
 int sq_put_row(struct turn *t, struct jobq_put *put); /* its key is its own already */
 int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
 int sq_trim_run(struct turn *t, const struct jobq_trim *trim);

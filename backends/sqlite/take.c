@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking due rows, by rank or group by group in turn, as far as limits allow. First rows are read in the order of an index,
- * then each is changed by its number: a statement that would do both at once builds a table of its own for it, which costs
+ * then they are changed by their numbers: a statement that would do both at once builds a table of its own for it, which costs
  * more than the claim. */
 #include "want.h"
 
@@ -39,31 +39,61 @@ static int note_claim(struct catch *c, const struct jobq_row *r, int64_t queue)
     return sq_kind_find(c->t->s, r->kind, &kind) < 0 ? -1 : sq_event(c->t, r, queue, kind, JOBQ_ROW_RUNNING);
 }
 
-static int claim(struct catch *c, struct jobq_row *r, const struct taken *taken, bool alone)
+/* Flags of an attempt before this one. */
+#define FLAGS_PAST (FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT)
+
+static int write_claim(const struct catch *c, const struct jobq_row *r, const struct taken *taken)
 {
-    struct jobq_store *s = c->t->s;
-    struct queue *queue = sq_queue_of(c->t, taken->queue);
-    int32_t flags = taken->flags & ~(FLAG_RESUMED | FLAG_RAN_ALONE | FLAG_SWEPT_LEASE | FLAG_SWEPT_TIMEOUT);
+    int32_t flags = (taken->flags & ~FLAGS_PAST) | (r->ran_alone ? FLAG_RAN_ALONE : 0);
+    if (sq_run(c->t->s, SQL_JOB_CLAIM,
+               VALUES(number(taken->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
+                      number(r->started_at_ms), instant(r->stop_at_ms), number(r->lease_until_ms), number(r->attempt),
+                      number(flags_with(flags, JOBQ_OUTCOME_NONE, r->reason)))) != 0)
+        return -1;
+    return taken->calm ? 0 : sq_run(c->t->s, SQL_JOB_CALM, VALUES(number(taken->n)));
+}
+
+static int write_claims(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
+{
+    const int32_t stay = ~(FLAGS_PAST | 15 << FLAGS_OUTCOME_SHIFT);
+    if (count == 1)
+        return write_claim(c, r, taken);
+    return sq_run(c->t->s, SQL_JOB_CLAIM_RUN,
+                  VALUES(number(taken->n), number(taken->n + (int64_t)count - 1), blob(r->token.bytes, sizeof r->token),
+                         bytes(c->want->worker), number(r->started_at_ms), number(r->lease_until_ms),
+                         number(JOBQ_MUTANT(5) ? 0 : INT64_MAX), number(stay),
+                         number(r->ran_alone ? FLAG_RAN_ALONE : 0)));
+}
+
+static int note(struct catch *c, const struct jobq_row *r, const struct taken *taken)
+{
     struct job job;
-    if (!queue)
+    struct queue *queue = sq_queue_of(c->t, taken->queue);
+    if (!queue || note_claim(c, r, taken->queue) != 0)
         return -1;
     queue->diff[COUNT_DUE]--;
     queue->diff[COUNT_RUNNING]++;
-    claim_row(c, r, alone);
-    if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &r->worker) != 0)
-        return sq_fault_memory(s);
-    if (sq_run(s, SQL_JOB_CLAIM,
-               VALUES(number(taken->n), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
-                      number(r->started_at_ms), instant(r->stop_at_ms), number(r->lease_until_ms), number(r->attempt),
-                      number(flags_with(flags | (alone ? FLAG_RAN_ALONE : 0), JOBQ_OUTCOME_NONE, r->reason)))) != 0)
-        return -1;
-    if (!taken->calm && sq_run(s, SQL_JOB_CALM, VALUES(number(taken->n))) != 0)
-        return -1;
-    if (note_claim(c, r, taken->queue) != 0)
-        return -1;
     if (!taken->frees_key)
         return 0;
-    return sq_job_load(s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
+    return sq_job_load(c->t->s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
+}
+
+/* The next `count` rows, by one statement. */
+static int claim(struct catch *c, size_t count, bool alone)
+{
+    struct jobq_row *rows = &c->rows[c->settled];
+    const struct taken *taken = &c->taken[c->settled];
+    for (size_t i = 0; i < count; i++) {
+        claim_row(c, &rows[i], alone);
+        if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &rows[i].worker) != 0)
+            return sq_fault_memory(c->t->s);
+    }
+    if (write_claims(c, rows, taken, count) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (note(c, &rows[i], &taken[i]) != 0)
+            return -1;
+    return 0;
 }
 
 static bool has_expired(const struct catch *c, const struct jobq_row *r)
@@ -80,17 +110,34 @@ static size_t starts_from(const struct catch *c, size_t first)
     return starts;
 }
 
+/* Does a claim change this row as it changes others? */
+static bool is_alike(const struct catch *c, size_t i)
+{
+    return c->taken[i].calm && !c->taken[i].frees_key && c->rows[i].timeout_ms <= 0 && !has_expired(c, &c->rows[i]);
+}
+
+/* How many of the next rows one statement can claim: what came together has numbers that follow each other. */
+static size_t next_run(const struct catch *c)
+{
+    size_t i = c->settled + 1;
+    if (is_alike(c, c->settled))
+        while (i < c->count && is_alike(c, i) && c->taken[i].n == c->taken[i - 1].n + 1)
+            i++;
+    return i - c->settled;
+}
+
 /* What was read since the last time is claimed, or given as it is when it is too late for it. */
 static int settle(struct catch *c, bool alone)
 {
     if (c->settled < c->count && sq_want_token(c) != 0)
         return -1;
-    for (; c->settled < c->count; c->settled++) {
+    for (size_t run; c->settled < c->count; c->settled += run) {
         struct jobq_row *r = &c->rows[c->settled];
+        run = next_run(c);
         if (has_expired(c, r)) {
             r->overdue = JOBQ_OVERDUE_EXPIRED;
             c->expired++;
-        } else if (claim(c, r, &c->taken[c->settled], alone) != 0) {
+        } else if (claim(c, run, alone) != 0) {
             return -1;
         }
     }

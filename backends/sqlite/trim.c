@@ -80,6 +80,31 @@ static int list_oldest(struct turn *t, int64_t list, size_t most, const struct o
     return more;
 }
 
+/* How many of the first rows of a list can go by one statement: nothing hangs on them, and they are all that ended up to some
+ * instant. behind: the list goes on behind them. */
+static size_t together(const struct oldest *rows, size_t count, size_t most, bool behind)
+{
+    size_t n = 0;
+    while (n < most && rows[n].plain && !rows[n].has_children)
+        n++;
+    while (n && (n < count ? rows[n].finished_at == rows[n - 1].finished_at : behind))
+        n--;
+    return n > 1 ? n : 0;
+}
+
+static int remove_together(struct turn *t, struct queue *queue, int state, const struct oldest *rows, size_t count)
+{
+    int64_t list = list_of(queue->id, state);
+    if (!count)
+        return 0;
+    queue->diff[COUNT_COMPLETED_TRIMMED + state - JOBQ_ROW_COMPLETED] += (int64_t)count;
+    queue->diff[COUNT_COMPLETED + state - JOBQ_ROW_COMPLETED] -= (int64_t)count;
+    if (sq_run(t->s, SQL_JOB_DROP_OLD, VALUES(number(list), number(rows[count - 1].finished_at))) != 0)
+        return -1;
+    return sqlite3_changes(t->s->db) == (int)count
+               ? 0 : sq_fault_text(t->s, SQLITE_CORRUPT, "list %lld is not in order", (long long)list);
+}
+
 /* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
 static int trim_state(struct turn *t, struct queue *queue, int state, const struct jobq_trim *trim, size_t *left)
 {
@@ -97,7 +122,14 @@ static int trim_state(struct turn *t, struct queue *queue, int state, const stru
     for (;; most = AT_ONCE) {
         if (list_oldest(t, list_of(queue->id, state), most, &after, oldest, &count) != 0)
             return -1;
-        for (size_t i = 0; i < count && *left; i++) {
+        bool first_ones = after.finished_at == INT64_MIN && !t->s->clock.events;
+        size_t over_all = (uint64_t)over < count ? (size_t)over : count;
+        size_t at_once = first_ones ? together(oldest, count, over_all < *left ? over_all : *left, count == most) : 0;
+        if (remove_together(t, queue, state, oldest, at_once) != 0)
+            return -1;
+        over -= (int64_t)at_once;
+        *left -= at_once;
+        for (size_t i = at_once; i < count && *left; i++) {
             bool old = keep_ms > 0 && jobq_add_ms(oldest[i].finished_at, keep_ms) < t->now;
             if (!over && !old)
                 return 0;
