@@ -104,8 +104,12 @@ static void *pool_thread(void *arg)
         pthread_mutex_unlock(&pool->lock);
         run_job(job);
         pthread_mutex_lock(&pool->lock);
-        if (finish_job(pool, job))
-            waker_ring(&w->waker);
+        if (!finish_job(pool, job))
+            continue;
+        /* Without the lock: the turning thread asks for it as soon as it wakes. */
+        pthread_mutex_unlock(&pool->lock);
+        waker_ring(&w->waker);
+        pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -189,9 +193,9 @@ void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
         pool->last = job;
         wake += wake < pool->idle;
     }
-    while (wake-- > 0)
-        pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
+    while (wake-- > 0) /* who wakes asks for the lock at once */
+        pthread_cond_signal(&pool->work);
 }
 
 struct jobq_ctx *pool_take_finished(struct jobq_worker *w)

@@ -349,6 +349,8 @@ int rd_link_ask(struct link *link, const char *front, size_t front_bytes, const 
         return rd_fault(link, JOBQ_FAILED, JOBQ_FAILURE_TRANSIENT, "out of memory");
     if (send_all(link, parts, request && request->size ? 2 : 1) != 0)
         return -1;
+    if (!link->address->tls) /* the answer takes its time: what would be read at once is nothing */
+        (void)wait_for(link, POLLIN);
     return rd_link_read(link, out);
 }
 

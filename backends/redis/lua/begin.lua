@@ -9,6 +9,7 @@ local USES_SUCCESSORS, USES_GROUPS, USES_LIMITS, USES_EVENTS = 1, 2, 4, 8
 
 local asked, beats, changes, puts, uses = 255, 1, 1, 1, 255
 local client, number, handle, meta, last_fence, seq, top
+local seq_before, top_before, uses_before, lacks_before -- as they are stored
 
 local function has_part(part)
     return band(asked, part) ~= 0
@@ -17,10 +18,12 @@ end
 -- each call
 asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', argument())
 meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick', 'lacks')
-last_fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-lacks = tonumber(meta[8] or 0)
-uses = bor(tonumber(meta[6] or 0), has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0,
-    has_part(HAS_GROUPS) and USES_GROUPS or 0)
+last_fence, seq_before, top_before = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+uses_before, lacks_before = tonumber(meta[6] or 0), tonumber(meta[8] or 0)
+seq, top, uses, lacks = seq_before, top_before, uses_before, lacks_before
+if band(asked, HAS_SUCCESSOR + HAS_GROUPS) ~= 0 then
+    uses = bor(uses, has_part(HAS_SUCCESSOR) and USES_SUCCESSORS or 0, has_part(HAS_GROUPS) and USES_GROUPS or 0)
+end
 with_schedules = meta[7] or has_part(HAS_SCHEDULES)
 with_groups, with_limits = band(uses, USES_GROUPS + USES_LIMITS) ~= 0, band(uses, USES_LIMITS) ~= 0
 -- end of each call

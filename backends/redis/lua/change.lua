@@ -4,7 +4,7 @@
 --
 -- Answer of one: DONE, or B verdict, B stale, B what follows (1 lease end, 2 holder, 4 a view).
 
-local change_all, remove
+local change_all, remove, plain_end, hot_with_result
 if changes > 0 or has_part(HAS_TRIM) then
 
 local V_OK, V_ALREADY, V_DUPLICATE, V_REPLACED, V_EXTENDED, V_SUCCESSOR = 0, 1, 2, 3, 4, 5
@@ -373,7 +373,7 @@ end
 
 -- By far the most frequent change: a worker completes what it holds. If the row has nothing hanging on it, its new hot
 -- string follows from the old one. Rows of one claim have the same hot string, so this is asked once for all of them.
-local function plain_end(hot, head, token, edits)
+function plain_end(hot, head, token, edits)
     local flags, has_edits, has_token = cut('>I4I4c16', hot, 4)
     if byte(hot, 1) ~= RUNNING or byte(hot, 3) ~= 0 or has_token ~= token
         or (edits ~= ANY_EDITS and edits ~= has_edits)
@@ -387,7 +387,7 @@ local function plain_end(hot, head, token, edits)
         started = take(hot, STARTED_AT) }
 end
 
-local function hot_with_result(way)
+function hot_with_result(way)
     way.with_result = way.with_result or sub(way.hot, 1, 3) .. pack('>I4', bor(way.flags, F_RESULT)) .. sub(way.hot, 8)
     return way.with_result
 end

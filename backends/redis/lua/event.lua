@@ -44,7 +44,10 @@ end
 
 local kept_events = { tell = tell, tell_strings = tell_strings, write = write }
 -- each call
-told, events = {}, uses_some(USES_EVENTS) and kept_events or nil
+events = nil
+if uses_some(USES_EVENTS) then
+    told, events = {}, kept_events
+end
 -- end of each call
 
 end

@@ -126,7 +126,8 @@ end
 
 local function write_first()
     if puts > 0 then
-        call('HSET', META, 'seq', string.format('%d', seq + puts))
+        call('HSET', META, 'seq', format('%d', seq + puts))
+        seq_before = seq + puts
     else
         call('HDEL', META, '-')
     end
@@ -173,7 +174,7 @@ end
 -- ---- what is written once, at the end ---------------------------------------------------------------------------------------------
 
 local function note_number(list, name, value, was)
-    if value ~= (was and tonumber(was) or 0) then
+    if value ~= was then
         list[#list + 1], list[#list + 2] = name, format('%d', value)
     end
 end
@@ -184,10 +185,10 @@ local function write_meta()
     if token then
         list[1], list[2] = 'fence', format('%d', fence)
     end
-    note_number(list, 'seq', seq, (AS_SCRIPT == 0 or puts == 0) and meta[4]) -- else it was written first
-    note_number(list, 'top', top, meta[5])
-    note_number(list, 'uses', uses, meta[6])
-    note_number(list, 'lacks', lacks, meta[8])
+    note_number(list, 'seq', seq, seq_before)
+    note_number(list, 'top', top, top_before)
+    note_number(list, 'uses', uses, uses_before)
+    note_number(list, 'lacks', lacks, lacks_before)
     in_pieces('HSET', META, list)
 end
 
@@ -205,11 +206,9 @@ local function write_sums()
     write_meta()
 end
 
-local function keep_receipt(verdicts, want_part)
-    if has_part(HAS_RECEIPT) then
-        call('SET', receipt_key, number .. shape .. pack('>I4', #verdicts) .. verdicts .. pack('>I4', #shown_again) ..
-            concat(shown_again) .. sub(want_part, 1, 17) .. concat(claimed or {}), 'PX', RECEIPT_MS)
-    end
+local function keep_receipt(verdicts, shown, want_part, ids)
+    call('SET', receipt_key, number .. shape .. pack('>I4', #verdicts) .. verdicts .. shown .. sub(want_part, 1, 17) .. ids,
+        'PX', RECEIPT_MS)
 end
 
 local function exchange()
@@ -223,12 +222,21 @@ local function exchange()
     if AS_SCRIPT == 1 then
         write_first()
     end
+    if asked == ONE_FOR_ONE and changes == 1 and puts + beats + uses == 0 then
+        local want_part, id = one_for_one()
+        if want_part then
+            keep_receipt(DONE, '\0\0\0\0', want_part, id)
+            return reply(0, DONE, want_part)
+        end
+    end
     do_unit()
     local want_part, schedules = do_want()
     flush()
     write_sums()
     local verdicts = concat(answer)
-    keep_receipt(verdicts, want_part)
+    if has_part(HAS_RECEIPT) then
+        keep_receipt(verdicts, pack('>I4', #shown_again) .. concat(shown_again), want_part, concat(claimed or {}))
+    end
     if wake then
         redis.pcall('PUBLISH', SPACE .. 'wake', handle)
     end

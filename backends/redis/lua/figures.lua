@@ -5,7 +5,7 @@
 --   0 the last end; 1 total of what was waited, 2 .. 65 its buckets; 66 total of what ran, 67 .. 130 its buckets; from 131 on
 --   the slots of ten seconds, three numbers each: which it is, completed, failed.
 
-local note_waited, note_ran, write_figures
+local note_waited, note_ran, write_figures, write_figures_of_one
 if changes > 0 or has_part(HAS_WANT) then
 
 local WAITED_AT, RAN_AT, SLOTS_AT = 1, 66, 131
@@ -26,17 +26,22 @@ local function place_of_number(index)
     return MEMO[index]
 end
 
--- The index of the bucket is that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
+-- The milliseconds since then, and the index of their bucket: that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
+local function duration(at, since)
+    local ms = now - near(since)
+    if ms < 2 then
+        ms = ms > 0 and ms or 0
+        return ms, at + 1 + ms
+    end
+    local m, octave = math.frexp(ms) -- ms = m * 2 ^ octave, m from a half on
+    return ms, at + 1 + math.min(2 * octave - (m < 0.75 and 2 or 1), BUCKETS - 1)
+end
+
 local function note_duration(queue, at, since, number)
-    local f, ms = figures[queue], math.max(now - near(since), 0)
-    local bucket = at + 1 + ms
+    local f, ms, bucket = figures[queue], duration(at, since)
     if not f then
         f = { slot = false, completed = 0, failed = 0, [WAITED_AT] = 0, [RAN_AT] = 0 }
         figures[queue] = f
-    end
-    if ms >= 2 then
-        local m, octave = math.frexp(ms) -- ms = m * 2 ^ octave, m from a half on
-        bucket = at + 1 + math.min(2 * octave - (m < 0.75 and 2 or 1), BUCKETS - 1)
     end
     f[at] = (f[at] or 0) + number * ms
     f[bucket] = (f[bucket] or 0) + number
@@ -55,13 +60,23 @@ function note_waited(queue, since)
     _, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, 1)
 end
 
+local function slot_at()
+    return SLOTS_AT + 3 * (math.floor(now / SLOT_MS) % SLOT_COUNT)
+end
+
 -- So many that began then have ended now.
 function note_ran(queue, since, number, outcome)
     if outcome == OUTCOME_COMPLETE or outcome == OUTCOME_FAIL then
         local f, what = note_duration(queue, RAN_AT, since, number), outcome == OUTCOME_COMPLETE and 'completed' or 'failed'
-        f.slot = SLOTS_AT + 3 * (math.floor(now / SLOT_MS) % SLOT_COUNT)
+        f.slot = slot_at()
         f[what] = f[what] + number
     end
+end
+
+-- Another slot's counts do not stay.
+local function begin_slot(key, slot, completed, failed)
+    call('BITFIELD', key, 'SET', 'i64', place_of_number(slot + OUTCOME_COMPLETE), format('%d', completed),
+        'SET', 'i64', place_of_number(slot + OUTCOME_FAIL), format('%d', failed))
 end
 
 -- Numbers go as text: redis.call prints one as the fraction that it could be, which takes three times as long.
@@ -83,11 +98,24 @@ local function write_queue(key, f)
             n = n + 4
         end
     end
-    -- The first answer is which slot it was: another one's counts do not stay.
+    -- The first answer is which slot it was.
     local was = n > 2 and call('BITFIELD', key, unpack(todo, 1, n))[1]
     if slot and was ~= tonumber(todo[6]) then
-        call('BITFIELD', key, 'SET', 'i64', place_of_number(slot + OUTCOME_COMPLETE), format('%d', completed),
-            'SET', 'i64', place_of_number(slot + OUTCOME_FAIL), format('%d', failed))
+        begin_slot(key, slot, completed, failed)
+    end
+end
+
+-- One was claimed that could have run since then, and one has completed that ran since then.
+function write_figures_of_one(queue, waited_since, ran_since)
+    local key, slot, number = SPACE .. 'figures:' .. queue, slot_at(), format('%d', now / SLOT_MS)
+    local waited, waited_at = duration(WAITED_AT, waited_since)
+    local ran, ran_at = duration(RAN_AT, ran_since)
+    local was = call('BITFIELD', key, 'OVERFLOW', 'SAT', 'SET', 'i64', place_of_number(slot), number, 'SET', 'i64', '#0', now_text,
+        'INCRBY', 'i64', '#1', format('%d', waited), 'INCRBY', 'i64', place_of_number(waited_at), '1',
+        'INCRBY', 'i64', '#66', format('%d', ran), 'INCRBY', 'i64', place_of_number(ran_at), '1',
+        'INCRBY', 'i64', place_of_number(slot + OUTCOME_COMPLETE), '1')
+    if was[1] ~= tonumber(number) then
+        begin_slot(key, slot, 1, 0)
     end
 end
 

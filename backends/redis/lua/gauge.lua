@@ -7,7 +7,9 @@ if with_groups then
 local TENTHS, GAUGE = 11, '>i8i8i8i8i8i8i8i8i8i8i8i8i8'
 local gauges
 -- each call
-gauges = {}
+if with_groups then
+    gauges = {}
+end
 -- end of each call
 
 local function gauge_of(name)

@@ -14,7 +14,9 @@ local SLOTS, LIMITS
 local slots, slots_changed -- as they are stored; by how much they change
 local records, limits_known -- limits as they are stored; what holds for a group
 -- each call
-SLOTS, LIMITS, slots, slots_changed, records, limits_known = SPACE .. 'slots', SPACE .. 'limits', {}, {}, {}, {}
+if with_groups then
+    SLOTS, LIMITS, slots, slots_changed, records, limits_known = SPACE .. 'slots', SPACE .. 'limits', {}, {}, {}, {}
+end
 G.rate_ms = nil -- until a rate that held something back lets one more start
 -- end of each call
 

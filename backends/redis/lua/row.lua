@@ -260,7 +260,7 @@ local held_in, held_out, new_cold, new_hot
 -- each call
 held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
 -- end of each call
-local zadd, zrem, hold, leave_place, flush, is_open
+local zadd, zrem, hold, write_new_held, leave_place, flush, is_open
 do
 
 local added, taken, laters, left_shelves, kept_shelves
@@ -298,6 +298,12 @@ function hold(book, token, id)
     end
 end
 
+function write_new_held(mint, entries)
+    if call('HSETNX', HELD, mint, entries) == 0 then
+        call('HSET', HELD, mint, call('HGET', HELD, mint) .. entries)
+    end
+end
+
 local function write_held()
     if not next(held_in) and not next(held_out) then
         return
@@ -327,10 +333,7 @@ local function write_held()
         end
     end
     for mint, new in pairs(held_in) do
-        local entries = concat(new)
-        if call('HSETNX', HELD, mint, entries) == 0 then
-            call('HSET', HELD, mint, call('HGET', HELD, mint) .. entries)
-        end
+        write_new_held(mint, concat(new))
     end
     held_in, held_out = {}, {}
 end

@@ -10,8 +10,10 @@ local tick -- the least next of a schedule that is not paused, or nil
 if with_schedules then
 
 -- each call
-SCHEDULES, SCHEDULE_BYTES = SPACE .. 'schedules', SPACE .. 'schedule:bytes'
-SCHEDULE_NAMES, SCHEDULE_NEXT = SPACE .. 'schedule:names', SPACE .. 'schedule:next'
+if with_schedules then
+    SCHEDULES, SCHEDULE_BYTES = SPACE .. 'schedules', SPACE .. 'schedule:bytes'
+    SCHEDULE_NAMES, SCHEDULE_NEXT = SPACE .. 'schedule:names', SPACE .. 'schedule:next'
+end
 -- end of each call
 
 function read_schedule(name)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A row comes into being: by a put, or because the holder of its key has let go.
 
-local read_put, first_run_at, next_arrival, store_row, keep_successor
+local read_put, first_run_at, next_arrival, store_row, keep_successor, push
 if puts > 0 or uses_some(USES_SUCCESSORS) then
 
 local KEEP_TIME = 0
@@ -40,16 +40,21 @@ local function make_cold(p)
     return char(parts) .. now8 .. next_arrival() .. times .. p.rest
 end
 
+-- At the end of its list. A list that is there has its kind in the set.
+function push(list, id, queue, kind)
+    if call('RPUSH', list, id) == 1 then
+        call('SADD', SPACE .. 'kinds:' .. queue, kind)
+    end
+    top = math.max(top, now)
+end
+
 -- A new row that waits gets its place with the others that this exchange changes, but needs no hot string; an entry of a
 -- list is made at once, because a list has an order.
 local function place_new(row)
     wake, row.unplaced = true, true
     if has(row, F_LISTED) then
         row.was_key, row.was_score, row.was_member = place_of(row)
-        if call('RPUSH', row.was_key, row.id) == 1 then
-            call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
-        end
-        top = math.max(top, now)
+        push(row.was_key, row.id, row.queue, row.kind)
     end
 end
 

@@ -3,9 +3,10 @@
 -- cancelled i8 count, and i8 age of each, i8 age of results. The hash "results" has for a queue the place that it came to: when
 -- the row ended (i8), its id.
 
-local trim
+local trim, trims_none
 if has_part(HAS_TRIM) then
 
+local SLACK_PART, SLACK_MOST = 128, 16
 local RETENTION, TRIMMED = 40, 8 -- the reason that events tell; COMPLETED is 4, the number of those that were trimmed 12
 
 local function drop_plain(q, place, ids, state)
@@ -58,16 +59,28 @@ local function is_past(at, ms)
     return near(add(at, ms)) < now
 end
 
+-- How many are to go: those over the count, or none as long as they are few beside it. Taking some away costs hardly more than
+-- taking one, and each exchange that ends one would.
+local function over_count(keep, count)
+    local most = near(keep)
+    local over = count - most
+    return most >= 0 and over > math.min(math.floor(most / SLACK_PART), SLACK_MOST) and over or 0
+end
+
+-- Mostly not even the first one goes. What is not written yet has ended now, and is not old.
+local function goes_any(place, over, keep_ms)
+    return over > 0 or (near(keep_ms) > 0 and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms))
+end
+
 -- Those over the count stand first, those over the age too: the walk ends at the first that is neither. Returns how many may
 -- still be removed.
 local function trim_state(q, state, keep, keep_ms, left)
     local place, start = SPACE .. 'ended:' .. state .. ':' .. q.name, 0
-    local over, ages = near(keep) >= 0 and math.max(q[state] - near(keep), 0) or 0, near(keep_ms) > 0
+    local over = over_count(keep, q[state])
     local function is_old(at)
-        return ages and is_past(tonumber(at), keep_ms)
+        return near(keep_ms) > 0 and is_past(tonumber(at), keep_ms)
     end
-    -- Mostly not even the first one goes. What is not written yet has ended now, and is not old.
-    if over <= 0 and not (ages and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms)) then
+    if not goes_any(place, over, keep_ms) then
         return left
     end
     flush()
@@ -138,11 +151,17 @@ local function trim_results(q, ms, left)
 end
 
 -- Where the counts and ages that hold stand: the queue's own go first.
-local function keeps_of(q, s)
-    if band(byte(q.settings, PARTS_AT), HAS_KEEPS) ~= 0 then
-        return q.settings, KEEPS_AT
+local function keeps_of(settings, s)
+    if band(byte(settings, PARTS_AT), HAS_KEEPS) ~= 0 then
+        return settings, KEEPS_AT
     end
     return s, 5
+end
+
+-- Is there nothing to do in a queue of these settings, with so many completed?
+function trims_none(place, settings, s, completed)
+    local keeps, at = keeps_of(settings, s)
+    return near(take(keeps, at + 48)) <= 0 and not goes_any(place, over_count(take(keeps, at), completed), take(keeps, at + 24))
 end
 
 -- In order of their bytes: with too small a limit it matters who is first.
@@ -168,7 +187,7 @@ function trim(s)
     end
     for _, name in ipairs(names) do
         local q = queues[name]
-        local keeps, at = keeps_of(q, s)
+        local keeps, at = keeps_of(q.settings, s)
         for state = COMPLETED, CANCELLED do
             if left > 0 and band(q.ended, 2 ^ state) ~= 0 then
                 local count_at = at + 8 * (state - COMPLETED)
@@ -178,7 +197,7 @@ function trim(s)
     end
     for _, name in ipairs(names) do
         local q = queues[name]
-        local keeps, at = keeps_of(q, s)
+        local keeps, at = keeps_of(q.settings, s)
         local ms = band(q.ended, 2 ^ COMPLETED) ~= 0 and take(keeps, at + 48) or 0
         if left > 0 and near(ms) > 0 then
             flush()

@@ -6,10 +6,11 @@
 -- sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set the claim is
 -- one LPOP; otherwise the heads are compared by rank, then arrival.
 
-local take_rows, want, token, fence, given, claimed -- `token` once the want has given a row
+local take_rows, plain_parts, hot_of_fresh, make_token, worker_in, want, token, fence, given, claimed -- `token` once the want has given a row
 if has_part(HAS_WANT) then
 
 local DUE, OVERDUE, ALONE = 1, 2, 3
+local WANT_FORMAT = '>BI4c8c8Bc8I4I4I4B'
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5
 local LOOK, BURIED_MOST = 64, 10000
 
@@ -20,10 +21,14 @@ want, token, fence, full, bytes_given = nil, nil, nil, false, 0
 -- end of each call
 
 -- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a failover.
+function make_token(mint)
+    fence = math.max(last_fence + 1, math.min(micros, EXACT / 2))
+    token = mint .. pack('>I8', fence)
+end
+
 local function draw_token()
     if not token then
-        fence = math.max(last_fence + 1, math.min(micros, EXACT / 2))
-        token = want.mint .. pack('>I8', fence)
+        make_token(want.mint)
     end
 end
 
@@ -123,16 +128,22 @@ local ways, last_way
 ways, last_way = {}, nil
 -- end of each call
 
+-- The hot string of a fresh row that is claimed, and when its lease ends.
+function hot_of_fresh(queue, timeout, group, only, lease_ms, worker)
+    local ms = timeout ~= '' and take(timeout, 1) or 0
+    local stop_at = near(ms) > 0 and add(now, ms) or 0
+    local lease_until = lease_end(0, stop_at, lease_ms)
+    return pack_claimed((group and F_GROUPED or 0) + (only and F_RAN_ALONE or 0), token, lease_until, stop_at,
+        pack_names(queue, group, worker)), near(lease_until)
+end
+
 -- How fresh rows of this queue and group are claimed, by timeout (eight bytes or none).
 local function way_of(queue, timeout, group)
     local name = (group and char(#group) .. group or '\0') .. queue .. timeout
     local way = ways[name]
     if not way then
-        local ms = timeout ~= '' and take(timeout, 1) or 0
-        local stop_at = near(ms) > 0 and add(now, ms) or 0
-        local lease_until = lease_end(0, stop_at, want.lease_ms)
-        way = { hot = pack_claimed((group and F_GROUPED or 0) + (want.only and F_RAN_ALONE or 0), token, lease_until, stop_at,
-            pack_names(queue, group, want.worker)), lease = near(lease_until) }
+        local hot, lease = hot_of_fresh(queue, timeout, group, want.only, want.lease_ms, want.worker)
+        way = { hot = hot, lease = lease }
         ways[name] = way
     end
     return way
@@ -140,7 +151,7 @@ end
 
 -- Of the cold string of a row that has nothing special about it: the size of its payload, its timeout, since when it could
 -- run, its group. Else nil.
-local function plain_parts(cold)
+function plain_parts(cold)
     local parts, at = byte(cold, 1), 18
     local since, timeout, group, length = sub(cold, 2, 9), '', nil, nil
     if parts > PART_RUN_AT then
@@ -803,6 +814,10 @@ local function take_overdue()
     end
 end
 
+function worker_in(s, at)
+    return byte(s, at) == 1 and sub(s, at + 1) or nil
+end
+
 local function read_want()
     local s = argument()
     -- All that it may have is named at once: a table that grows is made anew each time.
@@ -810,11 +825,9 @@ local function read_want()
         share = 1, worker = nil, queues = {}, kinds = {}, numbers = {}, is_wanted = {}, places = {}, turns = {} }
     local lease, queues_named, kinds_named, places, at
     w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, w.share, places, at =
-        cut('>BI4c8c8Bc8I4I4I4B', s)
+        cut(WANT_FORMAT, s)
     w.bytes, w.lease_ms = near(take(w.bytes, 1)), take(lease, 1)
-    if byte(s, at) == 1 then
-        w.worker = sub(s, at + 1)
-    end
+    w.worker = worker_in(s, at)
     for i = 1, queues_named do
         local queue, place = argument(), places == 1 and argument() or ''
         if not w.places[queue] then -- one named twice counts once
