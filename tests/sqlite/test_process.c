@@ -440,12 +440,12 @@ START_TEST(the_log_does_not_grow_for_ever)
 {
     struct jobq_store *s = store_open("a.db", "synchronous=normal", NULL);
     int64_t largest = 0;
-    for (uint32_t i = 0; i < 600; i++) {
+    for (uint32_t i = 0; i < 1000; i++) {
         ck_assert_int_eq(put_job(s, i, "q", 40000), JOBQ_OK);
         largest = log_bytes(s) > largest ? log_bytes(s) : largest;
     }
-    ck_assert_int_lt(largest, 3 * 1000 * 4200);
-    ck_assert_int_gt(sql_value("a.db", "PRAGMA page_count"), 5000);
+    ck_assert_int_lt(largest, 6000 * 4200);
+    ck_assert_int_gt(sql_value("a.db", "PRAGMA page_count"), 9000);
     store_close(s);
     ck_assert_int_ne(access(in_folder("a.db-wal"), F_OK), 0);
     ck_assert_int_eq(sql_value("a.db", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
@@ -460,15 +460,15 @@ START_TEST(a_long_reader_stops_nothing)
     sqlite3 *reader;
     ck_assert_int_eq(sqlite3_open(in_folder("a.db"), &reader), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM jobq_job", NULL, NULL, NULL), SQLITE_OK);
-    for (uint32_t i = 1; i < 150; i++)
+    for (uint32_t i = 1; i < 300; i++)
         ck_assert_int_eq(put_job(s, i, "q", 100000), JOBQ_OK);
     int64_t grown = log_bytes(s);
-    ck_assert_int_gt(grown, 3000 * 4096);
+    ck_assert_int_gt(grown, 6000 * 4096);
     ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
-    for (uint32_t i = 150; i < 300; i++)
+    for (uint32_t i = 300; i < 700; i++)
         ck_assert_int_eq(put_job(s, i, "q", 100000), JOBQ_OK);
-    ck_assert_int_lt(log_bytes(s), grown + 1500 * 4200);
-    ck_assert_uint_eq(rows_in(s, "q", JOBQ_READY), 300);
+    ck_assert_int_lt(log_bytes(s), grown + 6000 * 4200);
+    ck_assert_uint_eq(rows_in(s, "q", JOBQ_READY), 700);
     store_close(s);
 }
 END_TEST
