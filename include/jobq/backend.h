@@ -367,8 +367,9 @@ struct jobq_put {
 /* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
  * finished first (then by id), that are beyond the newest keep_count or ended more than keep_ms ago (either suffices),
  * none with open edges to children: those keep their place in the count. Each is counted (`trimmed`) and is an event. The
- * queue's own settings go before these defaults. A store may leave up to keep_count / 128 rows beyond the count, 16 at most,
- * until there are more, and then removes all of them: taking some away may cost no more than taking one. keep values: index enum jobq_row_state.
+ * queue's own settings go before these defaults. In an exchange that also claims a row, a store may leave
+ * up to keep_count / 128 rows beyond the count, 16 at most: taking some away may cost no more than taking one. keep values:
+ * index enum jobq_row_state.
  *
  * Results (JOBQ_CAP_RESULTS), after all that: for each queue that this unit completed rows in, by its name, the completed
  * rows in the order in which they ended (of one instant: in any order, the same each time). One that ended more than

@@ -334,7 +334,8 @@ START_TEST(plain_jobs_are_taken_the_short_way)
 }
 END_TEST
 
-/* Few beside the count stay until there are enough of them; never more, and the newest are never taken. */
+/* While jobs come, few beyond the count stay until there are enough of them; the newest are never taken, and in the end the count is
+ * kept (rule 14). */
 START_TEST(rows_beyond_the_count_go_some_at_a_time)
 {
     begin_sides();
@@ -346,6 +347,8 @@ START_TEST(rows_beyond_the_count_go_some_at_a_time)
         ck_assert_uint_le(there, 129);
         ck_assert(i < 140 || there >= 128);
     }
+    turn(&ours, 1, 128); /* the last is handed in, and there is none to take */
+    ck_assert_uint_eq(stats_of(&ours).present[JOBQ_COMPLETED], 128);
     end_sides();
 }
 END_TEST

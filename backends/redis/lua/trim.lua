@@ -59,12 +59,9 @@ local function is_past(at, ms)
     return near(add(at, ms)) < now
 end
 
--- How many are to go: those over the count, or none as long as they are few beside it. Taking some away costs hardly more than
--- taking one, and each exchange that ends one would.
+-- How many are to go.
 local function over_count(keep, count)
-    local most = near(keep)
-    local over = count - most
-    return most >= 0 and over > math.min(math.floor(most / SLACK_PART), SLACK_MOST) and over or 0
+    return near(keep) >= 0 and math.max(count - near(keep), 0) or 0
 end
 
 -- Mostly not even the first one goes. What is not written yet has ended now, and is not old.
@@ -158,10 +155,16 @@ local function keeps_of(settings, s)
     return s, 5
 end
 
--- Is there nothing to do in a queue of these settings, with so many completed?
+-- Is there nothing to do yet in a queue of these settings, with so many completed? Where the next job is claimed as well, a few
+-- over the count may wait for each other: taking some away costs hardly more than taking one.
 function trims_none(place, settings, s, completed)
     local keeps, at = keeps_of(settings, s)
-    return near(take(keeps, at + 48)) <= 0 and not goes_any(place, over_count(take(keeps, at), completed), take(keeps, at + 24))
+    local keep = take(keeps, at)
+    local over = over_count(keep, completed)
+    if over <= math.min(math.floor(near(keep) / SLACK_PART), SLACK_MOST) then
+        over = 0
+    end
+    return near(take(keeps, at + 48)) <= 0 and not goes_any(place, over, take(keeps, at + 24))
 end
 
 -- In order of their bytes: with too small a limit it matters who is first.
