@@ -257,10 +257,12 @@ end
 -- ---- writing ---------------------------------------------------------------------------------------------------------------
 
 local held_in, held_out, new_cold, new_hot
+local one_token, one_mint, one_fence -- rows in a row mostly have one token
 -- each call
 held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
+one_token, one_mint, one_fence = nil, nil, nil
 -- end of each call
-local zadd, zrem, hold, write_new_held, leave_place, flush, is_open
+local zadd, zadd_text, zrem, hold, write_new_held, leave_place, flush, is_open
 do
 
 local added, taken, laters, left_shelves, kept_shelves
@@ -268,14 +270,18 @@ local added, taken, laters, left_shelves, kept_shelves
 added, taken, laters, left_shelves, kept_shelves = {}, {}, {}, {}, {}
 -- end of each call
 
-function zadd(key, score, member)
-    local list, text = added[key], score == now and now_text or as_text(score)
+function zadd_text(key, text, member)
+    local list = added[key]
     if not list then
         added[key] = { text, member }
         return
     end
     local n = #list
     list[n + 1], list[n + 2] = text, member
+end
+
+function zadd(key, score, member)
+    zadd_text(key, score == now and now_text or as_text(score), member)
 end
 
 function zrem(key, member)
@@ -289,12 +295,14 @@ end
 
 -- Running rows by the random half of their token: fence and id of each. `entry` is both together.
 function hold(book, token, id)
-    local mint = sub(token, 1, 8)
-    local list = book[mint]
+    if token ~= one_token then
+        one_token, one_mint, one_fence = token, sub(token, 1, 8), sub(token, 9)
+    end
+    local list = book[one_mint]
     if list then
-        list[#list + 1] = sub(token, 9) .. id
+        list[#list + 1] = one_fence .. id
     else
-        book[mint] = { sub(token, 9) .. id }
+        book[one_mint] = { one_fence .. id }
     end
 end
 

@@ -82,14 +82,20 @@ local function trim_state(q, state, keep, keep_ms, left)
     end
     flush()
     while left > 0 do
-        local page = call('ZRANGE', place, start, start + math.min(left, 512) - 1, 'WITHSCORES')
-        local oldest = {}
-        for i = 1, #page, 2 do
-            if over <= 0 and not is_old(page[i + 1]) then
-                break
+        local oldest, most = {}, math.min(left, 512)
+        if near(keep_ms) <= 0 then -- those over the count, however old
+            oldest = over > 0 and call('ZRANGE', place, as_text(start), as_text(start + math.min(most, over) - 1)) or oldest
+            most, over = #oldest, over - #oldest
+        else
+            local page = call('ZRANGE', place, as_text(start), as_text(start + most - 1), 'WITHSCORES')
+            most = #page / 2
+            for i = 1, #page, 2 do
+                if over <= 0 and not is_old(page[i + 1]) then
+                    break
+                end
+                over = over - 1
+                oldest[#oldest + 1] = page[i]
             end
-            over = over - 1
-            oldest[#oldest + 1] = page[i]
         end
         if #oldest == 0 then
             return left
@@ -98,7 +104,7 @@ local function trim_state(q, state, keep, keep_ms, left)
         left = drop_some(q, place, state, oldest, left)
         write_lists()
         start = start + #oldest - (before - left) -- those with open children keep their place
-        if 2 * #oldest < #page then
+        if #oldest < most then
             return left
         end
     end

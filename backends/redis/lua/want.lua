@@ -42,14 +42,14 @@ local function has_room(size)
     return not full
 end
 
-local function note_given(overdue, size, form)
-    given[#given + 1] = char(overdue, form)
+local function note_given(said, size)
+    given[#given + 1] = said
     bytes_given = math.min(bytes_given + size, want.bytes > 0 and want.bytes or EXACT)
 end
 
 local function give_row(row, overdue, children)
     draw_token()
-    note_given(overdue, row.payload_bytes, 0)
+    note_given(char(overdue, 0), row.payload_bytes)
     view(row, VIEW_PAYLOAD, children)
 end
 
@@ -143,7 +143,7 @@ local function way_of(queue, timeout, group)
     local way = ways[name]
     if not way then
         local hot, lease = hot_of_fresh(queue, timeout, group, want.only, want.lease_ms, want.worker)
-        way = { hot = hot, lease = lease }
+        way = { hot = hot, lease = as_text(lease) }
         ways[name] = way
     end
     return way
@@ -160,7 +160,11 @@ function plain_parts(cold)
         local run_at = sub(cold, 18, 25)
         since, at = less(take(since, 1), take(run_at, 1)) and run_at or since, 26
     end
-    local mask, size, _, _, rest = cut('>I2I4Bc0Bc0', cold, at)
+    local mask, size, queue_bytes = cut('>I2I4B', cold, at)
+    if mask == MASK_PAYLOAD then -- by far the most
+        return size, timeout, since, group
+    end
+    local rest = at + 8 + queue_bytes + byte(cold, at + 7 + queue_bytes)
     if band(mask, MASK_KEY + MASK_BULK) ~= 0 then
         return nil
     elseif band(mask, MASK_RANK) ~= 0 then
@@ -180,7 +184,7 @@ local function claim_fresh(q, id, cold, size, timeout, since, group)
     draw_token()
     local n, way = #new_hot, way_of(q.name, timeout, group)
     new_hot[n + 1], new_hot[n + 2] = id, way.hot
-    zadd(CLOCK, way.lease, id)
+    zadd_text(CLOCK, way.lease, id)
     hold(held_in, token, id)
     claimed[#claimed + 1] = id
     q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
@@ -191,7 +195,7 @@ local function claim_fresh(q, id, cold, size, timeout, since, group)
     if events then
         events.tell_strings(id, cold, way.hot)
     end
-    note_given(0, size, way == last_way and 1 or 2)
+    note_given(way == last_way and '\0\1' or '\0\2', size)
     n = #views
     views[n + 1], views[n + 2] = id, cold
     if way ~= last_way then
