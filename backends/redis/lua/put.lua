@@ -235,16 +235,19 @@ end
 local function put_single(s)
     local number, only_if, keyed, queue, kind, at = cut('>I2I4BBc0Bc0', s, 2)
     local id = ARGV[at_argument + 1]
-    if number ~= 1 or only_if ~= 0 or keyed ~= 0 or at <= #s or now < top or call('HEXISTS', COLD, id) == 1 then
+    if number ~= 1 or only_if ~= 0 or keyed ~= 0 or at <= #s or now < top then
         return false
     end
     local q = queue_of(queue)
     if is_full(q) then
         return false
     end
+    local cold = '\0' .. now8 .. next_arrival() .. ARGV[at_argument + 2]
+    if call('HSETNX', COLD, id, cold) == 0 then
+        seq = seq - 1
+        return false
+    end
     at_argument = at_argument + 2
-    local cold = '\0' .. now8 .. next_arrival() .. ARGV[at_argument]
-    call('HSET', COLD, id, cold)
     push(SPACE .. 'list:' .. lane_of(queue, kind), id, queue, kind)
     q[WAITING], q[ENQUEUED], q.dirty, wake = q[WAITING] + 1, q[ENQUEUED] + 1, true, true
     rows[id], colds[id], hots[id] = nil, nil, nil
