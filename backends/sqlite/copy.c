@@ -216,10 +216,13 @@ static void give_key(struct page *p, sqlite3_stmt *row)
 {
     int state = sqlite3_column_type(row, 6) == SQLITE_NULL ? sqlite3_column_int(row, 5) : sqlite3_column_int(row, 6);
     struct jobq_bytes job = sq_column_bytes(row, 1);
+    struct job holder = { .n = 0 };
     if (!jobq_key_holds(sqlite3_column_int(row, 2), state, 0, sqlite3_column_int64(row, 3), p->now))
         return;
     struct jobq_item_key *out = &next_item(p)->as.key;
     take_32(sq_column_bytes(row, 0), out->key.scope);
+    if (sq_unpack(sq_column_bytes(row, 7), &holder))
+        memcpy(out->key.payload_digest, holder.key.payload_digest, sizeof out->key.payload_digest);
     take_32(sq_column_bytes(row, 4), out->key.payload_digest);
     if (job.size == sizeof out->job)
         memcpy(&out->job, job.data, sizeof out->job);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys: a row for each key that is held. It goes when its rule lets it go. */
+/* Keys: a row for each key that is held. It goes when its rule lets it go. The digest of the payload stands in the row of the
+ * job, and comes to the key's when that goes before the key. */
 #include "store.h"
 
 #include <string.h>
@@ -14,11 +15,12 @@ static int read_key(struct jobq_store *s, const uint8_t scope[32], struct key_ho
     out->hold = sqlite3_column_int(row, 1);
     *until = sqlite3_column_int64(row, 2);
     out->ended = sqlite3_column_int(row, 4);
-    bool sound = job.size == sizeof out->job && digest.size == sizeof out->digest;
-    if (sound) {
+    bool sound = job.size == sizeof out->job && (digest.size == sizeof out->digest || !digest.size);
+    out->has_digest = sound && digest.size;
+    if (sound)
         memcpy(&out->job, job.data, sizeof out->job);
+    if (out->has_digest)
         memcpy(out->digest, digest.data, sizeof out->digest);
-    }
     sqlite3_reset(row);
     return sound ? 1 : sq_fault_text(s, SQLITE_CORRUPT, "a key cannot be read");
 }
@@ -33,6 +35,10 @@ int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
     if (found < 0)
         return -1;
     out->present = found;
+    if (!found && !out->has_digest)
+        return sq_fault_text(t->s, SQLITE_CORRUPT, "a key has lost its job");
+    if (!out->has_digest)
+        memcpy(out->digest, out->row.key.payload_digest, sizeof out->digest);
     return jobq_key_holds(out->hold, found ? out->row.row.state : out->ended, 0, until, t->now);
 }
 
@@ -41,7 +47,7 @@ static int write_key(struct turn *t, enum sql which, const struct jobq_id *job, 
 {
     return sq_run(t->s, which,
                   VALUES(blob(key->scope, sizeof key->scope), id_value(job), number(key->hold),
-                         number(window_until_ms), blob(key->payload_digest, sizeof key->payload_digest)));
+                         number(window_until_ms)));
 }
 
 int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)
@@ -70,6 +76,11 @@ static int let_go(struct turn *t, const struct job *job)
     return was_its && job->flags & FLAG_SUCCESSOR ? sq_successor_put(t, scope) : 0;
 }
 
+static bool still_holds(const struct turn *t, const struct job *job, int state)
+{
+    return jobq_key_holds(job->key.hold, state, state == JOBQ_ROW_RUNNING, job->window_until_ms, t->now);
+}
+
 /* The rule and the window on the key's row are those of the job that holds it, so the row need not be read. */
 int sq_key_settle(struct turn *t, const struct job *job, int state)
 {
@@ -77,12 +88,22 @@ int sq_key_settle(struct turn *t, const struct job *job, int state)
     if (!job->has_key)
         return 0;
     struct value scope = blob(key->scope, sizeof key->scope), id = id_value(&job->row.id);
-    if (!jobq_key_holds(key->hold, state, state == JOBQ_ROW_RUNNING, job->window_until_ms, t->now))
+    if (!still_holds(t, job, state))
         return let_go(t, job);
     bool ended = sq_is_ended(state) || state == JOBQ_ROW_GONE;
     bool fades = ended && key->hold == JOBQ_HOLD_WINDOW;
     return sq_run(t->s, SQL_KEY_ENDED,
                   VALUES(scope, id, number(ended ? state : 0), fades ? number(job->window_until_ms) : nothing()));
+}
+
+int sq_key_outlive(struct turn *t, const struct job *job, int state)
+{
+    const struct jobq_put_key *key = &job->key;
+    if (!job->has_key || !still_holds(t, job, state))
+        return 0;
+    return sq_run(t->s, SQL_KEY_OUTLIVE,
+                  VALUES(blob(key->scope, sizeof key->scope), id_value(&job->row.id),
+                         blob(key->payload_digest, sizeof key->payload_digest)));
 }
 
 /* Windows that ran out hold nothing; some of them are taken away in passing, so that they do not pile up. */

@@ -293,8 +293,8 @@ int sq_job_remove(struct turn *t, const struct job *job)
 {
     int state = sq_is_ended(job->row.state) ? job->row.state : JOBQ_ROW_GONE;
     struct queue *queue = sq_queue_of(t, job->queue);
-    if (!queue || sq_key_settle(t, job, state) != 0 || sq_edges_close(t, job, false) != 0 ||
-        remove_bytes(t->s, job) != 0)
+    if (!queue || sq_key_settle(t, job, state) != 0 || sq_key_outlive(t, job, state) != 0 ||
+        sq_edges_close(t, job, false) != 0 || remove_bytes(t->s, job) != 0)
         return -1;
     queue->diff[job->counted]--;
     if (job->counted == COUNT_RUNNING && (sq_lane_run(t, job->lane, -1) != 0 || sq_slot_freed(t, job) != 0))

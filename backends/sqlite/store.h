@@ -549,6 +549,7 @@ int sq_next_due(struct jobq_store *s, int64_t now, int64_t *out);
 struct key_holder {
     struct jobq_id job;
     uint8_t digest[32];
+    bool has_digest; /* in its own row */
     int hold;        /* enum jobq_key_hold */
     int ended;       /* the state its job ended in, 0: it lives */
     bool present;    /* its row is there: */
@@ -560,6 +561,7 @@ int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_
 int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scope[32]);
 int sq_key_take(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
 int sq_key_settle(struct turn *t, const struct job *job, int state); /* the row comes to this state */
+int sq_key_outlive(struct turn *t, const struct job *job, int state); /* the row goes; its key may stay */
 int sq_keys_fade(struct turn *t);
 
 /* ---- successor.c ---------------------------------------------------------------------------------------------------------- */

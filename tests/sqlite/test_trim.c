@@ -95,4 +95,34 @@ START_TEST(what_is_over_the_age)
 }
 END_TEST
 
-KIT_MAIN("sqlite trim", what_is_over_the_count, what_is_over_the_age)
+/* A key that holds for a time outlives its job, and still tells whether a put is the same. */
+START_TEST(a_key_that_outlives_its_job)
+{
+    struct jobq_put_key key = { .scope = { 1 }, .payload_digest = { 2 }, .hold = JOBQ_HOLD_WINDOW, .window_ms = 3600000 };
+    struct jobq_store *s = store_open("trim.db", NULL, NULL);
+    const struct jobq_row *rows;
+    struct jobq_put put = { .id = id_of(1, 1), .queue = text("q"), .kind = text("k"), .only_if = -1, .unique = &key };
+    struct jobq_exchange x = { .puts = &put, .put_count = 1 };
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_int_eq(put.verdict, JOBQ_OK);
+    ck_assert_int_eq(sql_value("trim.db", "SELECT length(digest) FROM jobq_key"), 0);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1, 60000, &rows), 1);
+    struct jobq_change ends = { .id = rows[0].id, .by = JOBQ_BY_TOKEN, .token = rows[0].token, .edits = JOBQ_ANY_EDITS,
+                                .outcome = JOBQ_OUTCOME_COMPLETE, .state = JOBQ_ROW_COMPLETED };
+    struct jobq_exchange end = { .changes = &ends, .change_count = 1, .trim = { .limit = 20 } };
+    put.id = id_of(1, 2);
+    for (int round = 0; round < 4; round++) {
+        key.payload_digest[31] = (uint8_t)(round % 2);
+        ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+        ck_assert_int_eq(put.verdict, JOBQ_DUPLICATE);
+        ck_assert_int_eq(put.same_payload, round % 2 == 0);
+        if (round == 1)
+            ck_assert_int_eq(exchange(s, &end), JOBQ_OK);
+    }
+    ck_assert_int_eq(sql_value("trim.db", "SELECT count(*) FROM jobq_job"), 0);
+    ck_assert_int_eq(sql_value("trim.db", "SELECT length(digest) FROM jobq_key"), 32);
+    store_close(s);
+}
+END_TEST
+
+KIT_MAIN("sqlite trim", what_is_over_the_count, what_is_over_the_age, a_key_that_outlives_its_job)

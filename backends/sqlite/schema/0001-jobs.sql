@@ -206,8 +206,9 @@ CREATE TABLE [event] (
     run_at INTEGER NOT NULL
 ) STRICT;
 
--- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
--- its job is over.
+-- Idempotency keys that are held. digest: of the payload; empty as long as the row of the job is there, which has it too, so
+-- that more of these rows, which stand in no order, are in one page. ended: the state the job ended in, 0 while it lives.
+-- fades: when a window that outlives its job is over.
 CREATE TABLE [key] (
     scope BLOB PRIMARY KEY,
     job BLOB NOT NULL,

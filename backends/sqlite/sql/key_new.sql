@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 scope, ?2 job, ?3 hold, ?4 until, ?5 digest. Nothing happens if the key has a row, held or not.
-INSERT INTO [key](scope, job, hold, until, digest, ended) VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (scope) DO NOTHING
+-- ?1 scope, ?2 job, ?3 hold, ?4 until. Nothing happens if the key has a row, held or not.
+INSERT INTO [key](scope, job, hold, until, digest, ended) VALUES (?1, ?2, ?3, ?4, x'', 0) ON CONFLICT (scope) DO NOTHING
