@@ -109,7 +109,7 @@ static int ask_who_answers(struct jobq_store *s, struct fault *fault)
     PGresult *result = pq_link_query(&s->link, "SELECT pg_catalog.pg_backend_pid()", fault);
     if (!result)
         return -1;
-    int pid = PQntuples(result) ? atoi(PQgetvalue(result, 0, 0)) : 0;
+    int pid = PQntuples(result) ? (int)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     s->pooled = pid != PQbackendPID(s->link.conn);
     s->link.direct = !s->pooled;

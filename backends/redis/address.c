@@ -31,7 +31,7 @@ static char *decode(const char *from, const char *end)
     char *out = malloc((size_t)(end - from) + 1), *to = out;
     while (to && from < end) {
         if (*from == '%' && end - from > 2) {
-            *to++ = (char)(hex_digit(from[1]) << 4 | hex_digit(from[2]));
+            *to++ = (char)(16 * hex_digit(from[1]) + hex_digit(from[2]));
             from += 3;
         } else {
             *to++ = *from++;

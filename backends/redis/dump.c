@@ -301,8 +301,9 @@ static int give_settings(struct page *p)
     struct jobq_bytes after;
     if (is_behind(p, 'q', &after) && give_queues(p) != 0)
         return -1;
-    for (char of = 'r'; of <= 's'; of++)
-        if (p->dump->item_count < p->dump->limit && is_behind(p, of, &after) && ask_limits(p, of, after) != 0)
+    for (int of = 'r'; of <= 's'; of++)
+        if (p->dump->item_count < p->dump->limit && is_behind(p, (char)of, &after) &&
+            ask_limits(p, (char)of, after) != 0)
             return -1;
     return 0;
 }

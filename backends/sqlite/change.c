@@ -56,9 +56,9 @@ static int add_log(struct turn *t, struct job *job, const struct jobq_change *ch
     int64_t seq = 0;
     if (job->flags & FLAG_LOG && sq_number(t->s, SQL_LOG_LAST, &seq, VALUES(number(job->n))) < 0)
         return -1;
-    for (size_t i = skip; i < change->log_count; i++)
+    for (size_t i = skip; i < change->log_count; i++, seq++)
         if (sq_run(t->s, SQL_LOG_ADD,
-                   VALUES(number(job->n), number(++seq), number(r->attempt > INT32_MAX ? INT32_MAX : r->attempt),
+                   VALUES(number(job->n), number(seq + 1), number(r->attempt > INT32_MAX ? INT32_MAX : r->attempt),
                           number(t->now), bytes(r->worker), bytes(change->log[i]))) != 0)
             return -1;
     if (change->log_count)

@@ -159,16 +159,12 @@ static int give_edges(struct page *p, struct jobq_item_row *out)
     size_t room = 0;
     int more;
     while ((more = sq_step(p->s, row)) > 0) {
-        if (out->edge_count == room) {
-            struct jobq_item_edge *grown = jobq_arena_alloc(p->arena, (room = 2 * room + 8) * sizeof *grown);
-            if (!grown) {
-                sqlite3_reset(row);
-                return sq_fault_memory(p->s);
-            }
-            if (edges)
-                memcpy(grown, edges, out->edge_count * sizeof *grown);
-            edges = grown;
+        struct jobq_item_edge *grown = jobq_arena_grow(p->arena, edges, out->edge_count, &room, sizeof *edges);
+        if (!grown) {
+            sqlite3_reset(row);
+            return sq_fault_memory(p->s);
         }
+        edges = grown;
         struct jobq_item_edge *edge = &edges[out->edge_count++];
         struct jobq_bytes parent = sq_column_bytes(row, 0);
         *edge = (struct jobq_item_edge){ .rule = sqlite3_column_int(row, 1), .open = sqlite3_column_int(row, 2) != 0 };

@@ -9,8 +9,9 @@ int sq_event(struct turn *t, const struct jobq_row *r, int64_t queue, int64_t ki
     if (!c->events)
         return 0;
     t->happened = true;
+    c->event++;
     return sq_run(t->s, SQL_EVENT_ADD,
-                  VALUES(number(++c->event), number(t->now), id_value(&r->id), number(queue), number(kind),
+                  VALUES(number(c->event), number(t->now), id_value(&r->id), number(queue), number(kind),
                          state == JOBQ_ROW_RUNNING ? bytes(r->worker) : nothing(), number(state), number(r->reason),
                          number(r->attempt), number(r->run_at_ms)));
 }

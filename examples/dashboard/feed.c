@@ -105,12 +105,14 @@ static void take_sample(struct feed *feed, const json_t *total)
 {
     double *sample = feed->samples[feed->sample_at];
     struct timespec now;
+    int64_t at_ms;
 
     if (feed->sampled_ms && dash_now_ms() - feed->sampled_ms < SAMPLE_MS)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     feed->sampled_ms = dash_now_ms();
-    sample[0] = (double)now.tv_sec * 1000 + (double)(now.tv_nsec / 1000000);
+    at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    sample[0] = (double)at_ms;
     sample[1] = number(total, "ready") + number(total, "scheduled") + number(total, "blocked");
     sample[2] = number(total, "running");
     sample[3] = number(total, "completed_total");

@@ -98,7 +98,7 @@ static void look_for_holders(struct machine *machine)
 
     while (processes && (entry = readdir(processes)) != NULL &&
            machine->holder_count < sizeof machine->holders / sizeof *machine->holders) {
-        pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? (pid_t)atoi(entry->d_name) : 0;
+        pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
         int held = pid > 0 && pid != getpid() ? holds(pid, machine->path) : 0;
         if (held) {
             struct holder *holder = &machine->holders[machine->holder_count++];

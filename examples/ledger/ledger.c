@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,12 +204,23 @@ static int check(struct ledger *l)
     return 0;
 }
 
+static bool read_count(const char *text, long *out)
+{
+    char *end;
+
+    *out = strtol(text, &end, 10);
+    return end != text && *end == '\0' && *out >= 0;
+}
+
 static int command(struct ledger *l, int argc, char **argv)
 {
-    if (argc == 5 && strcmp(argv[2], "open") == 0)
-        return open_accounts(l, atol(argv[3]), atol(argv[4]));
-    if (argc == 4 && strcmp(argv[2], "order") == 0)
-        return order(l, atol(argv[3]));
+    long count, amount;
+
+    if (argc == 5 && strcmp(argv[2], "open") == 0 && read_count(argv[3], &count) &&
+        read_count(argv[4], &amount))
+        return open_accounts(l, count, amount);
+    if (argc == 4 && strcmp(argv[2], "order") == 0 && read_count(argv[3], &count))
+        return order(l, count);
     if (argc == 3 && strcmp(argv[2], "work") == 0)
         return work(l);
     if (argc == 3 && strcmp(argv[2], "check") == 0)

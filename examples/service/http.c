@@ -156,7 +156,7 @@ static int check_body(const struct http_request *request, const struct http_rout
     else if (length && strtoull(length, NULL, 10) > route->body_max_bytes)
         http_error(reply, MHD_HTTP_CONTENT_TOO_LARGE, "", "the body is longer than %zu bytes",
                    route->body_max_bytes);
-    else if (route->body_max_bytes > 0 && !(route->body_optional && strcmp(length, "0") == 0) &&
+    else if (route->body_max_bytes > 0 && !(route->body_optional && length && strcmp(length, "0") == 0) &&
              !has_json_type(request))
         http_error(reply, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "Content-Type", "it must be application/json");
     else

@@ -26,19 +26,20 @@ json_t *json_of_bytes(struct jobq_bytes bytes)
 
 json_t *json_of_text(const void *text, size_t size, size_t most)
 {
+    const char *given = text ? text : "";
     json_t *value;
     char *copy;
 
     if (size > most)
         size = most;
-    value = json_stringn(text ? text : "", size);
+    value = json_stringn(given, size);
     if (value)
         return value;
     copy = malloc(size + 1);
     if (!copy)
         return NULL;
     for (size_t i = 0; i < size; i++) {
-        char c = ((const char *)text)[i];
+        char c = given[i];
         copy[i] = (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
     }
     value = json_stringn(copy, size);

@@ -63,7 +63,7 @@ static long read_rows(struct db *db, db_row fn, void *user, int *changed)
             rows++;
             give_row(result, fn, user, &ended);
         } else if (status == PGRES_COMMAND_OK)
-            *changed = atoi(PQcmdTuples(result));
+            *changed = (int)strtol(PQcmdTuples(result), NULL, 10);
         else if (status != PGRES_TUPLES_OK)
             failed = fail(db, result);
         PQclear(result);

@@ -201,10 +201,11 @@ char *options_redis(const char *host, const char *port, const char *password)
 /* An address in a file is read here already: it tells whether the tables can be beside the queue. */
 static int find_store(struct options *out)
 {
+    const char *store = getenv("JOBQ_STORE");
     char *uri;
 
-    if (!out->store && getenv("JOBQ_STORE"))
-        out->store = strdup(getenv("JOBQ_STORE"));
+    if (!out->store && store)
+        out->store = strdup(store);
     if (!out->store)
         out->store = options_redis(getenv("REDIS_HOST"), getenv("REDIS_PORT"), getenv("REDIS_PASSWORD"));
     if (!out->store)

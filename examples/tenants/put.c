@@ -341,7 +341,7 @@ json_t *put_stats(struct jobq *q)
     }
     for (size_t i = 0; i < ORDER_QUEUES; i++) {
         const struct jobq_queue_stats *s = stats_of(stats, order_trades[i].queue);
-        json_int_t waiting = (json_int_t)(s->present[JOBQ_READY] + s->present[JOBQ_BLOCKED]),
+        json_int_t waiting = (json_int_t)s->present[JOBQ_READY] + (json_int_t)s->present[JOBQ_BLOCKED],
                    active = (json_int_t)s->present[JOBQ_RUNNING],
                    delayed = (json_int_t)s->present[JOBQ_SCHEDULED];
         json_array_append_new(out, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "queue",

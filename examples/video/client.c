@@ -48,6 +48,7 @@ static int read_token(struct client *client, const char *path)
 
     if (!token)
         return program_die(EXIT_USAGE, "--token %s: %s", path, strerror(errno));
+    free(client->authorization);
     client->authorization = malloc(size);
     if (client->authorization)
         snprintf(client->authorization, size, "Authorization: Bearer %s", token);

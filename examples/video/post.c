@@ -198,13 +198,12 @@ const char *post_error(const struct post_answer *answer, char out[300])
 char *post_url(const char *base, const char *path)
 {
     size_t size = strlen(base);
-    char *url = malloc(size + strlen(path) + 1);
+    size_t room = size + strlen(path) + 1;
+    char *url = malloc(room);
 
     while (size > 0 && base[size - 1] == '/')
         size--;
-    if (url) {
-        memcpy(url, base, size);
-        strcpy(url + size, path);
-    }
+    if (url)
+        snprintf(url, room, "%.*s%s", (int)size, base, path);
     return url;
 }

@@ -70,6 +70,11 @@ def run(words, cwd):
                           env={**os.environ, 'LC_ALL': 'C'})
 
 
+def name_of(path, directory):
+    """Below ROOT. A path is told as the command knows it: from the top, or from the directory that it runs in."""
+    return os.path.relpath(os.path.realpath(os.path.join(directory, path)), os.path.realpath(ROOT))
+
+
 def findings_in(tool, text, directory):
     """Warnings in the shape that gcc and clang have in common, with the function in front where it is told."""
     found, function = [], ''
@@ -79,7 +84,7 @@ def findings_in(tool, text, directory):
             function = inside.group(1) + ': '
         warning = WARNING.match(line)
         if warning:
-            path = os.path.relpath(os.path.join(directory, warning.group(1)), ROOT)
+            path = name_of(warning.group(1), directory)
             check = re.sub(r'^-W', '', warning.group(4).split(',')[0])
             found.append(Finding(tool, check, path, int(warning.group(2)),
                                  (function if tool == 'gcc' else '') + re.sub(r' \[CWE-\d+\]$', '', warning.group(3))))
@@ -104,10 +109,10 @@ def by_gcc(path, entry):
 
 def by_clang_tidy(path, entry):
     done = run(['clang-tidy', '--quiet', f'--config-file={HERE}/clang-tidy.yaml', '-p', entry['directory'],
-                '--extra-arg=-Wno-unknown-warning-option', os.path.join(ROOT, path)], ROOT)
+                '--extra-arg=-Wno-unknown-warning-option', os.path.join(ROOT, path)], entry['directory'])
     if 'error:' in done.stdout or (done.returncode and 'warning:' not in done.stdout):
         sys.exit(f'{path}: clang-tidy ended with {done.returncode}\n{done.stdout}{done.stderr}')
-    return findings_in('clang-tidy', done.stdout, ROOT)
+    return findings_in('clang-tidy', done.stdout, entry['directory'])
 
 
 def by_cppcheck(entries, jobs):

@@ -119,7 +119,8 @@ class Ledger(unittest.TestCase):
                          'accounts 3 sum 30\nordered 0 completed 0 moved 0 twice 0\n')
 
     def test_what_is_wrong_is_said(self):
-        for words in (['dance'], [], ['open', '1']):
+        for words in (['dance'], [], ['open', '1'], ['open', 'some', '10'], ['open', '3', '-1'], ['order', '5x'],
+                      ['order', '']):
             done = self.run_ledger(*words, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertTrue(done.stderr.startswith('ledger: usage'), done.stderr)

@@ -83,7 +83,7 @@ static void end_bucket(struct quality *quality)
     if (quality->bucket_luma.n > 0)
         json_array_append_new(quality->timeline,
                               json_pack("{s:I, s:o, s:o}", "at_ms",
-                                        (json_int_t)(quality->bucket * quality->bucket_ms),
+                                        (json_int_t)quality->bucket * quality->bucket_ms,
                                         "brightness", report_number(mean_of(&quality->bucket_luma), 1),
                                         "blur", report_number(mean_of(&quality->bucket_blur), 2)));
     quality->bucket_luma = (struct measure){ .n = 0 };
