@@ -10,6 +10,13 @@ static uint32_t data_version(struct jobq_store *s)
     return version;
 }
 
+/* Pages that made no sense may have come so from a read that failed; what is kept of them would make none tomorrow either. */
+static void forget_pages(struct jobq_store *s, int code)
+{
+    if (!s->attached && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
+        sqlite3_db_release_memory(s->db);
+}
+
 int sq_tx_begin_read(struct jobq_store *s)
 {
     if (s->attached)
@@ -26,19 +33,14 @@ int sq_tx_begin_write(struct jobq_store *s)
     sq_gate_begin(s);
     sq_gate_yield(s);
     int result = sq_run(s, JOBQ_MUTANT(11) ? SQL_BEGIN : SQL_BEGIN_WRITE, NULL, 0);
-    if (result == 0)
+    if (result == 0) {
         sq_gate_held(s);
-    else
+    } else {
         sq_gate_end(s);
+        forget_pages(s, s->fault.code);
+    }
     s->epoch += data_version(s) != s->data_version;
     return result;
-}
-
-/* Pages that made no sense may have come so from a read that failed; what is kept of them would make none tomorrow either. */
-static void forget_pages(struct jobq_store *s, int code)
-{
-    if (!s->attached && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
-        sqlite3_db_release_memory(s->db);
 }
 
 void sq_tx_rollback(struct jobq_store *s)
