@@ -63,14 +63,14 @@ static size_t job_count(struct kit *k)
     return count;
 }
 
-/* No (schedule, nominal time) twice. */
+/* No (schedule, nominal time) twice. A time of the calendar comes to one of the store's clock within a millisecond: both are read. */
 static void each_once(struct kit *k)
 {
     struct jobq_jobs *jobs = all_jobs(k);
 
     for (size_t i = 0; i < jobs->count; i++)
         for (size_t j = 0; j < i; j++)
-            ck_assert(jobs->jobs[i].run_at_ms != jobs->jobs[j].run_at_ms ||
+            ck_assert(llabs(jobs->jobs[i].run_at_ms - jobs->jobs[j].run_at_ms) > 500 ||
                       jobs->jobs[i].payload.size != jobs->jobs[j].payload.size ||
                       memcmp(jobs->jobs[i].payload.data, jobs->jobs[j].payload.data, jobs->jobs[i].payload.size));
     jobq_jobs_free(jobs);
@@ -210,7 +210,7 @@ START_TEST(racing_workers)
         last = jobs->jobs[i].run_at_ms > last ? jobs->jobs[i].run_at_ms : last;
         first = jobs->jobs[i].run_at_ms < first ? jobs->jobs[i].run_at_ms : first;
     }
-    ck_assert_int_eq((last - first) / 1000 + 1, (int64_t)jobs->count);
+    ck_assert_int_eq((last - first + 500) / 1000 + 1, (int64_t)jobs->count);
     jobq_jobs_free(jobs);
     for (int i = 3; i >= 0; i--)
         kit_close(&k[i]);
