@@ -74,7 +74,9 @@ static bool enumerate(struct world *w, const struct call *call)
     for (int what = 0; what < VFS_WHAT_COUNT && good; what++)
         for (int all = 0; all < 2 && good; all++) {
             bool fired = true;
-            for (long n = 1 + (seed + what) % stride; good && fired; n += stride)
+            /* The first read of a call is that of the page which a handle must not keep when it makes no sense. */
+            long first = what == VFS_SHORT_READ ? 1 : 1 + (seed + what) % stride;
+            for (long n = first; good && fired; n += stride)
                 fired = attempt(w, call, expected, (enum vfs_what)what, n, all, &good);
         }
     return good;
