@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* With NORMAL the syncs of checkpoints are the only ones, so four times what SQLite does by itself. With FULL each commit syncs, which
- * takes longer while the log's file grows than when it is written over. */
+/* With NORMAL the syncs of checkpoints are the only ones, so four times what SQLite does by itself. With FULL each commit
+ * syncs, which takes longer while the log's file grows than when it is written over. */
 static int frames_at_once(const struct jobq_store *s)
 {
     return s->normal ? 4000 : 1000;

@@ -31,8 +31,7 @@ static sqlite3_file *real(sqlite3_file *file)
     return (sqlite3_file *)((struct log_file *)file + 1);
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------------------ */
 
 static int hand_on(struct log_file *log)
 {
@@ -91,8 +90,7 @@ static int log_sync(sqlite3_file *file, int flags)
     return code == SQLITE_OK ? real(file)->pMethods->xSync(real(file), flags) : code;
 }
 
-/* ---- everything else: on the real file, with what was held
- * ----------------------------------------------------- */
+/* ---- everything else: on the real file, with what was held -------------------------------------------------------- */
 
 static int log_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 at)
 {
@@ -142,8 +140,7 @@ static int log_device(sqlite3_file *file)
     return real(file)->pMethods->xDeviceCharacteristics(real(file));
 }
 
-/* ---- opening
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------------ */
 
 static int log_close(sqlite3_file *file)
 {

@@ -2,7 +2,8 @@
 /* Waking other processes. Who made something due touches the times of the "-shm" file, which every process that has the
  * store open watches. Nothing is written for it, nobody polls, and commits that concern nobody wake nobody. A touch costs
  * as much as writing a page, so it is spared while nobody holds the lock of those who listen: who takes that looks for
- * work only afterwards, so that he has seen what was committed before. One's own touch is told from others' by SQLite's data_version, which only others' commits change. */
+ * work only afterwards, so that he has seen what was committed before. One's own touch is told from others' by SQLite's
+ * data_version, which only others' commits change. */
 #include "store.h"
 
 #include <fcntl.h>
