@@ -1,21 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Every test, from nothing:  sh tests/all.sh [--full] [--only PART]... [--keep]
+# Every test, from nothing:  sh tests/all.sh [--full] [--only PART]... [--list] [--keep]
 #
-#   --full       the tests that have larger amounts use them (JOBQ_TEST_FULL=1), and those run that are left out otherwise
+#   --full       the tests that have larger amounts use them (JOBQ_TEST_FULL=1), those run that are left out otherwise, and
+#                the plain part runs all of them
 #   --only PART  plain, clang, asan or tsan; may be given several times
+#   --list       build and run nothing: print which part would run which tests, and whether one is in none of them
 #   --keep       leave the private servers' folder for a look
 #
 # Installs what is missing (says what and how large before; nothing at all when nothing is missing), builds
 # below build-all/ or $JOBQ_BUILD_ROOT, and runs in two lanes side by side:
 #
-#   plain   gcc, warnings as errors; every suite, those of installing and consuming among them
+#   plain   gcc, warnings as errors; what asan does not run, and what says something else in a plain build. Every test when
+#           asan is not among the parts
 #   clang   the same warnings under the other compiler
-#   asan    address and undefined-behaviour sanitizer; every suite that runs our own C
+#   asan    address and undefined-behaviour sanitizer; what runs our own C
 #   tsan    thread sanitizer; the library's and the worker's suites, where the threads are
 #
-# Ends with one line "N passed, N failed, N skipped" over all parts, and with 0 only if none failed.
+# A test that ran in neither plain nor asan is a failure. Ends with one line "N passed, N failed, N skipped" over all
+# parts, and with 0 only if none failed.
 # 0 all passed, 1 something failed, 2 usage, 3 something is missing and cannot be installed from here.
 
 set -u
@@ -23,10 +27,11 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 cd "$ROOT" || exit 1
 
-PARTS=
+PARTS='' LIST=''
 while [ $# -gt 0 ]; do
     case $1 in
     --full) export JOBQ_TEST_FULL=1 ;;
+    --list) LIST=1 ;;
     --keep) KEEP=1 ;;
     --only)
         case ${2:-} in
@@ -53,20 +58,52 @@ began=$(now_s)
 STRICT='-Dwerror=true -Dbuildtype=debugoptimized'
 SANITIZED='-Dwerror=false -Dbuildtype=debug -Doptimization=g -Dc_args=-g1 -Db_lundef=false'
 
-# Suites that drive installed programs, other compilers or media tools: a sanitized build adds nothing there. Those
-# called slow say the same to a store that others say faster.
-UNSANITIZED='--no-suite slow --no-suite browser --no-suite packaging --no-suite media --no-suite demo'
+# Where a test runs is said by its suites. Those of these a sanitized build does not run: they drive installed programs, other
+# compilers or media tools, read documents, or say the same to a store that others say faster (slow).
+UNSANITIZED='plain slow browser packaging media demo docs bench'
 
-# Left out of an everyday run.
-EVERYDAY='--no-suite full'
-if [ -n "${JOBQ_TEST_FULL:-}" ]; then
-    EVERYDAY=
-fi
+# Of all others the plain build runs on an ordinary day only what says something else there: bounds of memory and of what a
+# process may use, numbers that a sanitizer would take too long for.
+IN_BOTH=both
 
 wanted() {
     case " $PARTS " in
     *" $1 "*) return 0 ;;
     *) return 1 ;;
+    esac
+}
+
+# each SWITCH WORD...: the switch before each word.
+each() {
+    _switch=$1
+    shift
+    for _word in "$@"; do
+        printf ' %s %s' "$_switch" "$_word"
+    done
+}
+
+# selection PART: the switches of meson that choose what it runs.
+selection() {
+    _everyday=
+    if [ -z "${JOBQ_TEST_FULL:-}" ]; then
+        _everyday='--no-suite full'
+    fi
+    # The suites are words on purpose.
+    # shellcheck disable=SC2086
+    case $1 in
+    plain)
+        if [ -n "$_everyday" ] && wanted asan; then
+            _everyday="$_everyday$(each --suite $UNSANITIZED $IN_BOTH)"
+        fi
+        echo "$_everyday"
+        ;;
+    asan) echo "$_everyday$(each --no-suite $UNSANITIZED)" ;;
+    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each. The
+    # servers' stores are not among them, nor is what these tests do not link.
+    tsan)
+        echo "$_everyday$(each --no-suite $UNSANITIZED conformance differential faults)" \
+            "$(each --suite unit worker inject sqlite)"
+        ;;
     esac
 }
 
@@ -137,47 +174,61 @@ build_part() {
     return 1
 }
 
-# test_part NAME PROCESSES ARGUMENT...: runs its tests, and builds what they need where that is not done. A program started
+# test_part NAME PROCESSES ARGUMENT...: runs its selection, and builds what they need where that is not done. A program started
 # in the background of a shell finds SIGINT ignored; the tests are to find what a person's programs find. What failed is
 # told at the end.
 test_part() {
     _part=$1 _processes=$2
     shift 2
     # The switches are words on purpose.
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2046
     STEP_TAIL=0 step "$BUILD/$_part.test.log" "$_part: test" \
         env --default-signal=INT,QUIT meson test -C "$BUILD/$_part" \
-        --num-processes "$_processes" $EVERYDAY "$@"
+        --num-processes "$_processes" $(selection "$_part") "$@"
 }
 
+# with_options FUNCTION PART: calls it with the part, its options and its compiler.
 # The switches are words on purpose.
 # shellcheck disable=SC2086
+with_options() {
+    case $2 in
+    plain) CC=gcc "$@" $STRICT -Ddefault_library=both ;;
+    clang) CC=clang "$@" $STRICT -Doptimization=0 ;; # it is only read; its warnings do not depend on it
+    asan) CC=gcc "$@" $SANITIZED -Db_sanitize=address,undefined ;;
+    tsan) CC=gcc "$@" $SANITIZED -Dexamples=false -Dpostgres=disabled -Dredis=disabled -Db_sanitize=thread ;;
+    esac
+}
+
 lane_plain() {
-    if wanted plain && CC=gcc build_part plain $STRICT -Ddefault_library=both; then
+    if wanted plain && with_options build_part plain; then
         test_part plain $((JOBS + 1)) # many of them wait
     fi
 }
 
-# The switches are words on purpose.
-# shellcheck disable=SC2086
 lane_sanitized() {
-    if wanted asan && CC=gcc build_part asan $SANITIZED -Db_sanitize=address,undefined; then
+    if wanted asan && with_options build_part asan; then
         ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-            test_part asan "$JOBS" --timeout-multiplier 5 $UNSANITIZED
+            test_part asan "$JOBS" --timeout-multiplier 5
     fi
     if wanted clang; then
-        CC=clang build_part clang $STRICT -Doptimization=0 # it is only read; its warnings do not depend on it
+        with_options build_part clang
     fi
-    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each. The
-    # servers' stores are not among them, nor is what these tests do not link.
-    if wanted tsan && CC=gcc configure_part tsan $SANITIZED -Dexamples=false -Dpostgres=disabled -Dredis=disabled \
-        -Db_sanitize=thread; then
+    if wanted tsan && with_options configure_part tsan; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-            test_part tsan "$JOBS" --timeout-multiplier 10 $UNSANITIZED \
-            --suite unit --suite worker --suite inject --suite sqlite \
-            --no-suite conformance --no-suite differential --no-suite faults
+            test_part tsan "$JOBS" --timeout-multiplier 10
     fi
+}
+
+# What each part would run, in $BUILD/PART.list.
+list_parts() {
+    for _part in $PARTS; do
+        case $_part in clang) continue ;; esac
+        with_options configure_part "$_part" || return 1
+        # The switches are words on purpose.
+        # shellcheck disable=SC2046
+        meson test -C "$BUILD/$_part" --no-rebuild --list $(selection "$_part") >"$BUILD/$_part.list" || return 1
+    done
 }
 
 # --- run ---------------------------------------------------------------------------------------------------
@@ -187,6 +238,11 @@ install_missing
 mkdir -p "$BUILD" || exit 1
 rm -f "$BUILD"/*.broken "$BUILD"/*/meson-logs/testlog.json
 say "libjobq: ${PARTS# }, in $BUILD"
+if [ -n "$LIST" ]; then
+    # shellcheck disable=SC2086
+    list_parts && python3 "$ROOT/tests/tally.py" --list "$BUILD" $PARTS
+    exit
+fi
 if [ -f examples/video/meson.build ]; then
     browser_tools "$BUILD/browser" || die 3 'npm could not fetch playwright-core (and node 22), which drives the browser'
 fi
