@@ -4,12 +4,9 @@
 
 int jobq_duration_bucket(int64_t ms)
 {
-    int octave = 0;
-
     if (ms < 2)
         return ms > 0;
-    while (ms >> (octave + 1))
-        octave++;
+    int octave = 63 - __builtin_clzll((unsigned long long)ms);
     octave = 2 * octave + (int)(ms >> (octave - 1) & 1);
     return octave < JOBQ_DURATION_BUCKETS ? octave : JOBQ_DURATION_BUCKETS - 1;
 }

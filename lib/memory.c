@@ -57,6 +57,7 @@ static void destroy(struct mem *m)
     mem_workers_free(m);
     mem_schedules_free(m);
     mem_events_free(m);
+    mem_ids_free(&m->ids);
     pthread_mutex_destroy(&m->lock);
     free(m->name);
     free(m->name_space);
@@ -80,7 +81,7 @@ static struct mem *create(const char *name, const char *name_space)
     mem_schedules_init(m);
     m->name = strdup(name);
     m->name_space = strdup(name_space);
-    if (!m->name || !m->name_space || getrandom(m->store_id, sizeof m->store_id, 0) < 0) {
+    if (mem_ids_init(&m->ids) != 0 || !m->name || !m->name_space || getrandom(m->store_id, sizeof m->store_id, 0) < 0) {
         destroy(m);
         return NULL;
     }

@@ -46,9 +46,9 @@ struct mem_node *mem_tree_after(const struct mem_tree *tree, const struct mem_no
 struct mem;
 
 /* How a kind of object enters and leaves the trees, and which of its bytes are its value. An object that is edited leaves the
- * trees of `link` meanwhile; it stays in those of `enter`, whose order nothing changes. */
+ * trees of `link` meanwhile; it stays in those of `enter`, whose order nothing changes. NULL: there are none. */
 struct mem_type {
-    void (*enter)(struct mem *m, void *object); /* NULL: there are none */
+    void (*enter)(struct mem *m, void *object);
     void (*leave)(struct mem *m, void *object);
     void (*link)(struct mem *m, void *object);
     void (*unlink)(struct mem *m, void *object);
@@ -57,6 +57,7 @@ struct mem_type {
 
 struct mem_object {
     const struct mem_type *type;
+    uint64_t noted; /* the newest unit that keeps a note of what it was */
     bool entered, linked;
 };
 
@@ -142,6 +143,7 @@ struct mem_row_cells {
 
 struct mem_row {
     struct mem_object object;
+    struct mem_row *chained; /* the next with the same mark of its id */
     struct mem_node by_id, by_arrival;
     struct mem_node place; /* in one of the trees of its queue or lane */
     struct mem_node clock; /* when it falls overdue */
@@ -149,6 +151,8 @@ struct mem_row {
     struct mem_queue *queue;
     struct mem_lane *lane; /* NULL: no group */
     struct mem_row_cells c;
+    size_t text_bytes;
+    char text[]; /* what it was put with: kind, payload and so on, as long as `c` points there */
 };
 
 /* Present as long as it is held, but for a window that ran out unseen. */
@@ -208,6 +212,13 @@ struct mem_schedule {
     struct mem_schedule_cells c;
 };
 
+/* 2^bits chains, of about one row each. */
+struct mem_ids {
+    struct mem_row **chains;
+    unsigned bits;
+    size_t count;
+};
+
 struct mem_event;
 
 /* The newest `keep` events, oldest first. */
@@ -225,6 +236,8 @@ struct mem {
     int64_t clock_ns;  /* added to CLOCK_MONOTONIC: wall clock at the first open */
     int64_t offset_ms; /* test offset */
     int64_t fence, arrivals;
+    uint64_t units; /* that came to an end */
+    struct mem_ids ids;
     struct mem_tree rows, arrived, clock, held, keys, fading, by_parent, by_child, queues, workers, schedules, ticks,
         groups, plans;
     struct mem_events events;
@@ -264,7 +277,9 @@ struct mem_unit {
 void mem_unit_commit(struct mem_unit *u);
 void mem_unit_rollback(struct mem_unit *u);
 void *mem_alloc(struct mem_unit *u, size_t bytes); /* zeroed; gone again if the unit is taken back */
-void mem_free(struct mem_unit *u, const void *piece); /* when the unit is kept; NULL is fine */
+void *mem_room(struct mem_unit *u, size_t bytes);  /* the same, as it comes */
+void mem_share(const void *piece); /* has one user more; of a piece that this unit made */
+void mem_free(struct mem_unit *u, const void *piece); /* one user less, when the unit is kept; NULL is fine */
 void mem_free_now(const void *piece);
 int mem_add(struct mem_unit *u, void *object);  /* a new one enters the trees */
 int mem_edit(struct mem_unit *u, void *object); /* it leaves the trees to be changed; mem_done puts it back */
@@ -275,11 +290,9 @@ int mem_set_bytes(struct mem_unit *u, struct jobq_bytes *cell, struct jobq_bytes
 
 /* ---- memory_rows.c: rows and queues in their trees ------------------------------------------------------------- */
 
-extern const struct mem_type mem_row_type;
 void mem_rows_init(struct mem *m);
 void mem_rows_free(struct mem *m);
 int mem_bytes_order(struct jobq_bytes a, struct jobq_bytes b);
-struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id); /* by id */
 struct mem_row *mem_row_arrived(const struct mem *m, int64_t after);
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row); /* NULL: the first */
@@ -293,8 +306,21 @@ struct mem_queue *mem_queue_after(const struct mem *m, const struct mem_queue *q
 int64_t mem_overdue_at(const struct mem_row *row); /* INT64_MAX: never */
 int64_t mem_next_due(const struct mem *m, int64_t now);
 
+/* A row of this value, whose bytes become its own; it is in no tree yet. */
+struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct mem_lane *lane,
+                             const struct jobq_row *value);
+int mem_row_set(struct mem_unit *u, struct mem_row *row, struct jobq_bytes *cell, struct jobq_bytes value);
+
 /* Free what a row owns and the row, its edges and its key's tie with it. It must have no open children. */
 int mem_row_remove(struct mem_unit *u, struct mem_row *row);
+
+/* ---- memory_ids.c: rows by their ids -------------------------------------------------------------------------- */
+
+int mem_ids_init(struct mem_ids *ids);
+void mem_ids_free(struct mem_ids *ids);
+void mem_ids_add(struct mem_ids *ids, struct mem_row *row);
+void mem_ids_remove(struct mem_ids *ids, struct mem_row *row);
+struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
 
 /* ---- memory_keys.c, memory_edges.c ----------------------------------------------------------------------------------- */
 
@@ -404,6 +430,9 @@ int mem_schedule_load(struct mem_unit *u, const struct jobq_schedule_row *row); 
 
 int mem_view(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, uint32_t flags,
              struct jobq_row *out); /* flags: enum jobq_read_flags */
+/* The same; names that it shares with the row whose view is out[-1] are copied once. `last` NULL: there is none. */
+int mem_view_next(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row, const struct mem_row *last,
+                  uint32_t flags, struct jobq_row *out);
 const struct jobq_row *mem_view_one(const struct mem *m, struct jobq_arena *arena, const struct mem_row *row);
 void mem_workers_init(struct mem *m);
 void mem_workers_free(struct mem *m);

@@ -176,14 +176,15 @@ static int add_log(struct mem_unit *u, struct mem_row *row, const struct jobq_ch
 }
 
 /* The row becomes `next`, whose bytes are lent from the change. */
-static int take_over(struct mem_unit *u, struct jobq_row *r, struct jobq_row *next)
+static int take_over(struct mem_unit *u, struct mem_row *row, struct jobq_row *next)
 {
+    struct jobq_row *r = &row->c.row;
     struct {
         struct jobq_bytes *own, *lent;
     } cells[] = { { &r->result, &next->result }, { &r->progress, &next->progress }, { &r->data, &next->data },
                   { &r->payload, &next->payload } };
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
-        if (cells[i].own->data != cells[i].lent->data && mem_set_bytes(u, cells[i].own, *cells[i].lent) != 0)
+        if (cells[i].own->data != cells[i].lent->data && mem_row_set(u, row, cells[i].own, *cells[i].lent) != 0)
             return -1;
         *cells[i].lent = *cells[i].own;
     }
@@ -271,7 +272,7 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     int state = next.state;
     u->wake |= state == JOBQ_ROW_WAITING && (before != state || change->set & JOBQ_SET_RUN_AT);
     u->wake |= before == JOBQ_ROW_RUNNING && state != before && mem_frees_slot(u->m, row);
-    if (take_over(u, r, &next) != 0)
+    if (take_over(u, row, &next) != 0)
         return -1;
     set_callback(row, change);
     mem_done(u, row);

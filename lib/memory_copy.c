@@ -335,10 +335,10 @@ static int take_entries(struct mem_unit *u, const struct jobq_row_error **list, 
     return 0;
 }
 
+/* What came to the row after it was put. */
 static int take_bytes(struct mem_unit *u, struct jobq_row *r)
 {
-    struct jobq_bytes *cells[] = {&r->kind, &r->group,  &r->worker,   &r->payload, &r->policy,
-                                  &r->key,  &r->result, &r->progress, &r->data,    &r->trace};
+    struct jobq_bytes *cells[] = {&r->worker, &r->result, &r->progress, &r->data};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         if (mem_copy_bytes(u, *cells[i], cells[i]) != 0)
             return -1;
@@ -352,26 +352,26 @@ static int take_row(struct mem_unit *u, struct jobq_item *item)
         item->verdict = JOBQ_ALREADY;
         return 0;
     }
-    struct mem_row *row = mem_alloc(u, sizeof *row);
-    if (!row || !(row->queue = mem_queue_get(u, in->row.queue)) || mem_edit(u, row->queue) != 0)
+    struct mem_queue *queue = mem_queue_get(u, in->row.queue);
+    struct mem_lane *lane = NULL;
+    if (!queue || mem_edit(u, queue) != 0)
         return -1;
-    row->queue->c.known = true;
+    queue->c.known = true;
     if (in->row.state == JOBQ_ROW_COMPLETED)
-        row->queue->c.results_at_ms = 0;
-    mem_done(u, row->queue);
-    if (in->row.group.size && !(row->lane = mem_lane_get(u, row->queue, in->row.group)))
+        queue->c.results_at_ms = 0;
+    mem_done(u, queue);
+    if (in->row.group.size && !(lane = mem_lane_get(u, queue, in->row.group)))
         return -1;
-    row->object.type = &mem_row_type;
-    row->c = (struct mem_row_cells){.row = in->row,
-                                    .arrival = u->m->arrivals++,
-                                    .has_key = in->has_key != 0,
-                                    .key = in->key,
-                                    .window_until_ms = in->window_until_ms,
-                                    .has_digest = in->has_digest != 0,
-                                    .digest_used = in->digest_used != 0,
-                                    .swept = in->swept};
+    struct mem_row *row = mem_row_make(u, queue, lane, &in->row);
+    if (!row)
+        return -1;
+    row->c.has_key = in->has_key != 0;
+    row->c.key = in->key;
+    row->c.window_until_ms = in->window_until_ms;
+    row->c.has_digest = in->has_digest != 0;
+    row->c.digest_used = in->digest_used != 0;
     memcpy(row->c.digest, in->digest, sizeof row->c.digest);
-    row->c.row.queue = row->queue->name;
+    row->c.swept = in->swept;
     row->c.row.parents = NULL;
     row->c.open_children = mem_edges_open(u->m, &in->row.id);
     if (u->m->fence < in->row.fence)

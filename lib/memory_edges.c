@@ -50,6 +50,8 @@ static const struct mem_type edge_type = {
 
 static struct mem_edge *first_of_child(const struct mem *m, const struct jobq_id *child)
 {
+    if (!m->by_child.root)
+        return NULL;
     struct mem_edge probe = { .child = *child };
     struct mem_edge *edge = mem_of(mem_tree_from(&m->by_child, &probe.by_child), struct mem_edge, by_child);
     return edge && order_ids(&edge->child, child) == 0 ? edge : NULL;
@@ -64,6 +66,8 @@ static struct mem_edge *next_of_child(const struct mem *m, const struct mem_edge
 /* The parent's first open edge; those with rule IGNORE come first. */
 static struct mem_edge *first_open(const struct mem *m, const struct jobq_id *parent)
 {
+    if (!m->by_parent.root)
+        return NULL;
     struct mem_edge probe = { .parent = *parent, .rule = JOBQ_PARENT_IGNORE, .c.open = true };
     struct mem_edge *edge = mem_of(mem_tree_from(&m->by_parent, &probe.by_parent), struct mem_edge, by_parent);
     return edge && edge->c.open && order_ids(&edge->parent, parent) == 0 ? edge : NULL;

@@ -21,14 +21,14 @@ static int order_circle(const struct mem_node *a, const struct mem_node *b)
                            mem_of(b, struct mem_lane, in_circle)->group->name);
 }
 
-static void link_group(struct mem *m, void *object)
+static void enter_group(struct mem *m, void *object)
 {
     struct mem_group *group = object;
     (void)m;
     mem_tree_add(group->tree, &group->by_name);
 }
 
-static void unlink_group(struct mem *m, void *object)
+static void leave_group(struct mem *m, void *object)
 {
     struct mem_group *group = object;
     (void)m;
@@ -36,27 +36,27 @@ static void unlink_group(struct mem *m, void *object)
 }
 
 static const struct mem_type group_type = {
-    .link = link_group,
-    .unlink = unlink_group,
+    .enter = enter_group,
+    .leave = leave_group,
     .cells = offsetof(struct mem_group, c),
     .cells_bytes = sizeof(struct mem_group_cells),
 };
 
-static void link_lane(struct mem *m, void *object)
+static void enter_lane(struct mem *m, void *object)
 {
     struct mem_lane *lane = object;
     (void)m;
     mem_tree_add(&lane->queue->lanes, &lane->by_group);
 }
 
-static void unlink_lane(struct mem *m, void *object)
+static void leave_lane(struct mem *m, void *object)
 {
     struct mem_lane *lane = object;
     (void)m;
     mem_tree_remove(&lane->queue->lanes, &lane->by_group);
 }
 
-static const struct mem_type lane_type = { .link = link_lane, .unlink = unlink_lane };
+static const struct mem_type lane_type = { .enter = enter_lane, .leave = leave_lane };
 
 struct mem_group *mem_group_find(const struct mem_tree *tree, struct jobq_bytes name)
 {
@@ -187,8 +187,10 @@ int mem_count_starts(struct mem_unit *u, struct mem_queue *queue, struct mem_gro
         jobq_gauge_add(&queue->c.starts, queue->c.rate_period_ms, u->now, count);
         mem_done(u, queue);
     }
+    if (!group || !count)
+        return 0;
     struct jobq_bounds limits = mem_limits_of(u->m, group);
-    if (!group || !count || limits.rate < 0)
+    if (limits.rate < 0)
         return 0;
     if (mem_edit(u, group) != 0)
         return -1;
@@ -211,7 +213,9 @@ int64_t mem_quota_wait(const struct mem_unit *u, struct jobq_bytes name)
 
 int mem_count_put(struct mem_unit *u, struct jobq_bytes name)
 {
-    struct mem_group *group = name.size ? mem_group_find(&u->m->groups, name) : NULL;
+    if (!name.size)
+        return 0;
+    struct mem_group *group = mem_group_find(&u->m->groups, name);
     struct jobq_bounds limits = mem_limits_of(u->m, group);
     if (!group || limits.quota < 0)
         return 0;

@@ -26,9 +26,8 @@ static bool parents_missing(const struct mem_unit *u, const struct jobq_put *put
     return false;
 }
 
-static bool is_full(const struct mem_unit *u, const struct jobq_put *put)
+static bool is_full(const struct mem_queue *queue)
 {
-    const struct mem_queue *queue = mem_queue_find(u->m, put->queue);
     if (!queue || queue->c.depth < 0)
         return false;
     return queue->count[JOBQ_ROW_BLOCKED] + queue->count[JOBQ_ROW_WAITING] >= (uint64_t)queue->c.depth;
@@ -39,7 +38,7 @@ static bool is_full(const struct mem_unit *u, const struct jobq_put *put)
 static int replace_payload(struct mem_unit *u, struct mem_row *row, const struct jobq_put *put)
 {
     struct jobq_row *r = &row->c.row;
-    if (mem_edit(u, row) != 0 || mem_set_bytes(u, &r->payload, put->payload) != 0)
+    if (mem_edit(u, row) != 0 || mem_row_set(u, row, &r->payload, put->payload) != 0)
         return -1;
     r->payload_bytes = r->payload.size;
     r->edits += r->edits < UINT32_MAX;
@@ -104,30 +103,6 @@ static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key 
 
 /* ---- a new row ------------------------------------------------------------------------------------------------ */
 
-/* What was lent becomes the row's own. */
-static int own_bytes(struct mem_unit *u, struct jobq_row *r)
-{
-    struct jobq_bytes *cells[] = { &r->kind, &r->group, &r->payload, &r->policy, &r->key, &r->trace };
-    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
-        if (mem_copy_bytes(u, *cells[i], cells[i]) != 0)
-            return -1;
-    return 0;
-}
-
-static void fill_row(struct mem_unit *u, const struct jobq_put *put, uint32_t pending, struct mem_row *row)
-{
-    row->object.type = &mem_row_type;
-    jobq_row_put(&row->c.row, put, pending, u->now);
-    row->c.row.queue = row->queue->name;
-    row->c.arrival = u->m->arrivals++;
-    u->wake |= row->c.row.state == JOBQ_ROW_WAITING;
-    if (!put->unique)
-        return;
-    row->c.has_key = true;
-    row->c.key = *put->unique;
-    row->c.window_until_ms = jobq_add_ms(u->now, put->unique->window_ms);
-}
-
 static int count_put(struct mem_unit *u, struct mem_queue *queue)
 {
     if (mem_edit(u, queue) != 0)
@@ -138,25 +113,36 @@ static int count_put(struct mem_unit *u, struct mem_queue *queue)
     return 0;
 }
 
-static int store_row(struct mem_unit *u, struct jobq_put *put)
+static struct mem_row *make_row(struct mem_unit *u, struct mem_queue *queue, const struct jobq_put *put)
 {
-    struct mem_row *row = mem_alloc(u, sizeof *row);
+    struct mem_lane *lane = NULL;
     uint32_t pending = 0;
-    if (!row || !(row->queue = mem_queue_get(u, put->queue)) ||
-        mem_edges_put(u, &put->id, put->parents, put->parent_count, &pending) != 0)
+    if ((!queue && !(queue = mem_queue_get(u, put->queue))) || mem_edges_put(u, &put->id, put->parents, put->parent_count, &pending) != 0)
+        return NULL;
+    if (put->group.size && !(lane = mem_lane_get(u, queue, put->group)))
+        return NULL;
+    struct jobq_row value;
+    jobq_row_put(&value, put, pending, u->now);
+    struct mem_row *row = mem_row_make(u, queue, lane, &value);
+    if (!row || !put->unique)
+        return row;
+    row->c.has_key = true;
+    row->c.key = *put->unique;
+    row->c.window_until_ms = jobq_add_ms(u->now, put->unique->window_ms);
+    return row;
+}
+
+/* `queue` NULL: it is found by its name, or made. */
+static int store_row(struct mem_unit *u, struct mem_queue *queue, struct jobq_put *put)
+{
+    struct mem_row *row = make_row(u, queue, put);
+    if (!row || mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0 ||
+        mem_event(u, row, row->c.row.state) != 0)
         return -1;
-    if (put->group.size && !(row->lane = mem_lane_get(u, row->queue, put->group)))
-        return -1;
-    struct jobq_row *r = &row->c.row;
-    fill_row(u, put, pending, row);
-    if (own_bytes(u, r) != 0)
-        return -1;
-    if (mem_add(u, row) != 0 || mem_key_take(u, row) != 0 || count_put(u, row->queue) != 0 ||
-        mem_event(u, row, r->state) != 0)
-        return -1;
+    u->wake |= row->c.row.state == JOBQ_ROW_WAITING;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;
-    answer_row(put, r, u->now);
+    answer_row(put, &row->c.row, u->now);
     return 0;
 }
 
@@ -166,7 +152,8 @@ static int put_row(struct mem_unit *u, struct jobq_put *put)
     struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
     if (key)
         return meet_holder(u, put, key);
-    if (is_full(u, put)) {
+    struct mem_queue *queue = mem_queue_find(u->m, put->queue);
+    if (is_full(queue)) {
         put->verdict = JOBQ_FULL;
         return 0;
     }
@@ -175,7 +162,7 @@ static int put_row(struct mem_unit *u, struct jobq_put *put)
         put->verdict = JOBQ_LIMITED;
         return 0;
     }
-    return store_row(u, put) != 0 ? -1 : mem_count_put(u, put->group);
+    return store_row(u, queue, put) != 0 ? -1 : mem_count_put(u, put->group);
 }
 
 /* Is the nominal time of a tick dealt with by this verdict? Otherwise it can be tried again. */
@@ -187,7 +174,7 @@ static bool settles(int verdict)
 
 int mem_put_successor(struct mem_unit *u, struct jobq_put *put)
 {
-    return store_row(u, put);
+    return store_row(u, NULL, put);
 }
 
 int mem_put(struct mem_unit *u, struct jobq_put *put, const struct jobq_change *changes)

@@ -145,6 +145,7 @@ static void unlink_lane_row(struct mem_row *row, const struct mem_tree *place)
 static void enter_row(struct mem *m, void *object)
 {
     struct mem_row *row = object;
+    mem_ids_add(&m->ids, row);
     mem_tree_add(&m->rows, &row->by_id);
     mem_tree_add(&m->arrived, &row->by_arrival);
 }
@@ -154,6 +155,7 @@ static void leave_row(struct mem *m, void *object)
     struct mem_row *row = object;
     mem_tree_remove(&m->arrived, &row->by_arrival);
     mem_tree_remove(&m->rows, &row->by_id);
+    mem_ids_remove(&m->ids, row);
 }
 
 static void link_row(struct mem *m, void *object)
@@ -186,7 +188,7 @@ static void unlink_row(struct mem *m, void *object)
         mem_tree_remove(place, &row->place);
 }
 
-const struct mem_type mem_row_type = {
+static const struct mem_type row_type = {
     .enter = enter_row,
     .leave = leave_row,
     .link = link_row,
@@ -194,17 +196,6 @@ const struct mem_type mem_row_type = {
     .cells = offsetof(struct mem_row, c),
     .cells_bytes = sizeof(struct mem_row_cells),
 };
-
-/* Keys to look for: no more of them is set than the order looks at, because to set all of a row takes longer
- * than to look. */
-struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id)
-{
-    struct mem_row key;
-    key.by_id = (struct mem_node){0};
-    key.c.row.id = *id;
-    struct mem_row *row = ROW_OF(mem_tree_from(&m->rows, &key.by_id), by_id);
-    return row && memcmp(&row->c.row.id, id, sizeof *id) == 0 ? row : NULL;
-}
 
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
 {
@@ -266,6 +257,58 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
     return tick < next ? tick : next;
 }
 
+/* ---- what a row owns ------------------------------------------------------------------------------------- */
+
+static void own(struct mem_row *row, struct jobq_bytes *cell)
+{
+    char *at = row->text + row->text_bytes;
+    if (!cell->data)
+        return;
+    if (cell->size)
+        memcpy(at, cell->data, cell->size);
+    cell->data = at;
+    row->text_bytes += cell->size;
+}
+
+struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct mem_lane *lane,
+                             const struct jobq_row *value)
+{
+    size_t bytes = value->kind.size + value->payload.size + value->policy.size + value->key.size + value->trace.size;
+    struct mem_row *row = mem_room(u, sizeof *row + bytes);
+    if (!row)
+        return NULL;
+    *row = (struct mem_row){.object.type = &row_type, .queue = queue, .lane = lane};
+    struct jobq_row *r = &row->c.row;
+    *r = *value;
+    r->queue = queue->name;
+    struct jobq_bytes *cells[] = {&r->kind, &r->payload, &r->policy, &r->key, &r->trace};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        own(row, cells[i]);
+    if (lane)
+        r->group = lane->group->name;
+    else
+        own(row, &r->group); /* absent or empty */
+    row->c.arrival = u->m->arrivals++;
+    return row;
+}
+
+static void give_up(struct mem_unit *u, const struct mem_row *row, struct jobq_bytes cell)
+{
+    uintptr_t at = (uintptr_t)cell.data, text = (uintptr_t)row->text;
+    if (at < text || at > text + row->text_bytes)
+        mem_free(u, cell.data);
+}
+
+int mem_row_set(struct mem_unit *u, struct mem_row *row, struct jobq_bytes *cell, struct jobq_bytes value)
+{
+    struct jobq_bytes copy;
+    if (mem_copy_bytes(u, value, &copy) != 0)
+        return -1;
+    give_up(u, row, *cell);
+    *cell = copy;
+    return 0;
+}
+
 static void free_entries(struct mem_unit *u, const struct jobq_row_error *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -275,12 +318,14 @@ static void free_entries(struct mem_unit *u, const struct jobq_row_error *entrie
     mem_free(u, entries);
 }
 
-static void free_pieces(struct mem_unit *u, const struct jobq_row *r)
+static void free_pieces(struct mem_unit *u, const struct mem_row *row)
 {
-    const void *pieces[] = {r->kind.data, r->group.data,  r->worker.data,   r->payload.data, r->policy.data,
-                            r->key.data,  r->result.data, r->progress.data, r->data.data,    r->trace.data};
-    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        mem_free(u, pieces[i]);
+    const struct jobq_row *r = &row->c.row;
+    give_up(u, row, r->payload);
+    mem_free(u, r->worker.data);
+    mem_free(u, r->result.data);
+    mem_free(u, r->progress.data);
+    mem_free(u, r->data.data);
     free_entries(u, r->errors, r->error_count);
     free_entries(u, r->log, r->log_count);
 }
@@ -292,32 +337,32 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row)
     if (mem_edges_close(u, &row->c.row.id, false) != 0 || mem_key_settle(u, row, state) != 0 ||
         mem_drop(u, row) != 0)
         return -1;
-    free_pieces(u, &row->c.row);
+    free_pieces(u, row);
     return 0;
 }
 
 /* ---- queues -------------------------------------------------------------------------------------------- */
 
-static void link_queue(struct mem *m, void *object)
+static void enter_queue(struct mem *m, void *object)
 {
     mem_tree_add(&m->queues, &((struct mem_queue *)object)->by_name);
 }
 
-static void unlink_queue(struct mem *m, void *object)
+static void leave_queue(struct mem *m, void *object)
 {
     mem_tree_remove(&m->queues, &((struct mem_queue *)object)->by_name);
 }
 
 static const struct mem_type queue_type = {
-    .link = link_queue,
-    .unlink = unlink_queue,
+    .enter = enter_queue,
+    .leave = leave_queue,
     .cells = offsetof(struct mem_queue, c),
     .cells_bytes = sizeof(struct mem_queue_cells),
 };
 
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 {
-    struct mem_queue key;
+    struct mem_queue key; /* no more of it is set than the order looks at: to set all takes longer than to look */
     key.by_name = (struct mem_node){0};
     key.name = name;
     struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
@@ -364,7 +409,7 @@ void mem_rows_free(struct mem *m)
     struct mem_unit u = {.m = m};
     for (struct mem_row *row; (row = ROW_OF(mem_tree_first(&m->rows), by_id)) != NULL;) {
         mem_tree_remove(&m->rows, &row->by_id);
-        free_pieces(&u, &row->c.row);
+        free_pieces(&u, row);
         mem_free(&u, row);
         mem_unit_commit(&u);
     }

@@ -17,6 +17,7 @@ struct mem_undo {
 /* In front of everything that mem_alloc gives. */
 struct mem_piece {
     struct mem_piece *fresh, *dropped;
+    size_t users, leaving; /* who holds it; of these, how many give it up in this unit */
     max_align_t start[];
 };
 
@@ -25,16 +26,27 @@ static struct mem_piece *piece_of(const void *memory)
     return (struct mem_piece *)(void *)((char *)(uintptr_t)memory - offsetof(struct mem_piece, start));
 }
 
-void *mem_alloc(struct mem_unit *u, size_t bytes)
+void *mem_room(struct mem_unit *u, size_t bytes)
 {
     if (bytes > SIZE_MAX - sizeof(struct mem_piece))
         return NULL;
-    struct mem_piece *piece = calloc(1, sizeof *piece + bytes);
+    struct mem_piece *piece = malloc(sizeof *piece + bytes);
     if (!piece)
         return NULL;
-    piece->fresh = u->fresh;
+    *piece = (struct mem_piece){.fresh = u->fresh, .users = 1};
     u->fresh = piece;
     return piece->start;
+}
+
+void *mem_alloc(struct mem_unit *u, size_t bytes)
+{
+    void *memory = mem_room(u, bytes);
+    return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+void mem_share(const void *memory)
+{
+    piece_of(memory)->users++;
 }
 
 void mem_free(struct mem_unit *u, const void *memory)
@@ -42,6 +54,8 @@ void mem_free(struct mem_unit *u, const void *memory)
     if (!memory)
         return;
     struct mem_piece *piece = piece_of(memory);
+    if (piece->leaving++)
+        return;
     piece->dropped = u->dropped;
     u->dropped = piece;
 }
@@ -54,14 +68,14 @@ void mem_free_now(const void *memory)
 
 static void place(struct mem *m, struct mem_object *object)
 {
-    if (!object->linked)
+    if (!object->linked && object->type->link)
         object->type->link(m, object);
     object->linked = true;
 }
 
 static void unplace(struct mem *m, struct mem_object *object)
 {
-    if (object->linked)
+    if (object->linked && object->type->unlink)
         object->type->unlink(m, object);
     object->linked = false;
 }
@@ -88,6 +102,7 @@ static void forget_notes(struct mem_unit *u)
     u->notes = NULL;
     u->undo = NULL;
     u->fresh = u->dropped = NULL;
+    u->m->units++;
     mem_figures_forget(u);
     mem_events_forget(u);
     for (struct mem_queue *q = mem_queue_after(u->m, NULL); q; q = mem_queue_after(u->m, q))
@@ -100,7 +115,10 @@ void mem_unit_commit(struct mem_unit *u)
     mem_events_keep(u);
     for (struct mem_piece *piece = u->dropped, *next; piece; piece = next) {
         next = piece->dropped;
-        free(piece);
+        piece->users -= piece->leaving;
+        piece->leaving = 0;
+        if (!piece->users)
+            free(piece);
     }
     forget_notes(u);
 }
@@ -123,6 +141,8 @@ void mem_unit_rollback(struct mem_unit *u)
 {
     for (struct mem_undo *note = u->undo; note; note = note->next)
         take_back(u->m, note);
+    for (struct mem_piece *piece = u->dropped; piece; piece = piece->dropped)
+        piece->leaving = 0;
     for (struct mem_piece *piece = u->fresh, *next; piece; piece = next) {
         next = piece->fresh;
         free(piece);
@@ -131,8 +151,16 @@ void mem_unit_rollback(struct mem_unit *u)
     forget_notes(u);
 }
 
+/* What an object was before the unit is noted once, however often it is edited. */
+static bool is_noted(const struct mem_unit *u, const struct mem_object *object)
+{
+    return object->noted == u->m->units + 1;
+}
+
 static int note_down(struct mem_unit *u, struct mem_object *object, enum undo_kind kind)
 {
+    if (kind == UNDO_EDIT && is_noted(u, object))
+        return 0;
     size_t bytes = kind == UNDO_EDIT ? object->type->cells_bytes : 0;
     struct mem_undo *note;
     if (!u->notes && !(u->notes = jobq_arena_create()))
@@ -143,6 +171,7 @@ static int note_down(struct mem_unit *u, struct mem_object *object, enum undo_ki
     if (bytes)
         memcpy(note->cells, (char *)object + object->type->cells, bytes);
     u->undo = note;
+    object->noted = u->m->units + 1;
     return 0;
 }
 
@@ -181,7 +210,7 @@ int mem_copy_bytes(struct mem_unit *u, struct jobq_bytes from, struct jobq_bytes
     *to = (struct jobq_bytes){0};
     if (!from.data)
         return 0;
-    void *copy = mem_alloc(u, from.size);
+    void *copy = mem_room(u, from.size);
     if (!copy)
         return -1;
     if (from.size)

@@ -11,6 +11,8 @@ struct catch {
     struct mem_unit *u;
     struct jobq_want *want;
     struct jobq_row *rows;
+    const struct mem_row *last; /* that was given */
+    struct jobq_bytes worker;   /* the store's copy */
     size_t count, bytes;
     size_t expired; /* rows given as they are; they stay where they were found */
     bool full; /* `limit` or `bytes` is reached */
@@ -43,8 +45,9 @@ static void draw_token(struct catch *c)
 static int give(struct catch *c, const struct mem_row *row, int overdue)
 {
     struct jobq_row *out = &c->rows[c->count];
-    if (mem_view(c->u->m, c->u->arena, row, JOBQ_READ_PAYLOAD, out) != 0)
+    if (mem_view_next(c->u->m, c->u->arena, row, c->last, JOBQ_READ_PAYLOAD, out) != 0)
         return -1;
+    c->last = row;
     out->overdue = overdue;
     c->count++;
     size_t room = SIZE_MAX - c->bytes;
@@ -113,17 +116,26 @@ static bool kind_wanted(const struct jobq_want *want, const struct jobq_row *r)
     return want->kind_count == 0;
 }
 
+/* One copy of the worker's name for all rows that it claims. */
+static int share_worker(struct catch *c)
+{
+    if (!c->worker.data)
+        return mem_copy_bytes(c->u, c->want->worker, &c->worker);
+    mem_share(c->worker.data);
+    return 0;
+}
+
 static int claim(struct catch *c, struct mem_row *row)
 {
     struct jobq_row *r = &row->c.row;
     int64_t now = c->u->now, since = r->run_at_ms > r->created_at_ms ? r->run_at_ms : r->created_at_ms;
     draw_token(c);
-    if (mem_edit(c->u, row) != 0 || mem_set_bytes(c->u, &r->worker, c->want->worker) != 0 ||
-        mem_set_bytes(c->u, &r->progress, (struct jobq_bytes){ 0 }) != 0)
+    if (mem_edit(c->u, row) != 0 || share_worker(c) != 0)
         return -1;
-    struct jobq_bytes worker = r->worker;
+    mem_free(c->u, r->worker.data);
+    mem_free(c->u, r->progress.data);
     jobq_row_claim(r, c->want, c->u->m->fence, now);
-    r->worker = worker;
+    r->worker = c->worker;
     row->c.swept = JOBQ_OVERDUE_NONE;
     mem_done(c->u, row);
     if (mem_key_settle(c->u, row, JOBQ_ROW_RUNNING) != 0 || mem_figure(c->u, row->queue, MEM_WAITED, now - since) != 0 ||

@@ -326,7 +326,7 @@ static void enumerate(void (*make)(struct scene *), int64_t clock_ms, long least
 
 START_TEST(test_everything)
 {
-    enumerate(make_scene, 0, 40);
+    enumerate(make_scene, 0, 32);
 }
 END_TEST
 
