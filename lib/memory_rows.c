@@ -257,7 +257,8 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
     return tick < next ? tick : next;
 }
 
-/* ---- what a row owns ------------------------------------------------------------------------------------- */
+/* ---- what a row owns -------------------------------------------------------------------------------------
+ */
 
 static void own(struct mem_row *row, struct jobq_bytes *cell)
 {
@@ -273,7 +274,8 @@ static void own(struct mem_row *row, struct jobq_bytes *cell)
 struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct mem_lane *lane,
                              const struct jobq_row *value)
 {
-    size_t bytes = value->kind.size + value->payload.size + value->policy.size + value->key.size + value->trace.size;
+    size_t bytes =
+        value->kind.size + value->payload.size + value->policy.size + value->key.size + value->trace.size;
     struct mem_row *row = mem_room(u, sizeof *row + bytes);
     if (!row)
         return NULL;
@@ -362,7 +364,8 @@ static const struct mem_type queue_type = {
 
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 {
-    struct mem_queue key; /* no more of it is set than the order looks at: to set all takes longer than to look */
+    struct mem_queue key;
+    /* No more of it is set than the order looks at: to set all takes longer than to look. */
     key.by_name = (struct mem_node){0};
     key.name = name;
     struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
