@@ -30,25 +30,37 @@ static void verify_beats(struct turn *t)
     }
 }
 
-static void count_outcome(struct jobq_worker *w, const struct jobq_change *change)
+static void count_outcome(struct jobq_worker_counts *counts, const struct jobq_change *change)
 {
-    pthread_mutex_lock(&w->pool.lock);
     switch (change->outcome) {
     case JOBQ_OUTCOME_COMPLETE:
-        w->counts.completed++;
+        counts->completed++;
         break;
     case JOBQ_OUTCOME_RELEASE:
-        w->counts.released++;
+        counts->released++;
         break;
     case JOBQ_OUTCOME_SNOOZE:
-        w->counts.snoozed++;
+        counts->snoozed++;
         break;
     case JOBQ_OUTCOME_PARK:
-        w->counts.parked++;
+        counts->parked++;
         break;
     default:
-        w->counts.failed++;
+        counts->failed++;
     }
+}
+
+/* All of an answer at once: the lock costs as much as counting many. */
+static void add_settled(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    pthread_mutex_lock(&w->pool.lock);
+    w->counts.completed += t->settled.completed;
+    w->counts.released += t->settled.released;
+    w->counts.snoozed += t->settled.snoozed;
+    w->counts.parked += t->settled.parked;
+    w->counts.failed += t->settled.failed;
     pthread_mutex_unlock(&w->pool.lock);
 }
 
@@ -80,7 +92,7 @@ static void read_outcome(struct turn *t, struct jobq_ctx *job, const struct jobq
     switch (change->verdict) {
     case JOBQ_OK:
     case JOBQ_ALREADY:
-        count_outcome(t->w, change);
+        count_outcome(&t->settled, change);
         job->over = true;
         return;
     case JOBQ_OUTDATED:
@@ -107,7 +119,7 @@ static void read_early(struct turn *t, struct jobq_ctx *job, const struct jobq_c
     switch (change->verdict) {
     case JOBQ_OK:
     case JOBQ_ALREADY:
-        count_outcome(t->w, change);
+        count_outcome(&t->settled, change);
         job->acked = true;
         return;
     case JOBQ_FAILED:
@@ -203,6 +215,8 @@ static void read_unit(struct turn *t)
         read_beats(t);
     for (size_t i = 0; i < call->change_count; i++)
         read_change(t, &t->slots[i], &call->changes[i]);
+    if (call->change_count)
+        add_settled(t);
     if (call->unit == JOBQ_OK)
         verify_beats(t);
     jobs_over(t->w, &t->w->handin);

@@ -104,13 +104,13 @@ void crew_took(struct jobq_worker *w, size_t count)
     pthread_mutex_unlock(&c->lock);
 }
 
-void crew_dropped(struct jobq_worker *w)
+void crew_dropped(struct jobq_worker *w, size_t count)
 {
     struct crew *c = &w->q->crew;
 
     pthread_mutex_lock(&c->lock);
-    w->held--;
-    c->held--;
+    w->held -= count;
+    c->held -= count;
     if (c->quiet && c->quiet != w && c->held == 0) /* that is what it waits for */
         waker_ring(&c->quiet->waker);
     pthread_mutex_unlock(&c->lock);

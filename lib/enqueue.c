@@ -315,7 +315,7 @@ static int many_begin(struct many *m, size_t count)
 {
     m->room = count < EXCHANGE_ITEMS ? count : EXCHANGE_ITEMS;
     m->call = call_create();
-    m->puts = calloc(m->room + 1, sizeof *m->puts);
+    m->puts = malloc((m->room + 1) * sizeof *m->puts);
     m->scratch = malloc((m->room + 1) * sizeof *m->scratch);
     if (m->call && m->puts && m->scratch)
         return JOBQ_OK;

@@ -51,7 +51,7 @@ static int64_t local_time(int64_t store_ms, int64_t store_now_ms, int64_t now_ms
     return store_ms ? jobq_add_ms(now_ms, store_ms - store_now_ms) : NEVER;
 }
 
-static void job_begin(struct jobq_worker *w, struct claim *claim, const struct jobq_row *row,
+static void job_begin(struct jobq_worker *w, struct claim *claim, const struct jobq_row *row, int64_t now,
                       struct jobq_ctx *job)
 {
     const struct handler_entry *handler = worker_handler(w, row->kind);
@@ -61,7 +61,7 @@ static void job_begin(struct jobq_worker *w, struct claim *claim, const struct j
     job->worker = w;
     job->claim = claim;
     job->row = *row;
-    job->stop_ms = local_time(row->stop_at_ms, call->now_ms, worker_now(w));
+    job->stop_ms = local_time(row->stop_at_ms, call->now_ms, now);
     atomic_init(&job->flags, row->cancel_asked ? JOBQ_CTX_CANCEL : 0);
     if (handler && job_view(call->arena, row, call->now_ms, &job->job) == 0) {
         job->handler = handler->fn;
@@ -96,6 +96,7 @@ static void jobs_start(struct jobq_worker *w, struct claim *claim)
 static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want,
                                 size_t count)
 {
+    int64_t now = worker_now(w);
     struct claim *claim = w->spare, *fit = realloc(claim, sizeof *claim + count * sizeof claim->jobs[0]);
 
     if (fit)
@@ -109,7 +110,7 @@ static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, co
     claim->open = claim->count = 0;
     for (size_t i = 0; i < want->row_count; i++)
         if (!row_is_judged(&want->rows[i]))
-            job_begin(w, claim, &want->rows[i], &claim->jobs[claim->count++]);
+            job_begin(w, claim, &want->rows[i], now, &claim->jobs[claim->count++]);
     claim->open = claim->count;
     claim->next = w->claims;
     w->claims = claim;
@@ -272,7 +273,8 @@ static void claim_free(struct jobq_worker *w, struct claim *claim)
     free(claim);
 }
 
-void job_over(struct jobq_worker *w, struct jobq_ctx *job)
+/* What it owns, and its place in its claim. */
+static void job_free(struct jobq_worker *w, struct jobq_ctx *job)
 {
     struct claim *claim = job->claim;
 
@@ -285,24 +287,34 @@ void job_over(struct jobq_worker *w, struct jobq_ctx *job)
     jobq_arena_destroy(job->arena);
     answer_drop(job->fresh);
     job->over = true;
-    crew_dropped(w);
     if (w->alone == job)
         w->alone = NULL;
     if (--claim->open == 0)
         claim_free(w, claim);
 }
 
+void job_over(struct jobq_worker *w, struct jobq_ctx *job)
+{
+    job_free(w, job);
+    crew_dropped(w, 1);
+}
+
 void jobs_over(struct jobq_worker *w, struct jobq_ctx **list)
 {
+    size_t count = 0;
+
     while (*list) {
         struct jobq_ctx *job = *list;
         if (job->over) {
             *list = job->next;
-            job_over(w, job);
+            job_free(w, job);
+            count++;
         } else {
             list = &job->next;
         }
     }
+    if (count)
+        crew_dropped(w, count);
 }
 
 void jobs_flag(struct jobq_worker *w, uint32_t flag)

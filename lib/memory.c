@@ -81,7 +81,7 @@ static struct mem *create(const char *name, const char *name_space)
     mem_schedules_init(m);
     m->name = strdup(name);
     m->name_space = strdup(name_space);
-    if (mem_ids_init(&m->ids) != 0 || !m->name || !m->name_space || getrandom(m->store_id, sizeof m->store_id, 0) < 0) {
+    if (!m->name || !m->name_space || getrandom(m->store_id, sizeof m->store_id, 0) < 0) {
         destroy(m);
         return NULL;
     }

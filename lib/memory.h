@@ -143,7 +143,6 @@ struct mem_row_cells {
 
 struct mem_row {
     struct mem_object object;
-    struct mem_row *chained; /* the next with the same mark of its id */
     struct mem_node by_id, by_arrival;
     struct mem_node place; /* in one of the trees of its queue or lane */
     struct mem_node clock; /* when it falls overdue */
@@ -212,11 +211,15 @@ struct mem_schedule {
     struct mem_schedule_cells c;
 };
 
-/* 2^bits chains, of about one row each. */
+struct mem_place {
+    uint64_t mark; /* of the id */
+    struct mem_row *row; /* NULL: free */
+};
+
+/* Half of its places at least are free. */
 struct mem_ids {
-    struct mem_row **chains;
-    unsigned bits;
-    size_t count;
+    struct mem_place *places;
+    size_t room, count;
 };
 
 struct mem_event;
@@ -293,6 +296,7 @@ int mem_set_bytes(struct mem_unit *u, struct jobq_bytes *cell, struct jobq_bytes
 void mem_rows_init(struct mem *m);
 void mem_rows_free(struct mem *m);
 int mem_bytes_order(struct jobq_bytes a, struct jobq_bytes b);
+bool mem_is_newest(const struct mem *m, const struct jobq_id *id); /* greater than any that is there */
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id); /* by id */
 struct mem_row *mem_row_arrived(const struct mem *m, int64_t after);
 struct mem_row *mem_queue_next(const struct mem_tree *tree, const struct mem_row *row); /* NULL: the first */
@@ -316,10 +320,10 @@ int mem_row_remove(struct mem_unit *u, struct mem_row *row);
 
 /* ---- memory_ids.c: rows by their ids -------------------------------------------------------------------------- */
 
-int mem_ids_init(struct mem_ids *ids);
 void mem_ids_free(struct mem_ids *ids);
+int mem_ids_reserve(struct mem_ids *ids); /* a place for one more; -1 without memory */
 void mem_ids_add(struct mem_ids *ids, struct mem_row *row);
-void mem_ids_remove(struct mem_ids *ids, struct mem_row *row);
+void mem_ids_remove(struct mem_ids *ids, const struct mem_row *row);
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
 
 /* ---- memory_keys.c, memory_edges.c ----------------------------------------------------------------------------------- */

@@ -175,20 +175,23 @@ static int add_log(struct mem_unit *u, struct mem_row *row, const struct jobq_ch
     return 0;
 }
 
-/* The row becomes `next`, whose bytes are lent from the change. */
-static int take_over(struct mem_unit *u, struct mem_row *row, struct jobq_row *next)
+/* The row's value is changed; bytes that are lent from the change become its own. */
+static int change_value(struct mem_unit *u, struct mem_row *row, const struct jobq_change *change)
 {
     struct jobq_row *r = &row->c.row;
     struct {
-        struct jobq_bytes *own, *lent;
-    } cells[] = { { &r->result, &next->result }, { &r->progress, &next->progress }, { &r->data, &next->data },
-                  { &r->payload, &next->payload } };
+        struct jobq_bytes *cell, before;
+    } cells[] = { { &r->result, r->result }, { &r->progress, r->progress }, { &r->data, r->data },
+                  { &r->payload, r->payload } };
+    jobq_row_change(r, change, u->now);
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
-        if (cells[i].own->data != cells[i].lent->data && mem_row_set(u, row, cells[i].own, *cells[i].lent) != 0)
+        struct jobq_bytes lent = *cells[i].cell;
+        if (lent.data == cells[i].before.data)
+            continue;
+        *cells[i].cell = cells[i].before;
+        if (mem_row_set(u, row, cells[i].cell, lent) != 0)
             return -1;
-        *cells[i].lent = *cells[i].own;
     }
-    *r = *next;
     return 0;
 }
 
@@ -267,13 +270,11 @@ static int make_change(struct mem_unit *u, const struct jobq_change *change, str
     if ((change->set & JOBQ_ADD_ERROR && add_error(u, row, change) != 0) ||
         (change->set & JOBQ_ADD_LOG && add_log(u, row, change) != 0))
         return -1;
-    struct jobq_row next = *r;
-    jobq_row_change(&next, change, u->now);
-    int state = next.state;
+    if (change_value(u, row, change) != 0)
+        return -1;
+    int state = r->state;
     u->wake |= state == JOBQ_ROW_WAITING && (before != state || change->set & JOBQ_SET_RUN_AT);
     u->wake |= before == JOBQ_ROW_RUNNING && state != before && mem_frees_slot(u->m, row);
-    if (take_over(u, row, &next) != 0)
-        return -1;
     set_callback(row, change);
     mem_done(u, row);
     if (change->set & JOBQ_TAKE_KEY && mem_key_take(u, row) != 0)

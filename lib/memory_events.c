@@ -23,8 +23,6 @@ static struct jobq_bytes keep_text(char **at, struct jobq_bytes from)
 static int add(struct mem_unit *u, const struct mem_row *row, int state, int reason)
 {
     const struct jobq_row *r = &row->c.row;
-    if (!u->m->events.keep)
-        return 0;
     struct mem_event *event = malloc(sizeof *event + r->queue.size + r->kind.size + r->worker.size);
     if (!event)
         return -1;
@@ -46,12 +44,12 @@ static int add(struct mem_unit *u, const struct mem_row *row, int state, int rea
 
 int mem_event(struct mem_unit *u, const struct mem_row *row, int state)
 {
-    return add(u, row, state, row->c.row.reason);
+    return u->m->events.keep ? add(u, row, state, row->c.row.reason) : 0;
 }
 
 int mem_event_trimmed(struct mem_unit *u, const struct mem_row *row)
 {
-    return add(u, row, JOBQ_ROW_GONE, JOBQ_REASON_RETENTION);
+    return u->m->events.keep ? add(u, row, JOBQ_ROW_GONE, JOBQ_REASON_RETENTION) : 0;
 }
 
 static void free_events(struct mem_event *event)

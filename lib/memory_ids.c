@@ -1,75 +1,84 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows by their ids: chains of those whose ids have the same mark. To make the chains shorter is a matter of
- * speed, so that nothing fails where there is no memory for it. */
+/* Rows by their ids, in a table with a place for each mark of an id; who finds it taken stands in one of the
+ * next places. Marks stand beside the rows, so that no other row is looked at. */
 #include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BITS 4
+#define FIRST_ROOM 16
 
-static struct mem_row **chain_of(const struct mem_ids *ids, const struct jobq_id *id)
+static uint64_t mark_of(const struct jobq_id *id)
 {
     uint64_t half[2];
     memcpy(half, id->bytes, sizeof half);
     uint64_t mark = (half[0] * UINT64_C(0x9e3779b97f4a7c15) ^ half[1]) * UINT64_C(0xd6e8feb86659fd93);
-    return &ids->chains[mark >> (64 - ids->bits)];
+    return mark ^ mark >> 32;
 }
 
-int mem_ids_init(struct mem_ids *ids)
+static void take_place(struct mem_ids *ids, struct mem_place place)
 {
-    *ids =
-        (struct mem_ids){.chains = calloc((size_t)1 << FIRST_BITS, sizeof *ids->chains), .bits = FIRST_BITS};
-    return ids->chains ? 0 : -1;
+    size_t at = place.mark & (ids->room - 1);
+    while (ids->places[at].row)
+        at = (at + 1) & (ids->room - 1);
+    ids->places[at] = place;
 }
 
-void mem_ids_free(struct mem_ids *ids)
+int mem_ids_reserve(struct mem_ids *ids)
 {
-    free(ids->chains);
-}
-
-static void hang(struct mem_ids *ids, struct mem_row *row)
-{
-    struct mem_row **chain = chain_of(ids, &row->c.row.id);
-    row->chained = *chain;
-    *chain = row;
-}
-
-static void grow(struct mem_ids *ids)
-{
-    struct mem_ids more = {.bits = ids->bits + 1, .count = ids->count};
-    more.chains = calloc((size_t)1 << more.bits, sizeof *more.chains);
-    if (!more.chains)
-        return;
-    for (size_t i = 0; i < (size_t)1 << ids->bits; i++)
-        for (struct mem_row *row = ids->chains[i], *next; row; row = next) {
-            next = row->chained;
-            hang(&more, row);
-        }
-    free(ids->chains);
+    struct mem_ids more = {.room = ids->room ? 2 * ids->room : FIRST_ROOM, .count = ids->count};
+    if (ids->count < ids->room / 2)
+        return 0;
+    more.places = calloc(more.room, sizeof *more.places);
+    if (!more.places)
+        return -1;
+    for (size_t i = 0; i < ids->room; i++)
+        if (ids->places[i].row)
+            take_place(&more, ids->places[i]);
+    free(ids->places);
     *ids = more;
+    return 0;
 }
 
 void mem_ids_add(struct mem_ids *ids, struct mem_row *row)
 {
-    hang(ids, row);
-    if (++ids->count > (size_t)1 << ids->bits)
-        grow(ids);
+    take_place(ids, (struct mem_place){.mark = mark_of(&row->c.row.id), .row = row});
+    ids->count++;
 }
 
-void mem_ids_remove(struct mem_ids *ids, struct mem_row *row)
+/* Those behind it that could stand here move up: nobody is looked for beyond a free place. */
+void mem_ids_remove(struct mem_ids *ids, const struct mem_row *row)
 {
-    struct mem_row **at = chain_of(ids, &row->c.row.id);
-    while (*at != row)
-        at = &(*at)->chained;
-    *at = row->chained;
+    const size_t last = ids->room - 1;
+    size_t hole = mark_of(&row->c.row.id) & last;
+    while (ids->places[hole].row != row)
+        hole = (hole + 1) & last;
+    for (size_t at = (hole + 1) & last; ids->places[at].row; at = (at + 1) & last) {
+        size_t home = ids->places[at].mark & last;
+        if (((at - home) & last) < ((at - hole) & last))
+            continue;
+        ids->places[hole] = ids->places[at];
+        hole = at;
+    }
+    ids->places[hole].row = NULL;
     ids->count--;
 }
 
 struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id)
 {
-    struct mem_row *row = *chain_of(&m->ids, id);
-    while (row && memcmp(&row->c.row.id, id, sizeof *id) != 0)
-        row = row->chained;
-    return row;
+    const struct mem_ids *ids = &m->ids;
+    if (!ids->count || mem_is_newest(m, id))
+        return NULL;
+    uint64_t mark = mark_of(id);
+    for (size_t at = mark & (ids->room - 1); ids->places[at].row; at = (at + 1) & (ids->room - 1)) {
+        struct mem_row *row = ids->places[at].row;
+        if (ids->places[at].mark == mark && memcmp(&row->c.row.id, id, sizeof *id) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+void mem_ids_free(struct mem_ids *ids)
+{
+    free(ids->places);
 }

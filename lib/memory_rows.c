@@ -197,6 +197,12 @@ static const struct mem_type row_type = {
     .cells_bytes = sizeof(struct mem_row_cells),
 };
 
+bool mem_is_newest(const struct mem *m, const struct jobq_id *id)
+{
+    const struct mem_row *last = ROW_OF(m->rows.last, by_id);
+    return last && order_sixteen(last->c.row.id.bytes, id->bytes) < 0;
+}
+
 struct mem_row *mem_row_after(const struct mem *m, const struct jobq_id *id)
 {
     struct mem_row key = {.c.row.id = *id};
@@ -277,7 +283,7 @@ struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct
     size_t bytes =
         value->kind.size + value->payload.size + value->policy.size + value->key.size + value->trace.size;
     struct mem_row *row = mem_room(u, sizeof *row + bytes);
-    if (!row)
+    if (!row || mem_ids_reserve(&u->m->ids) != 0)
         return NULL;
     *row = (struct mem_row){.object.type = &row_type, .queue = queue, .lane = lane};
     struct jobq_row *r = &row->c.row;

@@ -7,19 +7,19 @@
 
 #define POLICY_VERSION 1
 
+/* Of list_ms only what list_count counts means something: nothing else is set. Each row that is read asks for this. */
 void job_policy_default(struct job_policy *p)
 {
-    *p = (struct job_policy){
-        .max_attempts = 3,
-        .max_crashes = 3,
-        .max_snoozes = 1000,
-        .max_releases = 1000,
-        .backoff_kind = JOBQ_BACKOFF_EXPONENTIAL,
-        .factor_percent = 200,
-        .jitter_percent = 10,
-        .base_ms = 2000,
-        .cap_ms = 3600000,
-    };
+    p->max_attempts = 3;
+    p->max_crashes = 3;
+    p->max_snoozes = 1000;
+    p->max_releases = 1000;
+    p->backoff_kind = JOBQ_BACKOFF_EXPONENTIAL;
+    p->factor_percent = 200;
+    p->jitter_percent = 10;
+    p->base_ms = 2000;
+    p->cap_ms = 3600000;
+    p->list_count = 0;
 }
 
 static size_t write_number(uint8_t *out, uint64_t value)

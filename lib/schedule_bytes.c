@@ -148,7 +148,7 @@ static void get_policy(struct reader *r, struct definition *out)
     spec->max_crashes = p.max_crashes;
     spec->max_snoozes = p.max_snoozes;
     spec->max_releases = p.max_releases;
-    memcpy(out->list_ms, p.list_ms, sizeof out->list_ms);
+    memcpy(out->list_ms, p.list_ms, p.list_count * sizeof out->list_ms[0]);
     out->backoff = (struct jobq_backoff){ .size = sizeof out->backoff, .kind = p.backoff_kind,
                                           .factor_percent = p.factor_percent, .base_ms = p.base_ms,
                                           .cap_ms = p.cap_ms, .jitter_percent = p.jitter_percent,

@@ -24,6 +24,7 @@ struct turn {
     size_t items, bytes;   /* room that is left */
     size_t handing;        /* jobs that are free if the store takes this */
     size_t judged;         /* rows of w->judge that are in */
+    struct jobq_worker_counts settled; /* by outcome: what the answer adds */
     bool progress;         /* some progress is to be sent */
     bool leaving;
     bool failed_item;

@@ -258,9 +258,9 @@ const struct handler_entry *worker_handler(const struct jobq_worker *w, struct j
 /* From the start of a run to its end. */
 void crew_join(struct jobq_worker *w, int64_t now);
 void crew_leave(struct jobq_worker *w, int64_t now);
-/* It holds so many more; one less. */
+/* It holds so many more, or less. */
 void crew_took(struct jobq_worker *w, size_t count);
-void crew_dropped(struct jobq_worker *w);
+void crew_dropped(struct jobq_worker *w, size_t count);
 /* May it ask for so many now, while `handing` of its own are handed in? *others: whom the rows will have beside them.
  * After a yes crew_answered is called when the answer has been dealt out. */
 bool crew_asks(struct jobq_worker *w, int mode, size_t limit, size_t handing, size_t *others);

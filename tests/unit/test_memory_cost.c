@@ -161,20 +161,19 @@ static void grows_with_the_depth(const char *what, int64_t few, int64_t many, in
     ck_assert_msg(many * depth_of(FEW) <= 2 * few * depth_of(most), "%s: %lld of %lld", what, (long long)many, (long long)few);
 }
 
-/* Who looks for an id walks one chain. */
-static void chains_are_short(void)
+/* Who looks for an id finds it within a few places of where its mark says. */
+static void ids_are_found_at_once(void)
 {
     const struct mem_ids *ids = &store->m->ids;
-    size_t longest = 0;
-    for (size_t i = 0; i < (size_t)1 << ids->bits; i++) {
-        size_t length = 0;
-        for (const struct mem_row *row = ids->chains[i]; row; row = row->chained)
-            length++;
-        longest = length > longest ? length : longest;
+    size_t in_a_row = 0, longest = 0;
+    for (size_t i = 0; i < ids->room; i++) {
+        in_a_row = ids->places[i].row ? in_a_row + 1 : 0;
+        longest = in_a_row > longest ? in_a_row : longest;
     }
-    printf("# %zu ids, of which %zu share a chain\n", ids->count, longest);
+    printf("# %zu ids in %zu places, at most %zu in a row\n", ids->count, ids->room, longest);
     ck_assert_uint_ge(ids->count, 2 * FEW);
-    ck_assert_uint_le(longest, 12);
+    ck_assert_uint_le(ids->count, ids->room / 2);
+    ck_assert_uint_le(longest, 128);
 }
 
 START_TEST(a_backlog_costs_what_a_deeper_tree_costs)
@@ -192,7 +191,7 @@ START_TEST(a_backlog_costs_what_a_deeper_tree_costs)
     grows_with_the_depth("put", few.put, many.put, most);
     grows_with_the_depth("claim", few.claim, many.claim, most);
     grows_with_the_depth("ack", few.ack, many.ack, most);
-    chains_are_short();
+    ids_are_found_at_once();
     jobq_arena_destroy(arena);
     jobq_memory()->close(store);
 }
