@@ -16,7 +16,7 @@
 #           asan is not among the parts
 #   clang   the same warnings under the other compiler
 #   asan    address and undefined-behaviour sanitizer; what runs our own C
-#   tsan    thread sanitizer; the library's and the worker's suites, where the threads are
+#   tsan    thread sanitizer; the suite of what starts threads
 #
 # A test that ran in neither plain nor asan is a failure. Ends with one line "N passed, N failed, N skipped" over all
 # parts, and with 0 only if none failed.
@@ -98,12 +98,8 @@ selection() {
         echo "$_everyday"
         ;;
     asan) echo "$_everyday$(each --no-suite $UNSANITIZED)" ;;
-    # The programs add no threads of their own to what the worker's suite has, and these suites have one thread each. The
-    # servers' stores are not among them, nor is what these tests do not link.
-    tsan)
-        echo "$_everyday$(each --no-suite $UNSANITIZED conformance differential faults)" \
-            "$(each --suite unit worker inject sqlite)"
-        ;;
+    # The programs add no threads of their own to what the worker's suite has. The servers' stores are not among them.
+    tsan) echo "$_everyday$(each --no-suite $UNSANITIZED)$(each --suite threads)" ;;
     esac
 }
 
