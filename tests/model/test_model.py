@@ -30,7 +30,8 @@ def explore(folder, mutant):
     """(assertion that failed or None, states looked at)"""
     words = ['-D' + mutant] if mutant else []
     subprocess.run(['spin'] + words + ['-a', MODEL], cwd=folder, check=True, capture_output=True)
-    subprocess.run([os.environ.get('CC', 'cc'), '-O1', '-w', '-DSAFETY', '-DCOLLAPSE', '-o', 'pan', 'pan.c'],
+    # A mistake is met long before all is seen: there compiling is what takes time.
+    subprocess.run([os.environ.get('CC', 'cc'), '-O0' if mutant else '-O1', '-w', '-DSAFETY', '-DCOLLAPSE', '-o', 'pan', 'pan.c'],
                    cwd=folder, check=True, capture_output=True)
     said = subprocess.run(['./pan', '-m10000', '-w22'], cwd=folder, capture_output=True, text=True, check=True).stdout
     states = re.search(r'(\d+(?:\.\d+)?(?:e\+\d+)?) states, stored', said)

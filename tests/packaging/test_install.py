@@ -21,7 +21,7 @@ from kit import CXX_WARNINGS, ROOT, Tap, WARNINGS, read, run
 
 HELLO = os.path.join(ROOT, 'examples', 'hello.c')
 # Where only building and linking are in question.
-QUICK = ['-Dbuildtype=debug', '-Doptimization=0']
+QUICK = ['-Dbuildtype=debug', '-Doptimization=0', '-Ddebug=false']
 MESON = os.environ.get('MESON', 'meson')
 
 
@@ -185,8 +185,8 @@ def subproject(tap, folder):
     shutil.copy(HELLO, source)
     with open(os.path.join(source, 'meson.build'), 'w', encoding='utf-8') as file:
         file.write(CONSUMER)
-    options = [*QUICK, '-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:conformance=disabled', '-Djobq:werror=false',
-               '--wrap-mode=nodownload']
+    options = [*QUICK, '-Djobq:tests=false', '-Djobq:examples=false', '-Djobq:postgres=disabled',
+               '-Djobq:redis=disabled', '-Djobq:conformance=disabled', '-Djobq:werror=false', '--wrap-mode=nodownload']
     status, text = configure(build, source, options)
     if not tap.ok(status == 0, 'as a subproject: configures', text):
         return

@@ -5,6 +5,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import assert from 'node:assert/strict';
 
 const folderOfModules = process.env.JOBQ_PLAYWRIGHT;
@@ -21,7 +22,7 @@ export const TOKENS = { viewer: 'viewer *', operator: 'operator *', admin: 'admi
 
 export class World {
   constructor() {
-    this.folder = mkdtempSync('/tmp/jqb.');
+    this.folder = mkdtempSync(tmpdir() + '/jqb.');
     this.store = 'sqlite:' + this.folder + '/store.db';
     this.audit = this.folder + '/audit.log';
     this.children = [];
