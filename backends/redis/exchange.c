@@ -58,9 +58,19 @@ static unsigned asked_by_puts(const struct jobq_exchange *x)
     return asked;
 }
 
+/* One that is needed in any case, so that it is read with the head. */
+static struct jobq_bytes first_queue(const struct jobq_exchange *x)
+{
+    if (x->put_count)
+        return x->puts[0].queue;
+    bool names_some = x->want && x->want->mode != JOBQ_WANT_OVERDUE && x->want->queue_count;
+    return names_some ? x->want->queues[0] : (struct jobq_bytes){ 0 };
+}
+
 static void say_head(struct jobq_store *s, const struct jobq_exchange *x)
 {
     struct request *q = &s->request;
+    struct jobq_bytes queue = first_queue(x);
     unsigned asked = (x->trim.limit ? HAS_TRIM : 0) | (x->worker ? HAS_WORKER : 0) | (x->want ? HAS_WANT : 0) |
                      (x->number ? HAS_RECEIPT : 0) | asked_by_puts(x);
     if (x->want && x->want->mode == JOBQ_WANT_OVERDUE)
@@ -73,6 +83,7 @@ static void say_head(struct jobq_store *s, const struct jobq_exchange *x)
     rd_u32(q, x->change_count);
     rd_u32(q, x->put_count);
     rd_raw(q, s->handle, sizeof s->handle - 1);
+    rd_raw(q, queue.data, queue.size);
     rd_argument_end(q);
 }
 

@@ -186,6 +186,10 @@ static int judge(struct jobq_store *s, const redisReply *reply, struct jobq_erro
     if (number > SCHEMA_VERSION && !s->inspect)
         return jobq_error_set(err, JOBQ_NEWER, NULL, "%s: namespace '%s' has version %d, this library knows %d",
                               s->address.shown, s->address.name_space, number, SCHEMA_VERSION);
+    if (number < SCHEMA_VERSION && !s->inspect)
+        return jobq_error_set(err, JOBQ_UNSUPPORTED, NULL,
+                              "%s: namespace '%s' has version %d, which was never released; this library knows %d",
+                              s->address.shown, s->address.name_space, number, SCHEMA_VERSION);
     return JOBQ_OK;
 }
 

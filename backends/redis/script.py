@@ -14,8 +14,9 @@ plain strings declares constants: they are put in where they are used, because a
 looks each of them up when it runs.
 
 A script named by --library is made a second time, as a library of functions for servers that have those: all of its functions
-are made once, in the first call (while it is loaded a library sees no more of Lua than its own text), instead of in each. What stands between the lines  -- each call  and  -- end of each call
-becomes a function too, which begins each call, and the last line,  return F(),  the call of F. For that the files must set
+are made once, in the first call (while it is loaded a library sees no more of Lua than its own text), instead of in each. What
+stands between the lines  -- each call  and  -- end of each call  becomes a function too, which begins each call; one that returns
+something has answered it. The last line,  return F(),  becomes the call of F. For that the files must set
 there whatever changes while they run: a local that is changed elsewhere, or holds a table, and is not set there is an error.
 The constant AS_SCRIPT is 0 in a library. It and its function have one name, which ends in the digest of the text: other versions
 have other names, and a server holds as many as were loaded.
@@ -98,8 +99,9 @@ def library(files):
     found = re.match(r'return (\w+)\(\)$', files[-1][-1])
     if not found:
         sys.exit(f'a library ends with the call of a function, not with {files[-1][-1]}')
-    called = ['return function(keys, argv)', 'KEYS, ARGV = keys, argv', 'for i = 1, #begin do', 'begin[i]()', 'end',
-              f'local answer = {found.group(1)}()', 'KEYS, ARGV = nil, nil', 'return answer', 'end']
+    called = ['return function(keys, argv)', 'KEYS, ARGV = keys, argv', 'local answer', 'for i = 1, #begin do',
+              'answer = begin[i]()', 'if answer then', 'break', 'end', 'end', f'answer = answer or {found.group(1)}()',
+              'KEYS, ARGV = nil, nil', 'return answer', 'end']
     return (['local run', 'local function make()', 'local KEYS, ARGV', 'local begin = {}'] + begun(files[0]) +
             ['return (function()'] + begun(sum(files[1:], []))[:-1] + called + ['end)()', 'end',
              'redis.register_function(NAME, function(keys, argv)', 'run = run or make()', 'return run(keys, argv)', 'end)'])

@@ -71,6 +71,48 @@ START_TEST(a_successor_at_maxmemory)
 }
 END_TEST
 
+/* ---- receipts
+ * -------------------------------------------------------------------------------------------------------- */
+
+static long long receipt_of(struct kit *k, char client)
+{
+    const char name[17] = {'r', client};
+    redisReply *reply = redis_server_ask(&k->server, "HEXISTS {jobq}:meta %b", name, sizeof name);
+    long long there = reply->integer;
+    freeReplyObject(reply);
+    return there;
+}
+
+static void put_by(struct kit *k, char client, uint32_t id)
+{
+    struct jobq_put p = {.id = kit_id(id), .queue = {"q", 1}, .kind = {"k", 1}, .only_if = -1};
+    struct jobq_exchange x = {
+        .size = sizeof x, .client = {(uint8_t)client}, .number = ++k->number, .puts = &p, .put_count = 1};
+    ck_assert_int_eq(jobq_redis()->exchange(k->store, &x, k->arena, &k->err), JOBQ_OK);
+}
+
+/* When another client comes, those go that were noted long ago, and no others. */
+START_TEST(receipts_go_when_others_come)
+{
+    struct kit k;
+    const char old[16] = {'a'};
+    kit_begin(&k, NULL);
+    put_by(&k, 'a', 1);
+    put_by(&k, 'b', 2);
+    redisReply *reply = redis_server_ask(&k.server, "ZINCRBY {jobq}:clients -2710 %b", old, sizeof old);
+    ck_assert_int_ne(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+    put_by(&k, 'b', 3);
+    ck_assert_int_eq(receipt_of(&k, 'a'), 1);
+    put_by(&k, 'c', 4);
+    ck_assert_int_eq(receipt_of(&k, 'a'), 0);
+    ck_assert_int_eq(receipt_of(&k, 'b'), 1);
+    ck_assert_int_eq(receipt_of(&k, 'c'), 1);
+    ck_assert_int_eq(number_of(&k, "ZCARD", "jobq", "clients"), 2);
+    kit_end(&k);
+}
+END_TEST
+
 /* ---- lines of log ------------------------------------------------------------------------------------------------ */
 
 static long long lines_of(struct kit *k, const struct jobq_row *row)
@@ -267,8 +309,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { a_successor_at_maxmemory, a_log_goes_with_its_job, a_head_that_says_nothing,
-                                   a_copied_backlog, rows_that_go_while_they_are_copied };
+    const TTest *const tests[] = { a_successor_at_maxmemory, receipts_go_when_others_come, a_log_goes_with_its_job,
+                                   a_head_that_says_nothing, a_copied_backlog, rows_that_go_while_they_are_copied };
     Suite *suite = suite_create("redis-leftovers");
     TCase *one = tcase_create("leftovers");
     tcase_set_timeout(one, 60);

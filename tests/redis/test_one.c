@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker that holds one job at a time hands it in and takes the next in one exchange, for which lua/one.lua has a short way.
- * It must come to what the other stores come to, and it must be taken. */
+/* One at a time: a worker hands in what it holds and takes the next in one exchange, for which lua/one.lua has a short way, and a
+ * put of its own has one in lua/lone.lua. Both must come to what the other stores come to, and they must be taken. */
 #include "kit.h"
 
 #include <jobq/memory.h>
@@ -353,15 +353,105 @@ START_TEST(rows_beyond_the_count_go_some_at_a_time)
 }
 END_TEST
 
+/* ---- a put of its own
+ * ----------------------------------------------------------------------------------------------- */
+
+static void pass_time_of(struct side *s, int64_t ms)
+{
+    const struct jobq_settings clock = {.size = sizeof clock, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms};
+    ck_assert_int_eq(s->backend->configure(s->store, &clock, &s->err), JOBQ_OK);
+}
+
+static void allow(struct side *s, int64_t depth)
+{
+    const struct jobq_settings most = {.size = sizeof most,
+                                       .what = JOBQ_CONFIGURE_QUEUE,
+                                       .name = queue,
+                                       .set = JOBQ_SETTING_DEPTH,
+                                       .depth = depth};
+    ck_assert_int_eq(s->backend->configure(s->store, &most, &s->err), JOBQ_OK);
+}
+
+static struct jobq_put lone_put(struct side *s, struct jobq_put p)
+{
+    begin(s);
+    p.only_if = -1;
+    s->x.puts = &p;
+    s->x.put_count = 1;
+    run(s);
+    return p;
+}
+
+/* How long from now until something happens by time alone, to the second: the clocks are two. */
+static int64_t rest_of(const struct side *s)
+{
+    return s->x.next_due_ms == INT64_MAX ? INT64_MAX : (s->x.next_due_ms - s->x.now_ms + 500) / 1000;
+}
+
+static void lone_both(struct jobq_put p)
+{
+    struct jobq_put x = lone_put(&ours, p), y = lone_put(&theirs, p);
+    ck_assert_int_eq(x.verdict, y.verdict);
+    ck_assert_int_eq(x.same_payload, y.same_payload);
+    ck_assert_int_eq(x.state, y.state);
+    if (ours.x.next_due_ms < INT64_MAX / 2) /* so far away they are not told from each other to the second */
+        ck_assert_int_eq(rest_of(&ours), rest_of(&theirs));
+    else
+        ck_assert(theirs.x.next_due_ms >= INT64_MAX / 2);
+}
+
+/* Into a full queue, of an id that is there, before what is delayed, and when the clock went back. */
+START_TEST(a_put_of_its_own_comes_to_what_the_memory_store_comes_to)
+{
+    begin_sides();
+    for (uint32_t i = 1; i <= 30; i++) {
+        struct jobq_put later = plain(i + 100), again = plain(i);
+        later.run_at = (struct jobq_time){JOBQ_TIME_NOW, i == 3 ? INT64_MAX - 5000 : i * 10000};
+        again.payload = i % 2 ? again.payload : (struct jobq_bytes){"other", 5};
+        lone_both(plain(i));
+        lone_both(again);
+        if (i >= 3 && i % 5 == 3)
+            lone_both(later);
+        if (i == 20 || i == 22 || i == 29) {
+            pass_time_of(&ours, i == 20 ? 30000 : i == 22 ? -60000 : 60000);
+            pass_time_of(&theirs, i == 20 ? 30000 : i == 22 ? -60000 : 60000);
+        }
+        if (i == 24 || i == 27) {
+            allow(&ours, i == 24 ? 25 : -1);
+            allow(&theirs, i == 24 ? 25 : -1);
+        }
+    }
+    same_store(&ours, &theirs);
+    end_sides();
+}
+END_TEST
+
+/* The long way writes rows and head by an HSET each. */
+START_TEST(plain_puts_take_the_short_way)
+{
+    begin_sides();
+    put(&ours, plain(1));
+    calls_of("hset");
+    for (uint32_t i = 2; i <= 20; i++)
+        put(&ours, plain(i));
+    ck_assert_int_eq(calls_of("hset"), 19);
+    run(&ours); /* a repeat */
+    ck_assert_uint_eq(stats_of(&ours).enqueued_total, 20);
+    end_sides();
+}
+END_TEST
+
 int main(void)
 {
-    Suite *suite = suite_create("redis one for one");
+    Suite *suite = suite_create("redis one at a time");
     TCase *one = tcase_create("one");
     tcase_set_timeout(one, 120);
     tcase_add_test(one, one_for_one_comes_to_what_the_memory_store_comes_to);
     tcase_add_test(one, a_repeat_of_one_for_one_does_nothing);
     tcase_add_test(one, plain_jobs_are_taken_the_short_way);
     tcase_add_test(one, rows_beyond_the_count_go_some_at_a_time);
+    tcase_add_test(one, a_put_of_its_own_comes_to_what_the_memory_store_comes_to);
+    tcase_add_test(one, plain_puts_take_the_short_way);
     suite_add_tcase(suite, one);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

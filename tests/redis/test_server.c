@@ -321,6 +321,7 @@ START_TEST(foreign_and_newer)
     redis_server_do(&k.server, "SET {a}:meta x");
     redis_server_do(&k.server, "HSET {b}:cold x y");
     redis_server_do(&k.server, "HSET {c}:meta version 99 id 0123456789abcdef");
+    redis_server_do(&k.server, "HSET {d}:meta version 1 id 0123456789abcdef");
     snprintf(uri, sizeof uri, "%s?namespace=a", k.uri);
     ck_assert_int_eq(kit_open(&k, uri, 0, &store), JOBQ_FOREIGN);
     snprintf(uri, sizeof uri, "%s?namespace=b", k.uri);
@@ -329,6 +330,8 @@ START_TEST(foreign_and_newer)
     ck_assert_int_eq(kit_open(&k, uri, 0, &store), JOBQ_NEWER);
     ck_assert_int_eq(kit_open(&k, uri, JOBQ_OPEN_INSPECT, &store), JOBQ_OK);
     jobq_redis()->close(store);
+    snprintf(uri, sizeof uri, "%s?namespace=d", k.uri);
+    ck_assert_int_eq(kit_open(&k, uri, 0, &store), JOBQ_UNSUPPORTED);
     snprintf(uri, sizeof uri, "%s?namespace=none", k.uri);
     ck_assert_int_eq(kit_open(&k, uri, JOBQ_OPEN_NO_CREATE, &store), JOBQ_UNREACHABLE);
     ck_assert_int_eq(kit_open(&k, uri, JOBQ_OPEN_INSPECT, &store), JOBQ_UNREACHABLE);

@@ -17,18 +17,20 @@ local events -- nil unless they are kept: event.lua
 -- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may have all.
 local LACKS_DELAYS, LACKS_WINDOWS = 1, 2
 local AS_SCRIPT = 1 -- 0 in a library
-local META, SPACE, COLD, HOT, EXTRA, QUEUES, CLOCK, HELD, KEY, FADE, NEXT, WORKERS, AFTER
+local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
+local tick -- the least next of a schedule that is not paused, or nil
+local META, SPACE, COLD, HOT, EXTRA, QUEUES, CLOCK, HELD, KEY, FADE, NEXT, WORKERS, AFTER, CLIENTS
 -- each call
 if META ~= KEYS[1] then
     META, SPACE = KEYS[1], sub(KEYS[1], 1, -5)
     COLD, HOT, EXTRA, QUEUES = SPACE .. 'cold', SPACE .. 'hot', SPACE .. 'extra', SPACE .. 'queues'
     CLOCK, HELD, KEY, FADE = SPACE .. 'clock', SPACE .. 'held', SPACE .. 'key', SPACE .. 'fade'
-    NEXT, WORKERS, AFTER = SPACE .. 'next', SPACE .. 'workers', SPACE .. 'after'
+    NEXT, WORKERS, AFTER, CLIENTS = SPACE .. 'next', SPACE .. 'workers', SPACE .. 'after', SPACE .. 'clients'
 end
 -- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
-local SCHEMA = '1'
+local SCHEMA = '2'
 
 -- redis.call takes at most about 8,000 arguments from a table.
 local AT_ONCE = 3000
@@ -133,9 +135,31 @@ local function many(key, fields)
     return all
 end
 
+-- Ready rows stand in lanes: of a queue and a kind, those with a group of queue, group and kind.
+local function lane_of(queue, kind, group)
+    if group then
+        return G.shelf_of(queue, group) .. ':' .. kind
+    end
+    return #queue .. ':' .. queue .. ':' .. kind
+end
+
+-- Queues are one string each in META, under 'q' and the name; the set "queues" has the names. Names and strings in turn.
+local function all_queues()
+    local names, fields, all = call('SMEMBERS', QUEUES), {}, {}
+    for i = 1, #names do
+        fields[i] = 'q' .. names[i]
+    end
+    local records = many(META, fields)
+    for i = 1, #names do
+        all[2 * i - 1], all[2 * i] = names[i], records[i]
+    end
+    return all
+end
+
+local first_queue, first_record -- of an exchange: a queue whose string is read with its head
 local lacks
 -- each call
-lacks = 0
+lacks, first_queue, first_record = 0, nil, nil
 -- end of each call
 local function lacks_some(what)
     return band(lacks, what) ~= 0

@@ -44,7 +44,7 @@ local function configure_queue()
     end
     change_queue(q, is_asked(SET_DEPTH) and depth or nil, is_asked(SET_PAUSED) and char(paused ~= 0 and 1 or 0) or nil,
         is_asked(SET_KEEP) and keeps or nil, limits)
-    write_queues()
+    in_pieces('HSET', META, note_queues({}))
     return 0
 end
 

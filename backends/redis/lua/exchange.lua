@@ -1,72 +1,32 @@
 -- SPDX-License-Identifier: MIT
--- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (16).
+-- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (16), and up to
+-- its end a queue that is needed, if there is one.
 --
 -- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
 -- another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1), it ran alone
 -- (2), token, I4 rows and 2 bytes for each, I2 places and each one as turn.lua says it, B schedules. The other strings are the rows, then the schedules.
 
-local RECEIPT_MS = '1800000'
-
-local receipt_key, shape
--- each call
-if meta[1] == SCHEMA then
-    now, micros = read_clock(meta[2])
-    now8, now_text, tick = give(now), as_text(now), meta[7] and take(meta[7], 1) or nil
+-- What rows say that stand in the clock, or among the delayed, at an instant beyond what a score can say.
+local function overdue_exactly(id)
+    local row = open(id)
+    return row and overdue_at(row) or NEVER
 end
-receipt_key, shape = SPACE .. 'receipt:' .. client, pack('>I4I4I4', beats, changes, puts)
--- end of each call
 
--- When the next thing after now happens by time alone.
-local function next_due()
-    local behind = '(' .. now_text
-    local first = call('ZRANGEBYSCORE', CLOCK, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
-    local at = nil
-    if first[2] then
-        at = tonumber(first[2])
-        if at >= EXACT then
-            local row = open(first[1])
-            at = row and overdue_at(row) or NEVER
-        end
-    end
-    local function look(queue)
-        local delayed = call('ZRANGEBYSCORE', SPACE .. 'later:' .. queue, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
-        if delayed[2] then
-            local run_at = tonumber(delayed[2])
-            if run_at >= EXACT then
-                local row = open(sub(delayed[1], 9))
-                run_at = row and row.run_at or NEVER
-            end
-            if not at or less(run_at, at) then
-                at = run_at
-            end
-        end
-    end
-    local queue = not lacks_some(LACKS_DELAYS) and call('ZRANGE', NEXT, '0', '0', 'WITHSCORES')
-    if queue and queue[2] then
-        -- A queue whose first row is due already may have a later one that is not.
-        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, '-inf', now_text)) do
-            look(name)
-        end
-        for _, name in ipairs(call('ZRANGEBYSCORE', NEXT, behind, '+inf', 'LIMIT', '0', '1')) do
-            look(name)
-        end
-    end
-    local tick_at = tick
+local function run_at_exactly(member)
+    local row = open(sub(member, 9))
+    return row and row.run_at or NEVER
+end
+
+local function next_of_all()
+    local at = next_due(overdue_exactly, run_at_exactly)
     if tick and near(tick) <= now then -- somebody looks at it any moment; what is behind it?
-        tick_at = next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, behind, '+inf', 'WITHSCORES', 'LIMIT', '0', '1'))
+        at = earlier(at, next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, '(' .. now_text, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')))
     end
-    if tick_at and (not at or less(tick_at, at)) then
-        at = tick_at
-    end
-    if G.rate_ms and (not at or less(add(now, G.rate_ms), at)) then
-        at = add(now, G.rate_ms)
-    end
-    return give(at or NEVER)
+    return earlier(at, G.rate_ms and add(now, G.rate_ms))
 end
 
 local function reply(status, verdicts, want_part, schedules)
-    views[1] = char(status) .. now8 .. next_due() .. give(tick or NEVER) .. pack('>I4', #verdicts) .. verdicts ..
-        want_part .. char(schedules or 0)
+    views[1] = answer_head(status, next_of_all(), verdicts, want_part, schedules or 0)
     local all = views
     views = nil -- no call keeps the rows of the one before
     return all
@@ -95,11 +55,11 @@ local function show_again(id, hot)
     end
 end
 
-local function repeat_answer(receipt)
-    if sub(receipt, 9, 20) ~= shape then
-        return reply(2, '', '\0' .. NO_TOKEN .. '\0\0\0\0\0\0')
+local function repeat_answer()
+    if sub(receipt, 13, 24) ~= shape then
+        return reply(2, '', NO_WANT)
     end
-    local length, at = cut('>I4', receipt, 21)
+    local length, at = cut('>I4', receipt, 25)
     local verdicts = sub(receipt, at, at + length - 1)
     local shown
     shown, at = cut('>I4', receipt, at + length)
@@ -157,7 +117,7 @@ end
 
 -- What the answer says of it, and how many schedules.
 local function do_want()
-    local want_part, schedules = '\0' .. NO_TOKEN .. '\0\0\0\0\0\0', 0
+    local want_part, schedules = NO_WANT, 0
     if has_part(HAS_WANT) then
         take_rows()
         if token or want.more or want.turns[1] then
@@ -180,20 +140,18 @@ local function note_number(list, name, value, was)
 end
 
 -- What it is by now, where it changed.
-local function write_meta()
-    local list = {}
+local function note_head(list)
     if token then
-        list[1], list[2] = 'fence', format('%d', fence)
+        list[#list + 1], list[#list + 2] = 'fence', format('%d', fence)
     end
     note_number(list, 'seq', seq, seq_before)
     note_number(list, 'top', top, top_before)
     note_number(list, 'uses', uses, uses_before)
     note_number(list, 'lacks', lacks, lacks_before)
-    in_pieces('HSET', META, list)
 end
 
-local function write_sums()
-    write_queues()
+local function write_sums(verdicts, want_part)
+    local list = note_queues({})
     if with_groups then
         G.write_groups()
     end
@@ -203,42 +161,37 @@ local function write_sums()
     if events then
         events.write()
     end
-    write_meta()
-end
-
-local function keep_receipt(verdicts, shown, want_part, ids)
-    call('SET', receipt_key, number .. shape .. pack('>I4', #verdicts) .. verdicts .. shown .. sub(want_part, 1, 17) .. ids,
-        'PX', RECEIPT_MS)
+    note_head(list)
+    if has_part(HAS_RECEIPT) then
+        list[#list + 1], list[#list + 2] = receipt_field,
+            make_receipt(verdicts, pack('>I4', #shown_again) .. concat(shown_again), want_part, concat(claimed or {}))
+    end
+    in_pieces('HSET', META, list)
 end
 
 local function exchange()
     if meta[1] ~= SCHEMA then
         return { char(meta[1] and 4 or 3) }
     end
-    local receipt = has_part(HAS_RECEIPT) and call('GET', receipt_key)
-    if receipt and sub(receipt, 1, 8) == number then
-        return repeat_answer(receipt)
+    if is_repeated() then
+        return repeat_answer()
     end
     if AS_SCRIPT == 1 then
         write_first()
     end
     if asked == ONE_FOR_ONE and changes == 1 and puts + beats + uses == 0 then
-        local want_part, id = one_for_one()
+        local want_part = one_for_one()
         if want_part then
-            keep_receipt(DONE, '\0\0\0\0', want_part, id)
             return reply(0, DONE, want_part)
         end
     end
     do_unit()
     local want_part, schedules = do_want()
     flush()
-    write_sums()
     local verdicts = concat(answer)
-    if has_part(HAS_RECEIPT) then
-        keep_receipt(verdicts, pack('>I4', #shown_again) .. concat(shown_again), want_part, concat(claimed or {}))
-    end
+    write_sums(verdicts, want_part)
     if wake then
-        redis.pcall('PUBLISH', SPACE .. 'wake', handle)
+        wake_others()
     end
     return reply(0, verdicts, want_part, schedules)
 end

@@ -3,12 +3,11 @@
 --   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a successor]
 -- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
 
-local own_key, write_key, key_held, take_key, settle_key, load_key_string, fade_keys
+local own_key, write_key, key_held, take_key, settle_key, load_key_string
 local put_successor -- store.lua: what the key's successor comes to
 do
 
 local HOLD_LIVE, HOLD_WAITING, HOLD_UNRESOLVED, HOLD_WINDOW, HOLD_FOREVER = 0, 1, 2, 3, 4
-local FADE_AT_ONCE = 16
 
 -- jobq_key_holds of <jobq/backend.h>, without `claimed`: a claim settles the key at once.
 local function key_holds(hold, state, window)
@@ -127,16 +126,6 @@ function load_key_string(scope, s)
         call('HDEL', AFTER, scope)
     end
     write_key(read_key(scope, s))
-end
-
-function fade_keys()
-    if lacks_some(LACKS_WINDOWS) then
-        return
-    end
-    for _, scope in ipairs(call('ZRANGEBYSCORE', FADE, '-inf', now, 'LIMIT', 0, FADE_AT_ONCE)) do
-        call('HDEL', KEY, scope)
-        call('ZREM', FADE, scope)
-    end
 end
 
 end

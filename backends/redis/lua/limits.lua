@@ -41,7 +41,7 @@ local function say_queues()
         say_queue(queue_of(ARGV[2]))
         return
     end
-    local all = call('HGETALL', QUEUES)
+    local all = all_queues()
     for i = 1, #all, 2 do
         local q = read_queue(all[i], all[i + 1])
         if near(q.depth) >= 0 or q.limited then

@@ -168,7 +168,7 @@ while at_argument < #ARGV do
     load_one[byte(argument())]()
 end
 flush()
-write_queues()
+in_pieces('HSET', META, note_queues({}))
 G.write_groups()
 call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence', string.format('%.0f', fence),
     'uses', uses, 'lacks', lacks)

@@ -56,7 +56,7 @@ local function take_first(list)
     return id, cold, timeout, since
 end
 
--- What the answer says of the want, and the id of the row that was claimed; nil: nothing was done.
+-- What the answer says of the want; nil: nothing was done.
 function one_for_one()
     local ended, way, held_by, result = read_end()
     if not ended or way.group then
@@ -88,11 +88,12 @@ function one_for_one()
     call('ZADD', CLOCK, as_text(lease), id)
     write_new_held(mint, sub(token, 9) .. id)
     q[WAITING], q[COMPLETED], q[8] = q[WAITING] - 1, q[COMPLETED] + 1, q[8] + 1
-    call('HSET', QUEUES, queue, pack_queue(q))
     write_figures_of_one(queue, since, way.started)
-    call('HSET', META, 'fence', format('%d', fence))
+    local want_part = '\0' .. token .. '\0\0\0\1\0\2\0\0'
+    call('HSET', META, 'fence', format('%d', fence), 'q' .. queue, pack_queue(q),
+        receipt_field, make_receipt(DONE, '\0\0\0\0', want_part, id))
     views[2], views[3], views[4] = id, cold, hot
-    return '\0' .. token .. '\0\0\0\1\0\2\0\0', id
+    return want_part
 end
 
 end

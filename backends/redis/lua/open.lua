@@ -23,7 +23,7 @@ if not found[1] or not string.match(found[1], '^%d+$') or not found[2] or #found
     return { '\2', '', '' }
 end
 if found[1] == SCHEMA then
-    for key, wanted in pairs({ [COLD] = 'hash', [HOT] = 'hash', [QUEUES] = 'hash', [CLOCK] = 'zset' }) do
+    for key, wanted in pairs({ [COLD] = 'hash', [HOT] = 'hash', [QUEUES] = 'set', [CLOCK] = 'zset' }) do
         local is = call('TYPE', key)
         is = is.ok or is
         if is ~= 'none' and is ~= wanted then

@@ -231,38 +231,8 @@ local function read_run(s)
     return run
 end
 
--- One by itself, which is what most calls put: the same without the lists. False, with nothing done: it is not so plain.
-local function put_single(s)
-    local number, only_if, keyed, queue, kind, at = cut('>I2I4BBc0Bc0', s, 2)
-    local id = ARGV[at_argument + 1]
-    if number ~= 1 or only_if ~= 0 or keyed ~= 0 or at <= #s or now < top then
-        return false
-    end
-    local q = queue_of(queue)
-    if is_full(q) then
-        return false
-    end
-    local cold = '\0' .. now8 .. next_arrival() .. ARGV[at_argument + 2]
-    if call('HSETNX', COLD, id, cold) == 0 then
-        seq = seq - 1
-        return false
-    end
-    at_argument = at_argument + 2
-    push(SPACE .. 'list:' .. lane_of(queue, kind), id, queue, kind)
-    q[WAITING], q[ENQUEUED], q.dirty, wake = q[WAITING] + 1, q[ENQUEUED] + 1, true, true
-    rows[id], colds[id], hots[id] = nil, nil, nil
-    if events then
-        events.tell_strings(id, cold)
-    end
-    answer[#answer + 1] = DONE
-    return true
-end
-
 -- Those whose id or key somebody has go the long way, when what stands before them is stored.
 local function put_run(s)
-    if put_single(s) then
-        return 1
-    end
     local run = read_run(s)
     local q, mine = queue_of(run.queue), {}
     if run.only_if > 0 and not_ok[run.only_if] then

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Queues: one string each in the hash "queues", with counts by state, totals since creation and settings.
+-- Queues: one string each (all_queues says where), with counts by state, totals since creation and settings.
 
 local COUNTS = '>' .. ('I6'):rep(14)
 local DEPTH_AT, PARTS_AT = 85, 10
+local COUNTS_TO_ENQUEUED = '>I6I6I6I6I6I6I6'
 local NEW_QUEUE = ('\0'):rep(84) .. ('\255'):rep(8) .. '\0\0' -- nothing counted, no limit
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
@@ -46,17 +47,20 @@ end
 -- All that it may have is named at once: a table that grows is made anew each time.
 local function read_queue(name, found)
     local record = found or NEW_QUEUE
-    local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, dirty = false, at_once = -1,
+    local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, named = false, dirty = false, at_once = -1,
         met_groups = false, limited = false, cut(COUNTS, record) }
     set_queue(q, sub(record, DEPTH_AT))
-    q.known, q.dirty = found and true or false, false
+    q.known, q.named, q.dirty = found and true or false, found and true or false, false
     return q
 end
 
 local function queue_of(name)
-    local q = queues[name]
+    local q, record = queues[name], first_record
     if not q then
-        q = read_queue(name, call('HGET', QUEUES, name))
+        if name ~= first_queue then
+            record = call('HGET', META, 'q' .. name)
+        end
+        q = read_queue(name, record)
         queues[name] = q
     end
     return q
@@ -94,13 +98,25 @@ local function pack_queue(q)
     return pack(COUNTS, unpack(q, 1, 14)) .. q.settings
 end
 
-local function write_queues()
-    local list = {}
+-- The record of a queue with one more row that waits; nil: the queue is full.
+local function with_one_more(record)
+    local blocked, waiting, _, _, _, _, enqueued = cut(COUNTS_TO_ENQUEUED, record)
+    local depth = cut('>i8', record, DEPTH_AT)
+    if depth >= 0 and blocked + waiting >= depth then
+        return nil
+    end
+    return sub(record, 1, 6) .. pack('>I6', waiting + 1) .. sub(record, 13, 36) .. pack('>I6', enqueued + 1) .. sub(record, 43)
+end
+
+-- Those that changed, for META.
+local function note_queues(list)
     for name, q in pairs(queues) do
         if q.dirty then
-            list[#list + 1] = name
-            list[#list + 1] = pack_queue(q)
+            if not q.named then
+                call('SADD', QUEUES, name)
+            end
+            list[#list + 1], list[#list + 2] = 'q' .. name, pack_queue(q)
         end
     end
-    in_pieces('HSET', QUEUES, list)
+    return list
 end

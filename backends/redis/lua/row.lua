@@ -33,7 +33,6 @@ local hots, colds, rows, opened, touched, found_due
 hots, colds, rows, opened, touched, found_due = {}, {}, {}, {}, {}, {}
 -- end of each call
 local write_lists, write_dirty_parents
-local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
 
 local function has(row, flag)
     return band(row.flags, flag) ~= 0
@@ -43,8 +42,7 @@ local function set(row, flag, on)
     row.flags = on and bor(row.flags, flag) or band(row.flags, bnot(flag))
 end
 
--- Ready rows stand in lanes: of a queue and a kind, those with a group of queue, group and kind. All lanes of a group in a
--- queue are its shelf.
+-- All lanes of a group in a queue are its shelf.
 if with_groups then
 
 function G.shelf_of(queue, group)
@@ -57,13 +55,6 @@ function G.join_circle(row)
     call('ZADD', SPACE .. 'circle:' .. row.queue, '0', row.group)
 end
 
-end
-
-local function lane_of(queue, kind, group)
-    if group then
-        return G.shelf_of(queue, group) .. ':' .. kind
-    end
-    return #queue .. ':' .. queue .. ':' .. kind
 end
 
 local function read_cold(row, cold)
@@ -573,7 +564,6 @@ end
 
 -- ---- answers ------------------------------------------------------------------------------------------------------------------------
 
-local DONE = '\255' -- in the answer: what nearly all items come to
 local answer, views -- the verdicts; the answer's strings, of which the first is made last
 -- each call
 answer, views = {}, { '' }

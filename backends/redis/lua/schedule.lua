@@ -5,7 +5,6 @@
 -- meta.tick, which every exchange reads with the clock: where there are no schedules nothing else is asked.
 
 local SCHEDULES, SCHEDULE_BYTES, SCHEDULE_NAMES, SCHEDULE_NEXT, read_schedule, next_of, note_tick, write_schedule
-local tick -- the least next of a schedule that is not paused, or nil
 
 if with_schedules then
 

@@ -3,7 +3,7 @@
 -- in order of bytes: ARGV[2]: B a name to go on behind is given, I4 how many; ARGV[3]: that name.
 
 if ARGV[1] == 'q' then
-    return call('HGETALL', QUEUES)
+    return all_queues()
 end
 local of, out = ARGV[1], {}
 local behind, limit = cut('>BI4', ARGV[2])

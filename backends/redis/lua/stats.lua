@@ -130,9 +130,9 @@ local function say_kinds(name, kinds)
 end
 
 local function say_queues()
-    local all, kinds = { only, what == 0 and call('HGET', QUEUES, only) }, {}
+    local all, kinds = { only, what == 0 and call('HGET', META, 'q' .. only) }, {}
     if what == 1 then
-        all = call('HGETALL', QUEUES)
+        all = all_queues()
     end
     find_stuck()
     for i = 1, #all, 2 do
