@@ -360,7 +360,8 @@ static void read_want(struct turn *t, int64_t now)
         w->empty_due = w->empty_alone = w->empty_sweep = false;
     if (t->want.mode != JOBQ_WANT_OVERDUE)
         taken = claim_take(w, t->answer, &t->want, t->sent_ms);
-    keep_for_judgement(t);
+    if (taken < t->want.row_count)
+        keep_for_judgement(t);
     pthread_mutex_lock(&w->pool.lock);
     w->counts.claimed += taken;
     pthread_mutex_unlock(&w->pool.lock);

@@ -10,8 +10,7 @@
 #ifndef JOBQ_ARENA_BLOCK
 #define JOBQ_ARENA_BLOCK 2048
 #endif
-#define FIRST_BLOCK ((size_t)JOBQ_ARENA_BLOCK)
-#define LARGEST_BLOCK (FIRST_BLOCK * 128)
+#define LARGEST_BLOCK ((size_t)JOBQ_ARENA_BLOCK * 128)
 
 struct block {
     struct block *next;
@@ -22,13 +21,22 @@ struct block {
 struct jobq_arena {
     struct block *blocks; /* the one in use first */
     size_t next_room;
+    struct block first; /* part of this memory */
 };
+
+/* An arena of a few small pieces, as most are, takes one piece of a size that the C library has at hand: 1,024 bytes. */
+#define FIRST_ROOM (JOBQ_ARENA_BLOCK ? 1024 - sizeof(struct jobq_arena) : 0)
 
 struct jobq_arena *jobq_arena_create(void)
 {
-    struct jobq_arena *arena = calloc(1, sizeof *arena);
-    if (arena)
-        arena->next_room = FIRST_BLOCK;
+    struct jobq_arena *arena = malloc(sizeof *arena + FIRST_ROOM);
+    if (!arena)
+        return NULL;
+    arena->blocks = &arena->first;
+    arena->next_room = JOBQ_ARENA_BLOCK;
+    arena->first.next = NULL;
+    arena->first.room = FIRST_ROOM;
+    arena->first.used = 0;
     return arena;
 }
 
@@ -38,7 +46,8 @@ void jobq_arena_destroy(struct jobq_arena *arena)
         return;
     for (struct block *block = arena->blocks, *next; block; block = next) {
         next = block->next;
-        free(block);
+        if (block != &arena->first)
+            free(block);
     }
     free(arena);
 }
@@ -54,7 +63,7 @@ static struct block *add_block(struct jobq_arena *arena, size_t least)
     *block = (struct block){ .room = room };
     if (arena->next_room != LARGEST_BLOCK)
         arena->next_room *= 2;
-    if (arena->blocks && least == room) {
+    if (least == room) {
         /* A large piece fills its block; the one in use may have room left. */
         block->next = arena->blocks->next;
         arena->blocks->next = block;
@@ -72,7 +81,7 @@ void *jobq_arena_alloc(struct jobq_arena *arena, size_t bytes)
         return NULL;
     size_t need = bytes ? (bytes + unit - 1) / unit * unit : unit;
     struct block *block = arena->blocks;
-    if (!block || block->room - block->used < need)
+    if (block->room - block->used < need)
         block = add_block(arena, need);
     if (!block)
         return NULL;

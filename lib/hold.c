@@ -109,7 +109,7 @@ static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, co
     claim->shared = false;
     claim->open = claim->count = 0;
     for (size_t i = 0; i < want->row_count; i++)
-        if (!row_is_judged(&want->rows[i]))
+        if (count == want->row_count || !row_is_judged(&want->rows[i]))
             job_begin(w, claim, &want->rows[i], now, &claim->jobs[claim->count++]);
     claim->open = claim->count;
     claim->next = w->claims;

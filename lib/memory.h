@@ -266,6 +266,7 @@ struct mem_unit {
     struct mem *m;
     struct jobq_arena *arena;
     int64_t now;
+    struct mem_queue *queue; /* of the newest put */
     bool wake; /* something waits that did not before */
     int64_t rate_ms; /* until a rate that held the want back lets one start; INT64_MAX: none did */
     struct jobq_arena *notes; /* of what was: for taking it back */

@@ -251,7 +251,7 @@ static int settle_after(struct mem_unit *u, struct mem_row *row, int before)
     if (mem_key_settle(u, row, row->c.row.state) != 0 ||
         mem_edges_close(u, &row->c.row.id, row->c.row.reason == JOBQ_REASON_DEPENDENCY) != 0)
         return -1;
-    return mem_edges_resolve(u, row, &more);
+    return row->c.open_children ? mem_edges_resolve(u, row, &more) : 0;
 }
 
 static int make_change(struct mem_unit *u, const struct jobq_change *change, struct mem_row *row)

@@ -26,6 +26,14 @@ static bool parents_missing(const struct mem_unit *u, const struct jobq_put *put
     return false;
 }
 
+/* Most of what is put together goes to the same queue. */
+static struct mem_queue *queue_of(struct mem_unit *u, struct jobq_bytes name)
+{
+    if (!u->queue || mem_bytes_order(u->queue->name, name) != 0)
+        u->queue = mem_queue_find(u->m, name);
+    return u->queue;
+}
+
 static bool is_full(const struct mem_queue *queue)
 {
     if (!queue || queue->c.depth < 0)
@@ -152,7 +160,7 @@ static int put_row(struct mem_unit *u, struct jobq_put *put)
     struct mem_key *key = put->unique ? mem_key_held(u->m, put->unique->scope, u->now) : NULL;
     if (key)
         return meet_holder(u, put, key);
-    struct mem_queue *queue = mem_queue_find(u->m, put->queue);
+    struct mem_queue *queue = queue_of(u, put->queue);
     if (is_full(queue)) {
         put->verdict = JOBQ_FULL;
         return 0;

@@ -242,16 +242,20 @@ struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
     return ROW_OF(row ? mem_tree_next(&row->clock) : mem_tree_first(&m->clock), clock);
 }
 
-/* A running row is ordered on the clock by its lease: that makes a key for any instant. */
-static struct mem_row instant_key(int64_t at)
+/* A running row is ordered on the clock by its lease: that makes a key for any instant. No more of it is set
+ * than orders look at: to set all takes longer than to look. */
+static void set_instant(struct mem_row *key, int64_t at)
 {
-    return (struct mem_row){.c.row = {.state = JOBQ_ROW_RUNNING, .lease_until_ms = at, .run_at_ms = at},
-                            .c.arrival = INT64_MAX};
+    key->c.row.state = JOBQ_ROW_RUNNING;
+    key->c.row.lease_until_ms = key->c.row.run_at_ms = at;
+    key->c.open_children = 0;
+    key->c.arrival = INT64_MAX;
 }
 
 int64_t mem_next_due(const struct mem *m, int64_t now)
 {
-    struct mem_row key = instant_key(now);
+    struct mem_row key;
+    set_instant(&key, now);
     const struct mem_row *row = ROW_OF(mem_tree_after(&m->clock, &key.clock), clock);
     int64_t next = row ? mem_overdue_at(row) : INT64_MAX;
     for (const struct mem_queue *q = mem_queue_after(m, NULL); q; q = mem_queue_after(m, q)) {
@@ -285,9 +289,14 @@ struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct
     struct mem_row *row = mem_room(u, sizeof *row + bytes);
     if (!row || mem_ids_reserve(&u->m->ids) != 0)
         return NULL;
-    *row = (struct mem_row){.object.type = &row_type, .queue = queue, .lane = lane};
+    row->object = (struct mem_object){.type = &row_type};
+    row->queue = queue;
+    row->lane = lane;
+    memset(&row->c, 0, sizeof row->c);
+    row->c.row = *value;
+    row->c.arrival = u->m->arrivals++;
+    row->text_bytes = 0;
     struct jobq_row *r = &row->c.row;
-    *r = *value;
     r->queue = queue->name;
     struct jobq_bytes *cells[] = {&r->kind, &r->payload, &r->policy, &r->key, &r->trace};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
@@ -296,7 +305,6 @@ struct mem_row *mem_row_make(struct mem_unit *u, struct mem_queue *queue, struct
         r->group = lane->group->name;
     else
         own(row, &r->group); /* absent or empty */
-    row->c.arrival = u->m->arrivals++;
     return row;
 }
 
@@ -371,7 +379,6 @@ static const struct mem_type queue_type = {
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name)
 {
     struct mem_queue key;
-    /* No more of it is set than the order looks at: to set all takes longer than to look. */
     key.by_name = (struct mem_node){0};
     key.name = name;
     struct mem_queue *queue = mem_of(mem_tree_from(&m->queues, &key.by_name), struct mem_queue, by_name);
@@ -416,12 +423,12 @@ void mem_rows_init(struct mem *m)
 void mem_rows_free(struct mem *m)
 {
     struct mem_unit u = {.m = m};
-    for (struct mem_row *row; (row = ROW_OF(mem_tree_first(&m->rows), by_id)) != NULL;) {
-        mem_tree_remove(&m->rows, &row->by_id);
+    for (struct mem_row *row = ROW_OF(mem_tree_first(&m->rows), by_id), *next; row; row = next) {
+        next = ROW_OF(mem_tree_next(&row->by_id), by_id);
         free_pieces(&u, row);
         mem_free(&u, row);
-        mem_unit_commit(&u);
     }
+    mem_unit_commit(&u);
     for (struct mem_queue *queue; (queue = mem_queue_after(m, NULL)) != NULL;) {
         mem_tree_remove(&m->queues, &queue->by_name);
         mem_lanes_free(queue);

@@ -104,49 +104,39 @@ static int check_bytes(const char *field, const struct jobq_bytes *bytes, size_t
     return check_size(field, bytes->size, high);
 }
 
-struct range {
-    const char *field;
-    int64_t value, low, high;
-};
-
-static int check_ranges(const struct range *ranges, size_t count)
-{
-    int rc = JOBQ_OK;
-
-    for (size_t i = 0; i < count && rc == JOBQ_OK; i++)
-        rc = check_range(ranges[i].field, ranges[i].value, ranges[i].low, ranges[i].high);
-    return rc;
-}
-
 static int check_key(const struct jobq_spec *spec)
 {
-    const struct range ranges[] = {
-        { "key_scope", spec->key_scope, 0, JOBQ_SCOPE_KIND | JOBQ_SCOPE_GROUP },
-        { "key_hold", spec->key_hold, JOBQ_HOLD_LIVE, JOBQ_HOLD_FOREVER },
-        { "key_conflict", spec->key_conflict, JOBQ_CONFLICT_RETURN, JOBQ_CONFLICT_SUCCESSOR },
-        { "key_window_ms", spec->key_window_ms, spec->key_hold == JOBQ_HOLD_WINDOW, MAX_MS },
-    };
     int rc = check_bytes("key", &spec->key, KEY_MAX_BYTES);
 
     if (rc == JOBQ_OK && spec->key.data && spec->key.size == 0)
         return fail_with(JOBQ_INVALID, "key", "key: is empty, must have 1 to %d bytes", KEY_MAX_BYTES);
-    return rc == JOBQ_OK ? check_ranges(ranges, sizeof ranges / sizeof ranges[0]) : rc;
+    if (rc == JOBQ_OK)
+        rc = check_range("key_scope", spec->key_scope, 0, JOBQ_SCOPE_KIND | JOBQ_SCOPE_GROUP);
+    if (rc == JOBQ_OK)
+        rc = check_range("key_hold", spec->key_hold, JOBQ_HOLD_LIVE, JOBQ_HOLD_FOREVER);
+    if (rc == JOBQ_OK)
+        rc = check_range("key_conflict", spec->key_conflict, JOBQ_CONFLICT_RETURN, JOBQ_CONFLICT_SUCCESSOR);
+    if (rc == JOBQ_OK)
+        rc = check_range("key_window_ms", spec->key_window_ms, spec->key_hold == JOBQ_HOLD_WINDOW, MAX_MS);
+    return rc;
 }
 
 static int check_times(const struct jobq_spec *spec)
 {
-    const struct range ranges[] = {
-        { "priority", spec->priority, -32768, 32767 },
-        { "delay_ms", spec->delay_ms, 0, MAX_MS },
-        { "run_at_ms", spec->run_at_ms, 0, MAX_MS },
-        { "expires_in_ms", spec->expires_in_ms, 0, MAX_MS },
-        { "timeout_ms", spec->timeout_ms, 0, MAX_MS },
-        { "reserved", spec->reserved, 0, 0 },
-    };
-
     if (spec->delay_ms && spec->run_at_ms)
         return fail_with(JOBQ_INVALID, "run_at_ms", "run_at_ms: cannot be given together with delay_ms");
-    return check_ranges(ranges, sizeof ranges / sizeof ranges[0]);
+    int rc = check_range("priority", spec->priority, -32768, 32767);
+    if (rc == JOBQ_OK)
+        rc = check_range("delay_ms", spec->delay_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("run_at_ms", spec->run_at_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("expires_in_ms", spec->expires_in_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("timeout_ms", spec->timeout_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("reserved", spec->reserved, 0, 0);
+    return rc;
 }
 
 static int check_parents(const struct jobq_spec *spec)
@@ -223,14 +213,15 @@ static int check_backoff(const struct jobq_backoff *given, struct job_policy *ou
     out->base_ms = b.base_ms ? b.base_ms : 2000;
     out->cap_ms = b.cap_ms ? b.cap_ms : 3600000;
     out->jitter_percent = b.jitter_percent;
-    const struct range ranges[] = {
-        { "backoff.kind", b.kind, JOBQ_BACKOFF_EXPONENTIAL, JOBQ_BACKOFF_LIST },
-        { "backoff.factor_percent", out->factor_percent, 100, 10000 },
-        { "backoff.base_ms", b.base_ms, 0, MAX_MS },
-        { "backoff.cap_ms", b.cap_ms, 0, MAX_MS },
-        { "backoff.jitter_percent", b.jitter_percent, 0, 100 },
-    };
-    rc = check_ranges(ranges, sizeof ranges / sizeof ranges[0]);
+    rc = check_range("backoff.kind", b.kind, JOBQ_BACKOFF_EXPONENTIAL, JOBQ_BACKOFF_LIST);
+    if (rc == JOBQ_OK)
+        rc = check_range("backoff.factor_percent", out->factor_percent, 100, 10000);
+    if (rc == JOBQ_OK)
+        rc = check_range("backoff.base_ms", b.base_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("backoff.cap_ms", b.cap_ms, 0, MAX_MS);
+    if (rc == JOBQ_OK)
+        rc = check_range("backoff.jitter_percent", b.jitter_percent, 0, 100);
     return rc == JOBQ_OK && b.kind == JOBQ_BACKOFF_LIST ? check_list(&b, out) : rc;
 }
 
@@ -241,13 +232,13 @@ int check_policy(const struct jobq_spec *spec, struct job_policy *out)
     out->max_crashes = or_default(spec->max_crashes, out->max_crashes);
     out->max_snoozes = or_default(spec->max_snoozes, out->max_snoozes);
     out->max_releases = or_default(spec->max_releases, out->max_releases);
-    const struct range ranges[] = {
-        { "max_attempts", out->max_attempts, 1, COUNT_MAX },
-        { "max_crashes", out->max_crashes, 1, COUNT_MAX },
-        { "max_snoozes", out->max_snoozes, 1, COUNT_MAX },
-        { "max_releases", out->max_releases, 1, COUNT_MAX },
-    };
-    int rc = check_ranges(ranges, sizeof ranges / sizeof ranges[0]);
+    int rc = check_range("max_attempts", out->max_attempts, 1, COUNT_MAX);
+    if (rc == JOBQ_OK)
+        rc = check_range("max_crashes", out->max_crashes, 1, COUNT_MAX);
+    if (rc == JOBQ_OK)
+        rc = check_range("max_snoozes", out->max_snoozes, 1, COUNT_MAX);
+    if (rc == JOBQ_OK)
+        rc = check_range("max_releases", out->max_releases, 1, COUNT_MAX);
     return rc == JOBQ_OK && spec->backoff ? check_backoff(spec->backoff, out) : rc;
 }
 

@@ -385,7 +385,7 @@ START_TEST(test_open)
         countdown = 0;
         if (status == JOBQ_OK) {
             jobq_memory()->close(store);
-            ck_assert_int_gt((int)n, 4);
+            ck_assert_int_gt((int)n, 3);
             return;
         }
         ck_assert(failed);
