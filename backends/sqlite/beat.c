@@ -24,15 +24,11 @@ static bool means(const struct jobq_beat *beat, const struct jobq_token *token)
 
 static int note(struct jobq_store *s, struct held_list *list, const struct held *held)
 {
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 64;
-        struct held *items = realloc(list->items, room * sizeof *items);
-        if (!items)
-            return sq_fault_memory(s);
-        list->items = items;
-        list->room = room;
-    }
-    list->items[list->count++] = *held;
+    struct held *items = sq_grow(list->items, list->count, &list->room, sizeof *items);
+    if (!items)
+        return sq_fault_memory(s);
+    list->items = items;
+    items[list->count++] = *held;
     return 0;
 }
 

@@ -94,16 +94,13 @@ static int list_incoming(struct jobq_store *s, const struct jobq_id *child, stru
     int more;
     *out = (struct incoming_list){ 0 };
     while ((more = sq_step(s, row)) > 0) {
-        if (out->count == room) {
-            room = room ? 2 * room : 16;
-            struct incoming *items = realloc(out->items, room * sizeof *items);
-            if (!items) {
-                sqlite3_reset(row);
-                return sq_fault_memory(s);
-            }
-            out->items = items;
+        struct incoming *items = sq_grow(out->items, out->count, &room, sizeof *items);
+        if (!items) {
+            sqlite3_reset(row);
+            return sq_fault_memory(s);
         }
-        read_incoming(row, &out->items[out->count++]);
+        out->items = items;
+        read_incoming(row, &items[out->count++]);
     }
     return more;
 }

@@ -45,14 +45,10 @@ static size_t place_of(const struct names *names, struct jobq_bytes text, bool *
 
 static int make_room(struct names *names, int64_t id)
 {
-    if (names->count == names->room) {
-        size_t room = names->room ? 2 * names->room : 16;
-        struct name **items = realloc(names->by_text, room * sizeof *items);
-        if (!items)
-            return -1;
-        names->by_text = items;
-        names->room = room;
-    }
+    struct name **sorted = sq_grow(names->by_text, names->count, &names->room, sizeof *sorted);
+    if (!sorted)
+        return -1;
+    names->by_text = sorted;
     if ((size_t)id > names->id_room) {
         size_t room = (size_t)id + 16;
         struct name **items = realloc(names->by_id, room * sizeof *items);

@@ -69,15 +69,11 @@ static int give_edges(struct catch *c, struct job *job)
 
 static int add(struct jobq_store *s, struct late *late, int64_t n)
 {
-    if (late->count == late->room) {
-        size_t room = late->room ? 2 * late->room : 128;
-        int64_t *rows = realloc(late->rows, room * sizeof *rows);
-        if (!rows)
-            return sq_fault_memory(s);
-        late->rows = rows;
-        late->room = room;
-    }
-    late->rows[late->count++] = n;
+    int64_t *rows = sq_grow(late->rows, late->count, &late->room, sizeof *rows);
+    if (!rows)
+        return sq_fault_memory(s);
+    late->rows = rows;
+    rows[late->count++] = n;
     return 0;
 }
 

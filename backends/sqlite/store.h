@@ -253,6 +253,8 @@ int sq_step(struct jobq_store *s, sqlite3_stmt *statement);                /* 1 
 int sq_run(struct jobq_store *s, enum sql which, const struct value *values, int count);
 int sq_number(struct jobq_store *s, enum sql which, int64_t *out, const struct value *values, int count); /* as sq_step */
 int sq_exec(struct jobq_store *s, const char *text); /* as it stands */
+/* The items, of `size` each, where there is room for one more than `count`. NULL without memory: `items` is as it was. */
+void *sq_grow(void *items, size_t count, size_t *room, size_t size);
 /* Note what SQLite says now. Returns -1. */
 int sq_fault(struct jobq_store *s, int code);
 int sq_fault_memory(struct jobq_store *s);

@@ -164,19 +164,20 @@ static int settle_rest(struct catch *c)
 
 static int grow(struct catch *c)
 {
-    if (c->count < c->room)
+    size_t room = c->room;
+    struct taken *taken = sq_grow(c->taken, c->count, &room, sizeof *taken);
+    if (!taken)
+        return sq_fault_memory(c->t->s);
+    c->taken = taken;
+    if (room == c->room)
         return 0;
-    size_t wanted = c->room ? 2 * c->room : 64;
-    struct jobq_row *rows = jobq_arena_alloc(c->t->arena, wanted * sizeof *rows);
-    struct taken *more = realloc(c->taken, wanted * sizeof *more);
-    if (more)
-        c->taken = more;
-    if (!rows || !more)
+    struct jobq_row *rows = jobq_arena_alloc(c->t->arena, room * sizeof *rows);
+    if (!rows)
         return sq_fault_memory(c->t->s);
     if (c->count)
         memcpy(rows, c->rows, c->count * sizeof *rows);
     c->rows = rows;
-    c->room = wanted;
+    c->room = room;
     return 0;
 }
 

@@ -18,15 +18,11 @@ struct candidates {
 
 static int add(struct jobq_store *s, struct candidates *list, const struct candidate *item)
 {
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 128;
-        struct candidate *items = realloc(list->items, room * sizeof *items);
-        if (!items)
-            return sq_fault_memory(s);
-        list->items = items;
-        list->room = room;
-    }
-    list->items[list->count++] = *item;
+    struct candidate *items = sq_grow(list->items, list->count, &list->room, sizeof *items);
+    if (!items)
+        return sq_fault_memory(s);
+    list->items = items;
+    items[list->count++] = *item;
     return 0;
 }
 
