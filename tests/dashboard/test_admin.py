@@ -388,7 +388,7 @@ class Roles(Case):
         self.serve()
         routes, _ = paths()
         self.assertGreater(len(routes), 15)
-        self.assertEqual(self.ask('POST', 'clear', {}, None).headers['WWW-Authenticate'], 'Bearer') # 401 says what would do
+        self.assertEqual(self.ask('POST', 'clear', {}, None).headers['WWW-Authenticate'], 'Bearer')
         for method, path, least, whole in routes:
             if path == PREFIX + '/me':
                 continue # tells nobody that he is nobody
