@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- What an exchange says at its end, to who asked, to others who wait, and to itself in case it is asked again.
 --
--- A receipt stands in META under 'r' and the client: I4 when the client was noted, number (8), shape (12), I4 length and the
--- verdicts, I4 how many rows were shown, id, I2 length and hot string of each, B more, token, the ids that were claimed.
--- The sorted set "clients" has the clients by when they were noted, in seconds of the server's clock. One that kept no receipt for
--- half an hour is forgotten when others come.
+-- A receipt stands in META under 'r' and the client: I4 when the client was noted, number (8), shape (12), I4 length
+-- and the verdicts, I4 how many rows were shown, id, I2 length and hot string of each, B more, token, the ids that were
+-- claimed. The sorted set "clients" has the clients by when they were noted, in seconds of the server's clock. One that
+-- kept no receipt for half an hour is forgotten when others come.
 
 local NOTED_FOR, KEPT_FOR, FORGOTTEN_AT_ONCE = 900, 2700, '1000'
 local DONE = '\255' -- among the verdicts: what nearly all items come to
@@ -36,19 +36,20 @@ local function noted_at()
 end
 
 local function make_receipt(verdicts, shown, want_part, ids)
-    return pack('>I4', noted_at()) .. number .. shape .. pack('>I4', #verdicts) .. verdicts .. shown .. sub(want_part, 1, 17) .. ids
+    return pack('>I4', noted_at()) .. number .. shape .. pack('>I4', #verdicts) .. verdicts .. shown ..
+        sub(want_part, 1, 17) .. ids
 end
 
 local function answer_head(status, next_at, verdicts, want_part, schedules)
-    return char(status) .. now8 .. give(next_at or NEVER) .. give(tick or NEVER) .. pack('>I4', #verdicts) .. verdicts ..
-        want_part .. char(schedules)
+    return char(status) .. now8 .. give(next_at or NEVER) .. give(tick or NEVER) .. pack('>I4', #verdicts) ..
+        verdicts .. want_part .. char(schedules)
 end
 
 local function wake_others()
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 end
 
--- ---- when the next thing after now happens by time alone --------------------------------------------------------------------------
+-- ---- when the next thing after now happens by time alone ------------------------------------------------------------
 
 -- nil: never.
 local function earlier(a, b)
@@ -77,8 +78,8 @@ local function first_delayed(exactly)
     return at
 end
 
--- Without what groups' rates and schedules whose time has come say. `overdue`, `run_at`: what the clock's and the delayed rows
--- say where a score is not exact; without them it says the score.
+-- Without what groups' rates and schedules whose time has come say. `overdue`, `run_at`: what the clock's and the
+-- delayed rows say where a score is not exact; without them it says the score.
 local function next_due(overdue, run_at)
     local at = first_behind(CLOCK, overdue)
     if not lacks_some(LACKS_DELAYS) then

@@ -4,8 +4,8 @@
 -- Scripts are these files one behind the other. KEYS[1] is "{namespace}:meta"; every other key begins with the same
 -- "{namespace}:", so that a cluster keeps them together. ARGV is made by request.c, answers are read by answer.c.
 --
--- A script may be a library's function too, which is made once and called many times: see script.py. So whatever one call knows
--- that the next must not is set between "each call" and "end of each call", and in every call again.
+-- A script may be a library's function too, which is made once and called many times: see script.py. So whatever one
+-- call knows that the next must not is set between "each call" and "end of each call", and in every call again.
 
 local call, sub, byte, char, concat = redis.call, string.sub, string.byte, string.char, table.concat
 local pack, cut, format = struct.pack, struct.unpack, string.format
@@ -14,7 +14,8 @@ local with_schedules, with_groups, with_limits = true, true, true -- is their pa
 local G = {} -- the functions of groups: a script has room for 200 locals
 local MEMO = {} -- texts of numbers; a library keeps them from call to call
 local events -- nil unless they are kept: event.lua
--- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may have all.
+-- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may
+-- have all.
 local LACKS_DELAYS, LACKS_WINDOWS = 1, 2
 local AS_SCRIPT = 1 -- 0 in a library
 local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
@@ -103,7 +104,8 @@ end
 
 -- ---- helpers ------------------------------------------------------------------------------------------------------
 
--- A whole number as text: redis.call would print it as the fraction that it could be, which takes several times as long.
+-- A whole number as text: redis.call would print it as the fraction that it could be, which takes several times as
+-- long.
 local function as_text(n)
     return n < EXACT and n > -EXACT and format('%d', n) or n
 end
@@ -143,7 +145,8 @@ local function lane_of(queue, kind, group)
     return #queue .. ':' .. queue .. ':' .. kind
 end
 
--- Queues are one string each in META, under 'q' and the name; the set "queues" has the names. Names and strings in turn.
+-- Queues are one string each in META, under 'q' and the name; the set "queues" has the names. Names and strings in
+-- turn.
 local function all_queues()
     local names, fields, all = call('SMEMBERS', QUEUES), {}, {}
     for i = 1, #names do

@@ -91,7 +91,7 @@ end
 
 end
 
--- ---- for changes and puts --------------------------------------------------------------------------------------------------
+-- ---- for changes and puts -------------------------------------------------------------------------------------------
 
 local not_ok -- changes of this exchange whose verdict is not OK
 -- each call

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The head of an exchange and of the store, read first: what is not asked for, and what this store never used, is not even
--- made. Each call of a script makes all of its functions anew, and that takes longer than most commands. A library has all of
--- them, as if everything were asked for and used.
+-- The head of an exchange and of the store, read first: what is not asked for, and what this store never used, is not
+-- even made. Each call of a script makes all of its functions anew, and that takes longer than most commands. A library
+-- has all of them, as if everything were asked for and used.
 
 local HAS_TRIM, HAS_WORKER, HAS_WANT, HAS_RECEIPT, HAS_SUCCESSOR, HAS_SCHEDULES, HAS_GROUPS = 1, 2, 4, 8, 16, 32, 64
 -- In the store's head under "uses": what it has met so far.
@@ -19,7 +19,8 @@ end
 -- each call
 asked, client, number, beats, changes, puts, handle = cut('>Bc16c8I4I4I4c16', argument())
 first_queue, receipt_field = sub(ARGV[1], 54), 'r' .. client
-meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick', 'lacks', receipt_field, 'q' .. first_queue)
+meta = call('HMGET', META, 'version', 'offset', 'fence', 'seq', 'top', 'uses', 'tick', 'lacks', receipt_field,
+    'q' .. first_queue)
 last_fence, seq_before, top_before = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 uses_before, lacks_before = tonumber(meta[6] or 0), tonumber(meta[8] or 0)
 seq, top, uses, lacks, receipt, first_record = seq_before, top_before, uses_before, lacks_before, meta[9], meta[10]

@@ -22,7 +22,7 @@ local change_index -- the number of the change at hand
 change_index = 0
 -- end of each call
 
--- ---- guards ------------------------------------------------------------------------------------------------------------
+-- ---- guards ---------------------------------------------------------------------------------------------------------
 
 local function guard_state(c, row)
     if band(c.allowed, 2 ^ row.state) == 0 then
@@ -82,10 +82,10 @@ local function refusal(c, row)
     return V_OK, 0
 end
 
--- ---- values ------------------------------------------------------------------------------------------------------------
+-- ---- values ---------------------------------------------------------------------------------------------------------
 
--- An error, or a line of log: i4 attempt, i4 kind, i8 at, I2 length + 1 and the worker, I4 length + 1 and the text. This is all
--- of it but for the text.
+-- An error, or a line of log: i4 attempt, i4 kind, i8 at, I2 length + 1 and the worker, I4 length + 1 and the text.
+-- This is all of it but for the text.
 local function entry_head(row, kind)
     local worker = row.worker
     return pack('>i4i4', math.min(near(row.attempt), MOST_INT), kind) .. now8 ..
@@ -107,7 +107,8 @@ local function add_error(row, c)
         (text and pack('>I4', #text + 1) .. text or '\0\0\0\0'))
 end
 
--- A list, so that a line costs what it is long, whatever stands before it. The client sends no more lines than are kept.
+-- A list, so that a line costs what it is long, whatever stands before it. The client sends no more lines than are
+-- kept.
 local function add_log(row, lines)
     local key, head = SPACE .. 'log:' .. row.id, entry_head(row, 0)
     for i = 1, #lines do
@@ -191,7 +192,7 @@ local function set_numbers(row, c)
     end
 end
 
--- ---- states ------------------------------------------------------------------------------------------------------------
+-- ---- states ---------------------------------------------------------------------------------------------------------
 
 -- What the change asks for, seen with the row's hold and parents.
 local function target_state(row, c)
@@ -342,7 +343,7 @@ local function change(c)
     end
 end
 
--- ---- what is asked -------------------------------------------------------------------------------------------------------
+-- ---- what is asked --------------------------------------------------------------------------------------------------
 
 -- Lines of log as they are stored behind their heads; nil: none.
 local function read_lines(number)

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 4 group, 5 schedule, 6 events, 7 plan), handle (16), I4 set, B paused, i8 depth,
--- 3 x i8 counts, 3 x i8 ages, i8 of results, i8 clock, then i8 each: at once, at once of a group, starts, in so many ms, puts, in so many ms;
--- ARGV[2]: the name; ARGV[3] of a group: its plan. Answer: 0 done, 1 no such worker or schedule, 2 the store is gone, 3 another version.
+-- Settings. ARGV[1]: B what (1 queue, 2 clock, 3 worker, 4 group, 5 schedule, 6 events, 7 plan), handle (16), I4 set, B
+-- paused, i8 depth, 3 x i8 counts, 3 x i8 ages, i8 of results, i8 clock, then i8 each: at once, at once of a group,
+-- starts, in so many ms, puts, in so many ms; ARGV[2]: the name; ARGV[3] of a group: its plan. Answer: 0 done, 1 no
+-- such worker or schedule, 2 the store is gone, 3 another version.
 
-local SET_PAUSED, SET_DEPTH, SET_AT_ONCE, SET_RATE, SET_KEEP, SET_GROUP_AT_ONCE, SET_QUOTA, SET_PLAN = 1, 2, 4, 8, 16, 32, 64, 512
+local SET_PAUSED, SET_DEPTH, SET_AT_ONCE, SET_RATE = 1, 2, 4, 8
+local SET_KEEP, SET_GROUP_AT_ONCE, SET_QUOTA, SET_PLAN = 16, 32, 64, 512
 
 local what, handle, asked, paused = cut('>Bc16I4B', ARGV[1])
 local depth, keeps, clock_ms, name = sub(ARGV[1], 23, 30), sub(ARGV[1], 31, 86), take(ARGV[1], 87), ARGV[2]
@@ -100,8 +102,8 @@ local function configure_named()
     return configure_schedule(name, asked, paused ~= 0)
 end
 
-local configure = { configure_queue, configure_clock, configure_worker, configure_group, configure_named, configure_events,
-    configure_plan }
+local configure = { configure_queue, configure_clock, configure_worker, configure_group, configure_named,
+    configure_events, configure_plan }
 local status = configure[what](meta[3])
 if wake then
     redis.pcall('PUBLISH', SPACE .. 'wake', handle)

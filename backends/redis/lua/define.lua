@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The settings of a schedule. ARGV[3]: i8 version that it must have (-1: any), i8 fired, i8 next, B its bytes are given;
--- ARGV[4]: the bytes.
+-- The settings of a schedule. ARGV[3]: i8 version that it must have (-1: any), i8 fired, i8 next, B its bytes are
+-- given; ARGV[4]: the bytes.
 
 local SET_SCHEDULE, SET_NEXT = 128, 256
 local NOT_FOUND, OUTDATED = 1, 3

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Who waits for whom. A child's parents stand in one string, extra[id .. 'U']: parent (16), B rule, B open, in the order of
--- the put. A parent's open edges stand in the sorted set kids:PARENT, those that need no decision (rule IGNORE) in front,
--- by child: child (16), B rule.
+-- Who waits for whom. A child's parents stand in one string, extra[id .. 'U']: parent (16), B rule, B open, in the
+-- order of the put. A parent's open edges stand in the sorted set kids:PARENT, those that need no decision (rule
+-- IGNORE) in front, by child: child (16), B rule.
 
 local put_edges, open_edge, reopen_edges, close_edges, resolve_edges, undecided, wait
 do
@@ -72,8 +72,8 @@ parents_shown = function(id)
     return concat(out)
 end
 
--- Let the child wait for these parents: 17 bytes each, id and rule. Only the first rule of a parent counts, also when it
--- let go at once and left no edge.
+-- Let the child wait for these parents: 17 bytes each, id and rule. Only the first rule of a parent counts, also when
+-- it let go at once and left no edge.
 function put_edges(child, parents)
     local list, seen, pending = parents_of(child), {}, 0
     for at = 1, #parents, 17 do

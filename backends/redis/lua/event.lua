@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- What happened, while events are kept. The stream "events" has an entry for each, named by its cursor; meta.event is the
--- last cursor, meta.events how many are kept. An exchange gathers and writes at its end: the cursors follow one another
--- because a script runs alone. While none are kept `events` is nil and each step that could tell something asks that only.
+-- What happened, while events are kept. The stream "events" has an entry for each, named by its cursor; meta.event is
+-- the last cursor, meta.events how many are kept. An exchange gathers and writes at its end: the cursors follow one
+-- another because a script runs alone. While none are kept `events` is nil and each step that could tell something asks
+-- that only.
 --
--- An entry: i8 at, id (16), B state, B reason, i8 attempt, i8 run_at, B length and queue, B length and kind, [\1 and worker].
+-- An entry: i8 at, id (16), B state, B reason, i8 attempt, i8 run_at, B length and queue, B length and kind, [\1 and
+-- worker].
 
 if uses_some(USES_EVENTS) then
 

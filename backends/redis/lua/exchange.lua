@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts, handle (16), and up to
--- its end a queue that is needed, if there is one.
+-- One exchange, from its head to its answer. ARGV[1]: B flags, client (16), number (8), I4 beats, I4 changes, I4 puts,
+-- handle (16), and up to its end a queue that is needed, if there is one.
 --
--- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it is of
--- another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1), it ran alone
--- (2), token, I4 rows and 2 bytes for each, I2 places and each one as turn.lua says it, B schedules. The other strings are the rows, then the schedules.
+-- Answer, first string: B status (0 done, 1 done before, 2 another request under this number, 3 the store is gone, 4 it
+-- is of another version), i8 now, i8 next due, i8 next tick, I4 length and the verdicts, then of the want: B more (1),
+-- it ran alone (2), token, I4 rows and 2 bytes for each, I2 places and each one as turn.lua says it, B schedules. The
+-- other strings are the rows, then the schedules.
 
 -- What rows say that stand in the clock, or among the delayed, at an instant beyond what a score can say.
 local function overdue_exactly(id)
@@ -20,7 +21,8 @@ end
 local function next_of_all()
     local at = next_due(overdue_exactly, run_at_exactly)
     if tick and near(tick) <= now then -- somebody looks at it any moment; what is behind it?
-        at = earlier(at, next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, '(' .. now_text, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')))
+        at = earlier(at, next_of(call('ZRANGEBYSCORE', SCHEDULE_NEXT, '(' .. now_text, '+inf', 'WITHSCORES', 'LIMIT',
+            '0', '1')))
     end
     return earlier(at, G.rate_ms and add(now, G.rate_ms))
 end
@@ -32,7 +34,7 @@ local function reply(status, verdicts, want_part, schedules)
     return all
 end
 
--- ---- the same request again: nothing is done, what was answered is answered again, with the rows as they are now -----------
+-- ---- the same request again: nothing is done, what was answered is answered again, with the rows as they are now ----
 
 local function view_held(row, with_token)
     if row and row.state == RUNNING and row.outcome == 0 and row.token == with_token then
@@ -78,11 +80,11 @@ local function repeat_answer()
     return reply(1, verdicts, char(more) .. with_token .. pack('>I4', #rows_held) .. concat(rows_held) .. '\0\0')
 end
 
--- ---- the first write: a server that refuses writes says so here, with nothing done -------------------------------------------
+-- ---- the first write: a server that refuses writes says so here, with nothing done ----------------------------------
 --
--- At maxmemory a command that may need memory is refused as long as the script has written nothing. So an exchange with puts
--- begins with one that may need memory, any other with one that does not: workers can always hand back what they hold. A
--- function of a library is refused before it runs (script.c).
+-- At maxmemory a command that may need memory is refused as long as the script has written nothing. So an exchange with
+-- puts begins with one that may need memory, any other with one that does not: workers can always hand back what they
+-- hold. A function of a library is refused before it runs (script.c).
 
 local function write_first()
     if puts > 0 then
@@ -93,7 +95,7 @@ local function write_first()
     end
 end
 
--- ---- the unit and the want --------------------------------------------------------------------------------------------------------
+-- ---- the unit and the want ------------------------------------------------------------------------------------------
 
 local function do_unit()
     local trim_said = has_part(HAS_TRIM) and argument() or nil
@@ -131,7 +133,7 @@ local function do_want()
     return want_part, schedules
 end
 
--- ---- what is written once, at the end ---------------------------------------------------------------------------------------------
+-- ---- what is written once, at the end -------------------------------------------------------------------------------
 
 local function note_number(list, name, value, was)
     if value ~= was then

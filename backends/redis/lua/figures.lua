@@ -2,8 +2,8 @@
 -- What the jobs of a queue took: one string "figures:QUEUE" of numbers of 64 bits. An exchange gathers what it adds and
 -- writes it with one BITFIELD a queue, however many jobs there are.
 --
---   0 the last end; 1 total of what was waited, 2 .. 65 its buckets; 66 total of what ran, 67 .. 130 its buckets; from 131 on
---   the slots of ten seconds, three numbers each: which it is, completed, failed.
+--   0 the last end; 1 total of what was waited, 2 .. 65 its buckets; 66 total of what ran, 67 .. 130 its buckets; from
+--   131 on the slots of ten seconds, three numbers each: which it is, completed, failed.
 
 local note_waited, note_ran, write_figures, write_figures_of_one
 if changes > 0 or has_part(HAS_WANT) then
@@ -26,7 +26,8 @@ local function place_of_number(index)
     return MEMO[index]
 end
 
--- The milliseconds since then, and the index of their bucket: that of jobq_duration_bucket of <jobq/backend.h>, two to an octave.
+-- The milliseconds since then, and the index of their bucket: that of jobq_duration_bucket of <jobq/backend.h>, two to
+-- an octave.
 local function duration(at, since)
     local ms = now - near(since)
     if ms < 2 then
@@ -67,7 +68,8 @@ end
 -- So many that began then have ended now.
 function note_ran(queue, since, number, outcome)
     if outcome == OUTCOME_COMPLETE or outcome == OUTCOME_FAIL then
-        local f, what = note_duration(queue, RAN_AT, since, number), outcome == OUTCOME_COMPLETE and 'completed' or 'failed'
+        local f = note_duration(queue, RAN_AT, since, number)
+        local what = outcome == OUTCOME_COMPLETE and 'completed' or 'failed'
         f.slot = slot_at()
         f[what] = f[what] + number
     end
@@ -83,8 +85,8 @@ end
 local function write_queue(key, f)
     local slot, completed, failed, n = f.slot, f.completed, f.failed, 2
     -- With room for what one job comes to: a table that grows is made anew each time.
-    local todo = { 'OVERFLOW', 'SAT', nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-        nil, nil, nil, nil, nil, nil, nil, nil, nil }
+    local todo = { 'OVERFLOW', 'SAT', nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+        nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
     f.slot, f.completed, f.failed = nil, nil, nil
     if slot then
         todo[3], todo[4], todo[5], todo[6] = 'SET', 'i64', place_of_number(slot), format('%d', now / SLOT_MS)
@@ -110,8 +112,8 @@ function write_figures_of_one(queue, waited_since, ran_since)
     local key, slot, number = SPACE .. 'figures:' .. queue, slot_at(), format('%d', now / SLOT_MS)
     local waited, waited_at = duration(WAITED_AT, waited_since)
     local ran, ran_at = duration(RAN_AT, ran_since)
-    local was = call('BITFIELD', key, 'OVERFLOW', 'SAT', 'SET', 'i64', place_of_number(slot), number, 'SET', 'i64', '#0', now_text,
-        'INCRBY', 'i64', '#1', format('%d', waited), 'INCRBY', 'i64', place_of_number(waited_at), '1',
+    local was = call('BITFIELD', key, 'OVERFLOW', 'SAT', 'SET', 'i64', place_of_number(slot), number, 'SET', 'i64',
+        '#0', now_text, 'INCRBY', 'i64', '#1', format('%d', waited), 'INCRBY', 'i64', place_of_number(waited_at), '1',
         'INCRBY', 'i64', '#66', format('%d', ran), 'INCRBY', 'i64', place_of_number(ran_at), '1',
         'INCRBY', 'i64', place_of_number(slot + OUTCOME_COMPLETE), '1')
     if was[1] ~= tonumber(number) then

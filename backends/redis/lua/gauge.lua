@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- n per period: struct jobq_gauge of <jobq/backend.h>, which a script cannot call. A gauge is a key of its own, i8 length of a
--- tenth, i8 number of the newest, 11 x i8; it goes by itself when nothing in it counts any more.
+-- n per period: struct jobq_gauge of <jobq/backend.h>, which a script cannot call. A gauge is a key of its own, i8
+-- length of a tenth, i8 number of the newest, 11 x i8; it goes by itself when nothing in it counts any more.
 
 if with_groups then
 
@@ -100,8 +100,8 @@ end
 function G.write_gauges()
     for name, g in pairs(gauges) do
         if g.dirty then
-            call('SET', SPACE .. name, pack(GAUGE, g.tenth, g.newest, g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8],
-                g[9], g[10]), 'PX', string.format('%.0f', (TENTHS + 1) * g.tenth))
+            call('SET', SPACE .. name, pack(GAUGE, g.tenth, g.newest, g[0], g[1], g[2], g[3], g[4], g[5], g[6],
+                g[7], g[8], g[9], g[10]), 'PX', string.format('%.0f', (TENTHS + 1) * g.tenth))
         end
     end
 end

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Groups: who has which limits, and how many more of them may start.
 --
--- limits    hash, 'g' .. group ('g' alone: of every group) and 'p' .. plan: i8 at once, i8 starts, i8 in so many ms, i8 puts,
---           i8 in so many ms, and the name of the plan; -1: none, -2: no value of its own
+-- limits    hash, 'g' .. group ('g' alone: of every group) and 'p' .. plan: i8 at once, i8 starts, i8 in so many ms,
+--           i8 puts, i8 in so many ms, and the name of the plan; -1: none, -2: no value of its own
 -- limited   sorted set of the same names with one score, so in order of bytes
 -- slots     hash, 'g' .. group: its running rows; 'q', B length, queue, group: those in one queue
 
@@ -20,7 +20,7 @@ end
 G.rate_ms = nil -- until a rate that held something back lets one more start
 -- end of each call
 
--- ---- what holds ---------------------------------------------------------------------------------------------------------
+-- ---- what holds -----------------------------------------------------------------------------------------------------
 
 local NOTHING = { at_once = UNSET, rate = UNSET, period = 0, quota = UNSET, quota_period = 0, plan = '' }
 
@@ -75,7 +75,7 @@ function G.limits_of(group)
     return known
 end
 
--- ---- slots ----------------------------------------------------------------------------------------------------------------
+-- ---- slots ----------------------------------------------------------------------------------------------------------
 
 local function as_count(found)
     return tonumber(found or 0)
@@ -104,7 +104,7 @@ function G.count_slot(q, group, by)
     wake = wake or (by < 0 and is_awaited(q, group))
 end
 
--- ---- room -----------------------------------------------------------------------------------------------------------------
+-- ---- room -----------------------------------------------------------------------------------------------------------
 
 local function at_most(room, limit, running)
     if limit < 0 then
@@ -195,7 +195,7 @@ function G.count_starts(q, group, starts)
     end
 end
 
--- ---- puts -----------------------------------------------------------------------------------------------------------------
+-- ---- puts -----------------------------------------------------------------------------------------------------------
 
 -- 0: one more may be put.
 function G.quota_wait(group)
@@ -210,7 +210,7 @@ function G.count_put(group)
     end
 end
 
--- ---- written at the end, once each ------------------------------------------------------------------------------------------
+-- ---- written at the end, once each ----------------------------------------------------------------------------------
 
 function G.write_groups()
     local names, some, none = {}, {}, {}

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- How many events are kept: meta.events, a mark among what the store uses, and the stream of event.lua. The last cursor stays
--- when none are. ARGV[3]: i8.
+-- How many events are kept: meta.events, a mark among what the store uses, and the stream of event.lua. The last cursor
+-- stays when none are. ARGV[3]: i8.
 
 local USES_EVENTS = 8
 

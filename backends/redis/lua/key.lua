@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Idempotency keys: one string per key that is held, in the hash "key" by scope:
---   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a successor]
+--   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a
+--   successor]
 -- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
 
 local own_key, write_key, key_held, take_key, settle_key, load_key_string

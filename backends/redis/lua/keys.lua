@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Keys that are held, as they are. ARGV: their scopes. Answer: of each one its scope and its string, nothing of those that
--- are held no more.
+-- Keys that are held, as they are. ARGV: their scopes. Answer: of each one its scope and its string, nothing of those
+-- that are held no more.
 
 local out = {}
 now = read_clock(call('HGET', META, 'offset'))

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- Limits and their use. ARGV[1]: B of (1 queue, 2 group, 3 plan), B a name is given, B a name to go on behind is given, I4 how
--- many; ARGV[2]: that name.
+-- Limits and their use. ARGV[1]: B of (1 queue, 2 group, 3 plan), B a name is given, B a name to go on behind is given,
+-- I4 how many; ARGV[2]: that name.
 --
--- Answer: i8 now; then of each its name, its plan and i8 each: depth, at once, at once of a group, starts, in so many ms, puts,
--- in so many ms, running, starts and their wait, puts and their wait. All queues with a limit come at once, in no order.
+-- Answer: i8 now; then of each its name, its plan and i8 each: depth, at once, at once of a group, starts, in so many
+-- ms, puts, in so many ms, running, starts and their wait, puts and their wait. All queues with a limit come at once,
+-- in no order.
 
 local of, named, behind, limit = cut('>BBBI4', ARGV[1])
 local out = { '' }
@@ -32,8 +33,8 @@ local function say_queue(q)
         return value >= 0 and value or -2
     end
     local used, wait_ms = use_of('starts:q' .. q.name, q.rate, q.period)
-    say(q.name, '', depth, own(q.at_once), own(q.group_at_once), own(q.rate), q.rate >= 0 and q.period or 0, -2, 0, q[RUNNING],
-        used, wait_ms, 0, 0)
+    say(q.name, '', depth, own(q.at_once), own(q.group_at_once), own(q.rate), q.rate >= 0 and q.period or 0, -2, 0,
+        q[RUNNING], used, wait_ms, 0, 0)
 end
 
 local function say_queues()
@@ -70,7 +71,8 @@ local function say_groups()
         return
     end
     local from = behind == 1 and '(' .. first .. ARGV[2] or '[' .. first
-    for _, name in ipairs(call('ZRANGEBYLEX', SPACE .. 'limited', from, '(' .. char(byte(first) + 1), 'LIMIT', 0, limit)) do
+    for _, name in ipairs(call('ZRANGEBYLEX', SPACE .. 'limited', from, '(' .. char(byte(first) + 1), 'LIMIT',
+        0, limit)) do
         say_group(name)
     end
 end

@@ -3,9 +3,9 @@
 --   a queue   \1, the name, 5 totals (I6 each), settings as queue.lua has them
 --   a group or a plan  \5, its name and its string as group.lua has them
 --   a schedule  \2, the name, its numbers as schedule.lua has them, the core's bytes
---   a row     \3, id, B parts, created, [run_at], [expires_at], [window end] as row.lua has them; B its due bit, B extras
---             that follow; the part that is stored as it is; the hot string, '' when it is as a put makes it; the extras, of
---             the log B count, then each line
+--   a row     \3, id, B parts, created, [run_at], [expires_at], [window end] as row.lua has them; B its due
+--             bit, B extras that follow; the part that is stored as it is; the hot string, '' when it is as a put
+--             makes it; the extras, of the log B count, then each line
 --   a key     \4, scope, its string
 -- Answer: B status (0 done, 2 the store is gone, 3 of another version) and for each item B whether it was there.
 
@@ -23,7 +23,7 @@ local function note(there)
     was_there[#was_there + 1] = there and '\1' or '\0'
 end
 
--- ---- settings ---------------------------------------------------------------------------------------------------------
+-- ---- settings -------------------------------------------------------------------------------------------------------
 
 local function load_queue()
     local name, totals, settings = argument(), argument(), argument()
@@ -53,12 +53,12 @@ local function load_schedule()
     if not there then
         call('HSET', SCHEDULE_BYTES, name, bytes)
         call('ZADD', SCHEDULE_NAMES, 0, name)
-        write_schedule({ name = name, version = take(numbers, 1), paused = byte(numbers, 9) == 1, fired = take(numbers, 10),
-            next = take(numbers, 18) })
+        write_schedule({ name = name, version = take(numbers, 1), paused = byte(numbers, 9) == 1,
+            fired = take(numbers, 10), next = take(numbers, 18) })
     end
 end
 
--- ---- rows --------------------------------------------------------------------------------------------------------------
+-- ---- rows -----------------------------------------------------------------------------------------------------------
 
 local EXTRA_LETTERS = { 'P', 'R', 'D', 'S', 'E', 'U' }
 local EXTRA_LOG = 64
@@ -149,7 +149,7 @@ local function load_row()
     end
 end
 
--- ---- keys --------------------------------------------------------------------------------------------------------------
+-- ---- keys -----------------------------------------------------------------------------------------------------------
 
 local function load_key()
     local scope, s = argument(), argument()
@@ -160,7 +160,7 @@ local function load_key()
     end
 end
 
--- ---- all of them: checked one by one, and nothing can fail behind the first write ------------------------------------------
+-- ---- all of them: checked one by one, and nothing can fail behind the first write -----------------------------------
 
 call('HSET', META, 'seq', string.format('%.0f', seq + #ARGV))
 local load_one = { load_queue, load_schedule, load_row, load_key, load_limits }
@@ -170,7 +170,7 @@ end
 flush()
 in_pieces('HSET', META, note_queues({}))
 G.write_groups()
-call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence', string.format('%.0f', fence),
-    'uses', uses, 'lacks', lacks)
+call('HSET', META, 'seq', string.format('%.0f', seq), 'top', string.format('%.0f', top), 'fence',
+    string.format('%.0f', fence), 'uses', uses, 'lacks', lacks)
 redis.pcall('PUBLISH', SPACE .. 'wake', handle)
 return '\0' .. concat(was_there)

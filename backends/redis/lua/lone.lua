@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- A put of its own, which is what most calls are: one plain job without key and group. Nothing is needed for it but what is read
--- here, so it comes before all other functions and is answered before they, or their tables, are made.
+-- A put of its own, which is what most calls are: one plain job without key and group. Nothing is needed for it but
+-- what is read here, so it comes before all other functions and is answered before they, or their tables, are made.
 
 -- Is one plain job all that is asked, and does the store do nothing else for it?
 local function is_lone()
-    return puts == 1 and beats + changes == 0 and band(asked, HAS_TRIM + HAS_WORKER + HAS_WANT + HAS_RECEIPT) == HAS_RECEIPT
+    return puts == 1 and beats + changes == 0
+        and band(asked, HAS_TRIM + HAS_WORKER + HAS_WANT + HAS_RECEIPT) == HAS_RECEIPT
         and byte(ARGV[2]) == RUN and meta[1] == SCHEMA and now >= top and not uses_some(USES_EVENTS)
         and not (tick and near(tick) <= now) and not is_repeated()
 end
@@ -20,7 +21,8 @@ local function put_alone()
         or call('HSETNX', COLD, id, '\0' .. now8 .. pack('>I8', seq + 1) .. ARGV[4]) == 0 then
         return nil
     end
-    if call('RPUSH', SPACE .. 'list:' .. lane_of(queue, kind), id) == 1 then -- a list that is there has its kind in the set
+    -- a list that is there has its kind in the set
+    if call('RPUSH', SPACE .. 'list:' .. lane_of(queue, kind), id) == 1 then
         call('SADD', SPACE .. 'kinds:' .. queue, kind)
     end
     if not first_record then

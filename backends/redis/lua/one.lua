@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- One for one: a worker that holds one job at a time hands it in and takes the next. Where neither job, nor the queue, nor the
--- store has anything special about it, this takes the steps of change.lua, trim.lua and want.lua by their rules, without the books
--- that many jobs need. Where they have, nothing is done here.
+-- One for one: a worker that holds one job at a time hands it in and takes the next. Where neither job, nor the queue,
+-- nor the store has anything special about it, this takes the steps of change.lua, trim.lua and want.lua by their
+-- rules, without the books that many jobs need. Where they have, nothing is done here.
 
 local one_for_one
 local ONE_FOR_ONE = 13 -- what is asked: HAS_TRIM, HAS_WANT, HAS_RECEIPT
@@ -39,7 +39,8 @@ local function only_list(queue, kind)
     return call('EXISTS', SPACE .. 'rank:' .. lane, SPACE .. 'tomb:' .. lane) == 0 and SPACE .. 'list:' .. lane
 end
 
--- The first row of the list, if nothing is special about it: its id, its cold string, its timeout, since when it could run.
+-- The first row of the list, if nothing is special about it: its id, its cold string, its timeout, since when it could
+-- run.
 local function take_first(list)
     local id = list and call('LPOP', list)
     if not id then
@@ -64,7 +65,8 @@ function one_for_one()
     end
     local at = result and 6 or 5
     local want_said, queue = ARGV[at], ARGV[at + 1]
-    local mode, limit, _, lease_ms, others, mint, queues_named, kinds_named, _, places, worker_at = cut(WANT_FORMAT, want_said)
+    local mode, limit, _, lease_ms, others, mint, queues_named, kinds_named, _, places, worker_at =
+        cut(WANT_FORMAT, want_said)
     if mode ~= DUE or limit ~= 1 or queues_named ~= 1 or kinds_named > 1 or places ~= 0 or queue ~= way.queue then
         return nil
     end
@@ -77,7 +79,8 @@ function one_for_one()
         return nil
     end
     make_token(mint)
-    local hot, lease = hot_of_fresh(queue, timeout, nil, others == 0, take(lease_ms, 1), worker_in(want_said, worker_at))
+    local hot, lease = hot_of_fresh(queue, timeout, nil, others == 0, take(lease_ms, 1),
+        worker_in(want_said, worker_at))
     if result then
         call('HSET', EXTRA, ended .. 'R', result)
     end

@@ -51,7 +51,7 @@ local function is_full(q)
     return near(q.depth) >= 0 and q[BLOCKED] + q[WAITING] >= near(q.depth)
 end
 
--- ---- one of any kind ----------------------------------------------------------------------------------------------------------
+-- ---- one of any kind ------------------------------------------------------------------------------------------------
 
 local function parents_missing(parents)
     for at = 1, #parents, 17 do
@@ -150,7 +150,7 @@ local function put_one(p)
     end
 end
 
--- ---- a run of plain ones: due now, of one queue, kind and group, all of them with a key or all without ------------------------------
+-- ---- a run of plain ones: due now, of one queue, kind and group, all of them with a key or all without --------------
 
 local function begin_batch(run)
     batch = { cold = {}, places = {}, keys = {}, count = 0, listed = not run.group and now >= top, grouped = run.group,
@@ -206,8 +206,9 @@ local function add_to_batch(q, id, rest, keyed)
 end
 
 local function put_of_run(run, id, rest, keyed)
-    local p = { id = id, queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0, expires_base = KEEP_TIME,
-        expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '', rest = rest, bulk = false }
+    local p = { id = id, queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0,
+        expires_base = KEEP_TIME, expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '', rest = rest,
+        bulk = false }
     if keyed then
         p.has_key, p.scope, p.hold, p.conflict, p.digest =
             1, sub(keyed, 1, 32), byte(keyed, 33), byte(keyed, 34), sub(keyed, 43)

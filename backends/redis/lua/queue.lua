@@ -7,7 +7,8 @@ local COUNTS_TO_ENQUEUED = '>I6I6I6I6I6I6I6'
 local NEW_QUEUE = ('\0'):rep(84) .. ('\255'):rep(8) .. '\0\0' -- nothing counted, no limit
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
--- keeps: 3 x i8 count, 3 x i8 ms, i8 ms of results; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many ms; each -1 for none.
+-- keeps: 3 x i8 count, 3 x i8 ms, i8 ms of results; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many
+-- ms; each -1 for none.
 local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 56
 
 -- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed
@@ -47,8 +48,8 @@ end
 -- All that it may have is named at once: a table that grows is made anew each time.
 local function read_queue(name, found)
     local record = found or NEW_QUEUE
-    local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, named = false, dirty = false, at_once = -1,
-        met_groups = false, limited = false, cut(COUNTS, record) }
+    local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, named = false,
+        dirty = false, at_once = -1, met_groups = false, limited = false, cut(COUNTS, record) }
     set_queue(q, sub(record, DEPTH_AT))
     q.known, q.named, q.dirty = found and true or false, found and true or false, false
     return q
@@ -105,7 +106,8 @@ local function with_one_more(record)
     if depth >= 0 and blocked + waiting >= depth then
         return nil
     end
-    return sub(record, 1, 6) .. pack('>I6', waiting + 1) .. sub(record, 13, 36) .. pack('>I6', enqueued + 1) .. sub(record, 43)
+    return sub(record, 1, 6) .. pack('>I6', waiting + 1) .. sub(record, 13, 36) .. pack('>I6', enqueued + 1) ..
+        sub(record, 43)
 end
 
 -- Those that changed, for META.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Reading rows by id. ARGV[1]: B asked (1 payload, 2 result, 4 errors, 8 parents, 16 log, 32 edges as they are), i8 bytes; then ids. Rows stop before the one
--- that would pass the bytes; at least one is given.
+-- Reading rows by id. ARGV[1]: B asked (1 payload, 2 result, 4 errors, 8 parents, 16 log, 32 edges as they are), i8
+-- bytes; then ids. Rows stop before the one that would pass the bytes; at least one is given.
 --
 -- Answer: i8 now, I4 how many ids were looked at; then the rows.
 

@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- Rows. A row is two strings: what the put said ("cold", in one hash by id) and what changes ("hot", in another). A row
--- without a hot string is as it was put: waiting, never claimed. So a backlog costs one string and one list entry a job.
+-- without a hot string is as it was put: waiting, never claimed. So a backlog costs one string and one list entry a
+-- job.
 --
 -- Cold:  B parts, i8 created, I8 arrival, [i8 run_at], [i8 expires_at], [i8 window end], then as request.c made it:
 --        I2 mask, I4 payload size, queue, kind (B length each), [i8 rank_add], [i8 timeout], [B hold, scope, digest],
 --        [i4 priority], [group], [policy], [key], [trace] (I4 length each), and the payload up to the end.
--- Hot:   see pack_hot. QUEUE_AT is where the queue's name begins; guards are read without taking all of it apart. Larger and rarer things are in "extra" under id .. letter: P payload above the inline bound,
---        R result, D data, S progress, E errors, U the row's parents. Lines of log are a list of the row's own, log:ID.
+-- Hot:   see pack_hot. QUEUE_AT is where the queue's name begins; guards are read without taking all of it apart.
+--        Larger and rarer things are in "extra" under id .. letter: P payload above the inline bound, R result,
+--        D data, S progress, E errors, U the row's parents. Lines of log are a list of the row's own, log:ID.
 --
 -- Exchanges open the rows that they touch, change them as tables, and flush writes all of them with their places:
---        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue and kind,
---                  for rows with a group, which stand in rank: only, also the group
+--        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue
+--                  and kind, for rows with a group, which stand in rank: only, also the group
 --        circle    a queue's groups that have rows in rank:, by bytes; kinds;SHELF the kinds of such a group
 --        ended     ended:STATE:QUEUE by finished_at
 --        clock     whatever falls overdue, by when
@@ -156,14 +158,14 @@ local function pack_hot(row)
         give(row.callback_until)) .. pack_names(row.queue, row.group, row.worker) .. (row.digest or '')
 end
 
--- Of a row that is claimed for the first time, with nothing special about it: what it has depends on its queue, its timeout and
--- its group alone. Its run_at is the one it was put with, and not said again.
+-- Of a row that is claimed for the first time, with nothing special about it: what it has depends on its queue, its
+-- timeout and its group alone. Its run_at is the one it was put with, and not said again.
 local function pack_claimed(flags, token, lease_until, stop_at, names)
-    return pack(HOT_FORMAT, RUNNING, 0, 0, flags, 0, token, ONE8, 0, 0, 0, 0, 0, 0, ZERO8, now8, ZERO8, give(lease_until),
-        give(stop_at), ZERO8, ZERO8) .. names
+    return pack(HOT_FORMAT, RUNNING, 0, 0, flags, 0, token, ONE8, 0, 0, 0, 0, 0, 0, ZERO8, now8, ZERO8,
+        give(lease_until), give(stop_at), ZERO8, ZERO8) .. names
 end
 
--- ---- places -----------------------------------------------------------------------------------------------------------
+-- ---- places ---------------------------------------------------------------------------------------------------------
 
 local function has_kids(row)
     return has(row, F_KIDS) and call('ZCARD', SPACE .. 'kids:' .. row.id) > 0
@@ -245,7 +247,7 @@ local function open(id)
     return row
 end
 
--- ---- writing ---------------------------------------------------------------------------------------------------------------
+-- ---- writing --------------------------------------------------------------------------------------------------------
 
 local held_in, held_out, new_cold, new_hot
 local one_token, one_mint, one_fence -- rows in a row mostly have one token
@@ -510,15 +512,15 @@ function flush()
     end
 end
 
--- Have rows been opened that are to be written? What ends in the short way stands in no place where ready rows do: it can be
--- written with what is claimed behind it.
+-- Have rows been opened that are to be written? What ends in the short way stands in no place where ready rows do: it
+-- can be written with what is claimed behind it.
 function is_open()
     return opened[1] ~= nil
 end
 
 end
 
--- ---- bytes ---------------------------------------------------------------------------------------------------------------------
+-- ---- bytes ----------------------------------------------------------------------------------------------------------
 
 local function set_extra(row, flag, letter, value)
     if value then
@@ -562,7 +564,7 @@ local function payload_of(row)
     return sub(row.cold, #row.cold - row.payload_bytes + 1)
 end
 
--- ---- answers ------------------------------------------------------------------------------------------------------------------------
+-- ---- answers --------------------------------------------------------------------------------------------------------
 
 local answer, views -- the verdicts; the answer's strings, of which the first is made last
 -- each call
@@ -578,7 +580,8 @@ local function view_none()
     views[n + 1], views[n + 2], views[n + 3], views[n + 4] = '\0\0', '', '', ''
 end
 
--- A row as it is: its cold and hot strings, what is in extra as far as asked for, and one string that says what follows.
+-- A row as it is: its cold and hot strings, what is in extra as far as asked for, and one string that says what
+-- follows.
 local function view(row, asked, children)
     local info, extras = 0, {}
     local function extra(flag, letter, bit_of_it)

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Looking for rows by a filter. There is no order by id in the store (it would cost a third of the memory of a job), so a
--- listing walks: over the rows that run, over those of a queue that ended, or over all; some at a time, so that no other
--- client waits long. The client keeps the smallest ids that match.
+-- Looking for rows by a filter. There is no order by id in the store (it would cost a third of the memory of a job), so
+-- a listing walks: over the rows that run, over those of a queue that ended, or over all; some at a time, so that no
+-- other client waits long. The client keeps the smallest ids that match.
 --
--- ARGV: B way (0 all, 1 running, 2 ended), cursor, I4 how many, the filter: I4 states as shown (0 all), i4 reason, i8 older,
--- B queue given, B kind given, B group given, after (16); queue, kind, group.
--- Answer: i8 now, the next cursor, the ids that match, one behind the other.
+-- ARGV: B way (0 all, 1 running, 2 ended), cursor, I4 how many, the filter: I4 states as shown (0 all), i4 reason, i8
+-- older, B queue given, B kind given, B group given, after (16); queue, kind, group. Answer: i8 now, the next cursor,
+-- the ids that match, one behind the other.
 
 local way, states, reason, older, some_queue, some_kind, some_group, after, number =
     byte(ARGV[1]), nil, nil, nil, nil, nil, nil, nil, nil

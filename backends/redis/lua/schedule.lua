@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Schedules: the numbers of each are one string in the hash "schedules" by name: i8 version, B paused, i8 fired, i8 next;
--- the core's bytes stand beside them in "schedule:bytes". The sorted set "schedule:names" has all names with one score, so
--- in order of bytes; "schedule:next" those that are not paused by next, then by name. The least next of these stands in
--- meta.tick, which every exchange reads with the clock: where there are no schedules nothing else is asked.
+-- Schedules: the numbers of each are one string in the hash "schedules" by name: i8 version, B paused, i8 fired, i8
+-- next; the core's bytes stand beside them in "schedule:bytes". The sorted set "schedule:names" has all names with one
+-- score, so in order of bytes; "schedule:next" those that are not paused by next, then by name. The least next of these
+-- stands in meta.tick, which every exchange reads with the clock: where there are no schedules nothing else is asked.
 
 local SCHEDULES, SCHEDULE_BYTES, SCHEDULE_NAMES, SCHEDULE_NEXT, read_schedule, next_of, note_tick, write_schedule
 

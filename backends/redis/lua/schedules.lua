@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Reading schedules. ARGV: B what (0 the one named, 1 those behind the name, 2 all), I4 how many, i8 bytes; the name. They
--- stop behind the one that reaches the bytes.
+-- Reading schedules. ARGV: B what (0 the one named, 1 those behind the name, 2 all), I4 how many, i8 bytes; the name.
+-- They stop behind the one that reaches the bytes.
 --
 -- Answer: i8 now, B there may be more; then name, numbers and bytes of each.
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Settings, name and string of each. ARGV[1]: "q": all queues that are known, in no order; "g", "p": groups or plans with limits,
--- in order of bytes: ARGV[2]: B a name to go on behind is given, I4 how many; ARGV[3]: that name.
+-- Settings, name and string of each. ARGV[1]: "q": all queues that are known, in no order; "g", "p": groups or plans
+-- with limits, in order of bytes: ARGV[2]: B a name to go on behind is given, I4 how many; ARGV[3]: that name.
 
 if ARGV[1] == 'q' then
     return all_queues()

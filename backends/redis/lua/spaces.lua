@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Other namespaces of this database with their live workers, by their own clocks. ARGV[1]: the set of names. In a cluster
--- they are other servers' affair, and left out. Answer: names and counts in turn.
+-- Other namespaces of this database with their live workers, by their own clocks. ARGV[1]: the set of names. In a
+-- cluster they are other servers' affair, and left out. Answer: names and counts in turn.
 
 local own, out = sub(META, 2, -7), {}
 local names = redis.pcall('SMEMBERS', ARGV[1])

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Statistics. ARGV[1]: B what (0 one queue, 1 all); ARGV[2]: the queue.
 --
--- Answer: i8 now, I4 queues, I4 kinds, I4 workers; then for each queue its name, its numbers and its figures, for each kind queue, kind and
--- I4 ready, for each worker its field and its record.
+-- Answer: i8 now, I4 queues, I4 kinds, I4 workers; then for each queue its name, its numbers and its figures, for each
+-- kind queue, kind and I4 ready, for each worker its field and its record.
 
 local LOOK_MOST, KIND_MOST = 10000, 10000
 
@@ -75,8 +75,8 @@ local function look_at_lanes(name, kinds)
     return oldest
 end
 
--- The same of rows with a group: those of the first of its groups. When many were looked at, the first row of each lane stands
--- for the others.
+-- The same of rows with a group: those of the first of its groups. When many were looked at, the first row of each lane
+-- stands for the others.
 local function look_at_groups(name, kinds, oldest)
     local left = LOOK_MOST
     for _, group in ipairs(call('ZRANGE', SPACE .. 'circle:' .. name, 0, LOOK_MOST - 1)) do
@@ -113,9 +113,9 @@ local function say_queue(name, record)
     if q.met_groups then
         oldest = look_at_groups(name, kinds, oldest)
     end
-    say(name, pack('>I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6BB', q[1], math.max(q[2] - later + come, 0), q[3], q[4], q[5], q[6], q[7], q[8],
-        q[9], q[10], q[11], q[12], q[13], q[14], later - come, stuck[name] or 0, q.paused and 1 or 0, 0) .. give(oldest or 0),
-        call('GET', SPACE .. 'figures:' .. name) or '')
+    say(name, pack('>I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6I6BB', q[1], math.max(q[2] - later + come, 0), q[3], q[4], q[5],
+        q[6], q[7], q[8], q[9], q[10], q[11], q[12], q[13], q[14], later - come, stuck[name] or 0, q.paused and 1 or 0,
+        0) .. give(oldest or 0), call('GET', SPACE .. 'figures:' .. name) or '')
     queue_count = queue_count + 1
     return kinds
 end

@@ -14,8 +14,8 @@ end
 -- s: as the client said it, but for its parents, the part that is stored as it is, and a payload that is stored apart.
 function read_put(s, parents, rest, bulk)
     local p, run_offset, expires_offset = {}, nil, nil
-    p.id, p.queue, p.kind, p.run_base, run_offset, p.expires_base, expires_offset, p.held, p.only_if, p.has_key, p.scope,
-        p.digest, p.hold, p.conflict, p.window, p.bulk = cut('>c16Bc0Bc0Bc8Bc8BI4Bc32c32BBc8B', s, 2)
+    p.id, p.queue, p.kind, p.run_base, run_offset, p.expires_base, expires_offset, p.held, p.only_if, p.has_key,
+        p.scope, p.digest, p.hold, p.conflict, p.window, p.bulk = cut('>c16Bc0Bc0Bc8Bc8BI4Bc32c32BBc8B', s, 2)
     p.run_offset, p.expires_offset, p.window = take(run_offset, 1), take(expires_offset, 1), take(p.window, 1)
     p.said, p.parents, p.rest, p.bulk = s, parents, rest, bulk
     return p
@@ -48,8 +48,8 @@ function push(list, id, queue, kind)
     top = math.max(top, now)
 end
 
--- A new row that waits gets its place with the others that this exchange changes, but needs no hot string; an entry of a
--- list is made at once, because a list has an order.
+-- A new row that waits gets its place with the others that this exchange changes, but needs no hot string; an entry of
+-- a list is made at once, because a list has an order.
 local function place_new(row)
     wake, row.unplaced = true, true
     if has(row, F_LISTED) then
@@ -91,7 +91,8 @@ function store_row(p)
     return row
 end
 
--- ---- successors: one string each in the hash "after" by scope: for each part of the put I4 length + 1 (0: absent) and the part --------
+-- ---- successors -----------------------------------------------------------------------------------------------------
+-- One string each in the hash "after" by scope: for each part of the put I4 length + 1 (0: absent) and the part.
 
 local function part(s)
     return s and pack('>I4', #s + 1) .. s or '\0\0\0\0'

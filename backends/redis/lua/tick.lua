@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Schedules in an exchange: the ticks of puts, and those that an overdue want gives. ARGV of a tick: B mode, i8 version,
--- i8 nominal, i8 next, the name.
+-- Schedules in an exchange: the ticks of puts, and those that an overdue want gives. ARGV of a tick: B mode, i8
+-- version, i8 nominal, i8 next, the name.
 
 local read_tick, guard_tick, settle_tick, due_schedules
 if has_part(HAS_SCHEDULES) then
@@ -43,7 +43,8 @@ function due_schedules()
     local names = call('ZRANGEBYSCORE', SCHEDULE_NEXT, '-inf', now, 'LIMIT', 0, SCHEDULES_AT_ONCE)
     for _, name in ipairs(names) do
         local n = #views
-        views[n + 1], views[n + 2], views[n + 3] = name, call('HGET', SCHEDULES, name), call('HGET', SCHEDULE_BYTES, name)
+        views[n + 1], views[n + 2], views[n + 3] = name, call('HGET', SCHEDULES, name),
+            call('HGET', SCHEDULE_BYTES, name)
     end
     return #names
 end

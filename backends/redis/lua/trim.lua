@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Rows that retention takes away, and results that it takes away before their rows. ARGV: I4 limit, then for completed, dead,
--- cancelled i8 count, and i8 age of each, i8 age of results. The hash "results" has for a queue the place that it came to: when
--- the row ended (i8), its id.
+-- Rows that retention takes away, and results that it takes away before their rows. ARGV: I4 limit, then for completed,
+-- dead, cancelled i8 count, and i8 age of each, i8 age of results. The hash "results" has for a queue the place that it
+-- came to: when the row ended (i8), its id.
 
 local trim, trims_none
 if has_part(HAS_TRIM) then
 
 local SLACK_PART, SLACK_MOST = 128, 16
-local RETENTION, TRIMMED = 40, 8 -- the reason that events tell; COMPLETED is 4, the number of those that were trimmed 12
+-- the reason that events tell; COMPLETED is 4, the number of those that were trimmed 12
+local RETENTION, TRIMMED = 40, 8
 
 local function drop_plain(q, place, ids, state)
     if #ids == 0 then
@@ -66,11 +67,12 @@ end
 
 -- Mostly not even the first one goes. What is not written yet has ended now, and is not old.
 local function goes_any(place, over, keep_ms)
-    return over > 0 or (near(keep_ms) > 0 and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms))
+    return over > 0
+        or (near(keep_ms) > 0 and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms))
 end
 
--- Those over the count stand first, those over the age too: the walk ends at the first that is neither. Returns how many may
--- still be removed.
+-- Those over the count stand first, those over the age too: the walk ends at the first that is neither. Returns how
+-- many may still be removed.
 local function trim_state(q, state, keep, keep_ms, left)
     local place, start = SPACE .. 'ended:' .. state .. ':' .. q.name, 0
     local over = over_count(keep, q[state])
@@ -84,7 +86,8 @@ local function trim_state(q, state, keep, keep_ms, left)
     while left > 0 do
         local oldest, most = {}, math.min(left, 512)
         if near(keep_ms) <= 0 then -- those over the count, however old
-            oldest = over > 0 and call('ZRANGE', place, as_text(start), as_text(start + math.min(most, over) - 1)) or oldest
+            oldest = over > 0 and call('ZRANGE', place, as_text(start),
+                as_text(start + math.min(most, over) - 1)) or oldest
             most, over = #oldest, over - #oldest
         else
             local page = call('ZRANGE', place, as_text(start), as_text(start + most - 1), 'WITHSCORES')
@@ -161,8 +164,8 @@ local function keeps_of(settings, s)
     return s, 5
 end
 
--- Is there nothing to do yet in a queue of these settings, with so many completed? Where the next job is claimed as well, a few
--- over the count may wait for each other: taking some away costs hardly more than taking one.
+-- Is there nothing to do yet in a queue of these settings, with so many completed? Where the next job is claimed as
+-- well, a few over the count may wait for each other: taking some away costs hardly more than taking one.
 function trims_none(place, settings, s, completed)
     local keeps, at = keeps_of(settings, s)
     local keep = take(keeps, at)

@@ -2,7 +2,8 @@
 -- Groups in turn: struct jobq_turn of <jobq/backend.h>, which a script cannot call. The cursor's bytes are the client's
 -- affair: it says where the circle of each queue stands and hears where it stands then.
 --
--- A place: I4 given, B there is a `since`, B length, the group, B length, since. Answered: I2 the queue's number before it.
+-- A place: I4 given, B there is a `since`, B length, the group, B length, since. Answered: I2 the queue's number before
+-- it.
 
 if has_part(HAS_WANT) and with_groups then
 
@@ -37,7 +38,8 @@ end
 
 function G.say_turn(turn, number)
     local since = turn.since or ''
-    return pack('>I2I4BB', number, turn.given, turn.since and 1 or 0, #turn.group) .. turn.group .. char(#since) .. since
+    return pack('>I2I4BB', number, turn.given, turn.since and 1 or 0, #turn.group) .. turn.group ..
+        char(#since) .. since
 end
 
 -- Does going on from turn.group to this one come to, or past, the place where the fruitless looks began?

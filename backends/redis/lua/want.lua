@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Taking rows out. ARGV: B mode, I4 limit, i8 bytes, i8 lease, B others, mint (8), I4 queues, I4 kinds, I4 share, B places
--- follow, worker; the queues, each with its place if they do; the kinds.
+-- Taking rows out. ARGV: B mode, I4 limit, i8 bytes, i8 lease, B others, mint (8), I4 queues, I4 kinds, I4 share, B
+-- places follow, worker; the queues, each with its place if they do; the kinds.
 --
--- A queue's ready rows stand in lanes, one for each kind, and in each lane in a list (as they came, by far the most) and a
--- sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set the claim is
--- one LPOP; otherwise the heads are compared by rank, then arrival.
+-- A queue's ready rows stand in lanes, one for each kind, and in each lane in a list (as they came, by far the most)
+-- and a sorted set (whatever was delayed, given back or has a priority). With one lane and nothing in its sorted set
+-- the claim is one LPOP; otherwise the heads are compared by rank, then arrival.
 
-local take_rows, plain_parts, hot_of_fresh, make_token, worker_in, want, token, fence, given, claimed -- `token` once the want has given a row
+-- `token` once the want has given a row
+local take_rows, plain_parts, hot_of_fresh, make_token, worker_in, want, token, fence, given, claimed
 if has_part(HAS_WANT) then
 
 local DUE, OVERDUE, ALONE = 1, 2, 3
@@ -20,7 +21,8 @@ given, claimed = {}, {} -- what the answer says of each row; ids that were claim
 want, token, fence, full, bytes_given = nil, nil, nil, false, 0
 -- end of each call
 
--- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a failover.
+-- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a
+-- failover.
 function make_token(mint)
     fence = math.max(last_fence + 1, math.min(micros, EXACT / 2))
     token = mint .. pack('>I8', fence)
@@ -53,7 +55,7 @@ local function give_row(row, overdue, children)
     view(row, VIEW_PAYLOAD, children)
 end
 
--- ---- the due bit -----------------------------------------------------------------------------------------------------------
+-- ---- the due bit ----------------------------------------------------------------------------------------------------
 
 local function by_time(a, b)
     if a.at ~= b.at then
@@ -62,7 +64,8 @@ local function by_time(a, b)
     return a.arrival < b.arrival
 end
 
--- Delayed rows of these queues whose time has come are put among the ready ones, at most 2 x limit + 64, earliest first.
+-- Delayed rows of these queues whose time has come are put among the ready ones, at most 2 x limit + 64, earliest
+-- first.
 local function set_due_bits()
     if lacks_some(LACKS_DELAYS) then
         return
@@ -88,7 +91,7 @@ local function set_due_bits()
     flush()
 end
 
--- ---- claiming ----------------------------------------------------------------------------------------------------------------
+-- ---- claiming -------------------------------------------------------------------------------------------------------
 
 local function claim_row(row)
     draw_token()
@@ -149,8 +152,8 @@ local function way_of(queue, timeout, group)
     return way
 end
 
--- Of the cold string of a row that has nothing special about it: the size of its payload, its timeout, since when it could
--- run, its group. Else nil.
+-- Of the cold string of a row that has nothing special about it: the size of its payload, its timeout, since when it
+-- could run, its group. Else nil.
 function plain_parts(cold)
     local parts, at = byte(cold, 1), 18
     local since, timeout, group, length = sub(cold, 2, 9), '', nil, nil
@@ -204,8 +207,8 @@ local function claim_fresh(q, id, cold, size, timeout, since, group)
     end
 end
 
--- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front. Returns
--- whether anything stood there.
+-- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front.
+-- Returns whether anything stood there.
 local function take_from_list(queue, key, most)
     local goal = math.min(want.limit, #given + most)
     local back, q, some = {}, queue_of(queue), false
@@ -253,7 +256,7 @@ local function take_from_list(queue, key, most)
     return some
 end
 
--- ---- several sources: the smallest rank, then arrival ---------------------------------------------------------------------
+-- ---- several sources: the smallest rank, then arrival ---------------------------------------------------------------
 
 -- Entries of a list that were left behind by rows that went another way.
 local function is_buried(source, id)
@@ -439,11 +442,11 @@ local function clean_lists(sources)
     end
 end
 
--- ---- a queue ------------------------------------------------------------------------------------------------------------------------
+-- ---- a queue --------------------------------------------------------------------------------------------------------
 
 local function source_of(queue, prefix, lane, look, most)
-    return { queue = queue_of(queue), key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1, passed = 0,
-        listed = look == look_list, step = math.min(math.max(most or want.limit - #given, 2), LOOK) }
+    return { queue = queue_of(queue), key = SPACE .. prefix .. lane, lane = lane, look = look, at = 0, next = 1,
+        passed = 0, listed = look == look_list, step = math.min(math.max(most or want.limit - #given, 2), LOOK) }
 end
 
 local function kinds_of(queue)
@@ -472,10 +475,10 @@ end
 
 if with_groups then
 
--- ---- groups in turn ---------------------------------------------------------------------------------------------------------
+-- ---- groups in turn -------------------------------------------------------------------------------------------------
 --
--- A circle is read as far as it is needed, 64 groups at a time; what is asked of the groups that may have their turn next is
--- asked for all of them at once. What was read is kept until the end of the want: nothing is written meanwhile.
+-- A circle is read as far as it is needed, 64 groups at a time; what is asked of the groups that may have their turn
+-- next is asked for all of them at once. What was read is kept until the end of the want: nothing is written meanwhile.
 
 function G.read_circle(circle, from)
     circle.page, circle.at, circle.from = call('ZRANGEBYLEX', circle.key, from, '+', 'LIMIT', 0, LOOK), 1, from
@@ -545,8 +548,8 @@ function G.has_loose(circle)
     return has_left(circle.shelves[''])
 end
 
--- The group at hand, and those behind it that may have their turn in this want: their limits, what of them runs, and their rows
--- where there is room for some.
+-- The group at hand, and those behind it that may have their turn in this want: their limits, what of them runs, and
+-- their rows where there is room for some.
 function G.look_ahead(circle, q)
     local groups, ids, last = {}, {}, math.min(#circle.page, circle.at + want.limit - #given - 1)
     for i = circle.at, last do
@@ -614,7 +617,8 @@ function G.take_turn(circle, q, group, most)
 end
 
 function G.take_turns(q, turn)
-    local circle, room = { queue = q.name, key = SPACE .. 'circle:' .. q.name, shelves = {}, seen = {} }, G.queue_room(q)
+    local circle, room = { queue = q.name, key = SPACE .. 'circle:' .. q.name, shelves = {}, seen = {} },
+        G.queue_room(q)
     while not full and #given < want.limit and room > 0 do
         local group = G.next_group(circle, turn)
         local most, more = 0, false
@@ -636,7 +640,7 @@ function G.take_turns(q, turn)
     clean_lists(circle.shelves[''] or {})
 end
 
--- ---- limits of a queue without groups in turn --------------------------------------------------------------------------
+-- ---- limits of a queue without groups in turn -----------------------------------------------------------------------
 
 function G.is_there(queue, alone)
     for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds:' .. queue)) do
@@ -659,7 +663,7 @@ end
 
 end
 
--- ---- one that runs alone ------------------------------------------------------------------------------------------------------
+-- ---- one that runs alone --------------------------------------------------------------------------------------------
 
 -- By rank, past at most 64 that a limit of their group holds back.
 local function take_alone(q)
@@ -685,7 +689,7 @@ local function take_alone(q)
     end
 end
 
--- ---- a queue ------------------------------------------------------------------------------------------------------------------------
+-- ---- a queue --------------------------------------------------------------------------------------------------------
 
 -- Nearly always there is one kind, and nothing of it stands elsewhere than in its list.
 local function take_only_list(q, kinds, room)
@@ -755,7 +759,7 @@ local function note_company()
     want.ran_alone = true
 end
 
--- ---- overdue: rows that somebody or something has let slip, from the head of the clock ----------------------------------
+-- ---- overdue: rows that somebody or something has let slip, from the head of the clock ------------------------------
 
 local function reason_of(row)
     if row.state == RUNNING then
@@ -825,8 +829,9 @@ end
 local function read_want()
     local s = argument()
     -- All that it may have is named at once: a table that grows is made anew each time.
-    local w = { more = false, only = false, ran_alone = false, mode = 0, limit = 0, bytes = 0, lease_ms = 0, others = 0, mint = '',
-        share = 1, worker = nil, queues = {}, kinds = {}, numbers = {}, is_wanted = {}, places = {}, turns = {} }
+    local w = { more = false, only = false, ran_alone = false, mode = 0, limit = 0, bytes = 0, lease_ms = 0,
+        others = 0, mint = '', share = 1, worker = nil, queues = {}, kinds = {}, numbers = {}, is_wanted = {},
+        places = {}, turns = {} }
     local lease, queues_named, kinds_named, places, at
     w.mode, w.limit, w.bytes, lease, w.others, w.mint, queues_named, kinds_named, w.share, places, at =
         cut(WANT_FORMAT, s)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The workers' own records, one string each in the hash "workers" by name and nonce: i8 seen, B stop asked, i8 lease, and what
--- the client packed. ARGV: B leaving; the field; i8 lease and the rest.
+-- The workers' own records, one string each in the hash "workers" by name and nonce: i8 seen, B stop asked, i8 lease,
+-- and what the client packed. ARGV: B leaving; the field; i8 lease and the rest.
 
 local note_worker, is_forgotten
 do
