@@ -40,7 +40,7 @@ struct run {
     struct jobq_exchange *x;
     struct jobq_arena *arena;
     struct jobq_error *err;
-    bool has_unit;
+    bool fold, has_unit;
     struct params unit_params, want_params;
     struct transaction unit, want;
 };
@@ -75,10 +75,8 @@ static bool has_work(const struct jobq_exchange *x)
 static void prepare(struct run *r)
 {
     struct jobq_store *s = r->s;
-    /* In the program's transaction the locks would last as long as it likes. */
-    bool fold = s->exchanges++ % FOLD_EVERY == 0 && has_work(r->x) && !s->attached;
     r->has_unit = has_work(r->x) || !r->x->want;
-    int32_t flags = (s->address.notify ? FLAG_NOTIFY : 0) | (fold ? FLAG_FOLD : 0) |
+    int32_t flags = (s->address.notify ? FLAG_NOTIFY : 0) | (r->fold ? FLAG_FOLD : 0) |
                     (r->x->want ? FLAG_NO_NEXT_DUE : 0);
     if (r->has_unit)
         pq_unit_pack(s, r->x, flags, &r->unit_params);
@@ -211,6 +209,32 @@ static int answer(struct run *r)
     return x->unit;
 }
 
+/* The short way. Returns 0 when nothing was done, and the usual one is to be gone. Folding waits for others, so it has a
+ * transaction of its own; whether it came through does not matter here. */
+static int run_one(struct run *r)
+{
+    struct params params = { 0 };
+    struct transaction t[2] = { { .count = 1, .ms = server_ms(r->s, r->x) } };
+    pq_one_pack(r->s, r->x, &params);
+    t[0].calls[0] = (struct call){ .text = r->s->sql[SQL_ONE], .name = "jobq_one", .params = &params };
+    t[1] = t[0];
+    t[1].calls[0] = (struct call){ .text = r->s->sql[SQL_FOLD] };
+    pq_link_run(&r->s->link, t, r->fold ? 2 : 1);
+    r->fold = false;
+    const struct fault *fault = &t[0].fault;
+    enum pq_one what = pq_one_answer(r->s, fault->kind == FAULT_NONE ? t[0].calls[0].result : NULL, r->x, r->arena);
+    if (what == PQ_ONE_DONE)
+        note_receipt(r);
+    else if (what == PQ_ONE_GARBLED)
+        garbled(r, "no memory for the answer, or no answer");
+    else if (fault->kind != FAULT_NONE && (fault->kind != FAULT_REPORTED || !r->s->link.conn))
+        fail(r, fault);
+    pq_transaction_clear(&t[0]);
+    pq_transaction_clear(&t[1]);
+    pack_free(&params);
+    return what == PQ_ONE_DONE || r->x->unit != JOBQ_OK;
+}
+
 /* Within the program's transaction: what it did beside an outcome that does not count must not be committed. */
 static void bar_if_stale(struct run *r)
 {
@@ -244,6 +268,11 @@ int pq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
         return x->unit;
     if (pq_store_connect(s, &fault) != 0)
         return fail(&r, &fault);
+    x->unit = x->want_unit = JOBQ_OK;
+    /* In the program's transaction the locks would last as long as it likes. */
+    r.fold = s->exchanges++ % FOLD_EVERY == 0 && has_work(x) && !s->attached;
+    if (pq_one_fits(s, x) && run_one(&r))
+        return x->unit;
     prepare(&r);
     attempt_often(&r);
     int status = answer(&r);

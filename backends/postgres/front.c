@@ -114,6 +114,7 @@ static void begin_anew(struct front *f, const struct jobq_want *w, struct jobq_b
     f->of = copy;
     f->of_size = of.size;
     f->count = 0;
+    f->left = 0;
     if (copy)
         memcpy(copy, of.data, of.size);
 }

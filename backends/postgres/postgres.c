@@ -120,14 +120,15 @@ static int ask_who_answers(struct jobq_store *s, struct fault *fault)
 /* A session that is used again and again need not read the same statements each time. */
 static int prepare(struct jobq_store *s, struct fault *fault)
 {
-    char *text = pq_text(s, "PREPARE jobq_unit AS ", s->sql[SQL_UNIT], "; PREPARE jobq_want AS "), *both = NULL;
-    if (text)
-        both = pq_text(s, text, s->sql[SQL_WANT], "");
-    PGresult *result = both ? pq_link_query(&s->link, both, fault) : NULL;
+    char *unit = pq_text(s, "PREPARE jobq_unit AS ", s->sql[SQL_UNIT], "; PREPARE jobq_want AS ");
+    char *want = unit ? pq_text(s, unit, s->sql[SQL_WANT], "; PREPARE jobq_one AS ") : NULL;
+    char *all = want ? pq_text(s, want, s->sql[SQL_ONE], "") : NULL;
+    PGresult *result = all ? pq_link_query(&s->link, all, fault) : NULL;
     s->link.prepared = result != NULL;
     PQclear(result);
-    free(text);
-    free(both);
+    free(unit);
+    free(want);
+    free(all);
     return s->link.conn ? 0 : -1; /* without them it works too */
 }
 

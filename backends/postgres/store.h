@@ -188,6 +188,7 @@ struct front {
     bool whole;       /* the want under way looks from there */
     int64_t ended[FRONT_ENDED], ended_until_us;
     size_t ended_count;
+    int64_t left, left_of; /* so many rows may end before a look at retention; the count that this goes by */
 };
 
 struct jobq_store {
@@ -205,6 +206,7 @@ struct jobq_store {
     uint64_t exchanges, operations;
     struct arrivals arrivals;
     struct front front;
+    unsigned one_rest, one_wait; /* exchanges for which the short way is not tried; how many those were */
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;
@@ -241,6 +243,21 @@ void pq_want_pack(struct jobq_store *s, const struct jobq_exchange *x, bool firs
 int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 bool pq_want_is_busy(const PGresult *result); /* it gave nothing because others looked at what is limited */
 void pq_want_clear(struct jobq_want *want);
+bool pq_change_is_plain(const struct jobq_change *change);
+void pq_request_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool kept, struct params *p);
+void pq_trim_pack(struct params *p, const struct jobq_trim *trim);
+void pq_names_pack(struct params *p, const struct jobq_bytes *names, size_t count);
+
+/* one.c: the short way */
+enum pq_one {
+    PQ_ONE_NOTHING, /* nothing was done */
+    PQ_ONE_DONE,
+    PQ_ONE_GARBLED
+};
+bool pq_one_fits(struct jobq_store *s, const struct jobq_exchange *x);
+void pq_one_pack(struct jobq_store *s, const struct jobq_exchange *x, struct params *p);
+/* NULL: it failed. */
+enum pq_one pq_one_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
 
 /* front.c: a parameter of each of the two calls, and a column of their answers */
 void pq_front_forget(struct front *front);

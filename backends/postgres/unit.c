@@ -36,7 +36,7 @@ static bool all_differ(const char *first, size_t step, size_t count)
     return differ;
 }
 
-static bool is_plain_change(const struct jobq_change *c)
+bool pq_change_is_plain(const struct jobq_change *c)
 {
     return c->by == JOBQ_BY_TOKEN && c->outcome == JOBQ_OUTCOME_COMPLETE && c->state == JOBQ_ROW_COMPLETED &&
            !(c->set & ~(uint32_t)JOBQ_SET_RESULT);
@@ -150,7 +150,7 @@ static void pack_change_numbers(struct params *p, const struct jobq_change *c, b
         c->by, c->allowed & 0xff, c->edits == JOBQ_ANY_EDITS ? -1 : (int64_t)c->edits, c->outcome, c->state,
         c->reason, c->set, c->run_at.base, c->run_at.offset_ms, c->callback_until.base,
         c->callback_until.offset_ms, c->lease_ms, c->failures, c->crashes, c->snoozes, c->releases, c->redrives,
-        c->alone != 0, c->error_kind, plain && is_plain_change(c),
+        c->alone != 0, c->error_kind, plain && pq_change_is_plain(c),
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         pack_add_int8(p, numbers[i]);
@@ -362,7 +362,7 @@ static void pack_puts(struct params *p, const struct jobq_exchange *x, size_t ke
 
 /* ---- the rest -------------------------------------------------------------------------------------------------------------- */
 
-static void pack_trim(struct params *p, const struct jobq_trim *trim)
+void pq_trim_pack(struct params *p, const struct jobq_trim *trim)
 {
     if (!trim->limit) {
         pack_null(p);
@@ -396,7 +396,7 @@ static void pack_worker(struct params *p, const struct jobq_worker_record *w)
     pack_end(p);
 }
 
-static void pack_request(const struct jobq_store *s, const struct jobq_exchange *x, bool kept, struct params *p)
+void pq_request_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool kept, struct params *p)
 {
     bool mine = memcmp(s->last_client, x->client, sizeof x->client) == 0 && s->last_receipt < x->number;
     pack_id(p, x->client);
@@ -421,21 +421,21 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
         keyed += x->puts[i].unique != NULL;
     bool plain = x->change_count && changes_are_apart(x), any = false;
     for (size_t i = 0; i < x->change_count && plain; i++)
-        any |= is_plain_change(&x->changes[i]);
+        any |= pq_change_is_plain(&x->changes[i]);
     flags |= any ? FLAG_PLAIN_CHANGES : 0;
     flags |= x->put_count && puts_are_plain(x, keyed) ? FLAG_PLAIN_PUTS : 0;
     pack_int4(p, flags);
-    pack_request(s, x, x->number && (x->beat_count || x->change_count || x->put_count || x->worker), p);
+    pq_request_pack(s, x, x->number && (x->beat_count || x->change_count || x->put_count || x->worker), p);
     pack_items(p, x);
     pack_beats(p, x);
     pack_changes(p, x, any);
     pack_puts(p, x, keyed);
-    pack_trim(p, &x->trim);
+    pq_trim_pack(p, &x->trim);
     pack_worker(p, x->worker);
     pq_front_pack_unit(&s->front, x, p);
 }
 
-static void pack_names(struct params *p, const struct jobq_bytes *names, size_t count)
+void pq_names_pack(struct params *p, const struct jobq_bytes *names, size_t count)
 {
     if (!count) {
         pack_null(p);
@@ -476,7 +476,7 @@ void pq_want_pack(struct jobq_store *s, const struct jobq_exchange *x, bool firs
 {
     const struct jobq_want *w = x->want;
     const int64_t most = 1000000000; /* so that twice as many is still a number to the server */
-    pack_request(s, x, x->number != 0, p);
+    pq_request_pack(s, x, x->number != 0, p);
     if (!first) /* the unit dropped the older receipt */
         p->length[p->count - 1] = -1;
     pack_int4(p, w->mode);
@@ -486,8 +486,8 @@ void pq_want_pack(struct jobq_store *s, const struct jobq_exchange *x, bool firs
     pack_bool(p, w->others != 0);
     pack_bytes(p, w->worker);
     pack_bytes(p, (struct jobq_bytes){ .data = w->mint, .size = sizeof w->mint });
-    pack_names(p, w->queues, w->queue_count);
-    pack_names(p, w->kinds, w->kind_count);
+    pq_names_pack(p, w->queues, w->queue_count);
+    pq_names_pack(p, w->kinds, w->kind_count);
     pq_front_choose(&s->front, x, p);
     pack_turns(p, w);
     pq_front_pack_want(&s->front, x, p);

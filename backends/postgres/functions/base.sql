@@ -27,14 +27,14 @@ BEGIN
     RETURN @.clock_of(v_meta[1], v_meta[2]);
 END $$;
 
--- What a call of an exchange looks at first, in one statement: {clock, the client's newest receipt of this part that is not older
--- than the request, the newest number of [jump]}.
+-- What a call of an exchange looks at first, in one statement: {clock, the client's newest receipt of this part, or of both, that
+-- is not older than the request, the newest number of [jump]}.
 CREATE OR REPLACE FUNCTION @.opened(p_client uuid, p_number bigint, p_part integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     v_meta bigint[] := (
         SELECT ARRAY[m.shift, m.events,
             (SELECT r.number FROM @.receipt AS r WHERE p_number > 0 AND r.client = p_client AND r.number >= p_number
-                 AND r.part = p_part ORDER BY r.number DESC LIMIT 1),
+                 AND r.part IN (p_part, 2) ORDER BY r.number DESC LIMIT 1),
             coalesce(pg_sequence_last_value('@.jump'::regclass), 0)]
         FROM @.meta AS m WHERE m.one = 1);
 BEGIN
@@ -94,7 +94,9 @@ BEGIN
 END $$;
 
 -- The tally is added to the counts, by whoever is not in the way of another who does it.
-CREATE OR REPLACE FUNCTION @.fold() RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @.fold() RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE v_queues integer[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(@LOCK + 1) THEN

@@ -67,7 +67,7 @@ BEGIN
         IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
         ELSE
-            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part = 0;
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part IN (0, 2);
             -- Nothing is done; what was answered is answered again, with the rows as they are now.
             said.o_repeat := true;
             said.o_same := v_receipt.items = p_items;

@@ -361,11 +361,11 @@ BEGIN
         IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
         ELSE
-            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part = 1;
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part IN (1, 2);
             -- Those that are still held, with the rest of their lease.
             said.o_repeat := true;
             said.o_token := v_receipt.token;
-            said.o_more := v_receipt.more;
+            said.o_more := coalesce(v_receipt.more, false);
             SELECT array_agg(@.show(j, 1, CASE WHEN j.flags & 128 <> 0 THEN 1 WHEN j.flags & 256 <> 0 THEN 2 ELSE 0 END)
                              ORDER BY u.i) INTO said.o_rows
             FROM unnest(v_receipt.ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id

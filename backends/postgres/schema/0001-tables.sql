@@ -324,7 +324,7 @@ CREATE TYPE @.want_answer AS (
     o_turns bytea[], o_turns_given bigint[], o_from bigint[], o_bytes bytea[], o_numbers bigint[]
 );
 
--- The newest request of each client: what it was answered. part 0 is the unit, 1 the want. A row is inserted for the new
+-- The newest request of each client: what it was answered. part 0 is the unit, 1 the want, 2 both. A row is inserted for the new
 -- request and the older one deleted: one row changed for ever would grow a chain of versions behind an open snapshot.
 CREATE TABLE @.receipt (
     client uuid NOT NULL,

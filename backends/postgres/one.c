@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* One for one: the short way of an exchange that completes a job and asks for the next. functions/one.sql
+ * says when it can be gone; here is what can be told from the exchange alone. */
+#include "store.h"
+
+enum { FLAG_RESULT = 1, FLAG_OTHERS = 2 };
+
+#define REST_MOST 63 /* exchanges */
+
+bool pq_one_fits(struct jobq_store *s, const struct jobq_exchange *x)
+{
+    const struct jobq_want *w = x->want;
+    if (s->attached || !x->number || x->beat_count || x->put_count || x->worker || x->change_count != 1 ||
+        !w || w->mode != JOBQ_WANT_DUE || w->limit != 1 || w->queue_count != 1 ||
+        !pq_change_is_plain(x->changes))
+        return false;
+    if (!s->one_rest)
+        return true;
+    s->one_rest--;
+    return false;
+}
+
+/* What was of no use is not tried again at once: it is a round trip each time. */
+static enum pq_one learn(struct jobq_store *s, enum pq_one what)
+{
+    s->one_wait = what == PQ_ONE_DONE ? 0 : s->one_wait < REST_MOST ? 2 * s->one_wait + 1 : REST_MOST;
+    s->one_rest = s->one_wait;
+    return what;
+}
+
+static void pack_left(const struct front *f, struct params *p)
+{
+    pack_begin(p, ELEMENT_INT8);
+    pack_add_int8(p, f->left);
+    pack_add_int8(p, f->left_of);
+    pack_end(p);
+}
+
+void pq_one_pack(struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
+{
+    const struct jobq_want *w = x->want;
+    const struct jobq_change *c = x->changes;
+    bool result = c->set & JOBQ_SET_RESULT;
+    pack_int4(p, (result ? FLAG_RESULT : 0) | (w->others ? FLAG_OTHERS : 0));
+    pq_request_pack(s, x, true, p);
+    pack_id(p, c->id.bytes);
+    pack_id(p, c->token.bytes);
+    pack_int8(p, c->edits == JOBQ_ANY_EDITS ? -1 : (int64_t)c->edits);
+    pack_int4(p, c->reason);
+    pack_bytes(p, result ? c->result : (struct jobq_bytes){0});
+    pq_trim_pack(p, &x->trim);
+    pq_front_pack_unit(&s->front, x, p);
+    pack_left(&s->front, p);
+    pack_int8(p, w->lease_ms);
+    pack_bytes(p, w->worker);
+    pack_bytes(p, (struct jobq_bytes){.data = w->mint, .size = sizeof w->mint});
+    pq_names_pack(p, w->queues, w->queue_count);
+    pq_names_pack(p, w->kinds, w->kind_count);
+    pq_front_choose(&s->front, x, p);
+    pq_front_pack_want(&s->front, x, p);
+}
+
+static int64_t next_int(struct elements *e)
+{
+    struct cell cell;
+    return elements_next(e, &cell) ? cell_int(cell) : 0;
+}
+
+static void answer_change(struct jobq_change *c)
+{
+    c->verdict = JOBQ_OK;
+    c->stale = 0;
+    c->row = NULL;
+    c->holder = (struct jobq_id){0};
+    c->lease_until_ms = 0;
+}
+
+static int answer_row(struct jobq_want *w, struct cell bytes, struct cell numbers, struct jobq_arena *arena)
+{
+    struct jobq_row *rows = NULL;
+    pq_want_clear(w);
+    if (view_gathered(arena, bytes, numbers, &rows, &w->row_count) != 0)
+        return -1;
+    w->rows = rows;
+    if (w->row_count)
+        w->token = rows[0].token;
+    return 0;
+}
+
+enum part { PART_NUMBERS, PART_FROM, PART_ENDED, PART_BYTES, PART_ROW, PARTS };
+
+enum pq_one pq_one_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x,
+                          struct jobq_arena *arena)
+{
+    struct cell said[PARTS] = {{.size = -1}, {.size = -1}, {.size = -1}, {.size = -1}, {.size = -1}};
+    if (!result || PQgetisnull(result, 0, 0))
+        return learn(s, PQ_ONE_NOTHING);
+    struct elements parts = cell_elements(cell_of(result, 0, 0));
+    for (int i = 0; i < PARTS && elements_next(&parts, &said[i]);)
+        i++;
+    struct elements numbers = cell_elements(said[PART_NUMBERS]);
+    x->now_ms = next_int(&numbers);
+    x->next_due_ms = next_int(&numbers);
+    x->next_tick_ms = next_int(&numbers);
+    s->front.left = next_int(&numbers);
+    s->front.left_of = next_int(&numbers);
+    answer_change(x->changes);
+    pq_front_note_unit(&s->front, said[PART_ENDED]);
+    if (said[PART_ROW].size < 0 || answer_row(x->want, said[PART_BYTES], said[PART_ROW], arena) != 0)
+        return PQ_ONE_GARBLED;
+    x->want->schedule_now_ms = x->now_ms;
+    pq_front_note_want(&s->front, said[PART_FROM], x);
+    return learn(s, PQ_ONE_DONE);
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* The short way of an exchange that ends one job and takes the next: it is gone where nothing is special,
+ * each thing that is special leads to the usual way, and both say the same. A receipt of both parts (2) tells
+ * which way was gone. */
+#include "kit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEEP = 1280, SLACK = 10 };
+
+static struct jobq_arena *arena;
+static const struct jobq_bytes queue = {"q", 1};
+
+struct swap {
+    struct jobq_change end;
+    struct jobq_want want;
+    struct jobq_exchange x;
+};
+
+/* Ends `row` and asks for one. */
+static void swap_of(struct swap *w, const struct jobq_row *row)
+{
+    memset(w, 0, sizeof *w);
+    w->end = (struct jobq_change){.id = row->id,
+                                  .by = JOBQ_BY_TOKEN,
+                                  .token = row->token,
+                                  .edits = row->edits,
+                                  .outcome = JOBQ_OUTCOME_COMPLETE,
+                                  .state = JOBQ_ROW_COMPLETED,
+                                  .set = JOBQ_SET_RESULT,
+                                  .result = {"done", 4}};
+    w->want = (struct jobq_want){.mode = JOBQ_WANT_DUE,
+                                 .queues = &queue,
+                                 .queue_count = 1,
+                                 .limit = 1,
+                                 .bytes = 1 << 20,
+                                 .lease_ms = 30000,
+                                 .worker = {"w", 1},
+                                 .mint = "mintmin"};
+    w->x = (struct jobq_exchange){
+        .changes = &w->end, .change_count = 1, .want = &w->want, .trim = {.limit = 18}};
+    for (int i = 0; i < 8; i++)
+        w->x.trim.keep_count[i] = KEEP;
+}
+
+static bool run_short(struct jobq_store *s, struct swap *w)
+{
+    ck_assert_msg(exchange(s, &w->x) == JOBQ_OK && w->x.want_unit == JOBQ_OK, "%s", last.text);
+    return sql_value("SELECT count(*) FROM @.receipt WHERE part = 2 AND number = %llu",
+                     (unsigned long long)w->x.number) == 1;
+}
+
+/* ---- what leads to the usual way
+ * ------------------------------------------------------------------------------- */
+
+struct scene {
+    struct jobq_store *s;
+    struct jobq_row held; /* what the exchange ends */
+    struct swap swap;
+};
+
+/* Jobs 1 to 3, the first of them held; `first` and `second` have what a test gave them. */
+static void open_scene(struct scene *c, const struct jobq_put *first, const struct jobq_put *second)
+{
+    const struct jobq_row *rows;
+    struct jobq_put puts[] = {*first, *second, put_of(3)};
+    struct jobq_exchange x = {.puts = puts, .put_count = 3};
+    c->s = store_open(uri_with(""));
+    ck_assert_msg(exchange(c->s, &x) == JOBQ_OK, "%s", last.text);
+    ck_assert_uint_eq(claim_jobs(c->s, 1, &rows), 1);
+    c->held = rows[0];
+    swap_of(&c->swap, &c->held);
+}
+
+static void open_plain(struct scene *c)
+{
+    const struct jobq_put first = put_of(1), second = put_of(2);
+    open_scene(c, &first, &second);
+}
+
+/* The usual way was gone, the job completed, and `number` was claimed (0: none). */
+static void goes_long(struct scene *c, uint32_t number)
+{
+    ck_assert(!run_short(c->s, &c->swap));
+    ck_assert_int_eq(c->swap.end.verdict, JOBQ_OK);
+    ck_assert_uint_eq(c->swap.want.row_count, number ? 1 : 0);
+    if (number)
+        ck_assert_uint_eq(c->swap.want.rows[0].id.bytes[15], number);
+    ck_assert_int_eq(sql_value("SELECT state FROM @.job WHERE id = '00000000-0000-0000-0000-000000000001'"),
+                     4);
+    store_close(c->s);
+    sql("DROP SCHEMA @ CASCADE");
+}
+
+static void after(const char *statement, uint32_t number)
+{
+    struct scene c;
+    open_plain(&c);
+    sql("%s", statement);
+    goes_long(&c, number);
+}
+
+START_TEST(what_the_store_says)
+{
+    after("UPDATE @.queue SET paused = true", 0);
+    after("UPDATE @.queue SET grouped = true", 2);
+    after("UPDATE @.queue SET concurrency = 0", 0);
+    after("UPDATE @.queue SET group_concurrency = 1", 2);
+    after("UPDATE @.queue SET rate = 0, rate_ms = 1000", 0);
+    after("UPDATE @.meta SET events = 10", 2);
+    after("UPDATE @.job SET children = 1 WHERE state = 3; INSERT INTO @.edge SELECT j.id, h.id, 2, false, "
+          "true FROM @.job AS j,"
+          " @.job AS h WHERE h.state = 3 AND j.state = 2 LIMIT 1",
+          2);
+    after("UPDATE @.job SET flags = flags | 64 WHERE state = 3", 2);
+    after("UPDATE @.job SET shelf = NULL, place = NULL, clock = 1, state = 1 WHERE state = 2",
+          0); /* nothing waits */
+}
+END_TEST
+
+START_TEST(what_the_jobs_have)
+{
+    const struct jobq_put plain = put_of(1), next = put_of(2);
+    struct jobq_put_key key = {.scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE};
+    struct scene c;
+    struct jobq_put special = plain;
+    special.unique = &key;
+    open_scene(&c, &special, &next); /* its end lets the key go */
+    goes_long(&c, 2);
+    special = next;
+    key.hold = JOBQ_HOLD_WAITING;
+    special.unique = &key;
+    open_scene(&c, &plain, &special); /* its claim does */
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key"), 1);
+    ck_assert(!run_short(c.s, &c.swap));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key"), 0);
+    store_close(c.s);
+    sql("DROP SCHEMA @ CASCADE");
+    special = plain;
+    special.group = (struct jobq_bytes){"g", 1};
+    open_scene(&c, &special, &next);
+    swap_of(&c.swap, &c.held);
+    ck_assert(!run_short(c.s, &c.swap));
+    store_close(c.s);
+    sql("DROP SCHEMA @ CASCADE");
+    special = next;
+    special.expires_at = (struct jobq_time){JOBQ_TIME_NOW, 1000000};
+    open_scene(&c, &plain, &special);
+    goes_long(&c, 2);
+}
+END_TEST
+
+/* Its time has come, and it stands before the others. */
+START_TEST(a_delay_that_is_over)
+{
+    const struct jobq_settings later = {.size = sizeof later, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = 5000};
+    const struct jobq_put first = put_of(1);
+    struct jobq_put second = put_of(2);
+    struct scene c;
+    second.run_at = (struct jobq_time){JOBQ_TIME_NOW, 4000};
+    second.rank_add_ms = -1000000;
+    open_scene(&c, &first, &second);
+    ck_assert_int_eq(jobq_postgres()->configure(c.s, &later, &last), JOBQ_OK);
+    goes_long(&c, 2);
+}
+END_TEST
+
+START_TEST(what_the_exchange_holds)
+{
+    const struct jobq_bytes two[] = {{"q", 1}, {"r", 1}};
+    struct jobq_worker_record worker = {.name = {"w", 1}, .lease_ms = 30000};
+    struct jobq_put put = put_of(9);
+    struct scene c;
+    open_plain(&c);
+    c.swap.want.limit = 2;
+    ck_assert(!run_short(c.s, &c.swap) && c.swap.want.row_count == 2);
+    store_close(c.s);
+    sql("DROP SCHEMA @ CASCADE");
+    open_plain(&c);
+    c.swap.want.queues = two;
+    c.swap.want.queue_count = 2;
+    goes_long(&c, 2);
+    open_plain(&c);
+    c.swap.want.mode = JOBQ_WANT_ALONE;
+    goes_long(&c, 0);
+    open_plain(&c);
+    c.swap.x.worker = &worker;
+    goes_long(&c, 2);
+    open_plain(&c);
+    c.swap.x.puts = &put;
+    c.swap.x.put_count = 1;
+    goes_long(&c, 2);
+    open_plain(&c);
+    c.swap.end.set |= JOBQ_SET_PROGRESS;
+    goes_long(&c, 2);
+}
+END_TEST
+
+START_TEST(an_outcome_that_does_not_count)
+{
+    struct scene c;
+    open_plain(&c);
+    c.swap.end.token.bytes[15] ^= 1;
+    ck_assert(!run_short(c.s, &c.swap));
+    ck_assert_int_eq(c.swap.end.verdict, JOBQ_STALE);
+    ck_assert_uint_eq(c.swap.want.row_count, 1);
+    store_close(c.s);
+    sql("DROP SCHEMA @ CASCADE");
+    open_plain(&c);
+    sql("UPDATE @.job SET edits = 7 WHERE state = 3");
+    ck_assert(!run_short(c.s, &c.swap));
+    ck_assert_int_eq(c.swap.end.verdict, JOBQ_OUTDATED);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE state = 3"), 2);
+    store_close(c.s);
+}
+END_TEST
+
+/* ---- the short way itself
+ * ---------------------------------------------------------------------------------------- */
+
+static struct jobq_row read_row(struct jobq_store *s, struct jobq_id id)
+{
+    struct jobq_query query = {
+        .size = sizeof query, .ids = &id, .id_count = 1, .flags = JOBQ_READ_PAYLOAD | JOBQ_READ_RESULT};
+    ck_assert_msg(jobq_postgres()->read(s, &query, arena, &last) == JOBQ_OK, "%s", last.text);
+    ck_assert_uint_eq(query.row_count, 1);
+    return query.rows[0];
+}
+
+static bool bytes_equal(struct jobq_bytes a, struct jobq_bytes b)
+{
+    return a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static void check_same(const struct jobq_row *given, const struct jobq_row *read)
+{
+    ck_assert_mem_eq(given->token.bytes, read->token.bytes, 16);
+    ck_assert(bytes_equal(given->payload, read->payload) && bytes_equal(given->policy, read->policy));
+    ck_assert(bytes_equal(given->queue, read->queue) && bytes_equal(given->kind, read->kind));
+    ck_assert(bytes_equal(given->key, read->key) && bytes_equal(given->trace, read->trace));
+    ck_assert(bytes_equal(given->worker, read->worker));
+    ck_assert(given->state == read->state && given->attempt == read->attempt &&
+              given->priority == read->priority);
+    ck_assert(given->rank_add_ms == read->rank_add_ms && given->run_at_ms == read->run_at_ms);
+    ck_assert(given->created_at_ms == read->created_at_ms && given->started_at_ms == read->started_at_ms);
+    ck_assert(given->lease_until_ms == read->lease_until_ms && given->stop_at_ms == read->stop_at_ms);
+    ck_assert(given->timeout_ms == read->timeout_ms && given->ran_alone == read->ran_alone &&
+              given->edits == read->edits);
+    ck_assert(given->releases == read->releases && given->failures == read->failures &&
+              given->fence == read->fence);
+}
+
+START_TEST(what_it_does)
+{
+    const struct jobq_put first = put_of(1);
+    struct jobq_put second = put_of(2);
+    struct scene c;
+    arena = jobq_arena_create();
+    second.priority = 3;
+    second.rank_add_ms = 5;
+    second.timeout_ms = 7000;
+    second.policy = (struct jobq_bytes){"policy", 6};
+    second.key = (struct jobq_bytes){"key", 3};
+    second.trace = (struct jobq_bytes){"trace", 5};
+    open_scene(&c, &first, &second);
+    sql("UPDATE @.job SET place = created_at - 1000, run_at = created_at - 1000 - rank_add, releases = 4, "
+        "progress = 'x',"
+        " flags = 8, edits = 2 WHERE id = '00000000-0000-0000-0000-000000000002'");
+    ck_assert(run_short(c.s, &c.swap));
+    ck_assert_int_eq(c.swap.end.verdict, JOBQ_OK);
+    ck_assert_ptr_null(c.swap.end.row);
+    ck_assert_uint_eq(c.swap.want.row_count, 1);
+    const struct jobq_row *given = c.swap.want.rows, held = read_row(c.s, given->id),
+                          ended = read_row(c.s, c.held.id);
+    ck_assert_uint_eq(given->id.bytes[15], 2);
+    check_same(given, &held);
+    ck_assert(held.attempt == 1 && held.ran_alone && !held.resumed && !held.progress.size);
+    ck_assert_int_eq(held.stop_at_ms, held.started_at_ms + 7000);
+    ck_assert_int_eq(c.swap.x.next_due_ms, held.lease_until_ms);
+    ck_assert_int_eq(c.swap.x.now_ms, held.started_at_ms);
+    ck_assert(ended.state == JOBQ_ROW_COMPLETED && ended.outcome == JOBQ_OUTCOME_COMPLETE &&
+              !ended.lease_until_ms);
+    ck_assert_mem_eq(ended.token.bytes, c.held.token.bytes, 16);
+    ck_assert(ended.finished_at_ms == c.swap.x.now_ms &&
+              bytes_equal(ended.result, (struct jobq_bytes){"done", 4}));
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 2)"), 1);
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 4)"), 1);
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 5)"), 1);
+    store_close(c.s);
+    jobq_arena_destroy(arena);
+}
+END_TEST
+
+/* Whoever did not hear the answer asks again, and an older request is given up. */
+START_TEST(the_same_number_again)
+{
+    struct scene c;
+    open_plain(&c);
+    ck_assert(run_short(c.s, &c.swap));
+    struct jobq_token token = c.swap.want.token;
+    for (int i = 0; i < 3; i++) {
+        struct swap again = c.swap;
+        again.end.verdict = JOBQ_STALE;
+        again.want.row_count = 0;
+        again.x.changes = &again.end;
+        again.x.want = &again.want;
+        ck_assert_int_eq(exchange(c.s, &again.x), JOBQ_OK);
+        ck_assert_int_eq(again.end.verdict, JOBQ_OK);
+        ck_assert_uint_eq(again.want.row_count, 1);
+        ck_assert_uint_eq(again.want.rows[0].id.bytes[15], 2);
+        ck_assert_mem_eq(again.want.token.bytes, token.bytes, 16);
+        if (i == 1) { /* another handle of the same client */
+            store_close(c.s);
+            c.s = store_open(uri_with(""));
+        }
+    }
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE state = 3"), 1);
+    struct swap next, old = c.swap;
+    c.held = c.swap.want.rows[0];
+    swap_of(&next, &c.held);
+    ck_assert_int_eq(exchange(c.s, &next.x), JOBQ_OK);
+    old.x.changes = &old.end;
+    old.x.want = &old.want;
+    ck_assert_int_ne(exchange(c.s, &old.x), JOBQ_OK);
+    store_close(c.s);
+}
+END_TEST
+
+/* The receipt before goes with the next one, whichever way either was left. */
+START_TEST(one_receipt_a_client)
+{
+    struct scene c;
+    open_plain(&c);
+    ck_assert(run_short(c.s, &c.swap));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
+    c.held = c.swap.want.rows[0];
+    swap_of(&c.swap, &c.held);
+    ck_assert(run_short(c.s, &c.swap));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
+    ck_assert_int_eq(put_job(c.s, 9), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE part = 0"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
+    store_close(c.s);
+}
+END_TEST
+
+/* ---- retention
+ * ------------------------------------------------------------------------------------------------------ */
+
+static int64_t completed(void)
+{
+    return sql_value("SELECT count(*) FROM @.job WHERE state = 4");
+}
+
+static void put_many(struct jobq_store *s, uint32_t first, uint32_t count)
+{
+    static struct jobq_put puts[200];
+    for (uint32_t i = 0; i < count; i++)
+        puts[i] = put_of(first + i);
+    struct jobq_exchange x = {.puts = puts, .put_count = count};
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+}
+
+/* Ends what is held and takes another, with this retention. */
+static void swap_keeping(struct jobq_store *s, struct jobq_row *held, int64_t count, int64_t ms)
+{
+    struct swap w;
+    swap_of(&w, held);
+    w.x.trim.keep_count[JOBQ_ROW_COMPLETED] = count;
+    w.x.trim.keep_ms[JOBQ_ROW_COMPLETED] = ms;
+    ck_assert(run_short(s, &w));
+    *held = w.want.rows[0];
+}
+
+START_TEST(retention)
+{
+    const struct jobq_settings later = {
+        .size = sizeof later, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = 60000};
+    const struct jobq_row *rows;
+    int64_t most = 0, least = INT64_MAX;
+    struct jobq_store *s = store_open(uri_with(""));
+    put_many(s, 1, 120);
+    ck_assert_uint_eq(claim_jobs(s, 1, &rows), 1);
+    struct jobq_row held = rows[0];
+    for (int i = 0; i < 8; i++) /* no slack: to the row */
+        swap_keeping(s, &held, 5, 0);
+    ck_assert_int_eq(completed(), 5);
+    /* As many more as a slack lets stay, as if there were so many. */
+    sql("INSERT INTO @.tally VALUES (1, 0, 5, %d)", KEEP - 5);
+    sql("INSERT INTO @.job (id, payload_bytes, run_at, rank_add, created_at, queue, priority, state, "
+        "outcome, finished_at, kind)"
+        " SELECT gen_random_uuid(), 0, 0, 0, 0, 1, 0, 4, 1, 1000 + i, 'k' FROM generate_series(1, %d) AS i",
+        KEEP - 5);
+    sql("SELECT nextval('@.jump')"); /* they stand before the front */
+    for (int i = 0; i < 40; i++) {
+        swap_keeping(s, &held, KEEP, 0);
+        most = completed() > most ? completed() : most;
+        least = completed() < least ? completed() : least;
+    }
+    ck_assert_int_ge(least, KEEP);
+    ck_assert_int_gt(most, KEEP);
+    ck_assert_int_le(most, KEEP + SLACK);
+    /* A count that was lowered holds at once, as fast as one exchange may remove. */
+    for (int i = 0; i < 3; i++) {
+        int64_t before = completed();
+        swap_keeping(s, &held, KEEP - 100, 0);
+        ck_assert_int_eq(completed(), before + 1 - 18);
+    }
+    /* What is too old goes when it is too old. */
+    for (int i = 0; i < 10; i++)
+        swap_keeping(s, &held, -1, 1000000000);
+    ck_assert_int_gt(completed(), 0);
+    sql("DELETE FROM @.job WHERE state = 4 AND finished_at < 100000");
+    for (int i = 0; i < 4; i++)
+        swap_keeping(s, &held, -1, 30000);
+    int64_t young = completed();
+    ck_assert_int_eq(jobq_postgres()->configure(s, &later, &last), JOBQ_OK);
+    for (int i = 0; i < 6; i++)
+        swap_keeping(s, &held, -1, 30000);
+    ck_assert_int_gt(young, 6);
+    ck_assert_int_eq(completed(), 6);
+    store_close(s);
+}
+END_TEST
+
+/* Several workers leave no more together than one. */
+START_TEST(retention_of_many_workers)
+{
+    const struct jobq_row *rows;
+    struct jobq_row held[4];
+    struct jobq_store *s[4];
+    for (int i = 0; i < 4; i++)
+        s[i] = store_open(uri_with(""));
+    put_many(s[0], 1, 120);
+    sql("INSERT INTO @.worker SELECT 'w', decode(lpad(i::text, 16, '0'), 'hex'), '', '', '', 1, 1, (SELECT "
+        "max(created_at) FROM @.job),"
+        " 30000, 1, 0 FROM generate_series(1, 4) AS i");
+    sql("INSERT INTO @.tally VALUES (1, 0, 5, %d)", KEEP);
+    sql("INSERT INTO @.job (id, payload_bytes, run_at, rank_add, created_at, queue, priority, state, "
+        "outcome, finished_at, kind)"
+        " SELECT gen_random_uuid(), 0, 0, 0, 0, 1, 0, 4, 1, 1000 + i, 'k' FROM generate_series(1, %d) AS i",
+        KEEP);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_uint_eq(claim_jobs(s[i], 1, &rows), 1);
+        held[i] = rows[0];
+    }
+    for (int i = 0; i < 80; i++) {
+        swap_keeping(s[i % 4], &held[i % 4], KEEP, 0);
+        ck_assert_int_le(completed(), KEEP + SLACK);
+    }
+    for (int i = 0; i < 4; i++)
+        store_close(s[i]);
+}
+END_TEST
+
+KIT_MAIN("postgres one", what_the_store_says, what_the_jobs_have, a_delay_that_is_over,
+         what_the_exchange_holds, an_outcome_that_does_not_count, what_it_does, the_same_number_again,
+         one_receipt_a_client, retention, retention_of_many_workers)
