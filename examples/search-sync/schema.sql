@@ -13,6 +13,8 @@ CREATE TABLE IF NOT EXISTS listings (
 );
 CREATE TABLE IF NOT EXISTS profiles (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, about text);
 CREATE TABLE IF NOT EXISTS categories (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
-CREATE TABLE IF NOT EXISTS ai_suggestions (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), listing_id uuid, text text NOT NULL);
+CREATE TABLE IF NOT EXISTS ai_suggestions (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), listing_id uuid,
+    text text NOT NULL);
 
-SELECT jobq.outbox(t, 'elasticsearch') FROM unnest(ARRAY['listings', 'profiles', 'categories', 'ai_suggestions']::regclass[]) AS t;
+SELECT jobq.outbox(t, 'elasticsearch')
+    FROM unnest(ARRAY['listings', 'profiles', 'categories', 'ai_suggestions']::regclass[]) AS t;

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Changes: what happens to rows that are there. p_nums has 20 numbers for each: by, allowed, edits (-1: any), outcome,
 -- state, reason, set, run_at base and offset, callback_until base and offset, lease_ms, failures, crashes, snoozes,
--- releases, redrives, alone, error_kind, plain. plain: a complete under its token that sets a result at most, in a unit in
--- which no change depends on another; those are made together, p_plain says that there are any. p_lines: lines of log, those of
--- all changes in a row; p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when every one was made.
-CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[], p_digests bytea[],
-    p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
+-- releases, redrives, alone, error_kind, plain. plain: a complete under its token that sets a result at most, in a unit
+-- in which no change depends on another; those are made together, p_plain says that there are any. p_lines: lines of
+-- log, those of all changes in a row; p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when
+-- every one was made.
+CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[],
+    p_digests bytea[], p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
     p_line_ends integer[], p_lines bytea[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[], OUT o_woke boolean, OUT o_ended integer[]) LANGUAGE plpgsql AS $$
@@ -22,8 +23,9 @@ BEGIN
     o_woke := false;
     -- One by itself, which has no key, is what a worker that takes one at a time tells with each exchange.
     IF p_plain AND v_items = 1 THEN
-        UPDATE @.job AS j SET state = 4, reason = p_nums[6], outcome = 1, lease_until = NULL, stop_at = NULL, clock = NULL,
-            finished_at = p_now, pending = 0, result = CASE WHEN p_nums[7] & 4 <> 0 THEN p_results[1] ELSE j.result END
+        UPDATE @.job AS j SET state = 4, reason = p_nums[6], outcome = 1, lease_until = NULL, stop_at = NULL,
+            clock = NULL, finished_at = p_now, pending = 0, result = CASE WHEN p_nums[7] & 4 <> 0 THEN p_results[1]
+            ELSE j.result END
         WHERE j.id = p_ids[1] AND (j.state = 3) IS TRUE AND (j.token = p_tokens[1]) IS TRUE AND j.outcome = 0
             AND (p_nums[3] < 0 OR j.edits = p_nums[3]) AND j.children = 0 AND j.flags & 64 = 0 AND j.key_scope IS NULL
         RETURNING j.queue, j.tenant IS NOT NULL, greatest(p_now - j.started_at, 0) INTO v_queue, v_tenants, v_ran;
@@ -39,14 +41,16 @@ BEGIN
     END IF;
     IF p_plain THEN
         WITH made AS (
-            UPDATE @.job AS j SET state = 4, reason = u.reason, outcome = 1, lease_until = NULL, stop_at = NULL, clock = NULL,
-                finished_at = p_now, pending = 0, result = CASE WHEN u.sets & 4 <> 0 THEN u.result ELSE j.result END
+            UPDATE @.job AS j SET state = 4, reason = u.reason, outcome = 1, lease_until = NULL, stop_at = NULL,
+                clock = NULL, finished_at = p_now, pending = 0, result = CASE WHEN u.sets & 4 <> 0 THEN u.result
+                ELSE j.result END
             FROM (SELECT x.i, x.id, x.token, x.result, p_nums[20 * x.i - 17] AS edits, p_nums[20 * x.i - 14] AS reason,
                          p_nums[20 * x.i - 13] AS sets
                   FROM unnest(p_ids, p_tokens, p_results) WITH ORDINALITY AS x(id, token, result, i)
                   WHERE p_nums[20 * x.i] = 1 ORDER BY x.id) AS u
             -- By its id: IS TRUE keeps the token, which all of a batch share, and what runs from being looked up.
-            WHERE j.id = u.id AND (j.state = 3) IS TRUE AND (j.token = u.token) IS TRUE AND j.outcome = 0 AND (u.edits < 0 OR j.edits = u.edits)
+            WHERE j.id = u.id AND (j.state = 3) IS TRUE AND (j.token = u.token) IS TRUE AND j.outcome = 0
+                AND (u.edits < 0 OR j.edits = u.edits)
                 AND j.children = 0 AND j.flags & 64 = 0
                 -- Who is put instead arrives in the order of the changes.
                 AND (SELECT k.heir FROM @.key AS k WHERE k.scope = j.key_scope) IS NOT TRUE
@@ -113,7 +117,8 @@ BEGIN
         BEGIN
             -- Those made together are told in their places among these.
             IF v_done IS NOT NULL AND @.told() THEN
-                PERFORM @.tell(p_now, ARRAY(SELECT p_ids[i] FROM unnest(v_done) AS i WHERE i > v_told AND i < r.i ORDER BY i));
+                PERFORM @.tell(p_now, ARRAY(SELECT p_ids[i] FROM unnest(v_done) AS i WHERE i > v_told AND i < r.i
+                    ORDER BY i));
                 v_told := r.i;
             END IF;
             SELECT * INTO j FROM @.job AS k WHERE k.id = r.id FOR UPDATE;
@@ -275,7 +280,8 @@ BEGIN
             END IF;
             IF r.sets & 16 <> 0 THEN j.flags := j.flags | 32; END IF;
             IF r.sets & 128 <> 0 THEN
-                j.callback_until := nullif(@.instant(r.until_base, r.until_at, coalesce(j.callback_until, 0), p_now), 0);
+                j.callback_until :=
+                    nullif(@.instant(r.until_base, r.until_at, coalesce(j.callback_until, 0), p_now), 0);
             END IF;
             IF r.sets & 256 <> 0 THEN j.flags := j.flags | 16; END IF;
             IF r.sets & 32768 <> 0 THEN j.flags := j.flags & ~16; END IF;
@@ -290,7 +296,8 @@ BEGIN
             v_shelf := CASE WHEN j.state <> 2 THEN NULL WHEN NOT v_now_due THEN 3
                             ELSE @.shelf_due(j.flags, j.tenant) END;
             j.shelf := v_shelf;
-            j.place := CASE WHEN v_shelf = 3 THEN j.run_at WHEN v_shelf IS NOT NULL THEN @.add(j.run_at, j.rank_add) END;
+            j.place := CASE WHEN v_shelf = 3 THEN j.run_at WHEN v_shelf IS NOT NULL
+                THEN @.add(j.run_at, j.rank_add) END;
             IF v_shelf <> 3 THEN
                 PERFORM @.jump_before(j.place, p_now);
             END IF;
@@ -322,7 +329,8 @@ BEGIN
                 v_events := v_events || ARRAY[j.queue::bigint, v_was, v_place, 1];
             END IF;
             IF r.outcome IN (1, 2) THEN
-                v_ends := v_ends || ARRAY[j.queue::bigint, 7 + r.outcome, greatest(p_now - coalesce(j.started_at, 0), 0)];
+                v_ends := v_ends
+                    || ARRAY[j.queue::bigint, 7 + r.outcome, greatest(p_now - coalesce(j.started_at, 0), 0)];
             END IF;
             IF j.state >= 4 AND j.state <> v_before THEN
                 o_ended := o_ended || ARRAY[j.queue, j.state::integer];

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Everything that is stored, as it is: pages of it out, items of it in. Whoever loads does it all in one transaction.
 
--- ---- out -------------------------------------------------------------------------------------------------------------
+-- ---- out ------------------------------------------------------------------------------------------------------------
 
 -- Queues with their settings and totals; names after p_after, NULL: from the first.
 CREATE OR REPLACE FUNCTION @.dump_queues(p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, paused boolean,
-    depth bigint, keep_count bigint[], keep_ms bigint[], enqueued_total bigint, completed_total bigint, dead_total bigint,
-    cancelled_total bigint, failed_total bigint, completed_trimmed bigint, dead_trimmed bigint, cancelled_trimmed bigint,
-    concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint)
+    depth bigint, keep_count bigint[], keep_ms bigint[], enqueued_total bigint, completed_total bigint,
+    dead_total bigint, cancelled_total bigint, failed_total bigint, completed_trimmed bigint, dead_trimmed bigint,
+    cancelled_trimmed bigint, concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -35,8 +35,9 @@ BEGIN
 END $$;
 
 -- Limits of groups (p_of 2) or plans (3), by name.
-CREATE OR REPLACE FUNCTION @.dump_bounds(p_of integer, p_after bytea, p_limit bigint) RETURNS TABLE (name bytea, plan bytea,
-    concurrency bigint, rate bigint, rate_ms bigint, quota bigint, quota_ms bigint)
+CREATE OR REPLACE FUNCTION @.dump_bounds(p_of integer, p_after bytea, p_limit bigint)
+    RETURNS TABLE (name bytea, plan bytea, concurrency bigint, rate bigint, rate_ms bigint, quota bigint,
+        quota_ms bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
@@ -45,7 +46,8 @@ BEGIN
     WHERE b.of = p_of AND (p_after IS NULL OR b.name > p_after) ORDER BY b.name LIMIT p_limit;
 END $$;
 
--- The rows with these ids that are still there, in this order, as long as payload, data and result fit into p_bytes (0: all).
+-- The rows with these ids that are still there, in this order, as long as payload, data and result fit into p_bytes (0:
+-- all).
 CREATE OR REPLACE FUNCTION @.dump_rows(p_ids uuid[], p_bytes bigint) RETURNS TABLE (n bigint, v @.view, scope bytea,
     digest bytea, hold integer, until bigint, callback bytea, flags integer, parents uuid[], rules integer[],
     opens integer[])
@@ -59,7 +61,8 @@ BEGIN
         e.parents, e.rules, e.opens
     FROM (
         SELECT u.id, u.i, row_number() OVER w AS o,
-            sum(k.payload_bytes + coalesce(octet_length(k.data), 0) + coalesce(octet_length(k.result), 0)) OVER w AS used
+            sum(k.payload_bytes + coalesce(octet_length(k.data), 0)
+                + coalesce(octet_length(k.result), 0)) OVER w AS used
         FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id WINDOW w AS (ORDER BY u.i)
     ) AS x
     JOIN @.job AS j ON j.id = x.id
@@ -73,8 +76,8 @@ BEGIN
 END $$;
 
 -- Keys that are held, by scope. What a rule does not hold any more is on its way out, and no part of a copy.
-CREATE OR REPLACE FUNCTION @.dump_keys(p_after bytea, p_limit bigint) RETURNS TABLE (scope bytea, job uuid, hold integer,
-    until bigint, digest bytea, ended integer)
+CREATE OR REPLACE FUNCTION @.dump_keys(p_after bytea, p_limit bigint)
+    RETURNS TABLE (scope bytea, job uuid, hold integer, until bigint, digest bytea, ended integer)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -88,12 +91,12 @@ BEGIN
     ORDER BY k.scope LIMIT p_limit;
 END $$;
 
--- ---- in --------------------------------------------------------------------------------------------------------------
+-- ---- in -------------------------------------------------------------------------------------------------------------
 -- Each answers a verdict per item: 0 taken, 1 what was there is left as it is.
 
--- p_nums has 31 numbers for each: paused, depth (-1: none), whether it has keep values of its own, eight totals (enqueued,
--- completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed), concurrency, group concurrency, rate (-1: none)
--- and its period, keep_count and keep_ms by state (0 to 7 each).
+-- p_nums has 31 numbers for each: paused, depth (-1: none), whether it has keep values of its own, eight totals
+-- (enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed), concurrency, group
+-- concurrency, rate (-1: none) and its period, keep_count and keep_ms by state (0 to 7 each).
 CREATE OR REPLACE FUNCTION @.load_queues(p_names bytea[], p_nums bigint[]) RETURNS integer[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -110,8 +113,8 @@ BEGIN
         END IF;
         DECLARE b integer := 31 * (i - 1);
         BEGIN
-            UPDATE @.queue AS x SET known = true, paused = p_nums[b + 1] <> 0, depth = CASE WHEN p_nums[b + 2] >= 0 THEN p_nums[b + 2] END,
-                concurrency = CASE WHEN p_nums[b + 12] >= 0 THEN p_nums[b + 12] END,
+            UPDATE @.queue AS x SET known = true, paused = p_nums[b + 1] <> 0, depth = CASE WHEN p_nums[b + 2] >= 0
+                THEN p_nums[b + 2] END, concurrency = CASE WHEN p_nums[b + 12] >= 0 THEN p_nums[b + 12] END,
                 group_concurrency = CASE WHEN p_nums[b + 13] >= 0 THEN p_nums[b + 13] END,
                 rate = CASE WHEN p_nums[b + 14] >= 0 THEN p_nums[b + 14] END,
                 rate_ms = CASE WHEN p_nums[b + 14] >= 0 THEN p_nums[b + 15] END,
@@ -136,7 +139,8 @@ BEGIN
         IF EXISTS (SELECT 1 FROM @.bound AS x WHERE x.of = p_nums[b + 1] AND x.name = p_names[i]) THEN
             v_verdicts := v_verdicts || 1;
         ELSE
-            PERFORM @.set_bound(p_nums[b + 1]::integer, p_names[i], p_nums[b + 2], p_nums[b + 3], p_nums[b + 4], p_nums[b + 5],
+            PERFORM @.set_bound(p_nums[b + 1]::integer, p_names[i], p_nums[b + 2], p_nums[b + 3], p_nums[b + 4],
+                p_nums[b + 5],
                                 p_nums[b + 6], true, p_plans[i]);
             v_verdicts := v_verdicts || 0;
         END IF;
@@ -185,29 +189,31 @@ END $$;
 CREATE OR REPLACE FUNCTION @.load_count(p_counted integer[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(@LOCK + 1);
-    UPDATE @.queue AS q SET known = true, blocked = q.blocked + x.blocked, due = q.due + x.due, later = q.later + x.later,
-        running = q.running + x.running, completed = q.completed + x.completed, dead = q.dead + x.dead,
-        cancelled = q.cancelled + x.cancelled
+    UPDATE @.queue AS q SET known = true, blocked = q.blocked + x.blocked, due = q.due + x.due,
+        later = q.later + x.later, running = q.running + x.running, completed = q.completed + x.completed,
+        dead = q.dead + x.dead, cancelled = q.cancelled + x.cancelled
     FROM (
         SELECT p_counted[2 * i - 1] AS queue, count(*) FILTER (WHERE p_counted[2 * i] = 1) AS blocked,
             count(*) FILTER (WHERE p_counted[2 * i] = 2) AS due, count(*) FILTER (WHERE p_counted[2 * i] = 3) AS later,
             count(*) FILTER (WHERE p_counted[2 * i] = 4) AS running,
-            count(*) FILTER (WHERE p_counted[2 * i] = 5) AS completed, count(*) FILTER (WHERE p_counted[2 * i] = 6) AS dead,
+            count(*) FILTER (WHERE p_counted[2 * i] = 5) AS completed,
+            count(*) FILTER (WHERE p_counted[2 * i] = 6) AS dead,
             count(*) FILTER (WHERE p_counted[2 * i] = 7) AS cancelled
         FROM generate_series(1, cardinality(p_counted) / 2) AS i GROUP BY 1
     ) AS x
     WHERE q.id = x.queue;
 END $$;
 
--- p_nums has 32 numbers for each: state, reason, outcome, priority, rank_add, attempt, failures, crashes, snoozes, releases,
--- redrives, edits, flags, due, pending, created_at, run_at, started_at, finished_at, lease_until, stop_at, expires_at,
--- callback_until, timeout, key hold, key until, fence, the first of its entries and how many of them are errors, the first of its
--- edges and how many they are, and how many entries behind the errors are lines of log. p_entry_nums: attempt, kind, at.
--- p_edge_nums: rule, open. An edge may come before its parent, which counts it then.
-CREATE OR REPLACE FUNCTION @.load_rows(p_ids uuid[], p_tokens uuid[], p_queues bytea[], p_kinds bytea[], p_tenants bytea[],
-    p_workers bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_results bytea[], p_progress bytea[],
-    p_data bytea[], p_traces bytea[], p_callbacks bytea[], p_scopes bytea[], p_digests bytea[], p_nums bigint[],
-    p_entry_nums bigint[], p_entry_workers bytea[], p_entry_texts bytea[], p_parents uuid[], p_edge_nums bigint[])
+-- p_nums has 32 numbers for each: state, reason, outcome, priority, rank_add, attempt, failures, crashes, snoozes,
+-- releases, redrives, edits, flags, due, pending, created_at, run_at, started_at, finished_at, lease_until, stop_at,
+-- expires_at, callback_until, timeout, key hold, key until, fence, the first of its entries and how many of them are
+-- errors, the first of its edges and how many they are, and how many entries behind the errors are lines of log.
+-- p_entry_nums: attempt, kind, at. p_edge_nums: rule, open. An edge may come before its parent, which counts it then.
+CREATE OR REPLACE FUNCTION @.load_rows(p_ids uuid[], p_tokens uuid[], p_queues bytea[], p_kinds bytea[],
+    p_tenants bytea[], p_workers bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[], p_results bytea[],
+    p_progress bytea[], p_data bytea[], p_traces bytea[], p_callbacks bytea[], p_scopes bytea[], p_digests bytea[],
+    p_nums bigint[], p_entry_nums bigint[], p_entry_workers bytea[], p_entry_texts bytea[], p_parents uuid[],
+    p_edge_nums bigint[])
 RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -224,7 +230,8 @@ DECLARE
 BEGIN
     FOR r IN
         SELECT x.*, v_queues[x.i] AS queue_id, p_nums[32 * x.i - 31 : 32 * x.i] AS m
-        FROM unnest(p_ids, p_tokens, p_kinds, p_tenants, p_workers, p_payloads, p_policies, p_keys, p_results, p_progress,
+        FROM unnest(p_ids, p_tokens, p_kinds, p_tenants, p_workers, p_payloads, p_policies, p_keys,
+            p_results, p_progress,
                     p_data, p_traces, p_callbacks, p_scopes, p_digests) WITH ORDINALITY
             AS x(id, token, kind, tenant, worker, payload, policy, key, result, progress, data, trace, callback, scope,
                  digest, i)
@@ -242,17 +249,18 @@ BEGIN
         j.expires_at := nullif(r.m[22], 0);
         j.callback_until := nullif(r.m[23], 0);
         j.children := (SELECT count(*) FROM @.edge AS e WHERE e.parent = r.id AND e.open);
-        INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, outcome, run_at, rank_add, priority,
-            attempt, edits, pending, children, errors, failures, crashes, snoozes, releases, redrives, created_at,
-            started_at, finished_at, lease_until, stop_at, expires_at, callback_until, timeout, token, worker, tenant,
-            policy, key, trace, callback, key_scope, key_digest, key_hold, key_until, progress, payload, payload_bytes,
-            result, data)
+        INSERT INTO @.job (id, state, queue, kind, flags, shelf, place, clock, reason, outcome, run_at,
+            rank_add, priority, attempt, edits, pending, children, errors, failures, crashes, snoozes, releases,
+            redrives, created_at, started_at, finished_at, lease_until, stop_at, expires_at, callback_until, timeout,
+            token, worker, tenant, policy, key, trace, callback, key_scope, key_digest, key_hold, key_until, progress,
+            payload, payload_bytes, result, data)
         VALUES (r.id, j.state, r.queue_id, r.kind, j.flags, j.shelf,
             CASE WHEN j.shelf = 3 THEN j.run_at WHEN j.shelf IS NOT NULL THEN @.add(j.run_at, r.m[5]) END, @.alarm(j),
-            j.reason, r.m[3], j.run_at, r.m[5], r.m[4], r.m[6], r.m[12], r.m[15], j.children, r.m[29], r.m[7], r.m[8], r.m[9],
-            r.m[10], r.m[11], r.m[16], nullif(r.m[18], 0), j.finished_at, j.lease_until, nullif(r.m[21], 0), j.expires_at,
-            j.callback_until, nullif(r.m[24], 0), nullif(r.token, '00000000-0000-0000-0000-000000000000'), r.worker,
-            r.tenant, r.policy, r.key, r.trace, r.callback, r.scope, r.digest, CASE WHEN r.scope IS NOT NULL THEN r.m[25] END,
+            j.reason, r.m[3], j.run_at, r.m[5], r.m[4], r.m[6], r.m[12], r.m[15], j.children, r.m[29], r.m[7],
+            r.m[8], r.m[9], r.m[10], r.m[11], r.m[16], nullif(r.m[18], 0), j.finished_at, j.lease_until,
+            nullif(r.m[21], 0), j.expires_at, j.callback_until, nullif(r.m[24], 0),
+            nullif(r.token, '00000000-0000-0000-0000-000000000000'), r.worker, r.tenant, r.policy, r.key, r.trace,
+            r.callback, r.scope, r.digest, CASE WHEN r.scope IS NOT NULL THEN r.m[25] END,
             CASE WHEN r.scope IS NOT NULL THEN r.m[26] END, r.progress, r.payload,
             coalesce(octet_length(r.payload), 0), r.result, r.data)
         ON CONFLICT (id) DO NOTHING;
@@ -274,13 +282,14 @@ BEGIN
         END IF;
         IF r.m[32] > 0 THEN
             INSERT INTO @.log (job, seq, attempt, at, worker, text)
-            SELECT r.id, k - r.m[28] - r.m[29], p_entry_nums[3 * k - 2], p_entry_nums[3 * k], p_entry_workers[k], p_entry_texts[k]
+            SELECT r.id, k - r.m[28] - r.m[29], p_entry_nums[3 * k - 2], p_entry_nums[3 * k], p_entry_workers[k],
+                p_entry_texts[k]
             FROM generate_series(r.m[28] + r.m[29] + 1, r.m[28] + r.m[29] + r.m[32]) AS k;
         END IF;
         IF r.m[31] > 0 THEN
             INSERT INTO @.edge (child, parent, rule, hard, open)
-            SELECT r.id, p_parents[r.m[30] + k], p_edge_nums[2 * (r.m[30] + k) - 1], p_edge_nums[2 * (r.m[30] + k) - 1] <> 2,
-                p_edge_nums[2 * (r.m[30] + k)] <> 0
+            SELECT r.id, p_parents[r.m[30] + k], p_edge_nums[2 * (r.m[30] + k) - 1],
+                p_edge_nums[2 * (r.m[30] + k) - 1] <> 2, p_edge_nums[2 * (r.m[30] + k)] <> 0
             FROM generate_series(1, r.m[31]) AS k;
             v_open := ARRAY(SELECT e.parent FROM @.edge AS e WHERE e.child = r.id AND e.open);
             PERFORM @.children(v_open, 1);
@@ -292,7 +301,8 @@ BEGIN
         UPDATE @.queue AS q SET grouped = true WHERE q.id = ANY (v_queues) AND NOT q.grouped;
     END IF;
     -- The step ahead is for claims that draw one between the look and the lift.
-    PERFORM setval('@.fence', least(v_fence + 100000, 9007199254740991)) FROM @.fence AS f WHERE f.last_value <= v_fence;
+    PERFORM setval('@.fence', least(v_fence + 100000, 9007199254740991)) FROM @.fence AS f
+        WHERE f.last_value <= v_fence;
     PERFORM @.wake();
     RETURN v_verdicts;
 END $$;

@@ -16,7 +16,8 @@ LANGUAGE plpgsql AS $$
 DECLARE v_open uuid[];
 BEGIN
     WITH named AS (
-        SELECT DISTINCT ON (u.parent) u.parent, u.rule FROM unnest(p_parents, p_rules) WITH ORDINALITY AS u(parent, rule, i)
+        SELECT DISTINCT ON (u.parent) u.parent, u.rule
+            FROM unnest(p_parents, p_rules) WITH ORDINALITY AS u(parent, rule, i)
         ORDER BY u.parent, u.i
     ), put AS (
         INSERT INTO @.edge (child, parent, rule, hard, open)

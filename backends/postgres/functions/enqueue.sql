@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- For triggers and for other languages: put one job, in the transaction that calls it. The same rules as jobq_enqueue: a key
--- holds while its job has not ended, within the queue; whoever holds it is returned, and fresh is false. Names and limits are
--- checked as there. Workers are told when the transaction commits.
+-- For triggers and for other languages: put one job, in the transaction that calls it. The same rules as jobq_enqueue:
+-- a key holds while its job has not ended, within the queue; whoever holds it is returned, and fresh is false. Names
+-- and limits are checked as there. Workers are told when the transaction commits.
 CREATE OR REPLACE FUNCTION @.enqueue(queue text, payload bytea, kind text DEFAULT NULL, key bytea DEFAULT NULL,
     tenant text DEFAULT NULL, delay_ms bigint DEFAULT 0, priority integer DEFAULT 0, id uuid DEFAULT NULL,
     OUT job uuid, OUT fresh boolean)
@@ -10,7 +10,8 @@ DECLARE
     v_queue bytea := convert_to(queue, 'UTF8');
     v_kind bytea := convert_to(coalesce(kind, queue), 'UTF8');
     v_tenant bytea := convert_to(tenant, 'UTF8');
-    v_id uuid := coalesce(id, encode(substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+    v_id uuid :=
+        coalesce(id, encode(substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                                      || substring(uuid_send(gen_random_uuid()) FROM 7), 'hex')::uuid);
     v_scope bytea; v_digest bytea;
     r record;
@@ -31,16 +32,19 @@ BEGIN
         RAISE EXCEPTION 'priority: -32768 to 32767' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF key IS NOT NULL THEN
-        v_scope := sha256(int8send(1) || decode('00', 'hex') || int8send(octet_length(v_queue)) || v_queue || int8send(0)
+        v_scope := sha256(int8send(1) || decode('00', 'hex') || int8send(octet_length(v_queue)) || v_queue
+            || int8send(0)
                           || int8send(0) || int8send(octet_length(key)) || key);
         v_digest := sha256(coalesce(payload, ''));
     END IF;
     SELECT * INTO r FROM @.unit(1 | 16 | 32, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         CASE WHEN key IS NULL THEN 0 ELSE 1 END, ARRAY[v_queue], ARRAY[v_id],
-        ARRAY[1, coalesce(priority, 0), coalesce(priority, 0) * 600000::bigint, 1, coalesce(delay_ms, 0), 0, 0, 0, 0, 0, 0, 0,
+        ARRAY[1, coalesce(priority, 0), coalesce(priority, 0) * 600000::bigint, 1, coalesce(delay_ms, 0), 0, 0,
+        0, 0, 0, 0, 0,
               0, 0, 0],
-        ARRAY[v_kind], CASE WHEN tenant IS NOT NULL THEN ARRAY[v_tenant] END, ARRAY[coalesce(payload, '')], NULL, ARRAY[key], NULL,
+        ARRAY[v_kind], CASE WHEN tenant IS NOT NULL THEN ARRAY[v_tenant] END, ARRAY[coalesce(payload, '')], NULL,
+            ARRAY[key], NULL,
         CASE WHEN key IS NOT NULL THEN ARRAY[v_scope] END, CASE WHEN key IS NOT NULL THEN ARRAY[v_digest] END,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     job := coalesce(r.o_put_holders[1], v_id);

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- What happened, in order and without a gap, while somebody wants it kept. A unit writes what it did to [happened] and waits for
--- nobody; cursors are given later, under a lock, to what is committed. A step that builds on another's draws its number behind
--- that one's commit, so in the order of these numbers no row comes before what it follows from; and what was given a cursor is
--- committed as a whole before the next one is given, so a reader sees no cursor without all smaller ones.
+-- What happened, in order and without a gap, while somebody wants it kept. A unit writes what it did to [happened] and
+-- waits for nobody; cursors are given later, under a lock, to what is committed. A step that builds on another's draws
+-- its number behind that one's commit, so in the order of these numbers no row comes before what it follows from; and
+-- what was given a cursor is committed as a whole before the next one is given, so a reader sees no cursor without all
+-- smaller ones.
 
 -- Are they kept? @.clock() noted it for the transaction.
 CREATE OR REPLACE FUNCTION @.told() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -23,7 +24,8 @@ CREATE OR REPLACE FUNCTION @.events_newest() RETURNS bigint LANGUAGE sql STABLE 
                     (SELECT m.event FROM @.meta AS m WHERE m.one = 1))
 $$;
 
--- Cursors for up to p_most, and the oldest go that are too many. Whoever calls holds the lock. Returns how many there were.
+-- Cursors for up to p_most, and the oldest go that are too many. Whoever calls holds the lock. Returns how many there
+-- were.
 CREATE OR REPLACE FUNCTION @.events_number(p_most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_keep bigint := (SELECT m.events FROM @.meta AS m WHERE m.one = 1);
@@ -54,9 +56,11 @@ BEGIN
     END IF;
 END $$;
 
--- A page of them. p_number: what has no cursor yet is given one first. {cursor, at, state, reason, attempt, run_at} of each.
-CREATE OR REPLACE FUNCTION @.events(p_after bigint, p_limit bigint, p_number boolean, OUT o_oldest bigint, OUT o_newest bigint,
-    OUT o_ids uuid[], OUT o_queues bytea[], OUT o_kinds bytea[], OUT o_workers bytea[], OUT o_nums bigint[])
+-- A page of them. p_number: what has no cursor yet is given one first. {cursor, at, state, reason, attempt, run_at} of
+-- each.
+CREATE OR REPLACE FUNCTION @.events(p_after bigint, p_limit bigint, p_number boolean, OUT o_oldest bigint,
+    OUT o_newest bigint, OUT o_ids uuid[], OUT o_queues bytea[], OUT o_kinds bytea[], OUT o_workers bytea[],
+    OUT o_nums bigint[])
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -67,8 +71,9 @@ BEGIN
             EXIT WHEN @.events_number(10000) < 10000;
         END LOOP;
     END IF;
-    SELECT @.events_newest(), (SELECT e.cursor FROM @.event AS e ORDER BY e.cursor LIMIT 1), array_agg(x.id ORDER BY x.cursor),
-        array_agg(x.name ORDER BY x.cursor), array_agg(x.kind ORDER BY x.cursor), array_agg(x.worker ORDER BY x.cursor),
+    SELECT @.events_newest(), (SELECT e.cursor FROM @.event AS e ORDER BY e.cursor LIMIT 1),
+        array_agg(x.id ORDER BY x.cursor), array_agg(x.name ORDER BY x.cursor), array_agg(x.kind ORDER BY x.cursor),
+        array_agg(x.worker ORDER BY x.cursor),
         array_agg(ARRAY[x.cursor, x.at, x.state, x.reason, x.attempt, x.run_at] ORDER BY x.cursor)
     INTO o_newest, o_oldest, o_ids, o_queues, o_kinds, o_workers, o_nums
     FROM (SELECT e.*, (SELECT q.name FROM @.queue AS q WHERE q.id = e.queue) AS name

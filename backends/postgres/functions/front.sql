@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Where the front of an index was. A snapshot that somebody keeps open keeps everything dead behind it, and a scan from the
--- front passes by all that was ever taken from there. So a handle remembers where it met the first row, begins there the next
--- time, and looks from the very front now and then.
+-- Where the front of an index was. A snapshot that somebody keeps open keeps everything dead behind it, and a scan from
+-- the front passes by all that was ever taken from there. So a handle remembers where it met the first row, begins
+-- there the next time, and looks from the very front now and then.
 --
--- What makes it right: a row that enters a shelf stands at the present time or behind it, but for those with a rank of their
--- own, those that keep their rank, those whose time came unseen, and those of a copy. Whoever puts one of these more than a
--- second before the present draws from [jump]; a front that was noted before a draw is not used. A front is never noted later than two
--- seconds ago, so that transactions under way find room behind it; what a longer one leaves before it, or a row that was
--- locked when others were met, is found by the look from the very front.
+-- What makes it right: a row that enters a shelf stands at the present time or behind it, but for those with a rank of
+-- their own, those that keep their rank, those whose time came unseen, and those of a copy. Whoever puts one of these
+-- more than a second before the present draws from [jump]; a front that was noted before a draw is not used. A front is
+-- never noted later than two seconds ago, so that transactions under way find room behind it; what a longer one leaves
+-- before it, or a row that was locked when others were met, is found by the look from the very front.
 
 CREATE OR REPLACE FUNCTION @.nowhere() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT -9223372036854775807 - 1';
 
@@ -26,7 +26,8 @@ BEGIN
 END $$;
 
 -- Places of queues as far as they still hold: {jump, 0, places}. p_from: {jump, any, places}.
-CREATE OR REPLACE FUNCTION @.front_places(p_from bigint[], p_jump bigint, p_queues integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @.front_places(p_from bigint[], p_jump bigint, p_queues integer) RETURNS bigint[]
+    LANGUAGE plpgsql AS $$
 BEGIN
     IF p_from[1] = p_jump AND cardinality(p_from) = p_queues + 2 THEN
         RETURN ARRAY[p_jump, 0] || p_from[3:];
@@ -35,7 +36,8 @@ BEGIN
 END $$;
 
 -- The same for ended rows is {jump, then queue, state, place of each}, at most eight.
-CREATE OR REPLACE FUNCTION @.front_of(p_from bigint[], p_queue integer, p_state integer) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @.front_of(p_from bigint[], p_queue integer, p_state integer) RETURNS bigint
+    LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 2 .. cardinality(p_from) - 2 BY 3 LOOP
         IF p_from[i] = p_queue AND p_from[i + 1] = p_state THEN
@@ -46,7 +48,8 @@ BEGIN
 END $$;
 
 -- The newest stands first.
-CREATE OR REPLACE FUNCTION @.front_note(p_from bigint[], p_queue integer, p_state integer, p_place bigint) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @.front_note(p_from bigint[], p_queue integer, p_state integer, p_place bigint)
+    RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE v_from bigint[] := ARRAY[p_from[1], p_queue, p_state, p_place];
 BEGIN

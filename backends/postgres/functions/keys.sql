@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Keys: a row per key that is held. It goes when its rule lets it go.
 
--- Who holds the key, NULL for nobody. The row stays locked, so that it does not change hands meanwhile; one that holds no
--- more goes.
+-- Who holds the key, NULL for nobody. The row stays locked, so that it does not change hands meanwhile; one that holds
+-- no more goes.
 CREATE OR REPLACE FUNCTION @.key_held(p_scope bytea, p_now bigint, OUT held @.key) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT * INTO held FROM @.key AS k WHERE k.scope = p_scope FOR UPDATE;
@@ -13,8 +13,8 @@ BEGIN
     END IF;
 END $$;
 
--- The job comes to this state (GONE: 7, for what had not ended): what becomes of its key? Whoever waited for it to be let go
--- is put in this step. Returns whether somebody is to be told of that.
+-- The job comes to this state (GONE: 7, for what had not ended): what becomes of its key? Whoever waited for it to be
+-- let go is put in this step. Returns whether somebody is to be told of that.
 CREATE OR REPLACE FUNCTION @.key_settle(p_scope bytea, p_job uuid, p_state integer, p_now bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE v_heir boolean;
@@ -46,10 +46,10 @@ BEGIN
     ) AS old WHERE k.ctid = old.at;
 END $$;
 
--- ---- successors ------------------------------------------------------------------------------------------------------
+-- ---- successors -----------------------------------------------------------------------------------------------------
 
--- This put waits for the end of who holds the key; the newest wins. The key's row is written too, though it says the same as
--- before: so whoever lets it go from an older snapshot fails, and does not overlook what was kept meanwhile.
+-- This put waits for the end of who holds the key; the newest wins. The key's row is written too, though it says the
+-- same as before: so whoever lets it go from an older snapshot fails, and does not overlook what was kept meanwhile.
 CREATE OR REPLACE FUNCTION @.key_succeed(p_scope bytea, p_id uuid, p_queue integer, p_nums bigint[], p_kind bytea,
     p_tenant bytea, p_payload bytea, p_policy bytea, p_key bytea, p_trace bytea, p_digest bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -60,8 +60,8 @@ BEGIN
     VALUES (p_scope, p_id, p_queue, p_nums, p_kind, p_tenant, p_payload, p_policy, p_key, p_trace, p_digest);
 END $$;
 
--- The key was let go: whoever waited for that is put as if it had arrived now, whatever depth and quota say, and takes the
--- key by its own rule. Returns whether it waits for a worker.
+-- The key was let go: whoever waited for that is put as if it had arrived now, whatever depth and quota say, and takes
+-- the key by its own rule. Returns whether it waits for a worker.
 CREATE OR REPLACE FUNCTION @.succeed(p_scope bytea, p_now bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE h @.heir; v_place integer;
 BEGIN
@@ -71,7 +71,8 @@ BEGIN
     IF v_place = 0 THEN
         RETURN false; -- its id has come to exist meanwhile
     END IF;
-    INSERT INTO @.key (scope, job, hold, until, digest) VALUES (p_scope, h.id, h.nums[10], @.add(p_now, h.nums[12]), h.digest);
+    INSERT INTO @.key (scope, job, hold, until, digest)
+        VALUES (p_scope, h.id, h.nums[10], @.add(p_now, h.nums[12]), h.digest);
     INSERT INTO @.tally VALUES (h.queue, 0, v_place, 1);
     IF @.told() THEN
         PERFORM @.tell(p_now, ARRAY[h.id]);

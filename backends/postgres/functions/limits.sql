@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Limits: what holds for a group, how much of it is used, and who may look. Nobody is in the way of anybody where nothing is
--- limited: a claim locks the gauges of what has a limit and counts in its next statement, because a statement sees what was
--- there when it began, and not what the one before it in the queue for the lock has done.
+-- Limits: what holds for a group, how much of it is used, and who may look. Nobody is in the way of anybody where
+-- nothing is limited: a claim locks the gauges of what has a limit and counts in its next statement, because a
+-- statement sees what was there when it began, and not what the one before it in the queue for the lock has done.
 
--- ---- what holds --------------------------------------------------------------------------------------------------------
+-- ---- what holds -----------------------------------------------------------------------------------------------------
 
 -- Member by member: its own, else that of its plan, else that of every group. NULL: no limit.
 CREATE OR REPLACE FUNCTION @.bounds_of(p_tenant bytea, OUT concurrency bigint, OUT rate bigint, OUT rate_ms bigint,
@@ -17,13 +17,14 @@ BEGIN
     SELECT * INTO every FROM @.bound AS b WHERE b.of = 2 AND b.name = '';
     concurrency := nullif(coalesce(own.concurrency, plan.concurrency, every.concurrency), -1);
     rate := nullif(coalesce(own.rate, plan.rate, every.rate), -1);
-    rate_ms := CASE WHEN own.rate IS NOT NULL THEN own.rate_ms WHEN plan.rate IS NOT NULL THEN plan.rate_ms ELSE every.rate_ms END;
+    rate_ms := CASE WHEN own.rate IS NOT NULL THEN own.rate_ms WHEN plan.rate IS NOT NULL THEN plan.rate_ms
+        ELSE every.rate_ms END;
     quota := nullif(coalesce(own.quota, plan.quota, every.quota), -1);
     quota_ms := CASE WHEN own.quota IS NOT NULL THEN own.quota_ms WHEN plan.quota IS NOT NULL THEN plan.quota_ms
                      ELSE every.quota_ms END;
 END $$;
 
--- ---- n per period: struct jobq_gauge -----------------------------------------------------------------------------------
+-- ---- n per period: struct jobq_gauge --------------------------------------------------------------------------------
 -- {length of a tenth, number of the newest, 11 counts by number modulo 11}; NULL: nothing was counted yet.
 
 CREATE OR REPLACE FUNCTION @.tenth_of(period bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
@@ -37,7 +38,8 @@ $$;
 -- A gauge from ahead of the clock counts as it is.
 CREATE OR REPLACE FUNCTION @.gauge_used(held bigint[], now bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN held IS NULL THEN 0
-        ELSE (SELECT sum(@.gauge_count(held, greatest(held[2], now / held[1]) - i)) FROM generate_series(0, 10) AS i) END::bigint
+        ELSE (SELECT sum(@.gauge_count(held, greatest(held[2], now / held[1]) - i))
+            FROM generate_series(0, 10) AS i) END::bigint
 $$;
 
 -- As it is for this period at this moment. What was kept for another period counts as of now.
@@ -91,16 +93,16 @@ BEGIN
     RETURN period;
 END $$;
 
--- ---- set while others claim ----------------------------------------------------------------------------------------------
--- Claims hold this lock together (functions/want.sql), who sets a limit holds it alone: whoever claims has seen the limit, or is
--- counted by those who have. It is the first that either takes, and nothing is waited for under it.
+-- ---- set while others claim -----------------------------------------------------------------------------------------
+-- Claims hold this lock together (functions/want.sql), who sets a limit holds it alone: whoever claims has seen the
+-- limit, or is counted by those who have. It is the first that either takes, and nothing is waited for under it.
 
 CREATE OR REPLACE FUNCTION @.limits_change() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(@LOCK + 5);
 END $$;
 
--- ---- who may look --------------------------------------------------------------------------------------------------------
+-- ---- who may look ---------------------------------------------------------------------------------------------------
 
 -- The gauge of a group is ours, or another's: then false. What has no row yet gets one.
 CREATE OR REPLACE FUNCTION @.gate(p_of integer, p_name bytea) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -112,9 +114,10 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- How many more of a queue may start, NULL for any number, and in how many ms if it is its rate that says none. Whoever asks
--- has the gate. Running rows are counted by the tally, which is exact for what was committed.
-CREATE OR REPLACE FUNCTION @.queue_room(p_now bigint, q @.queue, OUT o_room bigint, OUT o_wait bigint) LANGUAGE plpgsql AS $$
+-- How many more of a queue may start, NULL for any number, and in how many ms if it is its rate that says none. Whoever
+-- asks has the gate. Running rows are counted by the tally, which is exact for what was committed.
+CREATE OR REPLACE FUNCTION @.queue_room(p_now bigint, q @.queue, OUT o_room bigint, OUT o_wait bigint)
+    LANGUAGE plpgsql AS $$
 DECLARE v_held bigint[]; v_left bigint;
 BEGIN
     IF q.concurrency IS NOT NULL THEN
@@ -130,9 +133,10 @@ BEGIN
     END IF;
 END $$;
 
--- How many more rows of a group may run, in this queue and in all, NULL for any number. As many rows of the index of running
--- ones are read as the limit has.
-CREATE OR REPLACE FUNCTION @.lane_slots(p_queue integer, p_tenant bytea, p_here bigint, p_everywhere bigint) RETURNS bigint
+-- How many more rows of a group may run, in this queue and in all, NULL for any number. As many rows of the index of
+-- running ones are read as the limit has.
+CREATE OR REPLACE FUNCTION @.lane_slots(p_queue integer, p_tenant bytea, p_here bigint, p_everywhere bigint)
+    RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE v_here bigint; v_everywhere bigint;
 BEGIN
@@ -169,8 +173,8 @@ BEGIN
         OR p_tenants AND EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0);
 END $$;
 
--- Of these groups those that have a quota, with their gauges of puts, 13 numbers each, which are ours until the end; NULL when
--- none has. Locked in the order of names, read in the next statement.
+-- Of these groups those that have a quota, with their gauges of puts, 13 numbers each, which are ours until the end;
+-- NULL when none has. Locked in the order of names, read in the next statement.
 CREATE OR REPLACE FUNCTION @.quotas_lock(p_now bigint, p_tenants bytea[], OUT o_names bytea[], OUT o_quotas bigint[],
     OUT o_periods bigint[], OUT o_helds bigint[]) LANGUAGE plpgsql AS $$
 BEGIN
@@ -196,24 +200,27 @@ BEGIN
 END $$;
 
 -- p_counted: in which something was counted; the others stay as they were, whatever period they were looked at with.
-CREATE OR REPLACE FUNCTION @.quotas_keep(p_names bytea[], p_helds bigint[], p_counted bytea[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @.quotas_keep(p_names bytea[], p_helds bigint[], p_counted bytea[]) RETURNS void
+    LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE @.gauge AS g SET held = p_helds[13 * u.i::integer - 12 : 13 * u.i::integer]
     FROM unnest(p_names) WITH ORDINALITY AS u(name, i)
-    WHERE g.of = 3 AND g.name = u.name AND u.name = ANY (p_counted) AND g.held IS DISTINCT FROM p_helds[13 * u.i::integer - 12 : 13 * u.i::integer];
+    WHERE g.of = 3 AND g.name = u.name AND u.name = ANY (p_counted)
+        AND g.held IS DISTINCT FROM p_helds[13 * u.i::integer - 12 : 13 * u.i::integer];
 END $$;
 
--- ---- settings --------------------------------------------------------------------------------------------------------------
+-- ---- settings -------------------------------------------------------------------------------------------------------
 
 -- What a group (p_of 2, no bytes: every group) or a plan (3) has. What is NULL stays as it is; -2: no value of its own.
-CREATE OR REPLACE FUNCTION @.set_bound(p_of integer, p_name bytea, p_concurrency bigint, p_rate bigint, p_rate_ms bigint,
-    p_quota bigint, p_quota_ms bigint, p_plan_set boolean, p_plan bytea) RETURNS integer
+CREATE OR REPLACE FUNCTION @.set_bound(p_of integer, p_name bytea, p_concurrency bigint, p_rate bigint,
+    p_rate_ms bigint, p_quota bigint, p_quota_ms bigint, p_plan_set boolean, p_plan bytea) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM @.limits_change();
     INSERT INTO @.bound (of, name) VALUES (p_of, p_name) ON CONFLICT (of, name) DO NOTHING;
     UPDATE @.bound AS b SET
-        concurrency = CASE WHEN p_concurrency IS NULL THEN b.concurrency WHEN p_concurrency >= -1 THEN p_concurrency END,
+        concurrency = CASE WHEN p_concurrency IS NULL THEN b.concurrency WHEN p_concurrency >= -1
+            THEN p_concurrency END,
         rate = CASE WHEN p_rate IS NULL THEN b.rate WHEN p_rate >= -1 THEN p_rate END,
         rate_ms = CASE WHEN p_rate IS NULL THEN b.rate_ms WHEN p_rate >= 0 THEN p_rate_ms END,
         quota = CASE WHEN p_quota IS NULL THEN b.quota WHEN p_quota >= -1 THEN p_quota END,
@@ -226,12 +233,13 @@ BEGIN
     RETURN 1;
 END $$;
 
--- ---- reading ---------------------------------------------------------------------------------------------------------------
+-- ---- reading --------------------------------------------------------------------------------------------------------
 
--- The queue, group or plan named, stored or not, or a page of those that have a value. What is counted comes as it is kept,
--- with the limit that holds for it.
-CREATE OR REPLACE FUNCTION @.limits_queues(p_name bytea, p_after bytea, p_limit bigint) RETURNS TABLE (now bigint, name bytea,
-    depth bigint, concurrency bigint, group_concurrency bigint, rate bigint, rate_ms bigint, running bigint, starts bigint[])
+-- The queue, group or plan named, stored or not, or a page of those that have a value. What is counted comes as it is
+-- kept, with the limit that holds for it.
+CREATE OR REPLACE FUNCTION @.limits_queues(p_name bytea, p_after bytea, p_limit bigint)
+    RETURNS TABLE (now bigint, name bytea, depth bigint, concurrency bigint, group_concurrency bigint, rate bigint,
+        rate_ms bigint, running bigint, starts bigint[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE v_now bigint := @.clock();
@@ -241,22 +249,25 @@ BEGIN
     FROM @.queue AS q LEFT JOIN @.gauge AS g ON g.of = 1 AND g.name = q.name
     WHERE CASE WHEN p_name IS NOT NULL THEN q.name = p_name
                ELSE (p_after IS NULL OR q.name > p_after)
-                   AND (q.depth IS NOT NULL OR q.concurrency IS NOT NULL OR q.group_concurrency IS NOT NULL OR q.rate IS NOT NULL) END
+                   AND (q.depth IS NOT NULL OR q.concurrency IS NOT NULL OR q.group_concurrency IS NOT NULL
+                       OR q.rate IS NOT NULL) END
     ORDER BY q.name LIMIT p_limit;
     IF p_name IS NOT NULL AND NOT FOUND THEN
-        RETURN QUERY SELECT v_now, p_name, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, 0::bigint,
-            NULL::bigint[];
+        RETURN QUERY SELECT v_now, p_name, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+            NULL::bigint, 0::bigint, NULL::bigint[];
     END IF;
     IF p_name IS NULL AND NOT FOUND THEN
-        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, 0::bigint,
-            NULL::bigint[];
+        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+            NULL::bigint, 0::bigint, NULL::bigint[];
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION @.limits_bounds(p_of integer, p_name bytea, p_after bytea, p_limit bigint) RETURNS TABLE (now bigint,
-    name bytea, plan bytea, concurrency bigint, rate bigint, rate_ms bigint, quota bigint, quota_ms bigint, running bigint,
+CREATE OR REPLACE FUNCTION @.limits_bounds(p_of integer, p_name bytea, p_after bytea, p_limit bigint)
+    RETURNS TABLE (now bigint, name bytea, plan bytea, concurrency bigint, rate bigint, rate_ms bigint, quota bigint,
+        quota_ms bigint, running bigint,
     holds_rate bigint, holds_rate_ms bigint, holds_quota bigint, holds_quota_ms bigint, starts bigint[], puts bigint[])
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    SET jit = off AS $$
 #variable_conflict use_column
 DECLARE v_now bigint := @.clock();
 BEGIN
@@ -266,7 +277,8 @@ BEGIN
         h.rate, h.rate_ms, h.quota, h.quota_ms, s.held, p.held
     FROM (
         SELECT b.name, b.plan, b.concurrency, b.rate, b.rate_ms, b.quota, b.quota_ms FROM @.bound AS b
-        WHERE b.of = p_of AND CASE WHEN p_name IS NOT NULL THEN b.name = p_name ELSE p_after IS NULL OR b.name > p_after END
+        WHERE b.of = p_of AND CASE WHEN p_name IS NOT NULL THEN b.name = p_name ELSE p_after IS NULL
+            OR b.name > p_after END
         UNION ALL
         SELECT p_name, NULL, NULL, NULL, NULL, NULL, NULL
         WHERE p_name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.bound AS b WHERE b.of = p_of AND b.name = p_name)
@@ -277,7 +289,8 @@ BEGIN
     LEFT JOIN @.gauge AS p ON p_of = 2 AND p.of = 3 AND p.name = x.name
     ORDER BY x.name;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-            0::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint[], NULL::bigint[];
+        RETURN QUERY SELECT v_now, NULL::bytea, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+            NULL::bigint, 0::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint[],
+            NULL::bigint[];
     END IF;
 END $$;

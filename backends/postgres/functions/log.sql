@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Lines of log: what the elements p_first to p_last of p_lines say, in this order, and the newest hundred stay. Whoever calls
--- holds the lock of the row. The first line of a row, which is told by its flag, looks for no other; the rest look at the end
--- of their own part of the primary key.
-CREATE OR REPLACE FUNCTION @.log_add(j @.job, p_now bigint, p_lines bytea[], p_first integer, p_last integer) RETURNS void
+-- Lines of log: what the elements p_first to p_last of p_lines say, in this order, and the newest hundred stay. Whoever
+-- calls holds the lock of the row. The first line of a row, which is told by its flag, looks for no other; the rest
+-- look at the end of their own part of the primary key.
+CREATE OR REPLACE FUNCTION @.log_add(j @.job, p_now bigint, p_lines bytea[], p_first integer, p_last integer)
+    RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     v_kept integer := greatest(p_first, p_last - 99);

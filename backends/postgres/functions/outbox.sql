@@ -1,21 +1,23 @@
 -- SPDX-License-Identifier: MIT
--- An outbox: each change of a row puts a job, in the transaction that changes the row. All of it runs with the rights of
--- whoever writes, who needs what an enqueue needs; nothing here lends anybody rights.
+-- An outbox: each change of a row puts a job, in the transaction that changes the row. All of it runs with the rights
+-- of whoever writes, who needs what an enqueue needs; nothing here lends anybody rights.
 --
--- The payload is {"table_name", "operation", "record_id", "version", "change_data"}: change_data is the new row of an INSERT,
--- the old one of a DELETE, {"old", "new"} of an UPDATE. Versions come from the sequence of the fences: for one record they
--- rise in the order of the commits, because whoever writes a row has it locked until its commit; and they go on rising when
--- the store is wiped.
+-- The payload is {"table_name", "operation", "record_id", "version", "change_data"}: change_data is the new row of an
+-- INSERT, the old one of a DELETE, {"old", "new"} of an UPDATE. Versions come from the sequence of the fences: for one
+-- record they rise in the order of the commits, because whoever writes a row has it locked until its commit; and they
+-- go on rising when the store is wiped.
 
--- One change. An UPDATE that does not fit with both rows keeps the new one; one that does not fit at all is refused, and with
--- it the write.
-CREATE OR REPLACE FUNCTION @.outbox_put(queue text, table_name text, operation text, record_id text, data jsonb) RETURNS void
+-- One change. An UPDATE that does not fit with both rows keeps the new one; one that does not fit at all is refused,
+-- and with it the write.
+CREATE OR REPLACE FUNCTION @.outbox_put(queue text, table_name text, operation text, record_id text, data jsonb)
+    RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_text text;
 BEGIN
     IF record_id IS NULL THEN
-        RAISE EXCEPTION 'a row of % without an identity cannot be followed', table_name USING ERRCODE = 'not_null_violation';
+        RAISE EXCEPTION 'a row of % without an identity cannot be followed', table_name
+            USING ERRCODE = 'not_null_violation';
     END IF;
     v_text := jsonb_build_object('table_name', table_name, 'operation', operation, 'record_id', record_id,
                                  'version', nextval('@.fence'), 'change_data', data)::text;
@@ -27,7 +29,8 @@ BEGIN
 END $$;
 
 -- What the trigger of a row calls. A row whose identity changes is two records: the old one goes.
-CREATE OR REPLACE FUNCTION @.outbox_row(queue text, table_name text, operation text, id_column text, old jsonb, new jsonb)
+CREATE OR REPLACE FUNCTION @.outbox_row(queue text, table_name text, operation text, id_column text,
+    old jsonb, new jsonb)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF operation = 'DELETE' THEN
@@ -57,8 +60,8 @@ CREATE OR REPLACE FUNCTION @.outbox_time(ms bigint) RETURNS timestamptz LANGUAGE
                 THEN timestamptz '1970-01-01 00:00:00+00' + interval '1 second' * (ms / 1000.0) END
 $$;
 
--- The jobs of a queue, as tables of this kind are usually laid out. started_at is for those who want the time of the work
--- without that of the waiting.
+-- The jobs of a queue, as tables of this kind are usually laid out. started_at is for those who want the time of the
+-- work without that of the waiting.
 CREATE OR REPLACE FUNCTION @.outbox_jobs(p_queue text) RETURNS TABLE (id uuid, table_name text, operation text,
     record_id text, change_data jsonb, status text, retry_count integer, error_message text, created_at timestamptz,
     processed_at timestamptz, started_at timestamptz)
@@ -81,7 +84,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT count(*), count(*) FILTER (WHERE j.state <= 2), count(*) FILTER (WHERE j.state = 3),
         count(*) FILTER (WHERE j.state = 4), count(*) FILTER (WHERE j.state > 4),
         coalesce(round(avg(j.finished_at - j.started_at)
-                       FILTER (WHERE j.state IN (4, 5) AND j.started_at IS NOT NULL AND j.finished_at IS NOT NULL), 3), 0),
+                       FILTER (WHERE j.state IN (4, 5) AND j.started_at IS NOT NULL AND j.finished_at IS NOT NULL),
+                       3), 0),
         @.outbox_time(max(j.finished_at) FILTER (WHERE j.state IN (4, 5)))
     FROM @.job AS j WHERE j.queue = (SELECT q.id FROM @.queue AS q WHERE q.name = convert_to(p_queue, 'UTF8'))
 $$;
@@ -101,10 +105,12 @@ BEGIN
         USING ERRCODE = 'invalid_parameter_value';
 END $$;
 
--- Follow a table from now on: the trigger <table>_queue_sync and what goes with the queue, all in the schema of the table:
--- the function add_to_<queue>_queue of the trigger, the view <queue>_sync_queue, the function get_<queue>_queue_stats. May be
--- repeated. It ends with DROP TRIGGER. TRUNCATE changes no row by itself and is not followed.
-CREATE OR REPLACE FUNCTION @.outbox(target regclass, queue text DEFAULT 'outbox', id_column name DEFAULT NULL) RETURNS void
+-- Follow a table from now on: the trigger <table>_queue_sync and what goes with the queue, all in the schema of the
+-- table: the function add_to_<queue>_queue of the trigger, the view <queue>_sync_queue, the function
+-- get_<queue>_queue_stats. May be repeated. It ends with DROP TRIGGER. TRUNCATE changes no row by itself and is not
+-- followed.
+CREATE OR REPLACE FUNCTION @.outbox(target regclass, queue text DEFAULT 'outbox', id_column name DEFAULT NULL)
+    RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $body$
 DECLARE
     v_table name; v_schema name;
@@ -127,14 +133,15 @@ BEGIN
         ' SET search_path = pg_catalog, pg_temp AS %L', v_schema, 'add_to_' || queue || '_queue',
         'BEGIN PERFORM @.outbox_row(TG_ARGV[0], TG_TABLE_NAME, TG_OP, TG_ARGV[1], to_jsonb(OLD), to_jsonb(NEW));'
         ' RETURN NULL; END');
-    EXECUTE format('CREATE OR REPLACE VIEW %I.%I %s AS SELECT id, table_name, operation, record_id, change_data, status,'
-        ' retry_count, error_message, created_at, processed_at FROM @.outbox_jobs(%L)', v_schema, queue || '_sync_queue',
-        v_rights, queue);
+    EXECUTE format('CREATE OR REPLACE VIEW %I.%I %s AS SELECT id, table_name, operation, record_id, change_data,'
+        ' status, retry_count, error_message, created_at, processed_at FROM @.outbox_jobs(%L)',
+        v_schema, queue || '_sync_queue', v_rights, queue);
     EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS TABLE (total_jobs bigint, pending_jobs bigint,'
         ' processing_jobs bigint, completed_jobs bigint, failed_jobs bigint, avg_processing_time numeric,'
         ' last_processed_at timestamptz) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp'
         ' AS %L', v_schema, 'get_' || queue || '_queue_stats', format('SELECT * FROM @.outbox_stats(%L)', queue));
     EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', v_table || '_queue_sync', target);
-    EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %I.%I(%L, %L)',
+    EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW'
+        ' EXECUTE FUNCTION %I.%I(%L, %L)',
         v_table || '_queue_sync', target, v_schema, 'add_to_' || queue || '_queue', queue, v_column);
 END $body$;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- New rows. p_nums has 15 numbers for each: queue (number in p_queues, from 1), priority, rank_add, run_at base and offset,
--- expires_at base and offset, timeout, held, hold, conflict, window, only_if (0: none), and where its parents are: the first
--- of them in p_parents and how many.
+-- New rows. p_nums has 15 numbers for each: queue (number in p_queues, from 1), priority, rank_add, run_at base and
+-- offset, expires_at base and offset, timeout, held, hold, conflict, window, only_if (0: none), and where its parents
+-- are: the first of them in p_parents and how many.
 
 -- Queues by name to queues by number; those that are not there are made.
 CREATE OR REPLACE FUNCTION @.queues_of(p_names bytea[]) RETURNS integer[] LANGUAGE plpgsql AS $$
@@ -22,8 +22,8 @@ BEGIN
                  LEFT JOIN @.queue AS q ON q.name = u.name ORDER BY u.i);
 END $$;
 
--- A new row with these numbers, by whoever puts one by itself; 0 when its id is there already, else the place it is counted
--- in. p_parents: how many were named, p_pending of them do not let it go.
+-- A new row with these numbers, by whoever puts one by itself; 0 when its id is there already, else the place it is
+-- counted in. p_parents: how many were named, p_pending of them do not let it go.
 CREATE OR REPLACE FUNCTION @.job_put(p_now bigint, p_id uuid, p_queue integer, p_nums bigint[], p_kind bytea,
     p_tenant bytea, p_payload bytea, p_policy bytea, p_key bytea, p_trace bytea, p_scope bytea, p_digest bytea,
     p_parents integer, p_pending integer) RETURNS integer LANGUAGE plpgsql AS $$
@@ -44,7 +44,8 @@ BEGIN
         CASE WHEN v_held THEN 1 ELSE 0 END | CASE WHEN p_parents > 0 THEN 64 ELSE 0 END, v_shelf,
         CASE WHEN v_shelf = 3 THEN v_run_at WHEN v_shelf IS NOT NULL THEN @.add(v_run_at, p_nums[3]) END, v_expires_at,
         CASE WHEN v_held THEN 3 WHEN p_pending > 0 THEN 1 ELSE 0 END, v_run_at, p_nums[3], p_nums[2],
-        p_pending, p_now, v_expires_at, nullif(p_nums[8], 0), p_scope, p_digest, CASE WHEN p_scope IS NOT NULL THEN p_nums[10] END,
+        p_pending, p_now, v_expires_at, nullif(p_nums[8], 0), p_scope, p_digest,
+        CASE WHEN p_scope IS NOT NULL THEN p_nums[10] END,
         CASE WHEN p_scope IS NOT NULL THEN @.add(p_now, p_nums[12]) END, coalesce(octet_length(p_payload), 0),
         p_tenant, p_policy, p_key, p_trace, p_payload)
     ON CONFLICT (id) DO NOTHING;
@@ -95,12 +96,14 @@ BEGIN
 END $$;
 
 -- p_keyed: how many have a key. p_ticks: names of schedules, p_tick_nums: {version, nominal, next, mode} of each put.
--- p_plain: none has parents, is a tick or hangs on a change, and no two have the same id or key; those are put together.
--- Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at (LIMITED: ms to wait), same payload} of each.
+-- p_plain: none has parents, is a tick or hangs on a change, and no two have the same id or key; those are put
+-- together. Verdicts: o_nums is NULL when every one was put, else {verdict, state, run_at (LIMITED: ms to wait), same
+-- payload} of each.
 CREATE OR REPLACE FUNCTION @.puts(p_now bigint, p_plain boolean, p_keyed integer, p_queues bytea[], p_ids uuid[],
     p_nums bigint[], p_kinds bytea[], p_tenants bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
     p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_parents uuid[], p_rules integer[], p_ticks bytea[],
-    p_tick_nums bigint[], p_verdicts integer[], p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
+    p_tick_nums bigint[], p_verdicts integer[], p_all_made boolean, OUT o_nums bigint[], OUT o_holders uuid[],
+    OUT o_woke boolean) LANGUAGE plpgsql AS $$
 DECLARE
     v_items integer := cardinality(p_ids);
     v_queues integer[];
@@ -109,7 +112,8 @@ DECLARE
     v_put uuid[]; v_keyed uuid[]; v_all boolean := false;
     v_events bigint[] := '{}';
     v_pending integer; v_shelf integer; v_state integer; v_place integer; v_woken bigint; v_least bigint;
-    v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint; v_counted bytea[];
+    v_names bytea[]; v_quotas bigint[]; v_periods bigint[]; v_helds bigint[]; v_of integer; v_wait bigint;
+    v_counted bytea[];
     v_key @.key;
     v_met record;
     r record;
@@ -140,7 +144,8 @@ BEGIN
                 p_traces[1], p_payloads[1], p_keys[1])
             ON CONFLICT (id) DO NOTHING;
             IF FOUND THEN
-                INSERT INTO @.tally VALUES (v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1);
+                INSERT INTO @.tally
+                    VALUES (v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1);
                 o_woke := v_state = 2;
                 IF @.told() THEN
                     PERFORM @.tell(p_now, p_ids);
@@ -170,13 +175,14 @@ BEGIN
             SELECT array_agg(t.job), count(*) = p_keyed INTO v_keyed, v_all FROM taken AS t;
         END IF;
         WITH put AS (
-            INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at, rank_add, priority,
-                created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until, payload_bytes, tenant, policy,
-                key, trace, payload)
+            INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at,
+                rank_add, priority, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until,
+                payload_bytes, tenant, policy, key, trace, payload)
             SELECT f.id, CASE WHEN f.held <> 0 THEN 1 ELSE 2 END, v_queues[f.queue], f.kind,
                 CASE WHEN f.held <> 0 THEN 1 ELSE 0 END,
                 CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE @.shelf_due(0, f.tenant) END,
-                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at ELSE @.add(f.run_at, f.rank_add) END,
+                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at
+                    ELSE @.add(f.run_at, f.rank_add) END,
                 f.expires_at, CASE WHEN f.held <> 0 THEN 3 ELSE 0 END, f.run_at, f.rank_add, f.priority, p_now,
                 f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
                 CASE WHEN f.scope IS NOT NULL THEN @.add(p_now, f.until) END, coalesce(octet_length(f.payload), 0),
@@ -184,7 +190,8 @@ BEGIN
             FROM (
                 SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
                     CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
-                    nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0) AS expires_at,
+                    nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0)
+                        AS expires_at,
                     nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
                     p_nums[b + 12] AS until
                 FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
@@ -214,7 +221,8 @@ BEGIN
     IF v_depths IS NOT NULL THEN
         PERFORM 1 FROM @.queue AS q WHERE q.id = ANY (v_queues) AND q.depth IS NOT NULL ORDER BY q.id FOR UPDATE;
         SELECT array_agg(q.depth ORDER BY u.i),
-               array_agg(CASE WHEN q.depth IS NOT NULL THEN @.present(q.id, 1) + @.present(q.id, 2) + @.present(q.id, 3) END
+               array_agg(CASE WHEN q.depth IS NOT NULL THEN @.present(q.id, 1) + @.present(q.id, 2)
+                             + @.present(q.id, 3) END
                          ORDER BY u.i)
         INTO v_depths, v_rows FROM unnest(v_queues) WITH ORDINALITY AS u(id, i) JOIN @.queue AS q ON q.id = u.id;
     END IF;
@@ -311,7 +319,8 @@ BEGIN
                     o_nums[v_at + 2] := v_wait;
                     CONTINUE;
                 END IF;
-                v_helds[13 * v_of - 12 : 13 * v_of] := @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of], v_periods[v_of], p_now, 1);
+                v_helds[13 * v_of - 12 : 13 * v_of] := @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of],
+                    v_periods[v_of], p_now, 1);
                 v_counted := v_counted || v_names[v_of];
             END IF;
 
@@ -330,8 +339,8 @@ BEGIN
                 v_pending := @.edges_put(r.id, p_parents[r.parent : r.parent + r.parents - 1],
                                          p_rules[r.parent : r.parent + r.parents - 1]);
             END IF;
-            v_place := @.job_put(p_now, r.id, v_queues[r.queue], p_nums[v_first : v_first + 14], r.kind, r.tenant, r.payload,
-                r.policy, r.key, r.trace, r.scope, r.digest, r.parents, v_pending);
+            v_place := @.job_put(p_now, r.id, v_queues[r.queue], p_nums[v_first : v_first + 14], r.kind,
+                r.tenant, r.payload, r.policy, r.key, r.trace, r.scope, r.digest, r.parents, v_pending);
             IF v_place = 0 THEN
                 RAISE EXCEPTION 'the id was taken meanwhile' USING ERRCODE = 'serialization_failure';
             END IF;

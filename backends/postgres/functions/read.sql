@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Reading rows: by ids in the order asked, or by a filter, ascending by id. p_states: bits of stored states; p_waiting: 0 all,
--- 1 ready, 2 scheduled; p_before: not younger than so many ms (0: all); p_bytes: of payload and result (0: no bound).
+-- Reading rows: by ids in the order asked, or by a filter, ascending by id. p_states: bits of stored states; p_waiting:
+-- 0 all, 1 ready, 2 scheduled; p_before: not younger than so many ms (0: all); p_bytes: of payload and result (0: no
+-- bound).
 CREATE OR REPLACE FUNCTION @.read(p_ids uuid[], p_after uuid, p_limit bigint, p_bytes bigint, p_flags integer,
     p_queue bytea, p_kind bytea, p_tenant bytea, p_states integer, p_waiting integer, p_reason integer, p_before bigint,
     OUT o_now bigint, OUT o_rows @.view[])

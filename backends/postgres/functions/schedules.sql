@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Schedules: rows that are looked at by time and compared by tick. What their bytes mean is not known here. They go by the
--- store's clock, which is one for people too.
+-- Schedules: rows that are looked at by time and compared by tick. What their bytes mean is not known here. They go by
+-- the store's clock, which is one for people too.
 
 -- The tick of a put is done: fired goes on, but not when it is only put off (mode 2).
 CREATE OR REPLACE FUNCTION @.tick_settle(p_name bytea, p_nominal bigint, p_next bigint, p_mode bigint) RETURNS void
@@ -20,8 +20,8 @@ BEGIN
                 WHEN p_nominal <= s.fired_at THEN 1 ELSE 0 END;
 END $$;
 
--- What an overdue want gives besides: those whose time has come, by the index of those that are not paused. {version, fired,
--- next, paused} of each.
+-- What an overdue want gives besides: those whose time has come, by the index of those that are not paused. {version,
+-- fired, next, paused} of each.
 CREATE OR REPLACE FUNCTION @.ticks_due(p_now bigint, OUT o_names bytea[], OUT o_bytes bytea[], OUT o_nums bigint[])
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -36,24 +36,27 @@ END $$;
 CREATE OR REPLACE FUNCTION @.schedules(p_name bytea, p_after bytea, p_limit bigint, p_most bigint, OUT o_now bigint,
     OUT o_names bytea[], OUT o_bytes bytea[], OUT o_nums bigint[])
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+    SET jit = off AS $$
 BEGIN
     o_now := @.clock();
     SELECT array_agg(y.name ORDER BY y.i), array_agg(y.bytes ORDER BY y.i),
            array_agg(ARRAY[y.version, y.fired_at, y.next_at, y.paused::integer] ORDER BY y.i)
     INTO o_names, o_bytes, o_nums FROM (
         SELECT x.*, row_number() OVER w AS i, sum(octet_length(x.bytes)) OVER w AS used FROM (
-            SELECT s.* FROM @.schedule AS s WHERE (p_name IS NULL OR s.name = p_name) AND (p_after IS NULL OR s.name > p_after)
+            SELECT s.* FROM @.schedule AS s WHERE (p_name IS NULL OR s.name = p_name)
+                AND (p_after IS NULL OR s.name > p_after)
             ORDER BY s.name LIMIT p_limit) AS x
         WINDOW w AS (ORDER BY x.name)) AS y
     WHERE p_most = 0 OR y.used <= p_most OR y.i = 1;
     o_nums := ARRAY(SELECT u FROM unnest(o_nums) AS u);
 END $$;
 
--- What is NULL stays as it is. p_defines: p_bytes is the new definition, NULL removes it. p_version: below 0 any. Returns 1, 0
--- when there is none, -1 when it has another version.
-CREATE OR REPLACE FUNCTION @.set_schedule(p_name bytea, p_version bigint, p_defines boolean, p_bytes bytea, p_paused boolean,
-    p_next bigint, p_fired bigint) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- What is NULL stays as it is. p_defines: p_bytes is the new definition, NULL removes it. p_version: below 0 any.
+-- Returns 1, 0 when there is none, -1 when it has another version.
+CREATE OR REPLACE FUNCTION @.set_schedule(p_name bytea, p_version bigint, p_defines boolean, p_bytes bytea,
+    p_paused boolean, p_next bigint, p_fired bigint) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE s @.schedule;
 BEGIN
     SELECT * INTO s FROM @.schedule AS x WHERE x.name = p_name FOR UPDATE;

@@ -3,9 +3,10 @@
 CREATE OR REPLACE FUNCTION @.stats_queues(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, paused boolean,
     blocked bigint, due bigint, later bigint, running bigint, completed bigint, dead bigint, cancelled bigint,
     enqueued_total bigint, completed_total bigint, dead_total bigint, cancelled_total bigint, failed_total bigint,
-    completed_trimmed bigint, dead_trimmed bigint, cancelled_trimmed bigint, come bigint, stuck bigint, oldest bigint, finished_at bigint, waited bigint[], waited_rows bigint[], waited_total bigint,
-    ran bigint[], ran_rows bigint[], ran_total bigint, minute_completed bigint, minute_failed bigint, minute_ms bigint,
-    quarter_completed bigint, quarter_failed bigint, quarter_ms bigint)
+    completed_trimmed bigint, dead_trimmed bigint, cancelled_trimmed bigint, come bigint, stuck bigint, oldest bigint,
+    finished_at bigint, waited bigint[], waited_rows bigint[], waited_total bigint, ran bigint[], ran_rows bigint[],
+    ran_total bigint, minute_completed bigint, minute_failed bigint, minute_ms bigint, quarter_completed bigint,
+    quarter_failed bigint, quarter_ms bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -34,7 +35,8 @@ BEGIN
         (q.later + coalesce(t.later, 0))::bigint, (q.running + coalesce(t.running, 0))::bigint,
         (q.completed + coalesce(t.completed, 0))::bigint, (q.dead + coalesce(t.dead, 0))::bigint,
         (q.cancelled + coalesce(t.cancelled, 0))::bigint, (q.enqueued_total + coalesce(t.enqueued, 0))::bigint,
-        (q.completed_total + coalesce(t.completed_total, 0))::bigint, (q.dead_total + coalesce(t.dead_total, 0))::bigint,
+        (q.completed_total + coalesce(t.completed_total, 0))::bigint,
+        (q.dead_total + coalesce(t.dead_total, 0))::bigint,
         (q.cancelled_total + coalesce(t.cancelled_total, 0))::bigint, (q.failed_total + coalesce(t.failed, 0))::bigint,
         (q.completed_trimmed + coalesce(t.completed_trimmed, 0))::bigint,
         (q.dead_trimmed + coalesce(t.dead_trimmed, 0))::bigint,
@@ -60,7 +62,8 @@ BEGIN
     ORDER BY q.name;
 END $$;
 
-CREATE OR REPLACE FUNCTION @.stats_kinds(p_queue bytea, p_now bigint) RETURNS TABLE (name bytea, kind bytea, ready bigint)
+CREATE OR REPLACE FUNCTION @.stats_kinds(p_queue bytea, p_now bigint)
+    RETURNS TABLE (name bytea, kind bytea, ready bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -135,8 +138,8 @@ BEGIN
     RETURN v_asked;
 END $$;
 
--- Other stores of this database: schemas with tables like ours that this role may read, and how many workers live there. What
--- somebody holds locked (a schema that is being dropped) is not waited for.
+-- Other stores of this database: schemas with tables like ours that this role may read, and how many workers live
+-- there. What somebody holds locked (a schema that is being dropped) is not waited for.
 CREATE OR REPLACE FUNCTION @.stats_namespaces() RETURNS TABLE (name bytea, workers bigint) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 DECLARE r record;

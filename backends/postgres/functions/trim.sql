@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- Results that go before their rows, of the queues that rows completed in, from where it came to before on (from the first when the
--- clock says that it cannot have come so far). Whoever completes a row may commit late, so the place is never nearer than 10 s;
--- it stays where it is when somebody else has one of the rows. p_left: rows to look at; else as trim.
-CREATE OR REPLACE FUNCTION @.trim_results(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[], p_left bigint)
+-- Results that go before their rows, of the queues that rows completed in, from where it came to before on (from the
+-- first when the clock says that it cannot have come so far). Whoever completes a row may commit late, so the place is
+-- never nearer than 10 s; it stays where it is when somebody else has one of the rows. p_left: rows to look at; else as
+-- trim.
+CREATE OR REPLACE FUNCTION @.trim_results(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[],
+    p_left bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_left;
@@ -38,12 +40,13 @@ BEGIN
     END LOOP;
 END $$;
 
--- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and keep_ms by
--- state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to children keep their
--- place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One at a time: two that count
--- the same rows would each take what is over. p_from, and what comes back: where the ended rows began, {jump, then queue, state,
--- finished_at of each}, see functions/front.sql.
-CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[], p_jump bigint) RETURNS bigint[]
+-- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and
+-- keep_ms by state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to
+-- children keep their place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One
+-- at a time: two that count the same rows would each take what is over. p_from, and what comes back: where the ended
+-- rows began, {jump, then queue, state, finished_at of each}, see functions/front.sql.
+CREATE OR REPLACE FUNCTION @.trim(p_now bigint, p_ended integer[], p_nums bigint[], p_from bigint[], p_jump bigint)
+    RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_nums[1];
@@ -61,7 +64,8 @@ BEGIN
         v_pairs := ARRAY(
             SELECT y.u FROM (SELECT DISTINCT p_ended[2 * i - 1] AS queue, p_ended[2 * i] AS state
                              FROM generate_series(1, cardinality(p_ended) / 2) AS i) AS x
-            JOIN @.queue AS q ON q.id = x.queue CROSS JOIN LATERAL unnest(ARRAY[x.queue, x.state]) WITH ORDINALITY AS y(u, o)
+            JOIN @.queue AS q ON q.id = x.queue
+            CROSS JOIN LATERAL unnest(ARRAY[x.queue, x.state]) WITH ORDINALITY AS y(u, o)
             ORDER BY q.name, x.state, y.o);
     END IF;
     FOR i IN 1 .. cardinality(v_pairs) / 2 LOOP
@@ -69,9 +73,10 @@ BEGIN
         v_queue := v_pairs[2 * i - 1];
         v_state := v_pairs[2 * i];
         v_first := @.front_of(v_from, v_queue, v_state);
-        SELECT coalesce(q.keep_count[v_state + 1], p_nums[v_state + 2]), coalesce(q.keep_ms[v_state + 1], p_nums[v_state + 10]),
-            coalesce(q.keep_ms[1], p_nums[10]) > 0,
-            (SELECT k.finished_at FROM @.job AS k WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
+        SELECT coalesce(q.keep_count[v_state + 1], p_nums[v_state + 2]),
+            coalesce(q.keep_ms[v_state + 1], p_nums[v_state + 10]), coalesce(q.keep_ms[1], p_nums[10]) > 0,
+            (SELECT k.finished_at FROM @.job AS k WHERE k.queue = v_queue AND k.state = v_state
+                AND k.finished_at >= v_first
              ORDER BY k.finished_at, k.id LIMIT 1)
         INTO v_keep, v_keep_ms, v_results, v_oldest FROM @.queue AS q WHERE q.id = v_queue;
         v_some := v_some OR v_results;
@@ -84,7 +89,8 @@ BEGIN
         FOR v_step IN 1 .. 2 LOOP
             CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND v_keep_ms <= 0;
             IF v_step = 1 THEN
-                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0), array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
+                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
+                    array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
                        array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
                 INTO v_rows, v_errors, v_children, v_logs FROM (
                     SELECT j.ctid AS at, j.id, j.errors, j.flags FROM (
@@ -95,7 +101,8 @@ BEGIN
                         WHERE x.children = 0 LIMIT v_left) AS z
                     JOIN @.job AS j ON j.ctid = z.at FOR UPDATE OF j SKIP LOCKED) AS y;
             ELSE
-                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0), array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
+                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
+                    array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
                        array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
                 INTO v_rows, v_errors, v_children, v_logs FROM (
                     SELECT k.ctid AS at, k.id, k.errors, k.flags FROM @.job AS k
@@ -106,7 +113,8 @@ BEGIN
             CONTINUE WHEN v_rows IS NULL;
             IF @.told() THEN
                 INSERT INTO @.happened (at, id, queue, kind, state, reason, attempt, run_at)
-                SELECT p_now, j.id, v_queue, j.kind, 7, 40, j.attempt, j.run_at FROM @.job AS j WHERE j.ctid = ANY (v_rows)
+                SELECT p_now, j.id, v_queue, j.kind, 7, 40, j.attempt, j.run_at FROM @.job AS j
+                    WHERE j.ctid = ANY (v_rows)
                 ORDER BY j.finished_at, j.id;
             END IF;
             DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows);
@@ -129,8 +137,8 @@ BEGIN
     RETURN v_from;
 END $$;
 
--- A worker's own record; those that were not heard of for ten leases go. p_nums: pid, started_at, lease, capacity, running,
--- leaving; p_bytes: name, nonce, host, queues, kinds.
+-- A worker's own record; those that were not heard of for ten leases go. p_nums: pid, started_at, lease, capacity,
+-- running, leaving; p_bytes: name, nonce, host, queues, kinds.
 CREATE OR REPLACE FUNCTION @.worker_note(p_now bigint, p_nums bigint[], p_bytes bytea[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE v_stop boolean := false;
@@ -141,7 +149,8 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO @.worker AS w (name, nonce, host, queues, kinds, pid, started_at, seen_at, lease, capacity, running)
-    VALUES (p_bytes[1], p_bytes[2], p_bytes[3], p_bytes[4], p_bytes[5], p_nums[1], p_nums[2], p_now, p_nums[3], p_nums[4],
+    VALUES (p_bytes[1], p_bytes[2], p_bytes[3], p_bytes[4], p_bytes[5], p_nums[1], p_nums[2], p_now,
+        p_nums[3], p_nums[4],
             p_nums[5])
     ON CONFLICT (name, nonce) DO UPDATE SET host = excluded.host, queues = excluded.queues, kinds = excluded.kinds,
         pid = excluded.pid, started_at = excluded.started_at, seen_at = excluded.seen_at, lease = excluded.lease,

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Groups in turn, and rows that run alone. What a group may start is asked for once in a visit of a queue: its gauge is ours
--- from then on.
+-- Groups in turn, and rows that run alone. What a group may start is asked for once in a visit of a queue: its gauge is
+-- ours from then on.
 
--- The room of a group as it is met: slots (NULL: any number), and its rate with its gauge, if it has one. o_busy: another looks.
+-- The room of a group as it is met: slots (NULL: any number), and its rate with its gauge, if it has one. o_busy:
+-- another looks.
 CREATE OR REPLACE FUNCTION @.lane_look(p_now bigint, p_queue integer, p_tenant bytea, p_here bigint, OUT o_slots bigint,
     OUT o_rate bigint, OUT o_period bigint, OUT o_held bigint[], OUT o_busy boolean) LANGUAGE plpgsql AS $$
 DECLARE h record;
@@ -21,7 +22,8 @@ BEGIN
     IF h.rate IS NOT NULL THEN
         o_rate := h.rate;
         o_period := h.rate_ms;
-        o_held := @.gauge_turn((SELECT g.held FROM @.gauge AS g WHERE g.of = 2 AND g.name = p_tenant), h.rate_ms, p_now);
+        o_held := @.gauge_turn((SELECT g.held FROM @.gauge AS g WHERE g.of = 2 AND g.name = p_tenant),
+            h.rate_ms, p_now);
     END IF;
 END $$;
 
@@ -77,8 +79,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- The next group with due rows in the circle; no bytes: the rows without one; NULL: there are none. given: a turn was cut short.
-CREATE OR REPLACE FUNCTION @.turn_next(p_queue integer, p_group bytea, p_given bigint) RETURNS bytea LANGUAGE plpgsql AS $$
+-- The next group with due rows in the circle; no bytes: the rows without one; NULL: there are none. given: a turn was
+-- cut short.
+CREATE OR REPLACE FUNCTION @.turn_next(p_queue integer, p_group bytea, p_given bigint) RETURNS bytea
+    LANGUAGE plpgsql AS $$
 DECLARE v_group bytea;
 BEGIN
     IF p_given > 0 AND p_group <> '' THEN
@@ -97,11 +101,12 @@ BEGIN
     RETURN v_group;
 END $$;
 
--- Rows of a group by rank, locked, but those given before, and those that another claimed and gave back since our token was
--- made: its fence is above ours. {place in the table, late} of each that fits into what is left of `bytes`. o_full: a row more was there, and no room for it; o_more: because of its bytes.
+-- Rows of a group by rank, locked, but those given before, and those that another claimed and gave back since our token
+-- was made: its fence is above ours. {place in the table, late} of each that fits into what is left of `bytes`. o_full:
+-- a row more was there, and no room for it; o_more: because of its bytes.
 CREATE OR REPLACE FUNCTION @.turn_pick(p_now bigint, p_queue integer, p_group bytea, p_kinds bytea[], p_given tid[],
-    p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, p_fence bytea, OUT o_at tid[], OUT o_late boolean[],
-    OUT o_used bigint, OUT o_full boolean, OUT o_more boolean) LANGUAGE plpgsql AS $$
+    p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, p_fence bytea, OUT o_at tid[],
+    OUT o_late boolean[], OUT o_used bigint, OUT o_full boolean, OUT o_more boolean) LANGUAGE plpgsql AS $$
 DECLARE r record; v_limit bigint := least(p_most, p_left + 1);
 BEGIN
     o_at := '{}';
@@ -120,7 +125,8 @@ BEGIN
         SELECT y.* FROM (
             SELECT j.ctid, j.payload_bytes, coalesce(j.expires_at <= p_now, false), j.place, j.n
             FROM @.job AS j
-            WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant = p_group AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+            WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant = p_group
+                AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
                 AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
             ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN 0 ELSE v_limit END FOR UPDATE SKIP LOCKED) AS y
     LOOP
@@ -136,13 +142,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- A visit of a queue whose due rows have groups: struct jobq_turn. p_left: rows that the want has room for, p_room: that the
--- queue's limits let start (NULL: any number), p_limits: groups may have some here; p_group, p_since, p_in_turn: its place.
+-- A visit of a queue whose due rows have groups: struct jobq_turn. p_left: rows that the want has room for, p_room:
+-- that the queue's limits let start (NULL: any number), p_limits: groups may have some here; p_group, p_since,
+-- p_in_turn: its place.
 CREATE OR REPLACE FUNCTION @.want_turns(p_now bigint, q @.queue, p_kinds bytea[], p_left integer, p_room bigint,
     p_bytes bigint, p_used bigint, p_first boolean, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
     p_limits boolean, p_share integer, p_group bytea, p_since bytea, p_in_turn bigint, p_before integer,
-    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_given integer, OUT o_starts bigint, OUT o_used bigint, OUT o_full boolean,
-    OUT o_more boolean, OUT o_busy boolean, OUT o_wait bigint, OUT o_group bytea, OUT o_since bytea, OUT o_in_turn bigint)
+    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_given integer, OUT o_starts bigint,
+    OUT o_used bigint, OUT o_full boolean, OUT o_more boolean, OUT o_busy boolean, OUT o_wait bigint, OUT o_group bytea,
+    OUT o_since bytea, OUT o_in_turn bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_group bytea; v_goes_on boolean; v_wraps boolean; v_wrapped boolean; v_cut boolean;
@@ -231,7 +239,8 @@ BEGIN
             v_at_late := v_at_late || v_pick.o_late;
             v_began := cardinality(array_positions(v_pick.o_late, false));
             IF v_began < v_count THEN
-                v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late) WHERE u.late);
+                v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late)
+                    WHERE u.late);
             END IF;
             o_given := o_given + v_count;
             o_starts := o_starts + v_began;
@@ -270,7 +279,8 @@ BEGIN
 END $$;
 
 -- Of several looks one row came in the end: it ran alone. Its flags are the 14th number.
-CREATE OR REPLACE FUNCTION @.want_lonely(p_bytes bytea[], p_numbers bigint[], p_id uuid) RETURNS bigint[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION @.want_lonely(p_bytes bytea[], p_numbers bigint[], p_id uuid) RETURNS bigint[]
+    LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE @.job AS j SET flags = j.flags | 4 WHERE j.id = p_id AND j.flags & 4 = 0;
     FOR i IN 1 .. array_length(p_bytes, 1) LOOP
