@@ -9,8 +9,8 @@ CREATE OR REPLACE FUNCTION @.add(a bigint, b bigint) RETURNS bigint LANGUAGE sql
                 ELSE a + b END
 $$;
 
--- The store's clock from what tests added to it: the server's, and that. Every call of a client begins with it, so it also notes
--- for the transaction whether events are kept, by the name of the store: the program's own may use two.
+-- The store's clock from what tests added to it: the server's, and that. Every call of a client begins with it, so it
+-- also notes for the transaction whether events are kept, by the name of the store: the program's own may use two.
 CREATE OR REPLACE FUNCTION @.clock_of(p_shift bigint, p_events bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
 BEGIN
@@ -27,9 +27,10 @@ BEGIN
     RETURN @.clock_of(v_meta[1], v_meta[2]);
 END $$;
 
--- What a call of an exchange looks at first, in one statement: {clock, the client's newest receipt of this part, or of both, that
--- is not older than the request, the newest number of [jump]}.
-CREATE OR REPLACE FUNCTION @.opened(p_client uuid, p_number bigint, p_part integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
+-- What a call of an exchange looks at first, in one statement: {clock, the client's newest receipt of this part, or of
+-- both, that is not older than the request, the newest number of [jump]}.
+CREATE OR REPLACE FUNCTION @.opened(p_client uuid, p_number bigint, p_part integer) RETURNS bigint[]
+    LANGUAGE plpgsql AS $$
 DECLARE
     v_meta bigint[] := (
         SELECT ARRAY[m.shift, m.events,
@@ -139,7 +140,8 @@ BEGIN
             failed_total = q.failed_total + coalesce(m.failed, 0),
             completed_trimmed = q.completed_trimmed + coalesce(m.completed_trimmed, 0),
             dead_trimmed = q.dead_trimmed + coalesce(m.dead_trimmed, 0),
-            cancelled_trimmed = q.cancelled_trimmed + coalesce(m.cancelled_trimmed, 0), finished_at = greatest(q.finished_at, m.finished_at)
+            cancelled_trimmed = q.cancelled_trimmed + coalesce(m.cancelled_trimmed, 0),
+            finished_at = greatest(q.finished_at, m.finished_at)
         FROM moved AS m WHERE q.id = m.queue
     )
     SELECT array_agg(DISTINCT f.queue) INTO v_queues FROM figured AS f;
@@ -162,8 +164,8 @@ BEGIN
     RETURN v_rows;
 END $$;
 
--- A row as it is given out: numbers that are 0 are NULL there, because to send a number costs a kilobyte of the server's
--- memory each. what: enum jobq_read_flags.
+-- A row as it is given out: numbers that are 0 are NULL there, because to send a number costs a kilobyte of the
+-- server's memory each. what: enum jobq_read_flags.
 CREATE OR REPLACE FUNCTION @.show(j @.job, what integer, overdue integer) RETURNS @.view LANGUAGE plpgsql AS $$
 DECLARE v @.view;
 BEGIN
@@ -197,17 +199,19 @@ BEGIN
     RETURN v;
 END $$;
 
--- The same as [show] without errors, lines and edges, as what many rows can be gathered in: an array of what has bytes and one of
--- numbers, as functions of one expression, which a statement takes in. To make, sort and send values of a composite type was a
--- quarter of a drain. p_place: the row's place among those that are given, from 1.
+-- The same as [show] without errors, lines and edges, as what many rows can be gathered in: an array of what has bytes
+-- and one of numbers, as functions of one expression, which a statement takes in. To make, sort and send values of a
+-- composite type was a quarter of a drain. p_place: the row's place among those that are given, from 1.
 CREATE OR REPLACE FUNCTION @.row_bytes(j @.job, p_queue bytea) RETURNS bytea[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY[uuid_send(j.id), uuid_send(j.token), p_queue, j.kind, j.tenant, j.worker, j.payload, j.policy, j.key, NULL,
-        j.progress, j.data, j.trace]
+    SELECT ARRAY[uuid_send(j.id), uuid_send(j.token), p_queue, j.kind, j.tenant, j.worker, j.payload,
+        j.policy, j.key, NULL, j.progress, j.data, j.trace]
 $$;
-CREATE OR REPLACE FUNCTION @.row_numbers(j @.job, p_overdue integer, p_place bigint) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION @.row_numbers(j @.job, p_overdue integer, p_place bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE AS $$
     SELECT ARRAY[nullif(j.payload_bytes, 0), j.state, nullif(j.reason, 0), nullif(j.outcome, 0), nullif(j.priority, 0),
         nullif(j.rank_add, 0), nullif(j.attempt, 0), nullif(j.failures, 0), nullif(j.crashes, 0), nullif(j.snoozes, 0),
-        nullif(j.releases, 0), nullif(j.redrives, 0), nullif(j.edits, 0), nullif(j.flags, 0), j.shelf, nullif(j.pending, 0),
-        j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at, j.expires_at, j.callback_until, j.timeout,
-        CASE WHEN j.callback IS NOT NULL AND j.flags & 32 = 0 THEN 1 END, nullif(p_overdue, 0), p_place]
+        nullif(j.releases, 0), nullif(j.redrives, 0), nullif(j.edits, 0), nullif(j.flags, 0), j.shelf,
+        nullif(j.pending, 0), j.created_at, j.run_at, j.started_at, j.finished_at, j.lease_until, j.stop_at,
+        j.expires_at, j.callback_until, j.timeout, CASE WHEN j.callback IS NOT NULL AND j.flags & 32 = 0 THEN 1 END,
+        nullif(p_overdue, 0), p_place]
 $$;

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not. Behind those the first
--- clock of a row and how many entries were met on the way to it; with p_known, if that is to come, it is taken as it is.
+-- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not. Behind those
+-- the first clock of a row and how many entries were met on the way to it; with p_known, if that is to come, it is
+-- taken as it is.
 CREATE OR REPLACE FUNCTION @.next_due(p_now bigint, p_known bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
-    v_before bigint := CASE WHEN p_known > p_now THEN 0 ELSE pg_stat_get_xact_tuples_returned('@.job_clock'::regclass) END;
+    v_before bigint := CASE WHEN p_known > p_now THEN 0
+        ELSE pg_stat_get_xact_tuples_returned('@.job_clock'::regclass) END;
     v_next bigint[] := ARRAY[
         CASE WHEN p_known > p_now THEN p_known
              ELSE (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1) END,
@@ -20,8 +22,8 @@ BEGIN
              ELSE coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0) - coalesce(v_before, 0) END];
 END $$;
 
--- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for every
--- other commit that does. Returns whether they were told.
+-- Somebody waits for news: then they are told. Nobody listens: nothing is sent, because a commit that sends waits for
+-- every other commit that does. Returns whether they were told.
 CREATE OR REPLACE FUNCTION @.wake() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_try_advisory_lock(@LOCK + 3) THEN
@@ -31,11 +33,11 @@ BEGIN
     RETURN true;
 END $$;
 
--- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's transaction
--- makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain,
--- 16 puts are plain, 32 nobody asks when the next thing happens. p_drop: the client's receipt that may go. p_from, o_from: where
--- the front was and is, see functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met on
--- the way to the next clock behind it.
+-- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's
+-- transaction makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain, 16 puts are plain, 32
+-- nobody asks when the next thing happens. p_drop: the client's receipt that may go. p_from, o_from: where the front
+-- was and is, see functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met
+-- on the way to the next clock behind it.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
     p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],
@@ -67,7 +69,8 @@ BEGIN
         IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
         ELSE
-            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part IN (0, 2);
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number
+                AND r.part IN (0, 2);
             -- Nothing is done; what was answered is answered again, with the rows as they are now.
             said.o_repeat := true;
             said.o_same := v_receipt.items = p_items;
@@ -83,7 +86,8 @@ BEGIN
             said.o_stop_asked := v_receipt.stop_asked;
             said.o_then := v_receipt.answered;
             IF said.o_same THEN
-                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i) INTO said.o_rows, said.o_row_at
+                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i)
+                INTO said.o_rows, said.o_row_at
                 FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
                 WHERE coalesce(said.o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
             END IF;
@@ -127,10 +131,11 @@ BEGIN
         said.o_stop_asked := @.worker_note(said.o_now, p_worker_nums, p_worker_bytes);
     END IF;
     IF p_number > 0 THEN
-        INSERT INTO @.receipt (client, number, part, items, answered, beat_held, marks, mark_at, verdicts, stales, holders, leases,
-            puts, put_holders, stop_asked)
-        VALUES (p_client, p_number, 0, p_items, said.o_now, said.o_beat_held, said.o_marks, said.o_mark_at, said.o_verdicts,
-            said.o_stales, said.o_holders, said.o_leases, said.o_puts, said.o_put_holders, said.o_stop_asked);
+        INSERT INTO @.receipt (client, number, part, items, answered, beat_held, marks, mark_at, verdicts, stales,
+            holders, leases, puts, put_holders, stop_asked)
+        VALUES (p_client, p_number, 0, p_items, said.o_now, said.o_beat_held, said.o_marks, said.o_mark_at,
+            said.o_verdicts, said.o_stales, said.o_holders, said.o_leases, said.o_puts, said.o_put_holders,
+            said.o_stop_asked);
         IF p_drop > 0 THEN
             DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
         END IF;

@@ -32,11 +32,12 @@ CREATE OR REPLACE FUNCTION @.token_next(p_mint bytea) RETURNS uuid LANGUAGE sql 
     SELECT encode(p_mint || int8send(nextval('@.fence')), 'hex')::uuid
 $$;
 
--- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely: nothing else
--- is held by this process or claimed in this want. p_before: so many rows are given before these. Rows come in any order, with
--- their places; o_ids, those claimed, in theirs.
+-- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely:
+-- nothing else is held by this process or claimed in this want. p_before: so many rows are given before these. Rows
+-- come in any order, with their places; o_ids, those claimed, in theirs.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
-    p_at tid[], p_of bytea[], p_late boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[])
+    p_at tid[], p_of bytea[], p_late boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[],
+    OUT o_ids uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_claimed integer := cardinality(array_positions(p_late, false));
@@ -60,9 +61,10 @@ BEGIN
         INSERT INTO @.tally VALUES (v_queue, 2, 4, 1, @.bucket(v_waited), v_waited);
     ELSE
         WITH claimed AS (
-            UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
-                attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
-                flags = j.flags & ~396 | v_alone,
+            UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token,
+                worker = p_worker,
+                attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END,
+                progress = NULL, flags = j.flags & ~396 | v_alone,
                 started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
                 lease_until = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
                 clock = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
@@ -87,24 +89,27 @@ BEGIN
     END IF;
     IF v_claimed < cardinality(p_at) THEN
         SELECT array_agg(@.row_bytes(j, u.name)), array_agg(@.row_numbers(j, 4, p_before + u.i)) INTO v_bytes, v_numbers
-        FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i) JOIN @.job AS j ON j.ctid = u.at WHERE u.late;
+        FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
+        JOIN @.job AS j ON j.ctid = u.at WHERE u.late;
         o_bytes := o_bytes || v_bytes;
         o_numbers := o_numbers || v_numbers;
     END IF;
 END $$;
 
--- Due rows, in the order of the queues, within one by rank or by turns. p_turn_*: where each queue's circle stands, NULL for all
--- when no place is known; back come those that were looked at. o_busy: another looks at what is limited at this moment. o_wait:
--- in so many ms a rate allows a start that it held back. p_from: where the front of each queue was, see functions/front.sql:
--- {jump, 1 to look again from the very first when there is nothing, place in each of p_queues}; o_from: where it is now, {jump,
--- how many entries were met, places}.
+-- Due rows, in the order of the queues, within one by rank or by turns. p_turn_*: where each queue's circle stands,
+-- NULL for all when no place is known; back come those that were looked at. o_busy: another looks at what is limited at
+-- this moment. o_wait: in so many ms a rate allows a start that it held back. p_from: where the front of each queue
+-- was, see functions/front.sql: {jump, 1 to look again from the very first when there is nothing, place in each of
+-- p_queues}; o_from: where it is now, {jump, how many entries were met, places}.
 CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
     p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
     p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[], p_jump bigint,
-    OUT o_token uuid, OUT o_more boolean, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_busy boolean,
-    OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[]) LANGUAGE plpgsql AS $$
+    OUT o_token uuid, OUT o_more boolean, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
+    OUT o_busy boolean, OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[])
+    LANGUAGE plpgsql AS $$
 DECLARE
-    v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[]; v_places integer[];
+    v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[];
+    v_places integer[];
     v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
     v_picked tid[]; v_late boolean[]; v_cut boolean := false; v_turns boolean;
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
@@ -115,7 +120,8 @@ DECLARE
     v_one record; v_took record;
 BEGIN
     IF cardinality(p_queues) = 1 THEN
-        SELECT ARRAY[y.id], p_queues, ARRAY[y.paused], ARRAY[y.concurrency IS NOT NULL OR y.rate IS NOT NULL], ARRAY[y.grouped],
+        SELECT ARRAY[y.id], p_queues, ARRAY[y.paused], ARRAY[y.concurrency IS NOT NULL OR y.rate IS NOT NULL],
+            ARRAY[y.grouped],
                ARRAY[1]
         INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM @.queue AS y WHERE y.name = p_queues[1];
     ELSE
@@ -124,7 +130,8 @@ BEGIN
         INTO v_queues, v_names, v_paused, v_limited, v_grouped, v_places FROM (
             SELECT y.id, y.name, y.paused, y.concurrency IS NOT NULL OR y.rate IS NOT NULL AS limited, y.grouped,
                    min(u.i)::integer AS i
-            FROM unnest(p_queues) WITH ORDINALITY AS u(name, i) JOIN @.queue AS y ON y.name = u.name GROUP BY y.id) AS x;
+            FROM unnest(p_queues) WITH ORDINALITY AS u(name, i)
+            JOIN @.queue AS y ON y.name = u.name GROUP BY y.id) AS x;
     END IF;
     o_more := false;
     o_busy := false;
@@ -190,8 +197,9 @@ BEGIN
                 v_at := '{}'; v_of := '{}'; v_expired := '{}';
             END IF;
             v_took := @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
-                o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker, q.group_concurrency IS NOT NULL OR v_groups, p_share,
-                p_turn_groups[v_places[i]], p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0),
+                o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker,
+                q.group_concurrency IS NOT NULL OR v_groups, p_share, p_turn_groups[v_places[i]],
+                p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0),
                 coalesce(array_length(o_numbers, 1), 0));
             o_bytes := o_bytes || v_took.o_bytes;
             o_numbers := o_numbers || v_took.o_numbers;
@@ -209,7 +217,8 @@ BEGIN
             v_from := o_from[2 + v_places[i]];
             LOOP
                 IF v_limit = 1 THEN -- the first, whatever its size
-                    SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)], least(j.payload_bytes, p_bytes), false,
+                    SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)],
+                           least(j.payload_bytes, p_bytes), false,
                            CASE WHEN j.expires_at <= p_now THEN 0 ELSE 1 END, j.place
                     INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
                     FROM @.job AS j
@@ -219,7 +228,8 @@ BEGIN
                     ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
                 ELSE
                     WITH held AS MATERIALIZED (
-                        SELECT j.ctid AS at, j.payload_bytes, j.place, j.n, coalesce(j.expires_at <= p_now, false) AS late
+                        SELECT j.ctid AS at, j.payload_bytes, j.place, j.n,
+                            coalesce(j.expires_at <= p_now, false) AS late
                         FROM @.job AS j
                         WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
@@ -233,9 +243,10 @@ BEGIN
                     ), summed AS (
                         SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
                     )
-                    SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits), array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-                           max(s.used) FILTER (WHERE fits), bool_or(NOT fits), count(*) FILTER (WHERE fits AND NOT s.late),
-                           min(s.place)
+                    SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits),
+                           array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
+                           max(s.used) FILTER (WHERE fits), bool_or(NOT fits),
+                           count(*) FILTER (WHERE fits AND NOT s.late), min(s.place)
                     INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
                     FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
                 END IF;
@@ -333,9 +344,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others looked at
--- what is limited; it is to be asked again. p_from, o_from: as of want_due behind the next clock, which o_from has with the number
--- of entries that were met on the way to it. Rows that are due come in o_bytes and o_numbers, others in o_rows.
+-- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others
+-- looked at what is limited; it is to be asked again. p_from, o_from: as of want_due behind the next clock, which
+-- o_from has with the number of entries that were met on the way to it. Rows that are due come in o_bytes and
+-- o_numbers, others in o_rows.
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
     p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
@@ -361,7 +373,8 @@ BEGIN
         IF v_opened[2] > p_number THEN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
         ELSE
-            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number AND r.part IN (1, 2);
+            SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number
+                AND r.part IN (1, 2);
             -- Those that are still held, with the rest of their lease.
             said.o_repeat := true;
             said.o_token := v_receipt.token;
@@ -411,6 +424,7 @@ BEGIN
         said.o_next_due := least(said.o_next_due, @.add(said.o_now, v_wait));
     END IF;
     IF p_mode = 2 AND said.o_next_tick <= said.o_now THEN
-        SELECT x.o_names, x.o_bytes, x.o_nums INTO said.o_tick_names, said.o_tick_bytes, said.o_tick_nums FROM @.ticks_due(said.o_now) AS x;
+        SELECT x.o_names, x.o_bytes, x.o_nums INTO said.o_tick_names, said.o_tick_bytes, said.o_tick_nums
+            FROM @.ticks_due(said.o_now) AS x;
     END IF;
 END $$;

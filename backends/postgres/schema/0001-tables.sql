@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Step 1 of the schema: tables and types. Steps are only ever added: a store that was made by an older library is brought
--- up by the ones it has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
--- "@." is the namespace, a schema of the database. The functions are not part of a step: they are made anew with each
--- version.
+-- Step 1 of the schema: tables and types. Steps are only ever added: a store that was made by an older library is
+-- brought up by the ones it has not seen. To change the schema: add a file, list it in meson.build, never touch an old
+-- one. "@." is the namespace, a schema of the database. The functions are not part of a step: they are made anew with
+-- each version.
 
--- One row: who this store is, by how much tests moved its clock, how many events are kept, and the newest cursor that was
--- given when this was last said.
+-- One row: who this store is, by how much tests moved its clock, how many events are kept, and the newest cursor that
+-- was given when this was last said.
 CREATE TABLE @.meta (
     one integer PRIMARY KEY CHECK (one = 1),
     version integer NOT NULL,
@@ -23,7 +23,8 @@ CREATE SEQUENCE @.fence CACHE 1 MAXVALUE 9007199254740991;
 CREATE SEQUENCE @.jump CACHE 1;
 
 -- Queues by number and their settings; limits are NULL for none. grouped: rows with a group were put into it. results:
--- those of rows that ended up to here (finished_at, id) are gone. The counts are what was folded of [tally]; nobody waits for anybody here.
+-- those of rows that ended up to here (finished_at, id) are gone. The counts are what was folded of [tally]; nobody
+-- waits for anybody here.
 CREATE TABLE @.queue (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name bytea NOT NULL UNIQUE,
@@ -58,9 +59,10 @@ CREATE TABLE @.queue (
 ) WITH (fillfactor = 50);
 
 -- What happened to rows since the counts were folded: `rows` of them went from place `was` to place `came`.
--- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled, 10 removed by retention; 9 to 9: a failed attempt; 8 to
--- 8: one that completed, where that is no way from 4 to 5. took: the bucket of how long they waited (came 4) or ran (came 5, 8,
--- 9), NULL where that is not counted; total: all of it together; at: when they ended.
+-- Places: 0 nowhere, 1 blocked, 2 due, 3 later, 4 running, 5 completed, 6 dead, 7 cancelled, 10 removed by retention; 9
+-- to 9: a failed attempt; 8 to 8: one that completed, where that is no way from 4 to 5. took: the bucket of how long
+-- they waited (came 4) or ran (came 5, 8, 9), NULL where that is not counted; total: all of it together; at: when they
+-- ended.
 CREATE TABLE @.tally (
     queue integer NOT NULL,
     was smallint NOT NULL,
@@ -71,8 +73,8 @@ CREATE TABLE @.tally (
     at bigint
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
--- What the jobs of a queue took, as folded of [tally]. what: 1 waited, 2 ran, by number of the bucket; 3 completed, 4 failed, by
--- number of the slot of ten seconds.
+-- What the jobs of a queue took, as folded of [tally]. what: 1 waited, 2 ran, by number of the bucket; 3 completed, 4
+-- failed, by number of the slot of ten seconds.
 CREATE TABLE @.figure (
     queue integer NOT NULL,
     what smallint NOT NULL,
@@ -90,7 +92,8 @@ CREATE TABLE @.figure (
 --   flags         1 held, 2 alone, 4 ran alone, 8 resumed, 16 cancel asked, 32 callback used, 64 was put with parents,
 --                 128 swept for its lease, 256 swept for its timeout, 512 has lines in [log]
 --   errors        number of the newest row in [error]; children: open edges to children
--- Columns that always have a value of a fixed size stand first, so that their places in a row are known without looking at others.
+-- Columns that always have a value of a fixed size stand first, so that their places in a row are known without looking
+-- at others.
 CREATE TABLE @.job (
     id uuid NOT NULL,
     n bigint GENERATED ALWAYS AS IDENTITY,
@@ -143,8 +146,8 @@ CREATE TABLE @.job (
     PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_cost_delay = 0);
--- A claim reads the front of (queue, shelf), or of (queue, tenant) where groups are served in turn. A row stands in one of
--- the two.
+-- A claim reads the front of (queue, shelf), or of (queue, tenant) where groups are served in turn. A row stands in one
+-- of the two.
 CREATE INDEX job_shelf ON @.job (queue, shelf, place, n) WHERE shelf < 4;
 CREATE INDEX job_lane ON @.job (queue, tenant, place, n) WHERE shelf = 4;
 -- The slots of a group are counted.
@@ -189,8 +192,8 @@ CREATE TABLE @.edge (
 );
 CREATE INDEX edge_open ON @.edge (parent, hard, child) WHERE open;
 
--- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that outlives
--- its job is over. heir: somebody in [heir] waits for it.
+-- Idempotency keys that are held. ended: the state the job ended in, 0 while it lives. fades: when a window that
+-- outlives its job is over. heir: somebody in [heir] waits for it.
 CREATE TABLE @.key (
     scope bytea PRIMARY KEY,
     job uuid NOT NULL,
@@ -235,8 +238,8 @@ CREATE INDEX bound_starts ON @.bound (of) WHERE concurrency >= 0 OR rate >= 0;
 CREATE INDEX bound_slots ON @.bound (of) WHERE concurrency >= 0;
 CREATE INDEX bound_quota ON @.bound (of) WHERE quota >= 0;
 
--- Starts of a queue (of 1), of a group (2), puts of a group (3), as functions/limits.sql keeps them. Who starts or puts where a
--- limit is locks the row first.
+-- Starts of a queue (of 1), of a group (2), puts of a group (3), as functions/limits.sql keeps them. Who starts or puts
+-- where a limit is locks the row first.
 CREATE TABLE @.gauge (
     of smallint NOT NULL,
     name bytea NOT NULL,
@@ -255,7 +258,8 @@ CREATE TABLE @.schedule (
 );
 CREATE INDEX schedule_next ON @.schedule (next_at, name) WHERE NOT paused;
 
--- Events: first without a cursor, in the order in which they were written, then with it. state: GONE too; worker: who claimed it.
+-- Events: first without a cursor, in the order in which they were written, then with it. state: GONE too; worker: who
+-- claimed it.
 CREATE TABLE @.happened (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at bigint NOT NULL,
@@ -297,8 +301,8 @@ CREATE TABLE @.worker (
     PRIMARY KEY (name, nonce)
 ) WITH (fillfactor = 50);
 
--- A row as it is given out; postgres/view.c reads it in this order. Entries: errors, then lines of log, which have no kind; both
--- in the same columns, because every row that is claimed pays for each.
+-- A row as it is given out; postgres/view.c reads it in this order. Entries: errors, then lines of log, which have no
+-- kind; both in the same columns, because every row that is claimed pays for each.
 CREATE TYPE @.view AS (
     id uuid, token uuid, queue bytea, kind bytea, tenant bytea, worker bytea, payload bytea, policy bytea, key bytea,
     result bytea, progress bytea, data bytea, trace bytea, payload_bytes bigint, state smallint, reason smallint,
@@ -310,8 +314,8 @@ CREATE TYPE @.view AS (
     entry_attempts integer[], entry_kinds integer[], entry_ats bigint[], entry_workers bytea[], entry_texts bytea[]
 );
 
--- What the two calls of an exchange answer. Types with names: a function with so many parameters makes a row type of them with
--- each call, out of the catalogue.
+-- What the two calls of an exchange answer. Types with names: a function with so many parameters makes a row type of
+-- them with each call, out of the catalogue.
 CREATE TYPE @.unit_answer AS (
     o_now bigint, o_next_due bigint, o_repeat boolean, o_same boolean, o_beat_held bigint[], o_marks @.view[],
     o_mark_at integer[], o_verdicts integer[], o_stales integer[], o_holders uuid[], o_leases bigint[],
@@ -324,8 +328,9 @@ CREATE TYPE @.want_answer AS (
     o_turns bytea[], o_turns_given bigint[], o_from bigint[], o_bytes bytea[], o_numbers bigint[]
 );
 
--- The newest request of each client: what it was answered. part 0 is the unit, 1 the want, 2 both. A row is inserted for the new
--- request and the older one deleted: one row changed for ever would grow a chain of versions behind an open snapshot.
+-- The newest request of each client: what it was answered. part 0 is the unit, 1 the want, 2 both. A row is inserted
+-- for the new request and the older one deleted: one row changed for ever would grow a chain of versions behind an open
+-- snapshot.
 CREATE TABLE @.receipt (
     client uuid NOT NULL,
     number bigint NOT NULL,

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Step 1 of the schema. Steps are only ever added: a store that was made by an older library is brought up by the ones it
--- has not seen. To change the schema: add a file, list it in meson.build, never touch an old one.
--- "[name]" is the table or index "<namespace>_name".
+-- Step 1 of the schema. Steps are only ever added: a store that was made by an older library is brought up by the ones
+-- it has not seen. To change the schema: add a file, list it in meson.build, never touch an old one. "[name]" is the
+-- table or index "<namespace>_name".
 
 -- One row: who this store is, how its clock runs, how many events are kept and the cursor of the newest. bar is 1 only
 -- inside a transaction that must not be committed. The version of the schema is here and not in user_version, which may
@@ -19,8 +19,8 @@ CREATE TABLE [meta] (
     bar INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Queues by number, and their settings. grouped: a row of a group has been in it. results: those of rows that ended up to
--- here, at this instant up to this n, are gone.
+-- Queues by number, and their settings. grouped: a row of a group has been in it. results: those of rows that ended up
+-- to here, at this instant up to this n, are gone.
 CREATE TABLE [queue] (
     id INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE,
@@ -43,8 +43,8 @@ CREATE TABLE [queue] (
     results_n INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- How many rows each queue has in each state: what nearly every exchange writes, hence apart from the settings. Row 0 is
--- the store's own line: it keeps the newest fence, so that a claim writes its fence and its counts into one page.
+-- How many rows each queue has in each state: what nearly every exchange writes, hence apart from the settings. Row 0
+-- is the store's own line: it keeps the newest fence, so that a claim writes its fence and its counts into one page.
 CREATE TABLE [tally] (
     queue INTEGER PRIMARY KEY,
     fence INTEGER NOT NULL DEFAULT 0,
@@ -73,16 +73,17 @@ CREATE TABLE [kind] (
 ) STRICT;
 
 -- Jobs. n rises with arrival. Instants are milliseconds by the store's clock, NULL for none. Every column costs every
--- statement that writes a row, so there are few: what most jobs never have stands together in rest (pack.c). Bytes above a
--- few hundred live in [bulk], so that a step which changes two numbers does not write them anew; a bit of flags says so.
+-- statement that writes a row, so there are few: what most jobs never have stands together in rest (pack.c). Bytes
+-- above a few hundred live in [bulk], so that a step which changes two numbers does not write them anew; a bit of flags
+-- says so.
 --   flags        enum row_flag; from bit 16 on the outcome, from bit 20 on the reason
 --   list, place  which list the row stands in, and where. list 0: everything that runs, by the end of its lease; else
 --                16 x queue + 1 due, by rank; 2 due and marked alone, by rank; 3 not due yet, by run_at; 4 completed,
 --                5 dead, 6 cancelled, by the time they ended; 7 blocked; below 0: those that 1 would hold, of the
 --                group whose lane has this number without the sign
 --   tenant, lane the group, and its lane in the queue
---   alarm        when a row that does not run needs a look of the sweeper: deadline of a callback, expiry, children that
---                wait for a decision
+--   alarm        when a row that does not run needs a look of the sweeper: deadline of a callback, expiry, children
+--                that wait for a decision
 CREATE TABLE [job] (
     n INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
@@ -117,8 +118,9 @@ CREATE TABLE [job] (
 CREATE INDEX [job_list] ON [job](list, place, n, kind, token);
 CREATE INDEX [job_alarm] ON [job](alarm, n) WHERE alarm IS NOT NULL;
 
--- The rows of one group in one queue. running: how many of them run. ready: some may be due; set when one comes, taken away
--- by the want that finds none, so that the circle of the groups that are served in turn is an index that few steps write.
+-- The rows of one group in one queue. running: how many of them run. ready: some may be due; set when one comes, taken
+-- away by the want that finds none, so that the circle of the groups that are served in turn is an index that few steps
+-- write.
 CREATE TABLE [lane] (
     id INTEGER PRIMARY KEY,
     tenant BLOB NOT NULL,
@@ -206,9 +208,9 @@ CREATE TABLE [event] (
     run_at INTEGER NOT NULL
 ) STRICT;
 
--- Idempotency keys that are held. digest: of the payload; empty as long as the row of the job is there, which has it too, so
--- that more of these rows, which stand in no order, are in one page. ended: the state the job ended in, 0 while it lives.
--- fades: when a window that outlives its job is over.
+-- Idempotency keys that are held. digest: of the payload; empty as long as the row of the job is there, which has it
+-- too, so that more of these rows, which stand in no order, are in one page. ended: the state the job ended in, 0 while
+-- it lives. fades: when a window that outlives its job is over.
 CREATE TABLE [key] (
     scope BLOB PRIMARY KEY,
     job BLOB NOT NULL,
@@ -220,8 +222,8 @@ CREATE TABLE [key] (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX [key_fades] ON [key](fades) WHERE fades IS NOT NULL;
 
--- What is to be put when the holder of a key ends: the whole put as it was asked for. Its instants are still a base (enum
--- jobq_time_base) and an offset, because they count from then.
+-- What is to be put when the holder of a key ends: the whole put as it was asked for. Its instants are still a base
+-- (enum jobq_time_base) and an offset, because they count from then.
 CREATE TABLE [successor] (
     scope BLOB NOT NULL UNIQUE,
     id BLOB NOT NULL,
@@ -273,11 +275,12 @@ CREATE TABLE [schedule] (
 ) STRICT;
 CREATE INDEX [schedule_next] ON [schedule](next, name) WHERE paused = 0;
 
--- For triggers of the program's own tables: a row inserted here puts one job, in the transaction that does so, whoever's
--- connection it is. It follows the same rules as a put of the library, for the plainest of puts: no key, no group, no delay.
--- The payload is {"table_name", "operation", "record_id", "version", "change_data"}; versions are drawn like fences, so that
--- for one record they rise in the order of the commits. The library's clock is not within reach: the wall clock stands in.
--- Nothing here may rely on its own ON CONFLICT, because the statement that fired the first trigger overrules it.
+-- For triggers of the program's own tables: a row inserted here puts one job, in the transaction that does so,
+-- whoever's connection it is. It follows the same rules as a put of the library, for the plainest of puts: no key, no
+-- group, no delay. The payload is {"table_name", "operation", "record_id", "version", "change_data"}; versions are
+-- drawn like fences, so that for one record they rise in the order of the commits. The library's clock is not within
+-- reach: the wall clock stands in. Nothing here may rely on its own ON CONFLICT, because the statement that fired the
+-- first trigger overrules it.
 CREATE VIEW [outbox](queue, table_name, operation, record_id, change_data) AS
 SELECT NULL, NULL, NULL, NULL, NULL WHERE 0;
 CREATE TRIGGER [outbox_put] INSTEAD OF INSERT ON [outbox] BEGIN
