@@ -240,12 +240,13 @@ static void find_parent(const struct jobq_row *row, int64_t now_ms, struct expla
 static int explain_row(struct jobq *q, struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms,
                        struct jobq_explanation *out)
 {
+    struct shown_names names = { 0 };
     struct jobq_job job;
     struct explain_facts f = { .job = &job, .now_ms = now_ms, .alone = row->alone };
     struct jobq_stats *stats = NULL;
     int rc;
 
-    if (job_view(arena, row, now_ms, &job) != 0)
+    if (job_view(arena, row, now_ms, &names, &job) != 0)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for the answer");
     rc = jobq_stats(q, job.queue, &stats);
     if (rc != JOBQ_OK)

@@ -52,7 +52,7 @@ static int64_t local_time(int64_t store_ms, int64_t store_now_ms, int64_t now_ms
 }
 
 static void job_begin(struct jobq_worker *w, struct claim *claim, const struct jobq_row *row, int64_t now,
-                      struct jobq_ctx *job)
+                      struct shown_names *names, struct jobq_ctx *job)
 {
     const struct handler_entry *handler = worker_handler(w, row->kind);
     struct call *call = claim->answer->call;
@@ -63,7 +63,7 @@ static void job_begin(struct jobq_worker *w, struct claim *claim, const struct j
     job->row = *row;
     job->stop_ms = local_time(row->stop_at_ms, call->now_ms, now);
     atomic_init(&job->flags, row->cancel_asked ? JOBQ_CTX_CANCEL : 0);
-    if (handler && job_view(call->arena, row, call->now_ms, &job->job) == 0) {
+    if (handler && job_view(call->arena, row, call->now_ms, names, &job->job) == 0) {
         job->handler = handler->fn;
         job->user = handler->user;
         return;
@@ -96,6 +96,7 @@ static void jobs_start(struct jobq_worker *w, struct claim *claim)
 static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, const struct jobq_want *want,
                                 size_t count)
 {
+    struct shown_names names = { 0 };
     int64_t now = worker_now(w);
     struct claim *claim = w->spare, *fit = realloc(claim, sizeof *claim + count * sizeof claim->jobs[0]);
 
@@ -110,7 +111,7 @@ static struct claim *claim_make(struct jobq_worker *w, struct answer *answer, co
     claim->open = claim->count = 0;
     for (size_t i = 0; i < want->row_count; i++)
         if (count == want->row_count || !row_is_judged(&want->rows[i]))
-            job_begin(w, claim, &want->rows[i], now, &claim->jobs[claim->count++]);
+            job_begin(w, claim, &want->rows[i], now, &names, &claim->jobs[claim->count++]);
     claim->open = claim->count;
     claim->next = w->claims;
     w->claims = claim;

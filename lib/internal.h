@@ -147,7 +147,16 @@ struct jobs_owner {
 };
 
 /* Fill one job from a row; strings and errors in the arena, bytes lent by the row. -1 without memory. */
-int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms, struct jobq_job *out);
+/* The names of the newest row that was shown in an arena: of those behind it most have the same, and share them. Starts zeroed;
+ * the bytes are lent by the row. */
+struct shown_names {
+    struct shown_name {
+        struct jobq_bytes bytes;
+        const char *text;
+    } queue, kind, group, worker;
+};
+int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms, struct shown_names *names,
+             struct jobq_job *out);
 /* Take over the arena (also on failure) and make the list. */
 int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t count, int64_t now_ms,
               struct jobq_jobs **out);

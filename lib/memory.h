@@ -145,7 +145,8 @@ struct mem_row {
     struct mem_object object;
     struct mem_node by_id, by_arrival;
     struct mem_node place; /* in one of the trees of its queue or lane */
-    struct mem_node clock; /* when it falls overdue */
+    struct mem_node clock; /* overdue_at, arrival; unless that is never */
+    int64_t overdue_at;    /* as long as it is linked; INT64_MAX: never */
     struct mem_node held;  /* running: token, arrival */
     struct mem_queue *queue;
     struct mem_lane *lane; /* NULL: no group */
@@ -308,7 +309,6 @@ struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row); 
 struct mem_queue *mem_queue_find(const struct mem *m, struct jobq_bytes name);
 struct mem_queue *mem_queue_get(struct mem_unit *u, struct jobq_bytes name); /* made if missing */
 struct mem_queue *mem_queue_after(const struct mem *m, const struct mem_queue *queue); /* NULL: the first */
-int64_t mem_overdue_at(const struct mem_row *row); /* INT64_MAX: never */
 int64_t mem_next_due(const struct mem *m, int64_t now);
 
 /* A row of this value, whose bytes become its own; it is in no tree yet. */

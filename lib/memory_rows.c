@@ -81,7 +81,7 @@ static int order_ended(const struct mem_node *a, const struct mem_node *b)
 static int order_clock(const struct mem_node *a, const struct mem_node *b)
 {
     const struct mem_row *x = ROW_OF(a, clock), *y = ROW_OF(b, clock);
-    int order = order_numbers(mem_overdue_at(x), mem_overdue_at(y));
+    int order = order_numbers(x->overdue_at, y->overdue_at);
     return order ? order : order_numbers(x->c.arrival, y->c.arrival);
 }
 
@@ -106,7 +106,7 @@ static bool is_ended(int state)
     return JOBQ_ROW_BIT((unsigned)state) & JOBQ_ROW_ENDED;
 }
 
-int64_t mem_overdue_at(const struct mem_row *row)
+static int64_t overdue_at(const struct mem_row *row)
 {
     return row->c.open_children && is_ended(row->c.row.state) ? row->c.row.finished_at_ms
                                                               : jobq_row_overdue_at(&row->c.row);
@@ -164,7 +164,8 @@ static void link_row(struct mem *m, void *object)
     struct mem_tree *place = place_of(row);
     if (place)
         mem_tree_add(place, &row->place);
-    if (mem_overdue_at(row) != INT64_MAX)
+    row->overdue_at = overdue_at(row);
+    if (row->overdue_at != INT64_MAX)
         mem_tree_add(&m->clock, &row->clock);
     if (row->c.row.state == JOBQ_ROW_RUNNING)
         mem_tree_add(&m->held, &row->held);
@@ -182,7 +183,7 @@ static void unlink_row(struct mem *m, void *object)
         unlink_lane_row(row, place);
     if (row->c.row.state == JOBQ_ROW_RUNNING)
         mem_tree_remove(&m->held, &row->held);
-    if (mem_overdue_at(row) != INT64_MAX)
+    if (row->overdue_at != INT64_MAX)
         mem_tree_remove(&m->clock, &row->clock);
     if (place)
         mem_tree_remove(place, &row->place);
@@ -242,13 +243,10 @@ struct mem_row *mem_clock_next(const struct mem *m, const struct mem_row *row)
     return ROW_OF(row ? mem_tree_next(&row->clock) : mem_tree_first(&m->clock), clock);
 }
 
-/* A running row is ordered on the clock by its lease: that makes a key for any instant. No more of it is set
- * than orders look at: to set all takes longer than to look. */
+/* A key for any instant. No more of it is set than orders look at: to set all takes longer than to look. */
 static void set_instant(struct mem_row *key, int64_t at)
 {
-    key->c.row.state = JOBQ_ROW_RUNNING;
-    key->c.row.lease_until_ms = key->c.row.run_at_ms = at;
-    key->c.open_children = 0;
+    key->overdue_at = key->c.row.run_at_ms = at;
     key->c.arrival = INT64_MAX;
 }
 
@@ -257,7 +255,7 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
     struct mem_row key;
     set_instant(&key, now);
     const struct mem_row *row = ROW_OF(mem_tree_after(&m->clock, &key.clock), clock);
-    int64_t next = row ? mem_overdue_at(row) : INT64_MAX;
+    int64_t next = row ? row->overdue_at : INT64_MAX;
     for (const struct mem_queue *q = mem_queue_after(m, NULL); q; q = mem_queue_after(m, q)) {
         row = ROW_OF(mem_tree_after(&q->asleep, &key.place), place);
         if (row && row->c.row.run_at_ms < next)

@@ -369,7 +369,7 @@ static int take_overdue(struct catch *c)
     struct mem_row *next;
     size_t looked_at = 0; /* ended rows; most of them need no decision and are not given */
     for (struct mem_row *row = mem_clock_next(c->u->m, NULL); row; row = next) {
-        if (mem_overdue_at(row) > c->u->now || !has_room(c, row))
+        if (row->overdue_at > c->u->now || !has_room(c, row))
             break;
         next = mem_clock_next(c->u->m, row);
         int reason = reason_of(c->u, row);

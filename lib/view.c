@@ -15,6 +15,16 @@ static const char *text_of(struct jobq_arena *arena, const struct jobq_bytes *by
     return bytes->data ? jobq_arena_text(arena, bytes->data, bytes->size) : "";
 }
 
+static const char *name_of(struct jobq_arena *arena, const struct jobq_bytes *bytes, struct shown_name *last)
+{
+    if (!bytes->data)
+        return "";
+    if (last->text && last->bytes.size == bytes->size && memcmp(last->bytes.data, bytes->data, bytes->size) == 0)
+        return last->text;
+    *last = (struct shown_name){ *bytes, jobq_arena_text(arena, bytes->data, bytes->size) };
+    return last->text;
+}
+
 static int view_errors(struct jobq_arena *arena, const struct jobq_row *row, struct jobq_job *out)
 {
     struct jobq_failure_entry *log;
@@ -101,15 +111,16 @@ static void view_policy(const struct jobq_row *row, struct jobq_job *out)
     out->max_releases = p.max_releases;
 }
 
-int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms, struct jobq_job *out)
+int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_ms, struct shown_names *names,
+             struct jobq_job *out)
 {
     *out = (struct jobq_job){ .size = sizeof *out, .id = row->id, .token = row->token, .fence = row->fence };
     view_numbers(row, now_ms, out);
     view_policy(row, out);
-    out->queue = text_of(arena, &row->queue);
-    out->kind = text_of(arena, &row->kind);
-    out->group = text_of(arena, &row->group);
-    out->worker = text_of(arena, &row->worker);
+    out->queue = name_of(arena, &row->queue, &names->queue);
+    out->kind = name_of(arena, &row->kind, &names->kind);
+    out->group = name_of(arena, &row->group, &names->group);
+    out->worker = name_of(arena, &row->worker, &names->worker);
     out->trace = text_of(arena, &row->trace);
     out->payload = row->payload;
     out->key = row->key;
@@ -124,13 +135,14 @@ int job_view(struct jobq_arena *arena, const struct jobq_row *row, int64_t now_m
 int jobs_make(struct jobq_arena *arena, const struct jobq_row *rows, size_t count, int64_t now_ms,
               struct jobq_jobs **out)
 {
+    struct shown_names names = { 0 };
     struct jobs_owner *owner = malloc(sizeof *owner);
     struct jobq_job *jobs = jobq_arena_alloc(arena, (count ? count : 1) * sizeof *jobs);
 
     if (!owner || !jobs)
         goto no_memory;
     for (size_t i = 0; i < count; i++)
-        if (job_view(arena, &rows[i], now_ms, &jobs[i]) != 0)
+        if (job_view(arena, &rows[i], now_ms, &names, &jobs[i]) != 0)
             goto no_memory;
     *owner = (struct jobs_owner){ { sizeof owner->jobs, count, jobs, now_ms }, arena };
     *out = &owner->jobs;
