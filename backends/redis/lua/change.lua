@@ -260,9 +260,7 @@ function remove(row)
     if row.was_at then
         zrem(CLOCK, row.id)
     end
-    if row.was_token then
-        hold(held_out, row.was_token, row.id)
-    end
+    drop_held(row)
     call('HDEL', COLD, row.id)
     call('HDEL', HOT, row.id)
     local id = row.id
@@ -384,8 +382,8 @@ function plain_end(hot, head, token, edits)
     local fresh = head .. sub(hot, 4, 75) .. now8 .. ZERO8 .. ZERO8 .. sub(hot, 100)
     local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
     return { hot = fresh, flags = flags, with_result = false, queue = queue,
-        group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil, place = SPACE .. 'ended:4:' .. queue, count = 0,
-        started = take(hot, STARTED_AT) }
+        group = band(flags, F_GROUPED) ~= 0 and G.group_in(hot) or nil, place = SPACE .. 'ended:4:' .. queue, ids = {},
+        outcome = byte(head, 3), started = take(hot, STARTED_AT) }
 end
 
 function hot_with_result(way)
@@ -393,29 +391,60 @@ function hot_with_result(way)
     return way.with_result
 end
 
+-- Of a run: rows that have ended in this way are still to be written.
+local function hand_over(way, token)
+    local ids, number = way.ids, #way.ids
+    if number == 0 then
+        return
+    end
+    zrem_all(CLOCK, ids)
+    zadd_all(way.place, now_text, ids, 1, number)
+    hold_all(held_out, token, ids, 1, number)
+    way.ids = {}
+    local q = queue_of(way.queue)
+    if way.group then
+        G.count_slot(q, way.group, -number)
+    end
+    wake = wake or q.at_once >= 0
+    q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - number, 0), q[COMPLETED] + number
+    q[8], q.ended, q.dirty = q[8] + number, bor(q.ended, 2 ^ COMPLETED), true
+    note_ran(way.queue, way.started, number, way.outcome)
+end
+
+local function hand_over_all(ways, token)
+    for _, way in pairs(ways) do
+        if way then
+            hand_over(way, token)
+        end
+    end
+end
+
 local function end_one(id, way, result)
     if result then
         call('HSET', EXTRA, id .. 'R', result)
     end
-    local n = #new_hot
-    new_hot[n + 1], new_hot[n + 2] = id, result and hot_with_result(way) or way.hot
-    hots[id], touched[id] = new_hot[n + 2], true
-    way.count = way.count + 1
-    answer[#answer + 1] = DONE
+    local n, hot = #new_hot, result and hot_with_result(way) or way.hot
+    new_hot[n + 1], new_hot[n + 2], touched[id] = id, hot, true
+    way.ids[#way.ids + 1], answer[#answer + 1] = id, DONE
+    return hot
+end
+
+local function read_ends(number, with_results)
+    local ids, results = {}, {}
+    for i = 1, number do
+        ids[i] = argument()
+        if with_results then
+            results[i] = argument()
+        end
+    end
+    return ids, results
 end
 
 local function end_run(s)
-    local number, token, edits, outcome, reason, with_results = cut('>I2c16I4BBB', s, 2)
-    local ids, results, ways, head = {}, {}, {}, char(COMPLETED, reason, outcome)
-    for i = 1, number do
-        ids[i] = argument()
-        results[i] = with_results ~= 0 and argument() or nil
-    end
+    local number, token, edits, outcome, reason, has_results = cut('>I2c16I4BBB', s, 2)
+    local ids, results = read_ends(number, has_results ~= 0)
+    local found, ways, head = many(HOT, ids), {}, char(COMPLETED, reason, outcome)
     local cold_of = events and many(COLD, ids)
-    local found = many(HOT, ids)
-    local mint, fence = sub(token, 1, 8), sub(token, 9)
-    local gone = held_out[mint] or {}
-    held_out[mint] = gone
     for i = 1, number do
         local id, hot = ids[i], found[i]
         local way = hot and not touched[id] and rows[id] == nil and ways[hot]
@@ -425,32 +454,17 @@ local function end_run(s)
         end
         change_index = change_index + 1
         if way then
-            end_one(id, way, results[i])
+            hot = end_one(id, way, results[i])
             if events then
-                events.tell_strings(id, cold_of[i], hots[id])
+                events.tell_strings(id, cold_of[i], hot)
             end
-            zrem(CLOCK, id)
-            zadd(way.place, now, id)
-            gone[#gone + 1] = fence .. id
         else
+            hand_over_all(ways, token)
             change({ id = id, by = BY_TOKEN, token = token, edits = edits, outcome = outcome, state = COMPLETED,
-                reason = reason, set = with_results ~= 0 and SET_RESULT or 0, result = results[i] })
-            gone = held_out[mint] or {} -- written meanwhile, perhaps
-            held_out[mint] = gone
+                reason = reason, set = has_results ~= 0 and SET_RESULT or 0, result = results[i] })
         end
     end
-    for _, way in pairs(ways) do
-        if way and way.count > 0 then
-            local q = queue_of(way.queue)
-            if way.group then
-                G.count_slot(q, way.group, -way.count)
-            end
-            wake = wake or q.at_once >= 0
-            q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - way.count, 0), q[COMPLETED] + way.count
-            q[8], q.ended, q.dirty = q[8] + way.count, bor(q.ended, 2 ^ COMPLETED), true
-            note_ran(way.queue, way.started, way.count, outcome)
-        end
-    end
+    hand_over_all(ways, token)
 end
 
 function change_all(number)

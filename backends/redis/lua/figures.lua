@@ -15,9 +15,9 @@ local OUTCOME_COMPLETE, OUTCOME_FAIL = 1, 2
 local figures -- by queue: index -> what is added there
 
 -- Rows that were put together waited equally long: what the one before came to.
-local same_queue, same_since, same_bucket, same_ms
+local same_queue, same_since, same_bucket, same_ms, same_figures
 -- each call
-figures, same_queue, same_since, same_bucket, same_ms = {}, nil, nil, nil, nil
+figures, same_queue, same_since, same_bucket, same_ms, same_figures = {}, nil, nil, nil, nil, nil
 -- end of each call
 
 -- As a command names the place of a number.
@@ -52,13 +52,12 @@ end
 -- A row was claimed that could have run since then.
 function note_waited(queue, since)
     if queue == same_queue and since == same_since then
-        local f = figures[queue]
+        local f = same_figures
         f[WAITED_AT], f[same_bucket] = f[WAITED_AT] + same_ms, f[same_bucket] + 1
         return
     end
     same_queue, same_since = queue, since
-    local _
-    _, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, 1)
+    same_figures, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, 1)
 end
 
 local function slot_at()

@@ -14,6 +14,9 @@ if kind == 'none' then
         return { '\1', '', '' }
     end
     call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks', LACKS_DELAYS + LACKS_WINDOWS)
+    -- A worker hands in all that it holds and takes as many. An entry that is never due keeps the clock from being made
+    -- anew each time, in the form for few, through which Redis walks for each entry, and then in that for many.
+    call('ZADD', CLOCK, '-inf', '')
     return { '\0', SCHEMA, fresh_id }
 elseif kind ~= 'hash' then
     return { '\2', '', '' }

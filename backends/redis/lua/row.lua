@@ -15,7 +15,7 @@
 --                  and kind, for rows with a group, which stand in rank: only, also the group
 --        circle    a queue's groups that have rows in rank:, by bytes; kinds;SHELF the kinds of such a group
 --        ended     ended:STATE:QUEUE by finished_at
---        clock     whatever falls overdue, by when
+--        clock     whatever falls overdue, by when, and one entry that never does (open.lua)
 --        held      running rows by token
 
 local PART_RUN_AT, PART_EXPIRES, PART_WINDOW = 1, 2, 4
@@ -250,12 +250,10 @@ end
 -- ---- writing --------------------------------------------------------------------------------------------------------
 
 local held_in, held_out, new_cold, new_hot
-local one_token, one_mint, one_fence -- rows in a row mostly have one token
 -- each call
 held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
-one_token, one_mint, one_fence = nil, nil, nil
 -- end of each call
-local zadd, zadd_text, zrem, hold, write_new_held, leave_place, flush, is_open
+local zadd, zadd_all, zrem, zrem_all, hold_all, write_new_held, leave_place, drop_held, flush, is_open
 do
 
 local added, taken, laters, left_shelves, kept_shelves
@@ -263,8 +261,9 @@ local added, taken, laters, left_shelves, kept_shelves
 added, taken, laters, left_shelves, kept_shelves = {}, {}, {}, {}, {}
 -- end of each call
 
-function zadd_text(key, text, member)
+function zadd(key, score, member)
     local list = added[key]
+    local text = score == now and now_text or as_text(score)
     if not list then
         added[key] = { text, member }
         return
@@ -273,8 +272,14 @@ function zadd_text(key, text, member)
     list[n + 1], list[n + 2] = text, member
 end
 
-function zadd(key, score, member)
-    zadd_text(key, score == now and now_text or as_text(score), member)
+-- Those from one number of the list to another.
+function zadd_all(key, text, members, from, to)
+    local list = added[key] or {}
+    local n = #list
+    for i = from, to do
+        list[n + 1], list[n + 2], n = text, members[i], n + 2
+    end
+    added[key] = list
 end
 
 function zrem(key, member)
@@ -286,63 +291,85 @@ function zrem(key, member)
     end
 end
 
--- Running rows by the random half of their token: fence and id of each. `entry` is both together.
-function hold(book, token, id)
-    if token ~= one_token then
-        one_token, one_mint, one_fence = token, sub(token, 1, 8), sub(token, 9)
+function zrem_all(key, members)
+    local list = taken[key] or {}
+    local n = #list
+    for i = 1, #members do
+        list[n + i] = members[i]
     end
-    local list = book[one_mint]
+    taken[key] = list
+end
+
+-- Rows that begin or end to be held by this token, from one number of the list to another.
+function hold_all(book, token, ids, from, to)
+    local list = book[token] or {}
+    local n = #list - from + 1
+    for i = from, to do
+        list[n + i] = ids[i]
+    end
+    book[token] = list
+end
+
+local function hold(book, token, id)
+    local list = book[token]
     if list then
-        list[#list + 1] = one_fence .. id
+        list[#list + 1] = id
     else
-        book[one_mint] = { one_fence .. id }
+        book[token] = { id }
     end
 end
 
+-- Running rows by the random half of their token: fence and id of each.
 function write_new_held(mint, entries)
     if call('HSETNX', HELD, mint, entries) == 0 then
         call('HSET', HELD, mint, call('HGET', HELD, mint) .. entries)
     end
 end
 
-local function write_held()
-    if not next(held_in) and not next(held_out) then
-        return
+local function without(entries, fence, ids)
+    local gone, left = {}, {}
+    for i = 1, #ids do
+        gone[fence .. ids[i]] = true
     end
-    for mint, gone in pairs(held_out) do
-        local old, left = call('HGET', HELD, mint) or '', {}
-        if #old > 24 * #gone then
-            local is_gone = {}
-            for i = 1, #gone do
-                is_gone[gone[i]] = true
-            end
-            for at = 1, #old, 24 do
-                local entry = sub(old, at, at + 23)
-                if not is_gone[entry] then
-                    left[#left + 1] = entry
-                end
-            end
+    for at = 1, #entries, 24 do
+        local entry = sub(entries, at, at + 23)
+        if not gone[entry] then
+            left[#left + 1] = entry
         end
-        if held_in[mint] then
-            left[#left + 1] = concat(held_in[mint])
-            held_in[mint] = nil
-        end
-        if #left > 0 then
-            call('HSET', HELD, mint, concat(left))
+    end
+    return concat(left)
+end
+
+local function write_held()
+    for token, ids in pairs(held_out) do
+        local mint = sub(token, 1, 8)
+        local old = call('HGET', HELD, mint) or ''
+        local left = #old > 24 * #ids and without(old, sub(token, 9), ids) or ''
+        if left ~= '' then
+            call('HSET', HELD, mint, left)
         else
             call('HDEL', HELD, mint)
         end
+        held_out[token] = nil
     end
-    for mint, new in pairs(held_in) do
-        write_new_held(mint, concat(new))
+    for token, ids in pairs(held_in) do
+        local fence = sub(token, 9)
+        write_new_held(sub(token, 1, 8), fence .. concat(ids, fence))
+        held_in[token] = nil
     end
-    held_in, held_out = {}, {}
 end
 
 -- A list entry cannot be taken out of the middle. It stays, and this counts how many of an id are to be passed by.
 local function bury(key, id)
     local lane = sub(key, #SPACE + 6)
     call('HINCRBY', SPACE .. 'tomb:' .. lane, id, 1)
+end
+
+-- The row is held no more by the token that it had.
+function drop_held(row)
+    if row.was_token then
+        hold(held_out, row.was_token, row.id)
+    end
 end
 
 function leave_place(row)
@@ -391,9 +418,7 @@ local function write_places(row)
     end
     local token = row.state == RUNNING and row.token or nil
     if token ~= row.was_token then
-        if row.was_token then
-            hold(held_out, row.was_token, row.id)
-        end
+        drop_held(row)
         if token then
             hold(held_in, token, row.id)
         end

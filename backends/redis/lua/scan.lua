@@ -79,7 +79,7 @@ local next_cursor, ids = page()
 local hot_of, out = many(HOT, ids), {}
 for i = 1, #ids do
     hots[ids[i]] = hot_of[i]
-    local row = is_after(ids[i]) and open(ids[i])
+    local row = ids[i] ~= '' and is_after(ids[i]) and open(ids[i])
     if row and matches(row) then
         out[#out + 1] = ids[i]
     end

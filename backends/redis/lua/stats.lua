@@ -19,7 +19,7 @@ end
 -- Running rows whose lease is past, by queue: from the head of the clock.
 local stuck = {}
 local function find_stuck()
-    local late = call('ZRANGEBYSCORE', CLOCK, '-inf', now, 'LIMIT', 0, LOOK_MOST)
+    local late = call('ZRANGEBYSCORE', CLOCK, '(-inf', now, 'LIMIT', 0, LOOK_MOST)
     local hot_of = many(HOT, late)
     for i = 1, #late do
         local hot = hot_of[i]

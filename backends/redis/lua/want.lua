@@ -15,10 +15,10 @@ local WANT_FORMAT = '>BI4c8c8Bc8I4I4I4B'
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5
 local LOOK, BURIED_MOST = 64, 10000
 
-local full, bytes_given
+local full, rows_given, bytes_left
 -- each call
 given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
-want, token, fence, full, bytes_given = nil, nil, nil, false, 0
+want, token, fence, full, rows_given, bytes_left = nil, nil, nil, false, 0, 0
 -- end of each call
 
 -- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a
@@ -36,22 +36,22 @@ end
 
 -- Room for one more row of this size?
 local function has_room(size)
-    if #given >= want.limit then
+    if rows_given >= want.limit then
         full = true
-    elseif #given > 0 and want.bytes > 0 and size > want.bytes - bytes_given then
+    elseif rows_given > 0 and size > bytes_left then
         full, want.more = true, true
     end
     return not full
 end
 
-local function note_given(said, size)
-    given[#given + 1] = said
-    bytes_given = math.min(bytes_given + size, want.bytes > 0 and want.bytes or EXACT)
+local function count_given(size)
+    rows_given, bytes_left = rows_given + 1, size < bytes_left and bytes_left - size or 0
 end
 
 local function give_row(row, overdue, children)
     draw_token()
-    note_given(char(overdue, 0), row.payload_bytes)
+    count_given(row.payload_bytes)
+    given[#given + 1] = char(overdue, 0)
     view(row, VIEW_PAYLOAD, children)
 end
 
@@ -126,9 +126,13 @@ local function claim_or_give(row)
     return true
 end
 
+local claim_run, claim_fresh
+do
+
 local ways, last_way
+local one_id, one_cold -- lists of one
 -- each call
-ways, last_way = {}, nil
+ways, last_way, one_id, one_cold = {}, nil, {}, {}
 -- end of each call
 
 -- The hot string of a fresh row that is claimed, and when its lease ends.
@@ -183,33 +187,92 @@ function plain_parts(cold)
     return size, timeout, since, group
 end
 
-local function claim_fresh(q, id, cold, size, timeout, since, group)
+-- Fresh rows of one timeout and group, for which there is room: from one number of the lists to another.
+function claim_run(q, ids, cold_of, from, to, timeout, group)
+    if from > to then
+        return
+    end
     draw_token()
-    local n, way = #new_hot, way_of(q.name, timeout, group)
-    new_hot[n + 1], new_hot[n + 2] = id, way.hot
-    zadd_text(CLOCK, way.lease, id)
-    hold(held_in, token, id)
-    claimed[#claimed + 1] = id
-    q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - 1, 0), q[RUNNING] + 1, true
+    local way, h, v = way_of(q.name, timeout, group), #new_hot, #views
+    local g, c, hot = #given - from + 1, #claimed - from + 1, way.hot
+    for i = from, to do
+        local id = ids[i]
+        new_hot[h + 1], new_hot[h + 2], h = id, hot, h + 2
+        views[v + 1], views[v + 2], v = id, cold_of[i], v + 2
+        given[g + i], claimed[c + i] = '\0\1', id
+        if way ~= last_way then -- the first of them shows the hot string of all
+            given[g + i], views[v + 1], v, last_way = '\0\2', hot, v + 1, way
+        end
+        if events then
+            events.tell_strings(id, cold_of[i], hot)
+        end
+    end
+    zadd_all(CLOCK, way.lease, ids, from, to)
+    hold_all(held_in, token, ids, from, to)
+    local number = to - from + 1
+    q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - number, 0), q[RUNNING] + number, true
     if group then
-        G.count_slot(q, group, 1)
+        G.count_slot(q, group, number)
     end
+end
+
+-- One that stood among others in order, and for which there is room.
+function claim_fresh(q, id, cold, size, timeout, since, group)
+    count_given(size)
     note_waited(q.name, since)
-    if events then
-        events.tell_strings(id, cold, way.hot)
+    one_id[1], one_cold[1] = id, cold
+    claim_run(q, one_id, one_cold, 1, 1, timeout, group)
+end
+
+end
+
+local take_from_list
+do
+
+-- Any other row that was taken out of a list; it goes to `back` when it is given and not claimed.
+local function take_special(id, cold, hot, back)
+    colds[id], hots[id] = cold, hot
+    local row = open(id)
+    if has_room(row.payload_bytes) then
+        row.popped = true
+        if not claim_or_give(row) then
+            back[#back + 1] = id
+        end
     end
-    note_given(way == last_way and '\0\1' or '\0\2', size)
-    n = #views
-    views[n + 1], views[n + 2] = id, cold
-    if way ~= last_way then
-        views[n + 3] = way.hot
-        last_way = way
+end
+
+-- Rows that were taken out of a list. Returns the number of the first for which there was no room.
+local function claim_page(q, ids, back)
+    local cold_of, hot_of, from, run_timeout = many(COLD, ids), many(HOT, ids), 1, nil
+    for i = 1, #ids do
+        local cold, size, timeout, since = cold_of[i], nil, nil, nil
+        if cold and not hot_of[i] then
+            size, timeout, since = plain_parts(cold)
+        end
+        if timeout ~= run_timeout then -- nil: it is not plain
+            claim_run(q, ids, cold_of, from, i - 1, run_timeout)
+            from, run_timeout = i, timeout
+        end
+        if size and has_room(size) then
+            count_given(size)
+            note_waited(q.name, since)
+        elseif cold and not size then
+            take_special(ids[i], cold, hot_of[i], back)
+        end
+        if full then
+            claim_run(q, ids, cold_of, from, i - 1, run_timeout)
+            return i
+        elseif not size then
+            from = i + 1
+        end
     end
+    claim_run(q, ids, cold_of, from, #ids, run_timeout)
+    return #ids + 1
 end
 
 -- At most so many, from a list that is the only source. What was taken out and is not claimed goes back to its front.
 -- Returns whether anything stood there.
-local function take_from_list(queue, key, most)
+function take_from_list(queue, key, most)
     local goal = math.min(want.limit, #given + most)
     local back, q, some = {}, queue_of(queue), false
     while not full and #given < goal do
@@ -218,42 +281,16 @@ local function take_from_list(queue, key, most)
             break
         end
         some = true
-        local cold_of, hot_of, keep_from = many(COLD, ids), many(HOT, ids), nil
-        for i = 1, #ids do
-            local id, cold, hot = ids[i], cold_of[i], hot_of[i]
-            local size, timeout, since
-            if cold and not hot then
-                size, timeout, since = plain_parts(cold)
-            end
-            if size then
-                if not has_room(size) then
-                    keep_from = i
-                    break
-                end
-                claim_fresh(q, id, cold, size, timeout, since)
-            elseif cold then
-                colds[id], hots[id] = cold, hot
-                local row = open(id)
-                if not has_room(row.payload_bytes) then
-                    keep_from = i
-                    break
-                end
-                row.popped = true
-                if not claim_or_give(row) then
-                    back[#back + 1] = id
-                end
-            end
-        end
-        if keep_from then
-            for i = keep_from, #ids do
-                back[#back + 1] = ids[i]
-            end
+        for i = claim_page(q, ids, back), #ids do
+            back[#back + 1] = ids[i]
         end
     end
     for i = #back, 1, -1 do
         call('LPUSH', key, back[i])
     end
     return some
+end
+
 end
 
 -- ---- several sources: the smallest rank, then arrival ---------------------------------------------------------------
@@ -796,7 +833,7 @@ local function give_edges(row)
 end
 
 local function take_overdue()
-    local late, looked_at = call('ZRANGEBYSCORE', CLOCK, '-inf', now, 'LIMIT', 0, 2 * want.limit + 1), 0
+    local late, looked_at = call('ZRANGEBYSCORE', CLOCK, '(-inf', now, 'LIMIT', 0, 2 * want.limit + 1), 0
     for i = 1, #late do
         local row = open(late[i])
         if row then
@@ -854,6 +891,7 @@ end
 
 function take_rows()
     want = read_want()
+    bytes_left = want.bytes > 0 and want.bytes or EXACT
     if want.limit == 0 then
         return
     elseif want.mode == OVERDUE then
