@@ -209,20 +209,23 @@ static int answer(struct run *r)
     return x->unit;
 }
 
-/* The short way. Returns 0 when nothing was done, and the usual one is to be gone. Folding waits for others, so it has a
+/* A short way. Returns 0 when nothing was done, and the usual one is to be gone. Folding waits for others, so it has a
  * transaction of its own; whether it came through does not matter here. */
-static int run_one(struct run *r)
+static int run_one(struct run *r, enum pq_way way)
 {
+    bool swap = way == PQ_SWAP;
     struct params params = { 0 };
     struct transaction t[2] = { { .count = 1, .ms = server_ms(r->s, r->x) } };
-    pq_one_pack(r->s, r->x, &params);
-    t[0].calls[0] = (struct call){ .text = r->s->sql[SQL_ONE], .name = "jobq_one", .params = &params };
+    pq_one_pack(r->s, way, r->x, &params);
+    t[0].calls[0] = (struct call){ .text = r->s->sql[swap ? SQL_ONE : SQL_ONE_PUT],
+                                   .name = swap ? "jobq_one" : "jobq_one_put", .params = &params };
     t[1] = t[0];
     t[1].calls[0] = (struct call){ .text = r->s->sql[SQL_FOLD] };
     pq_link_run(&r->s->link, t, r->fold ? 2 : 1);
     r->fold = false;
     const struct fault *fault = &t[0].fault;
-    enum pq_one what = pq_one_answer(r->s, fault->kind == FAULT_NONE ? t[0].calls[0].result : NULL, r->x, r->arena);
+    const PGresult *result = fault->kind == FAULT_NONE ? t[0].calls[0].result : NULL;
+    enum pq_one what = pq_one_answer(r->s, way, result, r->x, r->arena);
     if (what == PQ_ONE_DONE)
         note_receipt(r);
     else if (what == PQ_ONE_GARBLED)
@@ -271,7 +274,8 @@ int pq_exchange_run(struct jobq_store *s, struct jobq_exchange *x, struct jobq_a
     x->unit = x->want_unit = JOBQ_OK;
     /* In the program's transaction the locks would last as long as it likes. */
     r.fold = s->exchanges++ % FOLD_EVERY == 0 && has_work(x) && !s->attached;
-    if (pq_one_fits(s, x) && run_one(&r))
+    enum pq_way way = pq_one_way(s, x);
+    if (way != PQ_USUAL && run_one(&r, way))
         return x->unit;
     prepare(&r);
     attempt_often(&r);

@@ -50,12 +50,17 @@ static int64_t known_clock(const struct front *f, const struct jobq_exchange *x)
     return pq_now_us() < f->clock_until_us && keeps_clocks(x) ? f->clock_ms : 0;
 }
 
-static void note_clock(struct front *f, int64_t clock, int64_t met)
+void pq_front_note_clock(struct front *f, int64_t clock, int64_t met)
 {
     if (met <= MANY)
         return;
     f->clock_ms = clock;
     f->clock_until_us = pq_now_us() + rest_of(met, 0, CLOCK_MOST_US);
+}
+
+void pq_front_pack_clock(const struct front *f, const struct jobq_exchange *x, struct params *p)
+{
+    pack_int8(p, known_clock(f, x));
 }
 
 /* ---- ended rows ---------------------------------------------------------------------------------------- */
@@ -80,7 +85,7 @@ void pq_front_note_unit(struct front *f, struct cell from)
 {
     struct elements e = cell_elements(from);
     int64_t clock = next_int(&e);
-    note_clock(f, clock, next_int(&e));
+    pq_front_note_clock(f, clock, next_int(&e));
     if (e.left < 1)
         return;
     if (pq_now_us() >= f->ended_until_us)
@@ -160,7 +165,7 @@ void pq_front_note_want(struct front *f, struct cell from, struct jobq_exchange 
     const struct jobq_want *w = x->want;
     struct elements e = cell_elements(from);
     int64_t clock = next_int(&e);
-    note_clock(f, clock, next_int(&e));
+    pq_front_note_clock(f, clock, next_int(&e));
     for (size_t i = 0; i < w->row_count; i++)
         if (w->rows[i].lease_until_ms > x->now_ms && w->rows[i].lease_until_ms < x->next_due_ms)
             x->next_due_ms = w->rows[i].lease_until_ms;

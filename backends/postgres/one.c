@@ -1,32 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* One for one: the short way of an exchange that completes a job and asks for the next. functions/one.sql
- * says when it can be gone; here is what can be told from the exchange alone. */
+/* The short ways: of an exchange that completes a job and asks for the next, and of a put of its own.
+ * functions/one.sql says when they can be gone; here is what can be told from the exchange alone. */
 #include "store.h"
 
-enum { FLAG_RESULT = 1, FLAG_OTHERS = 2 };
+enum { FLAG_RESULT = 1, FLAG_OTHERS = 2, FLAG_NOTIFY = 1 };
 
 #define REST_MOST 63 /* exchanges */
 
-bool pq_one_fits(struct jobq_store *s, const struct jobq_exchange *x)
+/* ---- which way ------------------------------------------------------------------------------------------
+ */
+
+static bool is_swap(const struct jobq_exchange *x)
 {
     const struct jobq_want *w = x->want;
-    if (s->attached || !x->number || x->beat_count || x->put_count || x->worker || x->change_count != 1 ||
-        !w || w->mode != JOBQ_WANT_DUE || w->limit != 1 || w->queue_count != 1 ||
-        !pq_change_is_plain(x->changes))
-        return false;
-    if (!s->one_rest)
-        return true;
-    s->one_rest--;
-    return false;
+    return w && w->mode == JOBQ_WANT_DUE && w->limit == 1 && w->queue_count == 1 && x->change_count == 1 &&
+           !x->put_count && pq_change_is_plain(x->changes);
+}
+
+static bool is_now(const struct jobq_time *when)
+{
+    return when->base == JOBQ_TIME_KEEP || (when->base == JOBQ_TIME_NOW && !when->offset_ms);
+}
+
+static bool is_put(const struct jobq_exchange *x)
+{
+    const struct jobq_put *put = x->puts;
+    return x->put_count == 1 && !x->change_count && !x->want && !put->unique && !put->tick &&
+           !put->parent_count && put->only_if < 0 && !put->group.data && !put->held && is_now(&put->run_at) &&
+           put->expires_at.base == JOBQ_TIME_KEEP && put->rank_add_ms >= 0;
+}
+
+enum pq_way pq_one_way(struct jobq_store *s, const struct jobq_exchange *x)
+{
+    enum pq_way way = PQ_USUAL;
+    if (!s->attached && x->number && !x->beat_count && !x->worker)
+        way = is_swap(x) ? PQ_SWAP : is_put(x) ? PQ_PUT : PQ_USUAL;
+    if (way == PQ_USUAL || !s->rests[way].left)
+        return way;
+    s->rests[way].left--;
+    return PQ_USUAL;
 }
 
 /* What was of no use is not tried again at once: it is a round trip each time. */
-static enum pq_one learn(struct jobq_store *s, enum pq_one what)
+static enum pq_one learn(struct jobq_store *s, enum pq_way way, enum pq_one what)
 {
-    s->one_wait = what == PQ_ONE_DONE ? 0 : s->one_wait < REST_MOST ? 2 * s->one_wait + 1 : REST_MOST;
-    s->one_rest = s->one_wait;
+    struct rest *rest = &s->rests[way];
+    rest->whole = what == PQ_ONE_DONE ? 0 : rest->whole < REST_MOST ? 2 * rest->whole + 1 : REST_MOST;
+    rest->left = rest->whole;
     return what;
 }
+
+/* ---- the parameters -------------------------------------------------------------------------------------
+ */
 
 static void pack_left(const struct front *f, struct params *p)
 {
@@ -36,7 +61,7 @@ static void pack_left(const struct front *f, struct params *p)
     pack_end(p);
 }
 
-void pq_one_pack(struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
+static void pack_swap(struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
 {
     const struct jobq_want *w = x->want;
     const struct jobq_change *c = x->changes;
@@ -59,6 +84,35 @@ void pq_one_pack(struct jobq_store *s, const struct jobq_exchange *x, struct par
     pq_front_choose(&s->front, x, p);
     pq_front_pack_want(&s->front, x, p);
 }
+
+static void pack_put(const struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
+{
+    const struct jobq_put *put = x->puts;
+    pack_int4(p, s->address.notify ? FLAG_NOTIFY : 0);
+    pq_request_pack(s, x, true, p);
+    pack_id(p, put->id.bytes);
+    pack_bytes(p, put->queue);
+    pack_bytes(p, put->kind);
+    pack_int4(p, put->priority);
+    pack_int8(p, put->rank_add_ms);
+    pack_int8_if(p, put->timeout_ms != 0, put->timeout_ms);
+    pack_bytes(p, put->payload);
+    pack_bytes(p, put->policy);
+    pack_bytes(p, put->key);
+    pack_bytes(p, put->trace);
+    pq_front_pack_clock(&s->front, x, p);
+}
+
+void pq_one_pack(struct jobq_store *s, enum pq_way way, const struct jobq_exchange *x, struct params *p)
+{
+    if (way == PQ_SWAP)
+        pack_swap(s, x, p);
+    else
+        pack_put(s, x, p);
+}
+
+/* ---- the answer -----------------------------------------------------------------------------------------
+ */
 
 static int64_t next_int(struct elements *e)
 {
@@ -89,13 +143,11 @@ static int answer_row(struct jobq_want *w, struct cell bytes, struct cell number
 
 enum part { PART_NUMBERS, PART_FROM, PART_ENDED, PART_BYTES, PART_ROW, PARTS };
 
-enum pq_one pq_one_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x,
-                          struct jobq_arena *arena)
+static enum pq_one answer_swap(struct jobq_store *s, struct cell answer, struct jobq_exchange *x,
+                               struct jobq_arena *arena)
 {
     struct cell said[PARTS] = {{.size = -1}, {.size = -1}, {.size = -1}, {.size = -1}, {.size = -1}};
-    if (!result || PQgetisnull(result, 0, 0))
-        return learn(s, PQ_ONE_NOTHING);
-    struct elements parts = cell_elements(cell_of(result, 0, 0));
+    struct elements parts = cell_elements(answer);
     for (int i = 0; i < PARTS && elements_next(&parts, &said[i]);)
         i++;
     struct elements numbers = cell_elements(said[PART_NUMBERS]);
@@ -110,5 +162,29 @@ enum pq_one pq_one_answer(struct jobq_store *s, const PGresult *result, struct j
         return PQ_ONE_GARBLED;
     x->want->schedule_now_ms = x->now_ms;
     pq_front_note_want(&s->front, said[PART_FROM], x);
-    return learn(s, PQ_ONE_DONE);
+    return PQ_ONE_DONE;
+}
+
+static enum pq_one answer_put(struct jobq_store *s, struct cell answer, struct jobq_exchange *x)
+{
+    struct elements numbers = cell_elements(answer);
+    if (numbers.left != 5)
+        return PQ_ONE_GARBLED;
+    x->now_ms = next_int(&numbers);
+    x->next_due_ms = next_int(&numbers);
+    x->next_tick_ms = next_int(&numbers);
+    int64_t clock = next_int(&numbers);
+    pq_front_note_clock(&s->front, clock, next_int(&numbers));
+    x->puts->retry_ms = 0;
+    pq_put_is_made(x->puts, x->now_ms);
+    return PQ_ONE_DONE;
+}
+
+enum pq_one pq_one_answer(struct jobq_store *s, enum pq_way way, const PGresult *result,
+                          struct jobq_exchange *x, struct jobq_arena *arena)
+{
+    if (!result || PQgetisnull(result, 0, 0))
+        return learn(s, way, PQ_ONE_NOTHING);
+    struct cell answer = cell_of(result, 0, 0);
+    return learn(s, way, way == PQ_SWAP ? answer_swap(s, answer, x, arena) : answer_put(s, answer, x));
 }

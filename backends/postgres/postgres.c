@@ -120,14 +120,20 @@ static int ask_who_answers(struct jobq_store *s, struct fault *fault)
 /* A session that is used again and again need not read the same statements each time. */
 static int prepare(struct jobq_store *s, struct fault *fault)
 {
-    char *unit = pq_text(s, "PREPARE jobq_unit AS ", s->sql[SQL_UNIT], "; PREPARE jobq_want AS ");
-    char *want = unit ? pq_text(s, unit, s->sql[SQL_WANT], "; PREPARE jobq_one AS ") : NULL;
-    char *all = want ? pq_text(s, want, s->sql[SQL_ONE], "") : NULL;
+    static const struct {
+        const char *name;
+        enum sql text;
+    } known[] = { { "; PREPARE jobq_unit AS ", SQL_UNIT }, { "; PREPARE jobq_want AS ", SQL_WANT },
+                  { "; PREPARE jobq_one AS ", SQL_ONE }, { "; PREPARE jobq_one_put AS ", SQL_ONE_PUT } };
+    char *all = pq_text(s, "", "", "");
+    for (size_t i = 0; i < sizeof known / sizeof *known && all; i++) {
+        char *more = pq_text(s, all, known[i].name, s->sql[known[i].text]);
+        free(all);
+        all = more;
+    }
     PGresult *result = all ? pq_link_query(&s->link, all, fault) : NULL;
     s->link.prepared = result != NULL;
     PQclear(result);
-    free(unit);
-    free(want);
     free(all);
     return s->link.conn ? 0 : -1; /* without them it works too */
 }

@@ -191,6 +191,12 @@ struct front {
     int64_t left, left_of; /* so many rows may end before a look at retention; the count that this goes by */
 };
 
+/* Which way an exchange goes: one.c. */
+enum pq_way { PQ_USUAL, PQ_SWAP, PQ_PUT, PQ_WAYS };
+struct rest {
+    unsigned left, whole; /* exchanges that do not try a short way; how many they are in all */
+};
+
 struct jobq_store {
     struct pq_link link;
     struct address address;
@@ -206,7 +212,7 @@ struct jobq_store {
     uint64_t exchanges, operations;
     struct arrivals arrivals;
     struct front front;
-    unsigned one_rest, one_wait; /* exchanges for which the short way is not tried; how many those were */
+    struct rest rests[PQ_WAYS];
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;
@@ -244,23 +250,27 @@ int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
 bool pq_want_is_busy(const PGresult *result); /* it gave nothing because others looked at what is limited */
 void pq_want_clear(struct jobq_want *want);
 bool pq_change_is_plain(const struct jobq_change *change);
+void pq_put_is_made(struct jobq_put *put, int64_t then); /* fills in what is said of it */
 void pq_request_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool kept, struct params *p);
 void pq_trim_pack(struct params *p, const struct jobq_trim *trim);
 void pq_names_pack(struct params *p, const struct jobq_bytes *names, size_t count);
 
-/* one.c: the short way */
+/* one.c: the short ways */
 enum pq_one {
     PQ_ONE_NOTHING, /* nothing was done */
     PQ_ONE_DONE,
     PQ_ONE_GARBLED
 };
-bool pq_one_fits(struct jobq_store *s, const struct jobq_exchange *x);
-void pq_one_pack(struct jobq_store *s, const struct jobq_exchange *x, struct params *p);
+enum pq_way pq_one_way(struct jobq_store *s, const struct jobq_exchange *x);
+void pq_one_pack(struct jobq_store *s, enum pq_way way, const struct jobq_exchange *x, struct params *p);
 /* NULL: it failed. */
-enum pq_one pq_one_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena);
+enum pq_one pq_one_answer(struct jobq_store *s, enum pq_way way, const PGresult *result, struct jobq_exchange *x,
+                          struct jobq_arena *arena);
 
 /* front.c: a parameter of each of the two calls, and a column of their answers */
 void pq_front_forget(struct front *front);
+void pq_front_pack_clock(const struct front *front, const struct jobq_exchange *x, struct params *p);
+void pq_front_note_clock(struct front *front, int64_t clock, int64_t met);
 void pq_front_pack_unit(const struct front *front, const struct jobq_exchange *x, struct params *p);
 void pq_front_note_unit(struct front *front, struct cell from);
 /* Behind the want's queues and kinds, and then its parameter. */

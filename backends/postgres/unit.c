@@ -565,7 +565,7 @@ static int answer_changes(const PGresult *result, struct jobq_exchange *x, struc
     return 0;
 }
 
-static void answer_put_ok(struct jobq_put *put, int64_t then)
+void pq_put_is_made(struct jobq_put *put, int64_t then)
 {
     int64_t run_at = put->run_at.base == JOBQ_TIME_KEEP ? then : jobq_time_of(&put->run_at, 0, then);
     put->verdict = JOBQ_OK;
@@ -585,7 +585,7 @@ static void answer_puts(const PGresult *result, struct jobq_exchange *x)
         struct jobq_put *put = &x->puts[i];
         put->retry_ms = 0;
         if (all_put) {
-            answer_put_ok(put, then);
+            pq_put_is_made(put, then);
             continue;
         }
         put->verdict = (int32_t)next_int(&numbers);

@@ -12,6 +12,13 @@ enum { KEEP = 1280, SLACK = 10 };
 static struct jobq_arena *arena;
 static const struct jobq_bytes queue = {"q", 1};
 
+/* To make a schema anew takes longer than all the rest. */
+static void clean(void)
+{
+    sql("TRUNCATE @.job, @.queue, @.key, @.edge, @.receipt, @.tally, @.worker RESTART IDENTITY; "
+        "UPDATE @.meta SET events = 0");
+}
+
 struct swap {
     struct jobq_change end;
     struct jobq_want want;
@@ -90,7 +97,7 @@ static void goes_long(struct scene *c, uint32_t number)
     ck_assert_int_eq(sql_value("SELECT state FROM @.job WHERE id = '00000000-0000-0000-0000-000000000001'"),
                      4);
     store_close(c->s);
-    sql("DROP SCHEMA @ CASCADE");
+    clean();
 }
 
 static void after(const char *statement, uint32_t number)
@@ -136,14 +143,14 @@ START_TEST(what_the_jobs_have)
     ck_assert(!run_short(c.s, &c.swap));
     ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key"), 0);
     store_close(c.s);
-    sql("DROP SCHEMA @ CASCADE");
+    clean();
     special = plain;
     special.group = (struct jobq_bytes){"g", 1};
     open_scene(&c, &special, &next);
     swap_of(&c.swap, &c.held);
     ck_assert(!run_short(c.s, &c.swap));
     store_close(c.s);
-    sql("DROP SCHEMA @ CASCADE");
+    clean();
     special = next;
     special.expires_at = (struct jobq_time){JOBQ_TIME_NOW, 1000000};
     open_scene(&c, &plain, &special);
@@ -176,7 +183,7 @@ START_TEST(what_the_exchange_holds)
     c.swap.want.limit = 2;
     ck_assert(!run_short(c.s, &c.swap) && c.swap.want.row_count == 2);
     store_close(c.s);
-    sql("DROP SCHEMA @ CASCADE");
+    clean();
     open_plain(&c);
     c.swap.want.queues = two;
     c.swap.want.queue_count = 2;
@@ -206,7 +213,7 @@ START_TEST(an_outcome_that_does_not_count)
     ck_assert_int_eq(c.swap.end.verdict, JOBQ_STALE);
     ck_assert_uint_eq(c.swap.want.row_count, 1);
     store_close(c.s);
-    sql("DROP SCHEMA @ CASCADE");
+    clean();
     open_plain(&c);
     sql("UPDATE @.job SET edits = 7 WHERE state = 3");
     ck_assert(!run_short(c.s, &c.swap));
@@ -330,6 +337,7 @@ END_TEST
 /* The receipt before goes with the next one, whichever way either was left. */
 START_TEST(one_receipt_a_client)
 {
+    const struct jobq_row *rows;
     struct scene c;
     open_plain(&c);
     ck_assert(run_short(c.s, &c.swap));
@@ -339,7 +347,16 @@ START_TEST(one_receipt_a_client)
     ck_assert(run_short(c.s, &c.swap));
     ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
     ck_assert_int_eq(put_job(c.s, 9), JOBQ_OK);
-    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE part = 0"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE items = '{0,0,1}' AND ids IS NULL"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
+    ck_assert_int_eq(put_job(c.s, 10), JOBQ_OK);
+    ck_assert_uint_eq(claim_jobs(c.s, 1, &rows), 1); /* the usual way */
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE part = 1"), 1);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
+    c.held = rows[0];
+    swap_of(&c.swap, &c.held);
+    ck_assert(run_short(c.s, &c.swap));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE items = '{0,1,0}'"), 1);
     ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt"), 1);
     store_close(c.s);
 }
@@ -454,6 +471,144 @@ START_TEST(retention_of_many_workers)
 }
 END_TEST
 
+/* ---- a put of its own -------------------------------------------------------------------------------------
+ */
+
+/* Which way was gone; the verdict is in `put`. */
+static bool put_short(struct jobq_store *s, struct jobq_put *put)
+{
+    struct jobq_exchange x = {.puts = put, .put_count = 1};
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    return sql_value("SELECT count(*) FROM @.receipt WHERE part = 2 AND number = %llu",
+                     (unsigned long long)x.number) == 1;
+}
+
+/* A handle that has put job 1, so that there is a queue. */
+static struct jobq_store *open_put(void)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_put first = put_of(1);
+    ck_assert(!put_short(s, &first));
+    store_close(s);
+    return store_open(uri_with(""));
+}
+
+static void puts_long(struct jobq_put put, const char *statement, int verdict)
+{
+    struct jobq_store *s = open_put();
+    sql("%s", statement);
+    ck_assert(!put_short(s, &put));
+    ck_assert_int_eq(put.verdict, verdict);
+    store_close(s);
+    clean();
+}
+
+START_TEST(what_a_put_has)
+{
+    struct jobq_put_key key = {.scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE};
+    const struct jobq_parent parent = {.id = id_of(1), .rule = JOBQ_PARENT_CANCEL};
+    const struct jobq_put plain = put_of(2);
+    struct jobq_put put = plain;
+    put.unique = &key;
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.group = (struct jobq_bytes){"g", 1};
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.run_at = (struct jobq_time){JOBQ_TIME_NOW, 1000};
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.expires_at = (struct jobq_time){JOBQ_TIME_NOW, 1000};
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.rank_add_ms = -5000;
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.held = 1;
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    put = plain;
+    put.parents = &parent;
+    put.parent_count = 1;
+    puts_long(put, "SELECT 1", JOBQ_OK);
+    puts_long(plain, "UPDATE @.meta SET events = 10", JOBQ_OK);
+    puts_long(plain, "UPDATE @.queue SET depth = 1", JOBQ_FULL);
+    puts_long(plain, "UPDATE @.queue SET depth = 2", JOBQ_OK);
+    puts_long(put_of(1), "SELECT 1", JOBQ_ALREADY);
+    put = plain;
+    put.queue = (struct jobq_bytes){"other", 5};
+    puts_long(put, "SELECT 1", JOBQ_OK);
+}
+END_TEST
+
+START_TEST(what_a_put_does)
+{
+    struct jobq_store *s = open_put();
+    struct jobq_put put = put_of(2);
+    put.run_at = (struct jobq_time){JOBQ_TIME_NOW, 0};
+    put.rank_add_ms = 7;
+    put.priority = 1;
+    put.timeout_ms = 5000;
+    put.policy = (struct jobq_bytes){"policy", 6};
+    put.key = (struct jobq_bytes){"key", 3};
+    put.trace = (struct jobq_bytes){"trace", 5};
+    put.payload = (struct jobq_bytes){"payload", 7};
+    arena = jobq_arena_create();
+    sql("UPDATE @.job SET clock = 9000000000000");
+    struct jobq_exchange x = {.puts = &put, .put_count = 1};
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE part = 2"), 1);
+    ck_assert_int_eq(x.next_due_ms, 9000000000000);
+    ck_assert_int_eq(x.next_tick_ms, INT64_MAX);
+    ck_assert(put.verdict == JOBQ_OK && put.state == JOBQ_ROW_WAITING && put.shown == JOBQ_READY &&
+              put.same_payload);
+    ck_assert_mem_eq(put.holder.bytes, put.id.bytes, 16);
+    const struct jobq_row row = read_row(s, put.id);
+    ck_assert(row.created_at_ms == x.now_ms && row.run_at_ms == x.now_ms && row.rank_add_ms == 7);
+    ck_assert(row.priority == 1 && row.timeout_ms == 5000 && row.due && row.payload_bytes == 7 &&
+              !row.expires_at_ms && row.attempt == 0 && row.state == JOBQ_ROW_WAITING);
+    ck_assert(bytes_equal(row.policy, put.policy) && bytes_equal(row.key, put.key));
+    ck_assert(bytes_equal(row.trace, put.trace) && bytes_equal(row.payload, put.payload));
+    ck_assert(bytes_equal(row.queue, put.queue) && bytes_equal(row.kind, put.kind));
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 2)"), 2);
+    ck_assert_int_eq(sql_value("SELECT place - run_at FROM @.job WHERE rank_add = 7"), 7);
+    for (int i = 0; i < 2; i++) { /* again: as it was answered, though the row has gone meanwhile */
+        struct jobq_put same = put;
+        same.verdict = same.state = 0;
+        struct jobq_exchange again = x;
+        again.puts = &same;
+        ck_assert_int_eq(exchange(s, &again), JOBQ_OK);
+        ck_assert(same.verdict == JOBQ_OK && same.state == JOBQ_ROW_WAITING);
+        sql("DELETE FROM @.job WHERE rank_add = 7");
+    }
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 1);
+    store_close(s);
+    jobq_arena_destroy(arena);
+}
+END_TEST
+
+/* A handle that met what is special tries the short way less and less often, and again and again. */
+START_TEST(how_often_it_is_tried)
+{
+    struct jobq_store *s = open_put();
+    sql("UPDATE @.queue SET depth = 1000");
+    for (uint32_t i = 2; i < 8; i++) {
+        struct jobq_put put = put_of(i);
+        ck_assert(!put_short(s, &put));
+    }
+    sql("UPDATE @.queue SET depth = NULL");
+    uint32_t tries = 0;
+    for (bool is_short = false; !is_short; tries++) {
+        struct jobq_put put = put_of(100 + tries);
+        is_short = put_short(s, &put);
+        ck_assert_uint_lt(tries, 64);
+    }
+    struct jobq_put put = put_of(9);
+    ck_assert(put_short(s, &put));
+    store_close(s);
+}
+END_TEST
+
 KIT_MAIN("postgres one", what_the_store_says, what_the_jobs_have, a_delay_that_is_over,
          what_the_exchange_holds, an_outcome_that_does_not_count, what_it_does, the_same_number_again,
-         one_receipt_a_client, retention, retention_of_many_workers)
+         one_receipt_a_client, retention, retention_of_many_workers, what_a_put_has, what_a_put_does,
+         how_often_it_is_tried)

@@ -113,7 +113,8 @@ BEGIN
     END IF;
     -- One receipt for both parts (2). The one before becomes it: its number is part of the key, so this is what putting one and
     -- dropping the other is, in one statement.
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), answered = v_now, ids = ARRAY[v_id], token = v_token
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,1,0}', answered = v_now, ids = ARRAY[v_id],
+        token = v_token
     WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
     IF NOT FOUND THEN
         INSERT INTO @.receipt (client, number, part, items, answered, ids, token)
@@ -131,4 +132,52 @@ BEGIN
             coalesce(pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass), 0), least(v_place, v_now - 2000)]),
         array_send(ARRAY[0, 0] || v_ended), array_send(ARRAY[v_bytes]),
         array_send(ARRAY[v_numbers])];
+END $$;
+
+-- A job of its own that is put to be run at once, without a key, a group, parents, a depth of its queue. p_flags: 1 tell who waits;
+-- p_known: the next clock, if that is to come. NULL: nothing was done. Else {now, next due, next tick, next clock, entries met on the
+-- way to it}.
+CREATE OR REPLACE FUNCTION @.one_put(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid, p_queue bytea,
+    p_kind bytea, p_priority integer, p_rank_add bigint, p_timeout bigint, p_payload bytea, p_policy bytea, p_key bytea,
+    p_trace bytea, p_known bigint) RETURNS bigint[] LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
+    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
+BEGIN
+    INSERT INTO @.job AS j (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout, payload_bytes,
+        policy, key, trace, payload)
+    SELECT p_id, 2, q.id, p_kind, 1, v_now + m.shift + p_rank_add, v_now + m.shift, p_rank_add, p_priority, v_now + m.shift, p_timeout,
+        coalesce(octet_length(p_payload), 0), p_policy, p_key, p_trace, p_payload
+    FROM @.meta AS m CROSS JOIN @.queue AS q
+    WHERE m.one = 1 AND m.events = 0 AND q.name = p_queue AND q.depth IS NULL
+        AND (SELECT r.number FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number LIMIT 1) IS NULL
+    ON CONFLICT (id) DO NOTHING
+    RETURNING j.queue, j.created_at,
+        CASE WHEN p_known > j.created_at THEN p_known
+             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > j.created_at ORDER BY k.clock LIMIT 1) END,
+        (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
+        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
+    INTO v_queue, v_now, v_clock, v_later, v_tick;
+    IF v_queue IS NULL THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO @.tally VALUES (v_queue, 0, 2, 1);
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now, ids = NULL, token = NULL
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    IF NOT FOUND THEN
+        INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, '{0,0,1}', v_now);
+        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
+    END IF;
+    IF p_flags & 1 <> 0 AND @.wake() THEN
+        NULL; -- an expression is no statement to start
+    END IF;
+    v_tick := coalesce(v_tick, 9223372036854775807);
+    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
+    IF v_next[1] <= v_now THEN
+        v_next := @.next_due(v_now, v_clock);
+    END IF;
+    RETURN ARRAY[v_now, v_next[1], v_next[2], coalesce(v_clock, 0),
+        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
 END $$;
