@@ -10,6 +10,7 @@ enum asked {
     HAS_GROUPS = 64
 };
 enum item { ITEM_RUN = 1, ITEM_ONE = 2, ITEM_WITH_TICK = 3 };
+enum run { RUN_KEYED = 1, RUN_GROUPED = 2 };
 #define RUN_MOST 60000
 
 /* ---- before anything is sent ------------------------------------------------------------------------------------ */
@@ -247,44 +248,53 @@ static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
     return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
-static bool same_lane(const struct jobq_put *a, const struct jobq_put *b)
+static bool same_rule(const struct jobq_put_key *a, const struct jobq_put_key *b)
 {
-    return is_plain(b) && a->only_if == b->only_if && !a->unique == !b->unique && same_bytes(a->queue, b->queue) &&
-           same_bytes(a->kind, b->kind) && same_bytes(a->group, b->group);
+    return a && b ? a->hold == b->hold && a->conflict == b->conflict && a->window_ms == b->window_ms : !a && !b;
 }
 
-static void say_key(struct request *q, const struct jobq_put_key *key)
+static bool same_run_of_puts(const struct jobq_put *a, const struct jobq_put *b)
 {
+    return is_plain(b) && a->only_if == b->only_if && same_rule(a->unique, b->unique) &&
+           same_bytes(a->queue, b->queue) && same_bytes(a->kind, b->kind) && !a->group.size == !b->group.size;
+}
+
+static void say_run_head(struct request *q, const struct jobq_put *first, size_t count)
+{
+    const struct jobq_put_key *key = first->unique;
     rd_argument_begin(q);
-    rd_raw(q, key->scope, sizeof key->scope);
-    rd_u8(q, (unsigned)key->hold);
-    rd_u8(q, (unsigned)key->conflict);
-    rd_i64(q, key->window_ms);
-    rd_raw(q, key->payload_digest, sizeof key->payload_digest);
+    rd_u8(q, ITEM_RUN);
+    rd_u16(q, count);
+    rd_u32(q, first->only_if < 0 ? 0 : (uint32_t)first->only_if + 1);
+    rd_u8(q, (key ? RUN_KEYED : 0) | (first->group.size ? RUN_GROUPED : 0));
+    rd_u8(q, (unsigned)first->queue.size);
+    rd_raw(q, first->queue.data, first->queue.size);
+    rd_u8(q, (unsigned)first->kind.size);
+    rd_raw(q, first->kind.data, first->kind.size);
+    if (key) {
+        rd_u8(q, (unsigned)key->hold);
+        rd_u8(q, (unsigned)key->conflict);
+        rd_i64(q, key->window_ms);
+    }
     rd_argument_end(q);
 }
 
 static size_t say_plain(struct request *q, const struct jobq_put *first, size_t most)
 {
     size_t count = 1;
-    while (count < most && count < RUN_MOST && same_lane(first, &first[count]))
+    while (count < most && count < RUN_MOST && same_run_of_puts(first, &first[count]))
         count++;
-    rd_argument_begin(q);
-    rd_u8(q, ITEM_RUN);
-    rd_u16(q, count);
-    rd_u32(q, first->only_if < 0 ? 0 : (uint32_t)first->only_if + 1);
-    rd_u8(q, first->unique != NULL);
-    rd_u8(q, (unsigned)first->queue.size);
-    rd_raw(q, first->queue.data, first->queue.size);
-    rd_u8(q, (unsigned)first->kind.size);
-    rd_raw(q, first->kind.data, first->kind.size);
-    rd_raw(q, first->group.data, first->group.size);
-    rd_argument_end(q);
+    say_run_head(q, first, count);
     for (size_t i = 0; i < count; i++) {
+        const struct jobq_put_key *key = first[i].unique;
         rd_argument(q, first[i].id.bytes, sizeof first[i].id);
         rd_row_rest(q, &first[i]);
-        if (first[i].unique)
-            say_key(q, first[i].unique);
+        if (first[i].group.size)
+            rd_argument(q, first[i].group.data, first[i].group.size);
+        if (key) {
+            rd_argument(q, key->scope, sizeof key->scope);
+            rd_argument(q, key->payload_digest, sizeof key->payload_digest);
+        }
     }
     return count;
 }

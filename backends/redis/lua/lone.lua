@@ -12,8 +12,8 @@ end
 
 -- The answer; nil: nothing was done.
 local function put_alone()
-    local _, _, keyed, queue, kind, at = cut('>I2I4BBc0Bc0', ARGV[2], 2)
-    if keyed ~= 0 or at <= #ARGV[2] or queue ~= first_queue then
+    local _, _, flags, queue, kind = cut('>I2I4BBc0Bc0', ARGV[2], 2)
+    if flags ~= 0 or queue ~= first_queue then -- RUN_KEYED, RUN_GROUPED
         return nil
     end
     local next_at, record, id = next_due(), with_one_more(first_record or NEW_QUEUE), ARGV[3]

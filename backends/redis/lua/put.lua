@@ -9,6 +9,7 @@ if puts > 0 then
 
 local REPLACE, EXTEND, SUCCESSOR = 2, 3, 4
 local RUN, WITH_TICK = 1, 3
+local RUN_KEYED, RUN_GROUPED = 1, 2
 
 local given_verdict -- to the put at hand
 local batch -- what the run at hand stores: strings, places, keys
@@ -150,11 +151,30 @@ local function put_one(p)
     end
 end
 
--- ---- a run of plain ones: due now, of one queue, kind and group, all of them with a key or all without --------------
+-- ---- a run of plain ones: due now, of one queue and kind, with groups or without, with keys of one rule or without ----
 
 local function begin_batch(run)
-    batch = { cold = {}, places = {}, keys = {}, count = 0, listed = not run.group and now >= top, grouped = run.group,
-        lane = lane_of(run.queue, run.kind, run.group) }
+    local listed = not run.grouped and now >= top
+    local parts, times = run.keyed and PART_WINDOW or 0, run.keyed and run.window_end or ''
+    if not listed and not run.grouped then
+        parts, times = parts + PART_RUN_AT, now8 .. times
+    end
+    batch = { cold = {}, keys = {}, count = 0, listed = listed, places = {}, groups = {}, head = char(parts) .. now8,
+        times = times }
+end
+
+-- Each group has a lane of its own; all of them join the circle at once.
+local function write_groups_of(run, q)
+    local circle = {}
+    for group, places in pairs(batch.groups) do
+        in_pieces('ZADD', SPACE .. 'rank:' .. lane_of(run.queue, run.kind, group), places)
+        G.note_kind(run.queue, group, run.kind)
+        circle[#circle + 1], circle[#circle + 2] = '0', group
+    end
+    in_pieces('ZADD', SPACE .. 'circle:' .. run.queue, circle)
+    if not q.met_groups then
+        meet_groups(q)
+    end
 end
 
 local function write_batch(run, q)
@@ -163,73 +183,88 @@ local function write_batch(run, q)
     end
     in_pieces('HSET', COLD, batch.cold)
     in_pieces('HSET', KEY, batch.keys)
-    local length = 0
-    if batch.listed then
-        length = in_pieces('RPUSH', SPACE .. 'list:' .. batch.lane, batch.places)
+    local lane, length = lane_of(run.queue, run.kind), 0
+    if run.grouped then
+        write_groups_of(run, q)
+    elseif batch.listed then
+        length = in_pieces('RPUSH', SPACE .. 'list:' .. lane, batch.places)
     else
-        in_pieces('ZADD', SPACE .. 'rank:' .. batch.lane, batch.places)
+        in_pieces('ZADD', SPACE .. 'rank:' .. lane, batch.places)
     end
-    if run.group then
-        G.join_circle(run)
-        meet_groups(q)
-    elseif length <= batch.count then -- a list that is there has its kind in the set
+    if not run.grouped and length <= batch.count then -- a list that is there has its kind in the set
         call('SADD', SPACE .. 'kinds:' .. run.queue, run.kind)
     end
     top, wake, q.dirty = math.max(top, now), true, true
     begin_batch(run)
 end
 
--- keyed: scope, B rule, B conflict, window, digest
-local function add_to_batch(q, id, rest, keyed)
-    local arrival, n, window = next_arrival(), batch.count + 1, ''
-    if keyed then
-        window = give(add(now, take(keyed, 35)))
-        batch.keys[2 * n - 1] = sub(keyed, 1, 32)
-        batch.keys[2 * n] = id .. sub(keyed, 33, 33) .. '\0' .. window .. sub(keyed, 43)
+local function add_place(id, arrival, group)
+    local places = batch.places
+    if group then
+        places = batch.groups[group] or {}
+        batch.groups[group] = places
     end
-    batch.cold[2 * n - 1] = id
+    local n = #places
+    places[n + 1], places[n + 2] = now_text, arrival .. id
+end
+
+local function add_to_batch(run, q, i)
+    local id, arrival, n = run.ids[i], next_arrival(), batch.count + 1
+    if run.keyed then
+        batch.keys[2 * n - 1], batch.keys[2 * n] = run.scopes[i], id .. run.kept .. run.digests[i]
+    end
+    local cold = batch.head .. arrival .. batch.times .. run.rests[i]
+    batch.cold[2 * n - 1], batch.cold[2 * n], batch.count = id, cold, n
     if batch.listed then
-        batch.cold[2 * n] = (keyed and '\4' or '\0') .. now8 .. arrival .. window .. rest
         batch.places[n] = id
     else
-        local parts = (keyed and PART_WINDOW or 0) + (batch.grouped and 0 or PART_RUN_AT)
-        batch.cold[2 * n] = char(parts) .. now8 .. arrival .. (batch.grouped and '' or now8) .. window .. rest
-        batch.places[2 * n - 1], batch.places[2 * n] = as_text(now), arrival .. id
+        add_place(id, arrival, run.groups[i])
     end
-    batch.count = n
     q[WAITING], q[ENQUEUED] = q[WAITING] + 1, q[ENQUEUED] + 1
     rows[id], colds[id], hots[id] = nil, nil, nil
     if events then
-        events.tell_strings(id, batch.cold[2 * n])
+        events.tell_strings(id, cold)
     end
     answer[#answer + 1] = DONE
 end
 
-local function put_of_run(run, id, rest, keyed)
-    local p = { id = id, queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0,
-        expires_base = KEEP_TIME, expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '', rest = rest,
-        bulk = false }
-    if keyed then
-        p.has_key, p.scope, p.hold, p.conflict, p.digest =
-            1, sub(keyed, 1, 32), byte(keyed, 33), byte(keyed, 34), sub(keyed, 43)
-        p.window = take(keyed, 35)
+local function put_of_run(run, i)
+    local p = { id = run.ids[i], queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0,
+        expires_base = KEEP_TIME, expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '',
+        rest = run.rests[i], bulk = false }
+    if run.keyed then
+        p.has_key, p.scope, p.digest, p.hold, p.conflict, p.window =
+            1, run.scopes[i], run.digests[i], run.hold, run.conflict, run.window
     end
     return p
 end
 
+-- ARGV: I2 how many, I4 only_if, B flags, B length, queue, B length, kind, with keys B rule, B conflict, i8 window;
+-- of each its id, its rest, with groups its group, with keys scope and digest.
 local function read_run(s)
-    local run = { ids = {}, rests = {}, keys = {}, scopes = {} }
-    local at
-    run.count, run.only_if, run.keyed, run.queue, run.kind, at = cut('>I2I4BBc0Bc0', s, 2)
-    run.group = at <= #s and sub(s, at) or nil
+    local run = { ids = {}, rests = {}, groups = {}, scopes = {}, digests = {} }
+    local flags, at
+    run.count, run.only_if, flags, run.queue, run.kind, at = cut('>I2I4BBc0Bc0', s, 2)
+    run.keyed, run.grouped = band(flags, RUN_KEYED) ~= 0, band(flags, RUN_GROUPED) ~= 0
+    if run.keyed then
+        run.hold, run.conflict, run.window = byte(s, at), byte(s, at + 1), take(s, at + 2)
+        run.window_end = give(add(now, run.window))
+        run.kept = char(run.hold) .. '\0' .. run.window_end -- of the key's string, see key.lua
+    end
     for i = 1, run.count do
         run.ids[i], run.rests[i] = argument(), argument()
-        if run.keyed == 1 then
-            run.keys[i] = argument()
-            run.scopes[i] = sub(run.keys[i], 1, 32)
+        if run.grouped then
+            run.groups[i] = argument()
+        end
+        if run.keyed then
+            run.scopes[i], run.digests[i] = argument(), argument()
         end
     end
     return run
+end
+
+local function has_quota(group)
+    return group and with_limits and G.limits_of(group).quota >= 0
 end
 
 -- Those whose id or key somebody has go the long way, when what stands before them is stored.
@@ -243,21 +278,19 @@ local function put_run(s)
         return run.count
     end
     local found, held = many(COLD, run.ids), many(KEY, run.scopes)
-    local one_by_one = run.group and with_limits and G.limits_of(run.group).quota >= 0
     begin_batch(run)
     for i = 1, run.count do
-        local id, keyed = run.ids[i], run.keys[i]
-        local scope = run.scopes[i]
-        if found[i] or one_by_one or mine[id] or (keyed and (held[i] or mine[scope])) then
+        local id, scope = run.ids[i], run.scopes[i]
+        if found[i] or mine[id] or (scope and (held[i] or mine[scope])) or has_quota(run.groups[i]) then
             write_batch(run, q)
-            put_one(put_of_run(run, id, run.rests[i], keyed))
+            put_one(put_of_run(run, i))
         elseif is_full(q) then
             answer_put(V_FULL)
         else
-            add_to_batch(q, id, run.rests[i], keyed)
+            add_to_batch(run, q, i)
         end
         mine[id] = true
-        if keyed then
+        if scope then
             mine[scope] = true
         end
     end

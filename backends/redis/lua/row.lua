@@ -51,9 +51,13 @@ function G.shelf_of(queue, group)
     return #queue .. ';' .. #group .. ':' .. queue .. group
 end
 
+function G.note_kind(queue, group, kind)
+    call('SADD', SPACE .. 'kinds;' .. G.shelf_of(queue, group), kind)
+end
+
 -- A row of this queue, group and kind is ready.
 function G.join_circle(row)
-    call('SADD', SPACE .. 'kinds;' .. G.shelf_of(row.queue, row.group), row.kind)
+    G.note_kind(row.queue, row.group, row.kind)
     call('ZADD', SPACE .. 'circle:' .. row.queue, '0', row.group)
 end
 
