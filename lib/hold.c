@@ -57,7 +57,7 @@ static void job_begin(struct jobq_worker *w, struct claim *claim, const struct j
     const struct handler_entry *handler = worker_handler(w, row->kind);
     struct call *call = claim->answer->call;
 
-    memset(job, 0, sizeof *job);
+    memset(job, 0, offsetof(struct jobq_ctx, row));
     job->worker = w;
     job->claim = claim;
     job->row = *row;

@@ -82,9 +82,7 @@ struct jobq_ctx {
     struct jobq_worker *worker;
     struct claim *claim;
     struct jobq_ctx *next;
-    struct jobq_row row; /* the newest copy, from which policy is computed */
-    struct answer *fresh; /* where that came from, when not from the claim */
-    struct jobq_job job;
+    struct answer *fresh; /* where its row came from, when not from the claim */
     jobq_handler handler;
     void *user;
     int64_t stop_ms; /* the worker's clock at stop_at; NEVER: no timeout */
@@ -111,6 +109,9 @@ struct jobq_ctx {
     struct jobq_bytes *log; /* lines that the store has not taken yet, own memory; room for LOG_LINES */
     size_t log_count;
     size_t log_sent; /* of these, the first so many are on their way */
+    /* given as a whole; all before them starts as zero */
+    struct jobq_row row; /* the newest copy, from which policy is computed */
+    struct jobq_job job; /* of a job that has a handler */
 };
 
 /* The rows that one want gave: one token. */
