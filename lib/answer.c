@@ -219,7 +219,6 @@ static void read_unit(struct turn *t)
         add_settled(t);
     if (call->unit == JOBQ_OK)
         verify_beats(t);
-    jobs_over(t->w, &t->w->handin);
     start_acked(t->w);
     if (call->unit == JOBQ_OK)
         drop_judged(t);
@@ -414,6 +413,16 @@ void turn_not_sent(struct turn *t)
     pthread_mutex_unlock(&pool->lock);
 }
 
+void turn_unload(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    jobs_over(w, &t->handin);
+    jobs_append(&t->handin, w->handin); /* they were the first */
+    w->handin = t->handin;
+    t->handin = NULL;
+}
+
 /* Rule 17. It is heard with every record until the worker has left. */
 static void hear_stop(struct jobq_worker *w)
 {
@@ -461,6 +470,7 @@ void turn_answer(struct turn *t)
         turn_not_sent(t);
     else
         read_unit(t);
+    turn_unload(t);
     failed |= call->beats_failed;
     if (failed || t->trouble)
         worker_trouble(w, TROUBLE_UNIT, call->error.text);
@@ -489,5 +499,7 @@ void turn_answer(struct turn *t)
     if (call->want && call->want_unit == JOBQ_OK) {
         worker_mended(w, TROUBLE_WANT);
         read_want(t, now);
+    } else if (t->handing && !call->want) {
+        w->ask_at_ms = 0; /* these places are free, and what waited for them may be due */
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Concurrent callers share one exchange. Whoever finds the store free leads: it takes the calls that wait, in order of
- * arrival and within the bounds, runs one exchange for all of them and deals out the answers. No thread of our own. */
+/* Concurrent callers share one exchange. Whoever finds a lane to the store free leads: it takes the calls that wait, in order
+ * of arrival and within the bounds, runs one exchange for all of them and deals out the answers. No thread of our own. */
 #include "internal.h"
 
 #include <errno.h>
@@ -160,13 +160,21 @@ static void want_deal(struct batch *b)
 
 /* ---- gathering -------------------------------------------------------------------------------------------------------- */
 
+/* Each lane its share of all that wait or are on their way. Alternatives would be many small exchanges beside one large. */
+static size_t fair_share(const struct jobq *q)
+{
+    size_t open = lanes_open(q);
+
+    return (q->waiting + q->sent + open - 1) / open;
+}
+
 /* Take calls from the head of the list while they fit. Lock held. */
 static void batch_take(struct jobq *q, struct batch *b)
 {
     struct call **tail = &b->first;
-    size_t items = 0, bytes = 0;
+    size_t items = 0, bytes = 0, most = fair_share(q);
 
-    while (q->first) {
+    while (q->first && b->calls < most) {
         struct call *call = q->first;
         if (b->calls && (q->attached || items + call_items(call) > EXCHANGE_ITEMS || bytes + call->bytes > EXCHANGE_BYTES ||
                          (call->worker && b->x.worker) || !want_fits(b, call)))
@@ -182,6 +190,8 @@ static void batch_take(struct jobq *q, struct batch *b)
         items += call_items(call);
         bytes += call->bytes;
         b->calls++;
+        q->waiting--;
+        q->sent++;
         b->beats += call->beat_count;
         b->changes += call->change_count;
         b->puts += call->put_count;
@@ -267,13 +277,13 @@ static void pause_ms(int64_t ms)
         ;
 }
 
-static void send_once(struct jobq *q, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
+static void send_once(struct lane *lane, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
 {
     memset(error, 0, sizeof *error);
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->unit = x->want_unit = JOBQ_FAILED;
-    q->backend->exchange(q->store, x, arena, error);
+    lane->q->backend->exchange(lane->store, x, arena, error);
 }
 
 /* That a repeat failed for certain says nothing of the try before it. */
@@ -286,13 +296,14 @@ static void doubt(struct jobq_exchange *x, struct jobq_error *error)
 }
 
 /* Send until the outcome is known or the time is over. A repeat carries the same number, so it does nothing twice. */
-static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
+static void send_known(struct lane *lane, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
 {
+    const struct jobq *q = lane->q;
     int64_t give_up = monotonic_ms() + q->options.io_timeout_ms, wait = 1;
     bool in_doubt = false;
 
     for (;;) {
-        send_once(q, x, arena, error);
+        send_once(lane, x, arena, error);
         in_doubt |= x->unit == JOBQ_UNKNOWN || (x->unit == JOBQ_OK && x->want_unit == JOBQ_UNKNOWN);
         if (!in_doubt || (x->unit == JOBQ_OK && (!x->want || x->want_unit == JOBQ_OK)))
             return;
@@ -301,25 +312,25 @@ static void send_known(struct jobq *q, struct jobq_exchange *x, struct jobq_aren
             break;
         pause_ms(wait);
         if (JOBQ_MUTANT(15))
-            x->number = ++q->number;
+            x->number = ++lane->number;
         wait = wait < 500 ? wait * 2 : 500;
     }
     doubt(x, error);
 }
 
 /* First act after a claim was given up: what it may hold under its random bytes goes back at no cost. */
-static void release_lost(struct jobq *q, struct jobq_arena *arena)
+static void release_lost(struct lane *lane, struct jobq_arena *arena)
 {
     struct jobq_beat beat = { .flags = JOBQ_BEAT_RELEASE | JOBQ_BEAT_MINT };
     struct jobq_exchange x = { .size = sizeof x, .beats = &beat, .beat_count = 1 };
     struct jobq_error error;
 
-    memcpy(beat.token.bytes, q->lost_mint, sizeof q->lost_mint);
-    memcpy(x.client, q->client, sizeof x.client);
-    x.number = ++q->number;
-    send_known(q, &x, arena, &error);
+    memcpy(beat.token.bytes, lane->lost_mint, sizeof lane->lost_mint);
+    memcpy(x.client, lane->client, sizeof x.client);
+    x.number = ++lane->number;
+    send_known(lane, &x, arena, &error);
     if (x.unit == JOBQ_OK)
-        q->lost_claim = false;
+        lane->lost_claim = false;
 }
 
 static size_t count_ended(const struct jobq_exchange *x)
@@ -345,51 +356,52 @@ static void note_tick(struct jobq *q, struct jobq_exchange *x)
     __atomic_store_n(&q->tick_at_ms, at, __ATOMIC_RELAXED);
 }
 
-/* Whoever claims through this handle goes on where the last one stopped: no lock, only one exchange is under way. */
-static void keep_cursor(struct jobq *q, struct jobq_bytes cursor)
+/* Whoever claims through this lane goes on where the last one stopped. */
+static void keep_cursor(struct lane *lane, struct jobq_bytes cursor)
 {
-    uint8_t *copy = cursor.size ? realloc(q->cursor, cursor.size) : NULL;
+    uint8_t *copy = cursor.size ? realloc(lane->cursor, cursor.size) : NULL;
 
     if (!copy)
         return; /* none came, or no memory for it: the old one serves */
     memcpy(copy, cursor.data, cursor.size);
-    q->cursor = copy;
-    q->cursor_bytes = cursor.size;
+    lane->cursor = copy;
+    lane->cursor_bytes = cursor.size;
 }
 
-static int batch_send(struct jobq *q, struct batch *b)
+static int batch_send(struct lane *lane, struct batch *b)
 {
+    struct jobq *q = lane->q;
     struct jobq_exchange *x = &b->x;
 
     x->size = sizeof *x;
-    memcpy(x->client, q->client, sizeof x->client);
-    if (q->lost_claim)
-        release_lost(q, b->arena);
+    memcpy(x->client, lane->client, sizeof x->client);
+    if (lane->lost_claim)
+        release_lost(lane, b->arena);
     if (b->want_owner) {
         x->want = &b->want;
-        b->want.cursor = (struct jobq_bytes){ q->cursor, q->cursor_bytes };
+        b->want.cursor = (struct jobq_bytes){ lane->cursor, lane->cursor_bytes };
         if (random_bytes(b->want.mint, sizeof b->want.mint) != 0)
             return jobq_error_set(&b->error, x->unit = JOBQ_FAILED, NULL, "no random bytes from the system");
     }
     policy_trim(&q->keep, count_ended(x), &x->trim);
-    x->number = q->attached ? 0 : ++q->number; /* that transaction decides: there is nothing to repeat */
-    send_known(q, x, b->arena, &b->error);
+    x->number = q->attached ? 0 : ++lane->number; /* that transaction decides: there is nothing to repeat */
+    send_known(lane, x, b->arena, &b->error);
     note_tick(q, x);
     if (b->want_owner && x->want_unit == JOBQ_OK)
-        keep_cursor(q, b->want.next_cursor);
+        keep_cursor(lane, b->want.next_cursor);
     if (b->want_owner && (x->unit == JOBQ_UNKNOWN || x->want_unit == JOBQ_UNKNOWN)) {
-        q->lost_claim = true;
-        memcpy(q->lost_mint, b->want.mint, sizeof q->lost_mint);
+        lane->lost_claim = true;
+        memcpy(lane->lost_mint, b->want.mint, sizeof lane->lost_mint);
     }
     return x->unit;
 }
 
 /* ---- after a refusal: smaller exchanges ----------------------------------------------------------------------------------- */
 
-static void batch_run(struct jobq *q, struct batch *b);
+static void batch_run(struct lane *lane, struct batch *b);
 
 /* A part of a call as a call of its own, on the stack of the leader. Returns what became of it. */
-static int run_part(struct jobq *q, struct call *whole, struct call *part, struct jobq_arena *arena)
+static int run_part(struct lane *lane, struct call *whole, struct call *part, struct jobq_arena *arena)
 {
     struct batch b = { .first = part, .calls = 1, .beats = part->beat_count, .changes = part->change_count,
                        .puts = part->put_count, .arena = arena };
@@ -397,7 +409,7 @@ static int run_part(struct jobq *q, struct call *whole, struct call *part, struc
     b.x.worker = part->worker;
     want_add(&b, part);
     if (batch_gather(&b) == 0)
-        batch_send(q, &b);
+        batch_send(lane, &b);
     if (b.x.now_ms)
         whole->now_ms = b.x.now_ms;
     whole->next_due_ms = b.x.next_due_ms;
@@ -419,7 +431,7 @@ static int run_part(struct jobq *q, struct call *whole, struct call *part, struc
 }
 
 /* Change i and the puts that hang on it. Puts of one change stand together (the core writes them so). */
-static int run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_arena *arena)
+static int run_change(struct lane *lane, struct call *whole, size_t i, struct jobq_arena *arena)
 {
     struct call part = { .changes = &whole->changes[i], .change_count = 1 };
     size_t first = 0;
@@ -429,7 +441,7 @@ static int run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_
     while (first + part.put_count < whole->put_count && whole->puts[first + part.put_count].only_if == (int32_t)i)
         whole->puts[first + part.put_count++].only_if = 0;
     part.puts = part.put_count ? &whole->puts[first] : NULL;
-    int unit = run_part(q, whole, &part, arena);
+    int unit = run_part(lane, whole, &part, arena);
     for (size_t k = 0; k < part.put_count; k++)
         part.puts[k].only_if = (int32_t)i;
     return unit;
@@ -437,21 +449,21 @@ static int run_change(struct jobq *q, struct call *whole, size_t i, struct jobq_
 
 /* Heartbeats alone, then each change with its puts, then each other put. The want waits for the next turn; where nothing
  * else failed it is what failed. */
-static void run_separately(struct jobq *q, struct call *call, struct jobq_arena *arena)
+static void run_separately(struct lane *lane, struct call *call, struct jobq_arena *arena)
 {
     bool failed = false;
 
     call->unit = JOBQ_OK;
     if (call->beat_count || call->worker) {
         struct call part = { .beats = call->beats, .beat_count = call->beat_count, .worker = call->worker };
-        failed = call->beats_failed = run_part(q, call, &part, arena) != JOBQ_OK;
+        failed = call->beats_failed = run_part(lane, call, &part, arena) != JOBQ_OK;
     }
     for (size_t i = 0; i < call->change_count; i++)
-        failed |= run_change(q, call, i, arena) != JOBQ_OK;
+        failed |= run_change(lane, call, i, arena) != JOBQ_OK;
     for (size_t i = 0; i < call->put_count; i++)
         if (call->puts[i].only_if < 0) {
             struct call part = { .puts = &call->puts[i], .put_count = 1 };
-            failed |= run_part(q, call, &part, arena) != JOBQ_OK;
+            failed |= run_part(lane, call, &part, arena) != JOBQ_OK;
         }
     call->want_unit = failed ? JOBQ_SKIPPED : JOBQ_FAILED;
 }
@@ -498,7 +510,7 @@ static void batch_answer(struct batch *b)
 }
 
 /* Each call of a refused batch on its own, so that only the guilty one gets the error. */
-static void batch_split(struct jobq *q, struct batch *b)
+static void batch_split(struct lane *lane, struct batch *b)
 {
     for (struct call *call = b->first, *next; call; call = next) {
         struct batch one = { .first = call, .calls = 1, .beats = call->beat_count, .changes = call->change_count,
@@ -507,21 +519,21 @@ static void batch_split(struct jobq *q, struct batch *b)
         call->next = NULL;
         one.x.worker = call->worker;
         want_add(&one, call);
-        batch_run(q, &one);
+        batch_run(lane, &one);
         call->next = next;
     }
 }
 
-static void batch_run(struct jobq *q, struct batch *b)
+static void batch_run(struct lane *lane, struct batch *b)
 {
     if (batch_gather(b) != 0)
         b->x.unit = jobq_error_set(&b->error, JOBQ_FAILED, NULL, "out of memory for an exchange");
     else
-        batch_send(q, b);
-    if (worth_splitting(q, b) && b->calls > 1)
-        batch_split(q, b);
-    else if (worth_splitting(q, b) && is_separable(b->first))
-        run_separately(q, b->first, b->arena);
+        batch_send(lane, b);
+    if (worth_splitting(lane->q, b) && b->calls > 1)
+        batch_split(lane, b);
+    else if (worth_splitting(lane->q, b) && is_separable(b->first))
+        run_separately(lane, b->first, b->arena);
     else
         batch_answer(b);
 }
@@ -569,17 +581,26 @@ static void batch_room(struct batch *b)
     b->arena = NULL;
 }
 
-/* Lead one exchange. Lock held on entry and return. */
-static void lead(struct jobq *q)
+/* Somebody is to lead those that wait, if there is a lane for them. Lock held. */
+static void wake_leader(struct jobq *q)
 {
+    if (q->first && lane_free(q))
+        pthread_cond_signal(&q->first->wake);
+}
+
+/* Lead one exchange. Lock held on entry and return. */
+static void lead(struct lane *lane)
+{
+    struct jobq *q = lane->q;
     struct batch b = { .calls = 0 };
 
-    q->busy = true;
+    lane->busy = true;
     batch_take(q, &b);
+    wake_leader(q);
     pthread_mutex_unlock(&q->lock);
     batch_room(&b);
     if (b.arena) {
-        batch_run(q, &b);
+        batch_run(lane, &b);
     } else {
         b.x.unit = jobq_error_set(&b.error, JOBQ_FAILED, NULL, "out of memory for an exchange");
         batch_answer(&b);
@@ -588,8 +609,10 @@ static void lead(struct jobq *q)
     bool poke = made_work(&b);
     if (poke)
         handle_poke(q);
+    q->sent -= b.calls;
+    q->answers = b.x.unit == JOBQ_OK;
     batch_finish(&b, poke);
-    handle_free_store(q);
+    lane_leave(lane);
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------------------------------ */
@@ -603,6 +626,7 @@ static void enqueue_call(struct jobq *q, struct call *call)
     else
         q->first = call;
     q->last = call;
+    q->waiting++;
 }
 
 static void unlink_call(struct jobq *q, struct call *call)
@@ -617,6 +641,7 @@ static void unlink_call(struct jobq *q, struct call *call)
         q->first = call->next;
     if (q->last == call)
         q->last = before;
+    q->waiting--;
 }
 
 /* Wait for the exchange or for the lead. False when the time is over. Lock held. */
@@ -631,8 +656,9 @@ static bool wait_turn(struct jobq *q, struct call *call, const struct timespec *
 static bool join_or_lead(struct jobq *q, struct call *call, const struct timespec *until)
 {
     while (call->stage != STAGE_DONE) {
-        if (!q->busy && call->stage == STAGE_QUEUED) {
-            lead(q);
+        struct lane *lane = call->stage == STAGE_QUEUED ? lane_free(q) : NULL;
+        if (lane) {
+            lane->store ? lead(lane) : lane_open(lane);
             continue;
         }
         if (wait_turn(q, call, until) || call->stage == STAGE_DONE || (call->lends && call->stage == STAGE_SENT))
@@ -649,7 +675,7 @@ static struct timespec until_of(int64_t ms)
     return (struct timespec){ at / 1000, at % 1000 * 1000000 };
 }
 
-int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
+int call_send(struct jobq *q, struct call *call, int64_t deadline_ms)
 {
     int rc = handle_check(q);
 
@@ -665,18 +691,29 @@ int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
     bool sent = call->stage == STAGE_SENT;
     if (!done && !sent) {
         unlink_call(q, call);
-        if (q->first && !q->busy)
-            pthread_cond_signal(&q->first->wake);
+        wake_leader(q);
     }
     pthread_mutex_unlock(&q->lock);
     if (!done && sent)
         return fail_with(JOBQ_UNKNOWN, NULL, "no answer within the call's time; it may still take effect");
     if (!done)
         return call->unit = fail_with(JOBQ_FAILED, NULL, "the store was busy for the call's whole time");
+    return JOBQ_OK;
+}
+
+int call_told(struct jobq *q, struct call *call)
+{
     hook_call(q, call);
     if (call->unit != JOBQ_OK) {
         call->error.status = call->unit;
         fail_copy(&call->error);
     }
     return call->unit;
+}
+
+int call_run(struct jobq *q, struct call *call, int64_t deadline_ms)
+{
+    int rc = call_send(q, call, deadline_ms);
+
+    return rc == JOBQ_OK ? call_told(q, call) : rc;
 }

@@ -75,9 +75,9 @@ static int read_page(struct jobq *q, struct jobq_dump *page, struct jobq_arena *
 
     if (!arena)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a page");
-    handle_enter(q);
+    struct jobq_store *store = handle_enter(q);
     error = last_error();
-    rc = q->backend->dump(q->store, page, arena, error);
+    rc = q->backend->dump(store, page, arena, error);
     handle_leave(q);
     error->status = rc;
     return rc;
@@ -346,9 +346,9 @@ static int load(struct import *im)
     int rc = JOBQ_UNKNOWN;
 
     for (int i = 0; rc == JOBQ_UNKNOWN && i < LOAD_TRIES; i++) {
-        handle_enter(im->q);
+        struct jobq_store *store = handle_enter(im->q);
         error = last_error();
-        rc = im->q->backend->load(im->q->store, im->items, im->count, error);
+        rc = im->q->backend->load(store, im->items, im->count, error);
         handle_leave(im->q);
         error->status = rc;
     }

@@ -90,8 +90,8 @@ int jobq_events(struct jobq *q, int64_t after, size_t limit, struct jobq_events 
     arena = jobq_arena_create();
     if (!arena)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for the events");
-    handle_enter(q);
-    rc = q->backend->events(q->store, &query, arena, last_error());
+    struct jobq_store *store = handle_enter(q);
+    rc = q->backend->events(store, &query, arena, last_error());
     handle_leave(q);
     if (rc == JOBQ_OK)
         return make(arena, &query, out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Open, close, and turns at the store. */
+/* Open and close, and who is woken by what a handle did. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -38,6 +38,8 @@ static int check_options(const struct jobq_options *o)
     if (rc == JOBQ_OK)
         rc = check_size("result_max_bytes", o->result_max_bytes, PAYLOAD_CEILING_BYTES);
     if (rc == JOBQ_OK)
+        rc = check_range("connections", o->connections, 1, LANES_MAX);
+    if (rc == JOBQ_OK)
         rc = check_range("age_step_ms", o->age_step_ms, 1, INT64_C(31536000000));
     return rc;
 }
@@ -60,6 +62,8 @@ static int take_options(const struct jobq_options *given, struct jobq_options *o
         out->result_max_bytes = PAYLOAD_DEFAULT_BYTES;
     if (!out->age_step_ms)
         out->age_step_ms = AGE_STEP_DEFAULT_MS;
+    if (!out->connections)
+        out->connections = LANES_DEFAULT;
     return check_options(out);
 }
 
@@ -101,8 +105,13 @@ static int open_store(struct jobq *q, const char *uri)
         .size = sizeof o, .uri = uri, .flags = q->options.flags, .io_timeout_ms = q->options.io_timeout_ms
     };
     struct jobq_error *error = last_error();
-    int rc = q->backend->open(&q->store, &o, error);
+    int rc;
 
+    if (handle_has(q, JOBQ_CAP_PARALLEL) && !(q->options.flags & JOBQ_OPEN_INSPECT))
+        q->lane_count = q->options.connections;
+    if (q->lane_count > 1 && !(q->uri = strdup(uri)))
+        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
+    rc = q->backend->open(&q->lanes[0].store, &o, error);
     if (rc != JOBQ_OK && error->status == 0)
         return fail_with(rc, NULL, "%s: cannot open the store", q->backend->name);
     return rc;
@@ -132,8 +141,11 @@ static int make_handle(struct jobq **out, const struct jobq_backend *backend, co
         rc = take_keep(q);
     if (rc == JOBQ_OK)
         rc = take_alert_queue(q);
-    if (rc == JOBQ_OK && random_bytes(q->client, sizeof q->client) != 0)
-        rc = fail_with(JOBQ_FAILED, NULL, "no random bytes from the system");
+    q->lane_count = 1;
+    for (size_t i = 0; i < LANES_MAX; i++)
+        q->lanes[i].q = q;
+    if (rc == JOBQ_OK)
+        rc = lane_name(&q->lanes[0]);
     if (rc != JOBQ_OK) {
         free(q);
         return rc;
@@ -164,6 +176,7 @@ int jobq_open(struct jobq **out, const struct jobq_backend *backend, const char 
         return rc;
     rc = open_store(q, uri);
     if (rc != JOBQ_OK) {
+        free(q->uri);
         free(q);
         return rc;
     }
@@ -190,7 +203,7 @@ int jobq_attach_store(struct jobq **out, const struct jobq_backend *backend, job
     rc = check_range("flags", q->options.flags, 0, 0);
     if (rc == JOBQ_OK) {
         error = last_error();
-        rc = attach(&q->store, user, q->options.io_timeout_ms, error);
+        rc = attach(&q->lanes[0].store, user, q->options.io_timeout_ms, error);
     }
     if (rc != JOBQ_OK) {
         free(q);
@@ -205,14 +218,14 @@ void jobq_close(struct jobq *q)
 {
     if (!q)
         return;
-    q->backend->close(q->store);
+    lanes_close(q);
     if (q->pid == getpid()) { /* in a child the lock may be held by a thread that does not exist there */
         pthread_mutex_destroy(&q->lock);
         pthread_cond_destroy(&q->idle);
         crew_free(&q->crew);
     }
     returned_free(q);
-    free(q->cursor);
+    free(q->uri);
     free(q);
 }
 
@@ -239,34 +252,6 @@ int handle_check_own(const struct jobq *q, const char *what)
 bool handle_has(const struct jobq *q, uint32_t capability)
 {
     return (q->backend->capabilities & capability) == capability;
-}
-
-void handle_enter(struct jobq *q)
-{
-    pthread_mutex_lock(&q->lock);
-    q->idle_waiters++;
-    while (q->busy)
-        pthread_cond_wait(&q->idle, &q->lock);
-    q->idle_waiters--;
-    q->busy = true;
-    pthread_mutex_unlock(&q->lock);
-}
-
-void handle_leave(struct jobq *q)
-{
-    pthread_mutex_lock(&q->lock);
-    handle_free_store(q);
-    pthread_mutex_unlock(&q->lock);
-}
-
-void handle_free_store(struct jobq *q)
-{
-    q->busy = false;
-    q->readers_turn = !q->readers_turn;
-    if (q->idle_waiters && (q->readers_turn || !q->first))
-        pthread_cond_signal(&q->idle);
-    else if (q->first)
-        pthread_cond_signal(&q->first->wake);
 }
 
 void handle_poke_add(struct jobq *q, struct poke *poke)
@@ -302,8 +287,8 @@ void jobq_wake(struct jobq *q)
     handle_poke(q);
     pthread_mutex_unlock(&q->lock);
     if (q->backend->size > offsetof(struct jobq_backend, wake) && q->backend->wake) {
-        handle_enter(q);
-        q->backend->wake(q->store);
+        struct jobq_store *store = handle_enter(q);
+        q->backend->wake(store);
         handle_leave(q);
     }
 }

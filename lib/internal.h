@@ -274,6 +274,10 @@ void call_unref(struct call *call);
 /* Run it. Returns call->unit (JOBQ_OK, FAILED, UNKNOWN, FORKED); the error is recorded for the thread too. A failed want
  * is in call->want_unit. deadline_ms: how long this caller waits (0: the handle's call_timeout_ms). */
 int call_run(struct jobq *q, struct call *call, int64_t deadline_ms);
+/* Its two halves, for a caller who lets another thread wait for the answer: JOBQ_OK when it has come, and only then what a
+ * caller's own thread is to do with it, which returns call->unit. */
+int call_send(struct jobq *q, struct call *call, int64_t deadline_ms);
+int call_told(struct jobq *q, struct call *call);
 
 /* ---- alert.c: dead jobs that must not go unnoticed ------------------------------------------------------------------------- */
 
@@ -318,9 +322,38 @@ void returned_free(struct jobq *q);
 
 /* ---- handle.c ----------------------------------------------------------------------------------------------------------- */
 
+/* ---- lane.c: the ways to the store ------------------------------------------------------------------------------------- */
+
+#define LANES_MAX 8
+#define LANES_DEFAULT 2
+
+/* One store object. Its exchanges go one after another and are numbered for it. A handle has one; of a store that serves
+ * several at once (JOBQ_CAP_PARALLEL) another is opened when calls meet. */
+struct lane {
+    struct jobq *q;
+    struct jobq_store *store; /* NULL: not open */
+    bool busy;                /* an operation is under way, or it is being opened; under the handle's lock, as the next */
+    int64_t open_at_ms;       /* monotonic; not before this, when it could not be opened */
+    /* of who is busy with it */
+    uint8_t client[16];
+    uint64_t number;
+    uint8_t *cursor; /* whose turn it is among groups, for its next want */
+    size_t cursor_bytes;
+    bool lost_claim; /* a claim was given up: release what it may hold first */
+    uint8_t lost_mint[8];
+};
+
+int lane_name(struct lane *lane); /* as which client it is known to the store; JOBQ_OK or FAILED */
+void lanes_close(struct jobq *q);
+/* A lane for an exchange that nobody uses, which may have to be opened first; NULL: none. Lock held. */
+struct lane *lane_free(struct jobq *q);
+void lane_open(struct lane *lane);  /* the lock is held on entry and return, and not between; it may have failed */
+void lane_leave(struct lane *lane); /* with the lock held: end of an operation, whoever is next is woken */
+size_t lanes_open(const struct jobq *q); /* lock held */
+
 struct jobq {
     const struct jobq_backend *backend;
-    struct jobq_store *store;
+    char *uri; /* to open another lane by; NULL: there is only one */
     pid_t pid;
     bool attached; /* inside transactions of the program: see jobq_attach_store */
     struct jobq_options options; /* defaults filled in; nothing in it is lent any more */
@@ -328,17 +361,14 @@ struct jobq {
     char worker_name[256];       /* "host:pid" */
     char alert_queue[256];       /* "": none */
     pthread_mutex_t lock;        /* guards what follows */
-    bool busy;                   /* an operation of the store is under way */
+    struct lane lanes[LANES_MAX]; /* the first is always open */
+    size_t lane_count;           /* so many may be */
     struct call *first, *last;   /* calls that wait for their exchange */
-    pthread_cond_t idle;         /* signalled when busy falls and nobody waits in the list: for read, stats, configure */
+    size_t waiting, sent;        /* how many those are, and how many are on their way */
+    pthread_cond_t idle;         /* signalled when it is a reader's turn at the first lane: for read, stats, configure */
     size_t idle_waiters;
     bool readers_turn; /* who goes next when both kinds wait */
-    uint8_t client[16];
-    uint64_t number;
-    uint8_t *cursor; /* whose turn it is among groups, for every want of this handle; the exchange's */
-    size_t cursor_bytes;
-    bool lost_claim; /* a claim was given up: release what it may hold first */
-    uint8_t lost_mint[8];
+    bool answers;      /* the newest exchange was answered with OK */
     struct returned *returned; /* what claims could not hand over; see returned.c */
     int64_t swept_at_ms; /* monotonic time of the last sweep of this handle; 0: never */
     int64_t alone_at_ms; /* and of its last look for a row that must run alone */
@@ -361,10 +391,9 @@ void handle_poke_remove(struct jobq *q, struct poke *poke);
 
 int handle_check(const struct jobq *q); /* JOBQ_OK or JOBQ_FORKED; before any lock is touched */
 int handle_check_own(const struct jobq *q, const char *what); /* the same, and JOBQ_UNSUPPORTED when attached */
-/* Use the store alone (read, stats, configure): waits for the exchange under way. */
-void handle_enter(struct jobq *q);
+/* Use the store of the first lane (read, stats, configure): waits for its exchange under way. */
+struct jobq_store *handle_enter(struct jobq *q);
 void handle_leave(struct jobq *q);
-void handle_free_store(struct jobq *q); /* with the lock held: end of an operation, wake whoever is next */
 void handle_poke(struct jobq *q);       /* with the lock held */
 bool handle_has(const struct jobq *q, uint32_t capability);
 int64_t monotonic_ms(void);

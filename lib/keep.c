@@ -140,8 +140,8 @@ static int look_at_page(struct jobq *q, uint8_t place[PLACE_MAX_BYTES], size_t *
     if (*place_bytes)
         page.after = (struct jobq_bytes){ place, *place_bytes };
     if (rc == JOBQ_OK) {
-        handle_enter(q);
-        rc = q->backend->dump(q->store, &page, arena, last_error());
+        struct jobq_store *store = handle_enter(q);
+        rc = q->backend->dump(store, &page, arena, last_error());
         handle_leave(q);
     }
     bool enough = rc == JOBQ_OK && tell_page(&page, fn, user);

@@ -124,8 +124,8 @@ int jobq_limit_set(struct jobq *q, const struct jobq_limit *given)
 
 static int read_limits(struct jobq *q, struct jobq_limit_query *query, struct limits_owner *owner)
 {
-    handle_enter(q);
-    int rc = q->backend->limits(q->store, query, owner->arena, last_error());
+    struct jobq_store *store = handle_enter(q);
+    int rc = q->backend->limits(store, query, owner->arena, last_error());
     handle_leave(q);
     owner->limits = (struct jobq_limits){ .size = sizeof owner->limits, .count = query->limit_count,
                                           .limits = query->limits, .now_ms = query->now_ms };

@@ -18,9 +18,9 @@ int read_rows(struct jobq *q, struct jobq_query *query, struct jobq_arena *arena
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for an answer");
     if (!query->bytes)
         query->bytes = EXCHANGE_BYTES;
-    handle_enter(q);
+    struct jobq_store *store = handle_enter(q);
     error = last_error();
-    rc = q->backend->read(q->store, query, arena, error);
+    rc = q->backend->read(store, query, arena, error);
     handle_leave(q);
     error->status = rc;
     return rc;
@@ -207,8 +207,8 @@ int jobq_stats(struct jobq *q, const char *queue, struct jobq_stats **out)
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for the statistics");
     }
     owner->stats.size = sizeof owner->stats;
-    handle_enter(q);
-    rc = q->backend->stats(q->store, &name, &owner->stats, owner->arena, last_error());
+    struct jobq_store *store = handle_enter(q);
+    rc = q->backend->stats(store, &name, &owner->stats, owner->arena, last_error());
     handle_leave(q);
     *out = &owner->stats;
     if (rc != JOBQ_OK) {
@@ -236,8 +236,8 @@ int handle_configure(struct jobq *q, const struct jobq_settings *settings)
 
     if (rc != JOBQ_OK)
         return rc;
-    handle_enter(q);
-    rc = q->backend->configure(q->store, settings, last_error());
+    struct jobq_store *store = handle_enter(q);
+    rc = q->backend->configure(store, settings, last_error());
     handle_leave(q);
     if (settings->what == JOBQ_CONFIGURE_CLOCK)
         __atomic_store_n(&q->tick_at_ms, 0, __ATOMIC_RELAXED);

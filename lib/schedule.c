@@ -124,9 +124,9 @@ static int read_schedules(struct jobq *q, struct jobq_schedule_query *query, str
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for an answer");
     query->size = sizeof *query;
     query->bytes = EXCHANGE_BYTES;
-    handle_enter(q);
+    struct jobq_store *store = handle_enter(q);
     error = last_error();
-    rc = q->backend->schedules(q->store, query, arena, error);
+    rc = q->backend->schedules(store, query, arena, error);
     handle_leave(q);
     error->status = rc;
     return rc;
@@ -156,8 +156,8 @@ static int store_settings(struct jobq *q, struct jobq_settings *settings, const 
     settings->size = sizeof *settings;
     settings->what = JOBQ_CONFIGURE_SCHEDULE;
     settings->name = bytes_of(name);
-    handle_enter(q);
-    rc = q->backend->configure(q->store, settings, last_error());
+    struct jobq_store *store = handle_enter(q);
+    rc = q->backend->configure(store, settings, last_error());
     handle_leave(q);
     if (rc == JOBQ_OK) {
         __atomic_store_n(&q->tick_at_ms, 0, __ATOMIC_RELAXED); /* may be due now */

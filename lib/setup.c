@@ -135,7 +135,7 @@ static int store_wake_fd(struct jobq *q)
 
     if (b->size < offsetof(struct jobq_backend, wake) || !b->wake_fd || !b->wake_drain)
         return -1;
-    return b->wake_fd(q->store);
+    return b->wake_fd(q->lanes[0].store);
 }
 
 /* Called with the handle's lock held: atomics only. */
@@ -173,6 +173,17 @@ void worker_free(struct jobq_worker *w)
     free(w);
 }
 
+static int threads_init(struct jobq_worker *w)
+{
+    if (pool_init(&w->pool) != 0)
+        return -1;
+    if (couriers_init(&w->couriers) != 0) {
+        pool_destroy(&w->pool);
+        return -1;
+    }
+    return 0;
+}
+
 int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jobq_worker_options *options)
 {
     struct jobq_worker_options o;
@@ -185,7 +196,7 @@ int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jo
     if (rc != JOBQ_OK)
         return rc;
     w = calloc(1, sizeof *w);
-    if (!w || pool_init(&w->pool) != 0) {
+    if (!w || threads_init(w) != 0) {
         free(w);
         return fail_with(JOBQ_NOMEM, NULL, "out of memory for a worker");
     }
@@ -198,6 +209,7 @@ int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jo
         rc = copy_options(w, &o);
     if (rc != JOBQ_OK) {
         pool_destroy(&w->pool);
+        couriers_destroy(&w->couriers);
         worker_free(w);
         return rc;
     }

@@ -73,7 +73,7 @@ static int reserve_changes(struct turn *t)
     size_t puts = 0;
 
     /* What comes from now on is for the next turn: there is no room for it. */
-    t->progress = progress_waits(w);
+    t->progress = !t->beside && progress_waits(w);
     changes += t->progress ? w->held : 0;
     for (const struct jobq_ctx *job = w->handin; job; job = job->next)
         puts += job->put_count;
@@ -209,7 +209,8 @@ static void keep_budget(struct turn *t, struct jobq_ctx *job, struct jobq_change
         change->run_at.offset_ms = job->retry_ms - t->sent_ms;
 }
 
-static void add_outcome(struct turn *t, struct jobq_ctx *job)
+/* False: there is no room for it. */
+static bool add_outcome(struct turn *t, struct jobq_ctx *job)
 {
     struct verdict_said said;
 
@@ -219,7 +220,7 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
     size_t items = 1 + (follow ? job->put_count : alerts);
     size_t bytes = said.result.size + said.error.size + (follow ? job->put_bytes : alerts * (said.error.size + ALERT_BYTES));
     if (!fits(t, items, bytes))
-        return;
+        return false;
     struct jobq_change *change = new_change(t, USE_OUTCOME, job);
     policy_outcome(&job->row, &said, follow ? 0 : random_dice(), change);
     keep_budget(t, job, change);
@@ -232,6 +233,22 @@ static void add_outcome(struct turn *t, struct jobq_ctx *job)
     t->items -= alerts;
     take_room(t, bytes);
     t->handing++;
+    return true;
+}
+
+static void add_outcomes(struct turn *t)
+{
+    struct jobq_ctx *list = t->w->handin, **loaded = &t->handin, **left = &t->w->handin;
+
+    t->w->handin = NULL;
+    while (list) {
+        struct jobq_ctx *job = list;
+        struct jobq_ctx ***end = add_outcome(t, job) ? &loaded : &left;
+        list = job->next;
+        job->next = NULL;
+        **end = job;
+        *end = &job->next;
+    }
 }
 
 static void add_early(struct turn *t, struct jobq_ctx *job)
@@ -323,8 +340,7 @@ static int add_changes(struct turn *t)
     if (reserve_changes(t) != 0)
         return -1;
     add_judgements(t);
-    for (struct jobq_ctx *job = w->handin; job; job = job->next)
-        add_outcome(t, job);
+    add_outcomes(t);
     for (struct jobq_ctx *job = w->early; job; job = job->next)
         add_early(t, job);
     return add_all_progress(t);
@@ -459,14 +475,20 @@ static void add_record(struct turn *t)
     t->call->worker = &t->record;
 }
 
+static void fill_in(struct turn *t)
+{
+    t->items = EXCHANGE_ITEMS;
+    t->bytes = EXCHANGE_BYTES;
+    t->call->lends = t->call->separable = true;
+}
+
+/* All that is due. */
 static int fill(struct turn *t)
 {
     struct jobq_worker *w = t->w;
 
-    t->items = EXCHANGE_ITEMS;
-    t->bytes = EXCHANGE_BYTES;
+    fill_in(t);
     t->leaving = w->phase >= PHASE_STOPPING && w->held == 0 && w->judge.count == 0;
-    t->call->lends = t->call->separable = true;
     if (add_beats(t) != 0)
         return -1;
     if (t->call->beat_count == 0)
@@ -477,6 +499,16 @@ static int fill(struct turn *t)
         return -1;
     add_record(t);
     return 0;
+}
+
+/* What may be under way beside another turn: outcomes, and one want. */
+static int fill_beside(struct turn *t)
+{
+    fill_in(t);
+    if (reserve_changes(t) != 0)
+        return -1;
+    add_outcomes(t);
+    return t->w->asking ? 0 : add_want(t);
 }
 
 /* ---- one turn ----------------------------------------------------------------------------------------- */
@@ -495,44 +527,103 @@ static void after_wait(struct jobq_worker *w, int64_t sent_ms, int64_t now)
         w->sweep_at_ms = jobq_add_ms(now, third);
 }
 
-static int send(struct turn *t)
+static struct turn *turn_create(struct jobq_worker *w, bool beside)
+{
+    struct answer *answer = answer_create();
+    struct turn *t = answer ? jobq_arena_alloc(answer->call->arena, sizeof *t) : NULL;
+
+    if (!t) {
+        answer_drop(answer);
+        w->retry_at_ms = jobq_add_ms(worker_now(w), worker_back_off(w));
+        return NULL;
+    }
+    *t = (struct turn){ .w = w, .answer = answer, .call = answer->call, .beside = beside, .sent_ms = worker_now(w) };
+    return t;
+}
+
+/* Its memory goes when nobody needs the answer. */
+static void turn_drop(struct turn *t)
 {
     struct jobq_worker *w = t->w;
-    int rc;
 
-    t->sent_ms = worker_now(w);
-    if (fill(t) != 0) {
-        turn_not_sent(t);
-        w->retry_at_ms = jobq_add_ms(t->sent_ms, worker_back_off(w));
-        return JOBQ_OK;
-    }
-    rc = call_run(w->q, t->call, 0);
+    if (t->call->want)
+        crew_answered(w);
+    answer_drop(t->answer);
+    crew_settle(w, worker_now(w));
+    beats_schedule(w);
+}
+
+static void turn_unsent(struct turn *t)
+{
+    turn_not_sent(t);
+    turn_unload(t);
+    t->w->retry_at_ms = jobq_add_ms(t->sent_ms, worker_back_off(t->w));
+    turn_drop(t);
+}
+
+static void turn_answered(struct turn *t)
+{
+    struct jobq_worker *w = t->w;
+
+    if (t->rc == JOBQ_OK)
+        (void)call_told(w->q, t->call);
     pthread_mutex_lock(&w->pool.lock);
     w->counts.exchanges++;
     pthread_mutex_unlock(&w->pool.lock);
-    if (rc == JOBQ_FORKED)
-        return rc;
     turn_answer(t);
     after_wait(w, t->sent_ms, worker_now(w));
     if (t->leaving) /* also if the store did not hear it: the record goes by itself after 10 leases */
         w->phase = PHASE_ENDED;
-    return JOBQ_OK;
+    turn_drop(t);
 }
 
 int worker_turn(struct jobq_worker *w)
 {
-    struct turn t = { .w = w, .answer = answer_create() };
-    int rc;
+    struct turn *t = turn_create(w, false);
 
-    if (!t.answer) {
-        w->retry_at_ms = jobq_add_ms(worker_now(w), worker_back_off(w));
+    if (!t)
+        return JOBQ_OK;
+    if (fill(t) != 0) {
+        turn_unsent(t);
         return JOBQ_OK;
     }
-    t.call = t.answer->call;
-    rc = send(&t);
-    crew_answered(w);
-    answer_drop(t.answer);
-    crew_settle(w, worker_now(w));
-    beats_schedule(w);
-    return rc;
+    t->rc = call_send(w->q, t->call, 0);
+    if (t->rc == JOBQ_FORKED) {
+        turn_drop(t);
+        return JOBQ_FORKED;
+    }
+    turn_answered(t);
+    return JOBQ_OK;
+}
+
+/* ---- turns beside each other ---------------------------------------------------------------------------- */
+
+void worker_turn_beside(struct jobq_worker *w)
+{
+    struct turn *t = turn_create(w, true);
+
+    if (!t)
+        return;
+    if (fill_beside(t) != 0) {
+        turn_unsent(t);
+        return;
+    }
+    w->under_way++;
+    w->asking |= t->call->want != NULL;
+    courier_give(w, t);
+}
+
+bool worker_turns_back(struct jobq_worker *w)
+{
+    struct turn *list = courier_take(w), *next;
+    bool some = list != NULL;
+
+    for (struct turn *t = list; t; t = next) {
+        next = t->next;
+        w->under_way--;
+        if (t->call->want)
+            w->asking = false;
+        turn_answered(t);
+    }
+    return some;
 }

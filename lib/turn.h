@@ -27,17 +27,23 @@ struct turn {
     struct jobq_worker_counts settled; /* by outcome: what the answer adds */
     bool progress;         /* some progress is to be sent */
     bool leaving;
+    bool beside; /* it may be under way together with another one */
     bool failed_item;
     bool trouble; /* an item failed by the store, not by itself */
     struct jobq_want want;
     struct jobq_worker_record record;
     int64_t sent_ms;
+    struct jobq_ctx *handin; /* the jobs whose outcomes are in */
+    struct turn *next;       /* courier.c's */
+    int rc;                  /* of call_send */
 };
 
 /* Deal out the answer. */
 void turn_answer(struct turn *t);
 /* The turn could not be made or sent: its progress is still new. */
 void turn_not_sent(struct turn *t);
+/* Its jobs are forgotten, or to be handed in again. */
+void turn_unload(struct turn *t);
 /* The wait before the next try, longer each time, with jitter. */
 int64_t worker_back_off(struct jobq_worker *w);
 

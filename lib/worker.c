@@ -53,6 +53,7 @@ int worker_begin(struct jobq_worker *w)
 static void end(struct jobq_worker *w)
 {
     pool_stop(w);
+    couriers_stop(w);
     handle_poke_remove(w->q, &w->poke);
     crew_leave(w, worker_now(w));
     answer_drop(w->judge.answer);
@@ -97,6 +98,35 @@ static void begin_late(struct jobq_worker *w)
     }
 }
 
+/* ---- draining ----------------------------------------------------------------------------------------- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker
+ * cannot take. */
+static void look_for_the_end(struct jobq_worker *w)
+{
+    int64_t now = worker_now(w);
+
+    /* While others of the handle hold jobs it cannot ask for what must run alone; the statistics tell if there is any. */
+    if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->under_way || w->judge.count ||
+        !w->empty_due || (!w->empty_alone && crew_others(w) == 0))
+        return;
+    if (!w->empty_sweep) { /* what was done since may have left something to judge: look once more */
+        w->sweep_at_ms = earlier(w->sweep_at_ms, now);
+        return;
+    }
+    if (w->in_line || worker_nothing_left(w)) { /* in line: what others run is not due */
+        begin_stop(w, now);
+        return;
+    }
+    w->empty_due = w->empty_alone = false;
+    w->ask_at_ms = earlier(w->ask_at_ms, jobq_add_ms(now, DRAIN_LOOK_MS));
+}
+
 /* ---- what happened since the last turn ---------------------------------------------------------------- */
 
 static void take_finished(struct jobq_worker *w)
@@ -125,7 +155,7 @@ static void hear_store(struct jobq_worker *w)
     struct jobq *q = w->q;
 
     pthread_mutex_lock(&q->lock);
-    if (q->backend->wake_drain(q->store))
+    if (q->backend->wake_drain(q->lanes[0].store))
         handle_poke(q);
     pthread_mutex_unlock(&q->lock);
 }
@@ -151,30 +181,31 @@ static void schedule_progress(struct jobq_worker *w)
         w->progress_at_ms = jobq_add_ms(w->progress_sent_ms, PROGRESS_EVERY_MS);
 }
 
+/* The bell is made quiet first: what rings it is looked at after that. */
 static void collect(struct jobq_worker *w)
 {
     int64_t now = worker_now(w);
+    bool back;
 
     if (waker_look(&w->waker) & WAKE_STORE) {
         hear_store(w);
         (void)waker_look(&w->waker); /* we have told ourselves too */
     }
-    hear_pokes(w);
+    back = worker_turns_back(w);
+    if (!w->asking) /* what the want under way will see needs no other */
+        hear_pokes(w);
     take_finished(w);
     schedule_progress(w);
-    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked))
+    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked) && !w->under_way)
         begin_stop(w, now);
     if (w->phase == PHASE_STOPPING && now >= w->grace_until_ms)
         begin_late(w);
     crew_settle(w, now);
+    if (back)
+        look_for_the_end(w);
 }
 
 /* ---- deadlines ---------------------------------------------------------------------------------------- */
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -201,44 +232,64 @@ static bool may_leave(const struct jobq_worker *w)
     return w->phase >= PHASE_STOPPING && w->held == 0 && w->judge.count == 0;
 }
 
-/* When the next exchange is due, by the worker's clock. */
-static int64_t turn_due_at(const struct jobq_worker *w, int64_t now)
+/* When something is due that must have the turn to itself. */
+static int64_t single_due_at(const struct jobq_worker *w)
 {
     int64_t at = w->progress_at_ms;
 
-    if (may_leave(w))
-        return 0;
-    if (w->handin || w->early || w->judge.count || (w->phase == PHASE_WORKING && w->record_new))
+    if (w->early || w->judge.count || (w->phase == PHASE_WORKING && w->record_new))
         at = 0;
     if (w->phase != PHASE_LATE)
         at = earlier(at, w->beat_at_ms);
+    return at;
+}
+
+/* When the next exchange is due, by the worker's clock. */
+static int64_t turn_due_at(const struct jobq_worker *w, int64_t now)
+{
+    int64_t at = w->handin ? 0 : single_due_at(w);
+
+    if (may_leave(w))
+        return 0;
     if (w->phase == PHASE_WORKING)
         at = earlier(at, want_due_at(w, now));
     return later(at, w->retry_at_ms);
 }
 
-/* ---- draining ----------------------------------------------------------------------------------------- */
-
-/* Wants found nothing; others may still be running jobs of these queues, or leave some that this worker
- * cannot take. */
-static void look_for_the_end(struct jobq_worker *w)
+/* Nothing but outcomes and a want for jobs is due. */
+static bool is_plain(const struct jobq_worker *w, int64_t now)
 {
-    int64_t now = worker_now(w);
+    return w->phase == PHASE_WORKING && !atomic_load(&w->stop_asked) && !w->alone && !w->beats_alone &&
+           single_due_at(w) > now && w->sweep_at_ms > now && w->tick_at_ms > now;
+}
 
-    /* While others of the handle hold jobs it cannot ask for what must run alone; the statistics tell if there is any. */
-    if (!(w->flags & JOBQ_WORKER_DRAIN) || w->phase != PHASE_WORKING || w->held || w->judge.count ||
-        !w->empty_due || (!w->empty_alone && crew_others(w) == 0))
-        return;
-    if (!w->empty_sweep) { /* what was done since may have left something to judge: look once more */
-        w->sweep_at_ms = earlier(w->sweep_at_ms, now);
-        return;
-    }
-    if (w->in_line || worker_nothing_left(w)) { /* in line: what others run is not due */
-        begin_stop(w, now);
-        return;
-    }
-    w->empty_due = w->empty_alone = false;
-    w->ask_at_ms = earlier(w->ask_at_ms, jobq_add_ms(now, DRAIN_LOOK_MS));
+/* Handlers that go on meanwhile are what makes another turn worth starting before this one is answered. */
+static bool goes_beside(struct jobq_worker *w, int64_t now)
+{
+    size_t done = 0;
+
+    if (!w->couriers.wanted || !is_plain(w, now))
+        return false;
+    for (const struct jobq_ctx *job = w->handin; job; job = job->next)
+        done++;
+    return (w->under_way || w->held > done) && couriers_ready(w);
+}
+
+/* When the next one may join those under way; else it waits until they are back. */
+static int64_t beside_due_at(const struct jobq_worker *w, int64_t now)
+{
+    int64_t at = w->handin ? 0 : NEVER;
+
+    if (w->under_way == COURIERS || !is_plain(w, now))
+        return NEVER;
+    if (!w->asking)
+        at = earlier(at, want_due_at(w, now));
+    return later(at, w->retry_at_ms);
+}
+
+static int64_t next_due_at(const struct jobq_worker *w, int64_t now)
+{
+    return w->under_way ? beside_due_at(w, now) : turn_due_at(w, now);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------- */
@@ -266,8 +317,12 @@ int worker_step(struct jobq_worker *w)
         return JOBQ_ALREADY;
     collect(w);
     int64_t now = worker_now(w);
-    if (turn_due_at(w, now) > now)
+    if (next_due_at(w, now) > now)
         return JOBQ_OK;
+    if (goes_beside(w, now)) {
+        worker_turn_beside(w);
+        return JOBQ_OK;
+    }
     rc = worker_turn(w);
     if (rc != JOBQ_OK)
         return rc;
@@ -290,10 +345,10 @@ int64_t jobq_worker_next_ms(struct jobq_worker *w)
 
     if (check(w) != JOBQ_OK || w->phase == PHASE_NEW)
         return 0;
-    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked))
+    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked) && !w->under_way)
         return 0;
     now = worker_now(w);
-    at = w->phase == PHASE_ENDED ? NEVER : turn_due_at(w, now);
+    at = w->phase == PHASE_ENDED ? NEVER : next_due_at(w, now);
     if (w->phase == PHASE_STOPPING)
         at = earlier(at, w->grace_until_ms);
     at = earlier(at, crew_wakes_at(w, now));
@@ -315,6 +370,7 @@ int jobq_worker_run(struct jobq_worker *w)
 
     if (rc == JOBQ_OK && (w->phase == PHASE_NEW || w->phase == PHASE_ENDED))
         rc = worker_begin(w);
+    w->couriers.wanted = rc == JOBQ_OK && w->q->lane_count > 1;
     while (rc == JOBQ_OK && (rc = worker_step(w)) == JOBQ_OK)
         waker_wait(&w->waker, jobq_worker_next_ms(w));
     return rc == JOBQ_ALREADY ? JOBQ_OK : rc;
@@ -345,6 +401,7 @@ void jobq_worker_destroy(struct jobq_worker *w)
         (void)jobq_worker_run(w);
     }
     pool_destroy(&w->pool);
+    couriers_destroy(&w->couriers);
     worker_free(w);
 }
 

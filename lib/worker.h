@@ -12,13 +12,14 @@
  *   wake.c    the one descriptor that a loop waits for
  *   order.c   which queue comes first
  *   crew.c    the other workers of the handle
+ *   courier.c exchanges that are under way while the turning thread goes on
  *   inline.c  handlers in the calling thread, for the tests of programs
  *   drain.c   when a draining worker has come to its end
  *   notice.c  what is told to people
  *
  * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything
- * that is not in `struct pool`. The pool's lock guards the pool, `counts` and the progress of the jobs. A job
- * belongs to the turning thread, except from pool_give until it comes back from pool_take_finished: then what
+ * that is not in `struct pool` or `struct couriers`, and a turn unless a courier has it. The pool's lock guards the pool,
+ * `counts` and the progress of the jobs. A job belongs to the turning thread, except from pool_give until it comes back from pool_take_finished: then what
  * its handler says belongs to the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread
  * writes, handlers read.
  */
@@ -156,6 +157,30 @@ bool pool_take_job(struct jobq_worker *w, struct jobq_ctx *job);
 size_t pool_running(struct jobq_worker *w);
 size_t pool_run_here(struct jobq_worker *w); /* run what is queued in this thread; returns how many */
 
+/* ---- courier.c ---------------------------------------------------------------------------------------- */
+
+#define COURIERS 2 /* one takes new jobs while another hands in what is done */
+
+struct turn;
+struct couriers {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct turn *first, *last;   /* to be carried */
+    struct turn *back, *newest;  /* answered */
+    pthread_t threads[COURIERS];
+    size_t thread_count;
+    bool wanted;  /* the store gains by them */
+    bool closing;
+};
+
+int couriers_init(struct couriers *c);
+void couriers_destroy(struct couriers *c);
+/* Are they there, or can they be started? */
+bool couriers_ready(struct jobq_worker *w);
+void couriers_stop(struct jobq_worker *w); /* nothing may be under way */
+void courier_give(struct jobq_worker *w, struct turn *t);
+struct turn *courier_take(struct jobq_worker *w); /* what was answered, in that order, linked by next */
+
 /* ---- the worker --------------------------------------------------------------------------------------- */
 
 struct handler_entry {
@@ -204,6 +229,7 @@ struct jobq_worker {
     jobq_notice_fn notice; /* NULL: nobody listens */
     void *notice_user;
     struct pool pool;
+    struct couriers couriers;
     struct jobq_worker_counts counts; /* under the pool's lock */
 
     /* the turning thread's */
@@ -238,6 +264,8 @@ struct jobq_worker {
     uint32_t holders[HOLDERS_SAID]; /* of whose leases they were told, as marks of their names */
     size_t holder_count;
     int last_mode;
+    size_t under_way; /* turns that couriers have */
+    bool asking;      /* one of them has a want */
     bool in_line;     /* handlers run in the calling thread: jobq_worker_run_due */
     bool beats_alone; /* the turn before failed: heartbeats travel alone */
     bool record_new;  /* the worker's record was never written */
@@ -327,6 +355,10 @@ void job_log_drop(struct jobq_ctx *job, size_t count);
 
 /* One exchange with all that is due. JOBQ_OK also when the store failed (later deadline); JOBQ_FORKED. */
 int worker_turn(struct jobq_worker *w);
+/* One with outcomes, and a want if none is under way, that a courier carries. */
+void worker_turn_beside(struct jobq_worker *w);
+/* Deal out what came back of those. Returns whether any did. */
+bool worker_turns_back(struct jobq_worker *w);
 /* Free slots for a want, when `handing` jobs are handed in with it. */
 size_t worker_free_slots(const struct jobq_worker *w, size_t handing);
 /* Is it holding back so that the process comes to hold nothing and it can ask for a job that must run alone? */

@@ -261,7 +261,7 @@ const struct jobq_backend *jobq_postgres(void)
         .name = "postgres",
         .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_SCHEDULES | JOBQ_CAP_WAKE |
                         JOBQ_CAP_ATTACH | JOBQ_CAP_EVENTS | JOBQ_CAP_FIGURES | JOBQ_CAP_COPY | JOBQ_CAP_GROUPS |
-                        JOBQ_CAP_LOG | JOBQ_CAP_RESULTS,
+                        JOBQ_CAP_LOG | JOBQ_CAP_RESULTS | JOBQ_CAP_PARALLEL,
         .open = postgres_open,
         .close = postgres_close,
         .exchange = pq_exchange_run,

@@ -88,7 +88,8 @@ const struct jobq_backend *jobq_redis(void)
         .size = sizeof table,
         .name = "redis",
         .capabilities = JOBQ_CAP_EDGES | JOBQ_CAP_KEY_MODES | JOBQ_CAP_SUCCESSOR | JOBQ_CAP_COPY | JOBQ_CAP_SCHEDULES |
-                        JOBQ_CAP_GROUPS | JOBQ_CAP_FIGURES | JOBQ_CAP_EVENTS | JOBQ_CAP_LOG | JOBQ_CAP_RESULTS | JOBQ_CAP_WAKE,
+                        JOBQ_CAP_GROUPS | JOBQ_CAP_FIGURES | JOBQ_CAP_EVENTS | JOBQ_CAP_LOG | JOBQ_CAP_RESULTS | JOBQ_CAP_WAKE |
+                        JOBQ_CAP_PARALLEL,
         .open = redis_open,
         .close = redis_close,
         .exchange = rd_exchange_run,

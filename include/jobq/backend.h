@@ -769,7 +769,8 @@ enum jobq_capability {
     JOBQ_CAP_FIGURES = 256, /* durations and rates in the statistics */
     JOBQ_CAP_COPY = 512,    /* dump and load */
     JOBQ_CAP_LOG = 1024,    /* lines of log on a row */
-    JOBQ_CAP_RESULTS = 2048 /* a life of their own for results, see struct jobq_trim */
+    JOBQ_CAP_RESULTS = 2048, /* a life of their own for results, see struct jobq_trim */
+    JOBQ_CAP_PARALLEL = 4096 /* several store objects of one handle get more done than one: it may open more of them */
 };
 
 struct jobq_store_options {

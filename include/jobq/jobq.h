@@ -236,6 +236,9 @@ struct jobq_options {
                                   {"type":"job_failed","job_id","queue","tenant_id","reason","error"}, tenant_id the group, or
                                   null. Without room for the alert the job does not die yet; but a depth of the queue refuses
                                   alerts beyond it. Jobs of the queue itself raise none. Give every handle the same */
+    uint32_t connections;      /* how many exchanges may be under way at once, each on a connection of its own that is opened
+                                  when calls meet, 1 to 8; default 2. Only Redis and Postgres gain by it; others have one */
+    uint32_t reserved;         /* 0 */
 };
 
 /* Open a namespace of a store.

@@ -450,7 +450,7 @@ static void set_depth(int64_t depth)
     struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_DEPTH,
                                .name = bytes_of(queue), .depth = depth };
 
-    ck_assert_int_eq(jobq_memory()->configure(q->store, &s, NULL), JOBQ_OK);
+    ck_assert_int_eq(jobq_memory()->configure(q->lanes[0].store, &s, NULL), JOBQ_OK);
 }
 
 /* A full queue is tried again later, not at once and not never. */
@@ -486,7 +486,7 @@ START_TEST(unreadable_definitions)
         struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_SCHEDULE, .name = bytes_of(name),
                                    .set = JOBQ_SETTING_SCHEDULE | JOBQ_SETTING_NEXT,
                                    .schedule = { i % 2 ? "\x01nonsense" : "\x63", i % 2 ? 9 : 1 } };
-        ck_assert_int_eq(jobq_memory()->configure(q->store, &s, NULL), JOBQ_OK);
+        ck_assert_int_eq(jobq_memory()->configure(q->lanes[0].store, &s, NULL), JOBQ_OK);
     }
     add("good", "0 * * * *", JOBQ_MISSED_ONE);
     advance_to(next("good", 0));

@@ -249,7 +249,7 @@ START_TEST(full_queue_is_no_hot_loop)
     open_working(&k, count_handler);
     struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_QUEUE, .set = JOBQ_SETTING_DEPTH,
                                .name = { "none", 4 } };
-    ck_assert_int_eq(k.q->backend->configure(k.q->store, &s, NULL), JOBQ_OK);
+    ck_assert_int_eq(k.q->backend->configure(k.q->lanes[0].store, &s, NULL), JOBQ_OK);
     add(&k, "s", "none", "0 * * * *", JOBQ_MISSED_ONE);
     kit_turns(k.w);
     tick_to(&k, next(&k, "s"));
@@ -258,7 +258,7 @@ START_TEST(full_queue_is_no_hot_loop)
     ck_assert_uint_lt(KIT_COUNT(k.w, exchanges) - before, 8);
     ck_assert_uint_eq(job_count(&k), 0);
     s.depth = -1;
-    ck_assert_int_eq(k.q->backend->configure(k.q->store, &s, NULL), JOBQ_OK);
+    ck_assert_int_eq(k.q->backend->configure(k.q->lanes[0].store, &s, NULL), JOBQ_OK);
     kit_tick(&k, 11000);
     kit_turns(k.w);
     ck_assert_uint_eq(job_count(&k), 1);
