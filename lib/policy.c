@@ -379,6 +379,10 @@ void policy_resume(const struct jobq_row *row, struct jobq_bytes data, const uin
 
 /* ---- retention -------------------------------------------------------------------------------------------------------------- */
 
+/* How many may be over the count while a worker goes from job to job: one in so many, and no more than that. */
+#define TRIM_SLACK_PART 128
+#define TRIM_SLACK_MOST 16
+
 bool change_ends(const struct jobq_change *change)
 {
     return (JOBQ_ROW_BIT(change->state) & JOBQ_ROW_ENDED) != 0;
@@ -392,4 +396,6 @@ void policy_trim(const struct keep_values *keep, size_t ended, struct jobq_trim 
     out->limit = 2 * ended + 16 < 512 ? 2 * ended + 16 : 512;
     memcpy(out->keep_count, keep->count, sizeof out->keep_count);
     memcpy(out->keep_ms, keep->ms, sizeof out->keep_ms);
+    out->slack_part = TRIM_SLACK_PART;
+    out->slack_most = TRIM_SLACK_MOST;
 }

@@ -102,6 +102,8 @@ static void say_trim(struct request *q, const struct jobq_trim *trim)
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
         rd_i64(q, trim->keep_ms[state]);
     rd_i64(q, trim->keep_ms[JOBQ_KEEP_RESULTS]);
+    rd_u32(q, trim->slack_part);
+    rd_u32(q, trim->slack_most);
     rd_argument_end(q);
 }
 

@@ -367,9 +367,9 @@ struct jobq_put {
 /* After the changes: for each (queue, state) that this unit ended rows in, remove at most `limit` rows in all, oldest
  * finished first (then by id), that are beyond the newest keep_count or ended more than keep_ms ago (either suffices),
  * none with open edges to children: those keep their place in the count. Each is counted (`trimmed`) and is an event. The
- * queue's own settings go before these defaults. In an exchange that also claims a row, a store may leave
- * up to keep_count / 128 rows beyond the count, 16 at most: taking some away may cost no more than taking one. keep values:
- * index enum jobq_row_state.
+ * queue's own settings go before these defaults. In an exchange that also claims a row, a store may leave up to
+ * keep_count / slack_part rows beyond the count, slack_most at most, for taking some away may cost no more than taking
+ * one; none where either is 0. keep values: index enum jobq_row_state.
  *
  * Results (JOBQ_CAP_RESULTS), after all that: for each queue that this unit completed rows in, by its name, the completed
  * rows in the order in which they ended (of one instant: in any order, the same each time). One that ended more than
@@ -382,6 +382,7 @@ struct jobq_trim {
     size_t limit; /* 0: no trim */
     int64_t keep_count[8]; /* negative: no limit by count */
     int64_t keep_ms[8];    /* 0 or negative: no limit by age */
+    uint32_t slack_part, slack_most;
 };
 
 /* ---- the want -------------------------------------------------------------------------------------------- */

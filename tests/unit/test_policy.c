@@ -289,6 +289,8 @@ START_TEST(rule_14_trim_is_bounded)
     ck_assert_uint_eq(trim.limit, 0);
     policy_trim(&keep, 1, &trim);
     ck_assert_uint_eq(trim.limit, 18);
+    ck_assert_uint_eq(trim.slack_part, 128);
+    ck_assert_uint_eq(trim.slack_most, 16);
     policy_trim(&keep, 1000, &trim);
     ck_assert_uint_eq(trim.limit, 512);
     ck_assert_int_eq(trim.keep_count[JOBQ_ROW_COMPLETED], 1000);

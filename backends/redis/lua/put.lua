@@ -151,7 +151,7 @@ local function put_one(p)
     end
 end
 
--- ---- a run of plain ones: due now, of one queue and kind, with groups or without, with keys of one rule or without ----
+-- ---- a run of plain ones: due now, of one queue and kind, with groups or without, with keys of one rule or without -
 
 local function begin_batch(run)
     local listed = not run.grouped and now >= top

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Rows that retention takes away, and results that it takes away before their rows. ARGV: I4 limit, then for completed,
--- dead, cancelled i8 count, and i8 age of each, i8 age of results. The hash "results" has for a queue the place that it
--- came to: when the row ended (i8), its id.
+-- dead, cancelled i8 count, and i8 age of each, i8 age of results; I4 part of the count and I4 number that may wait
+-- for each other. The hash "results" has for a queue the place that it came to: when the row ended (i8), its id.
 
 local trim, trims_none
 if has_part(HAS_TRIM) then
 
-local SLACK_PART, SLACK_MOST = 128, 16
+local SLACK_AT = 61
 -- the reason that events tell; COMPLETED is 4, the number of those that were trimmed 12
 local RETENTION, TRIMMED = 40, 8
 
@@ -170,7 +170,8 @@ function trims_none(place, settings, s, completed)
     local keeps, at = keeps_of(settings, s)
     local keep = take(keeps, at)
     local over = over_count(keep, completed)
-    if over <= math.min(math.floor(near(keep) / SLACK_PART), SLACK_MOST) then
+    local part, most = cut('>I4I4', s, SLACK_AT)
+    if part > 0 and over <= math.min(math.floor(near(keep) / part), most) then
         over = 0
     end
     return near(take(keeps, at + 48)) <= 0 and not goes_any(place, over, take(keeps, at + 24))
