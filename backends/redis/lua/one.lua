@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- One for one: a worker that holds one job at a time hands it in and takes the next. Where neither job, nor the queue,
--- nor the store has anything special about it, this takes the steps of change.lua, trim.lua and want.lua by their
+-- nor the store has anything special about it, this takes the steps of change.lua, trim.lua and claim.lua by their
 -- rules, without the books that many jobs need. Where they have, nothing is done here.
 
 local one_for_one
