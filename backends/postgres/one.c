@@ -25,8 +25,8 @@ static bool is_now(const struct jobq_time *when)
 static bool is_put(const struct jobq_exchange *x)
 {
     const struct jobq_put *put = x->puts;
-    return x->put_count == 1 && !x->change_count && !x->want && !put->unique && !put->tick &&
-           !put->parent_count && put->only_if < 0 && !put->group.data && !put->held && is_now(&put->run_at) &&
+    return x->put_count == 1 && !x->change_count && !x->want && !put->tick && !put->parent_count &&
+           put->only_if < 0 && !put->group.data && !put->held && is_now(&put->run_at) &&
            put->expires_at.base == JOBQ_TIME_KEEP && put->rank_add_ms >= 0;
 }
 
@@ -85,6 +85,19 @@ static void pack_swap(struct jobq_store *s, const struct jobq_exchange *x, struc
     pq_front_pack_want(&s->front, x, p);
 }
 
+static void pack_key(struct params *p, const struct jobq_put_key *key)
+{
+    const size_t digest = 32;
+    pack_bytes(p, key ? (struct jobq_bytes){.data = key->scope, .size = digest} : (struct jobq_bytes){0});
+    pack_bytes(p, key ? (struct jobq_bytes){.data = key->payload_digest, .size = digest}
+                      : (struct jobq_bytes){0});
+    if (key)
+        pack_int4(p, key->hold);
+    else
+        pack_null(p);
+    pack_int8_if(p, key != NULL, key ? key->window_ms : 0);
+}
+
 static void pack_put(const struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
 {
     const struct jobq_put *put = x->puts;
@@ -100,6 +113,7 @@ static void pack_put(const struct jobq_store *s, const struct jobq_exchange *x, 
     pack_bytes(p, put->policy);
     pack_bytes(p, put->key);
     pack_bytes(p, put->trace);
+    pack_key(p, put->unique);
     pq_front_pack_clock(&s->front, x, p);
 }
 

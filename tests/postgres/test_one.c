@@ -505,13 +505,9 @@ static void puts_long(struct jobq_put put, const char *statement, int verdict)
 
 START_TEST(what_a_put_has)
 {
-    struct jobq_put_key key = {.scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE};
     const struct jobq_parent parent = {.id = id_of(1), .rule = JOBQ_PARENT_CANCEL};
     const struct jobq_put plain = put_of(2);
     struct jobq_put put = plain;
-    put.unique = &key;
-    puts_long(put, "SELECT 1", JOBQ_OK);
-    put = plain;
     put.group = (struct jobq_bytes){"g", 1};
     puts_long(put, "SELECT 1", JOBQ_OK);
     put = plain;
@@ -537,6 +533,46 @@ START_TEST(what_a_put_has)
     put = plain;
     put.queue = (struct jobq_bytes){"other", 5};
     puts_long(put, "SELECT 1", JOBQ_OK);
+}
+END_TEST
+
+/* What is taken, what has run out, and a key whose put is not made. */
+START_TEST(a_put_with_a_key)
+{
+    struct jobq_put_key key = {
+        .scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_WINDOW, .window_ms = 1000};
+    struct jobq_store *s = open_put();
+    struct jobq_put put = put_of(2);
+    put.unique = &key;
+    ck_assert(put_short(s, &put));
+    ck_assert_int_eq(put.verdict, JOBQ_OK);
+    ck_assert_int_eq(
+        sql_value("SELECT count(*) FROM @.key AS k JOIN @.job AS j ON k.job = j.id AND k.scope = j.key_scope"
+                  " AND k.digest = j.key_digest AND k.hold = j.key_hold AND k.until = j.key_until"
+                  " AND k.until = j.created_at + 1000 AND octet_length(k.scope) = 32"),
+        1);
+    put = put_of(3);
+    put.unique = &key;
+    ck_assert(!put_short(s, &put));
+    ck_assert_int_eq(put.verdict, JOBQ_DUPLICATE);
+    ck_assert_uint_eq(put.holder.bytes[15], 2);
+    store_close(s);
+    s = store_open(uri_with(""));
+    memcpy(key.scope, "other", 5);
+    put = put_of(2); /* the id is there, and lets the other key go */
+    put.unique = &key;
+    ck_assert(!put_short(s, &put));
+    ck_assert_int_eq(put.verdict, JOBQ_ALREADY);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key"), 1);
+    store_close(s);
+    s = store_open(uri_with(""));
+    sql("UPDATE @.key SET fades = 1, ended = 4");
+    put = put_of(4);
+    put.unique = &key;
+    ck_assert(!put_short(s, &put));
+    ck_assert_int_eq(put.verdict, JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key WHERE fades IS NOT NULL"), 0);
+    store_close(s);
 }
 END_TEST
 
@@ -610,5 +646,5 @@ END_TEST
 
 KIT_MAIN("postgres one", what_the_store_says, what_the_jobs_have, a_delay_that_is_over,
          what_the_exchange_holds, an_outcome_that_does_not_count, what_it_does, the_same_number_again,
-         one_receipt_a_client, retention, retention_of_many_workers, what_a_put_has, what_a_put_does,
-         how_often_it_is_tried)
+         one_receipt_a_client, retention, retention_of_many_workers, what_a_put_has, a_put_with_a_key,
+         what_a_put_does, how_often_it_is_tried)

@@ -1,18 +1,20 @@
 -- SPDX-License-Identifier: MIT
--- One for one: a worker that holds one job at a time hands it in and takes the next. Starting a statement costs more than running
--- it, and the first use of an expression more than the others; so where neither the jobs, nor their queue, nor the store have
--- anything special about them this is four statements instead of twenty. It takes the steps of changes.sql, trim.sql and want.sql
--- by their rules. Where a step that it leaves out would do something, nothing is done, and whoever called goes the usual way.
--- It waits for nobody, so the two parts can share a transaction without a deadlock. Sums are not bounded: one that overflows is an
--- error, and the usual way is gone.
+-- One for one: a worker that holds one job at a time hands it in and takes the next. Starting a statement costs more
+-- than running it, and the first use of an expression more than the others; so where neither the jobs, nor their
+-- queue, nor the store have anything special about them this is four statements instead of twenty. It takes the steps
+-- of changes.sql, trim.sql and want.sql by their rules. Where a step that it leaves out would do something, nothing
+-- is done, and whoever called goes the usual way. It waits for nobody (a put for whoever puts the same), so the two
+-- parts can share a transaction without a deadlock. Sums are not bounded: one that overflows is an error, and the
+-- usual way is gone.
 
 -- Is there nothing that a claim or an end has to look at?
 CREATE OR REPLACE FUNCTION @.queue_is_plain(q @.queue) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT NOT q.paused AND NOT q.grouped AND q.concurrency IS NULL AND q.group_concurrency IS NULL AND q.rate IS NULL
 $$;
 
--- How many rows may end before retention is looked at again, when p_over are over the count and up to p_most were removed. A few
--- may stay: taking some away costs hardly more than taking one. All workers together leave no more than that.
+-- How many rows may end before retention is looked at again, when p_over are over the count and up to p_most were
+-- removed. A few may stay: taking some away costs hardly more than taking one. All workers together leave no more
+-- than that.
 CREATE OR REPLACE FUNCTION @.one_left(p_keep bigint, p_over bigint, p_most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     IF p_keep < 0 THEN
@@ -23,13 +25,14 @@ BEGIN
     RETURN least(least(p_keep / 128, 16) - least(p_over, 0), 64) / greatest((SELECT count(*) FROM @.worker AS w), 1);
 END $$;
 
--- p_flags: 1 with a result, 2 the process holds other rows. p_from, p_ended: where the fronts are, as of the want and the unit.
--- p_left: {how many rows may end without a look at retention, the count that this goes by}. NULL: nothing was done. Else {numbers,
--- front of the want, fronts of ended rows, bytes and numbers of the row that was claimed}. Numbers: now, next due, next tick,
--- then p_left as it is now.
-CREATE OR REPLACE FUNCTION @.one(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid, p_token uuid,
-    p_edits bigint, p_reason integer, p_result bytea, p_trim bigint[], p_ended bigint[], p_left bigint[], p_lease bigint,
-    p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_from bigint[]) RETURNS bytea[] LANGUAGE plpgsql
+-- p_flags: 1 with a result, 2 the process holds other rows. p_from, p_ended: where the fronts are, as of the want and
+-- the unit. p_left: {how many rows may end without a look at retention, the count that this goes by}. NULL: nothing
+-- was done. Else {numbers, front of the want, fronts of ended rows, bytes and numbers of the row that was claimed}.
+-- Numbers: now, next due, next tick, then p_left as it is now.
+CREATE OR REPLACE FUNCTION @.one(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid,
+    p_token uuid, p_edits bigint, p_reason integer, p_result bytea, p_trim bigint[], p_ended bigint[], p_left bigint[],
+    p_lease bigint, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_from bigint[])
+RETURNS bytea[] LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
@@ -37,15 +40,16 @@ DECLARE
     v_from bigint := CASE WHEN p_from[2] = v_jump THEN p_from[4] ELSE @.nowhere() END;
     v_alone integer := CASE WHEN p_flags & 2 <> 0 THEN 0 ELSE 4 END;
     v_keep bigint; v_keep_ms bigint; v_results bigint; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
-    v_ends tid; v_ran bigint; v_starts tid; v_id uuid; v_place bigint; v_waited bigint; v_until bigint; v_stop bigint; v_token uuid;
-    v_bytes bytea[]; v_numbers bigint[]; v_plain boolean;
+    v_ends tid; v_ran bigint; v_starts tid; v_id uuid; v_place bigint; v_waited bigint; v_until bigint; v_stop bigint;
+    v_token uuid; v_bytes bytea[]; v_numbers bigint[]; v_plain boolean;
     v_ended bigint[] := p_ended[2:]; v_left bigint[] := p_left; v_over bigint;
 BEGIN
     -- Who sets a limit waits for us; we for nobody.
     IF NOT pg_try_advisory_xact_lock_shared(@LOCK + 5) THEN
         RETURN NULL;
     END IF;
-    SELECT l.now, q.id, coalesce(q.keep_count[5], p_trim[6]), coalesce(q.keep_ms[5], p_trim[14]), coalesce(q.keep_ms[1], p_trim[10]),
+    SELECT l.now, q.id, coalesce(q.keep_count[5], p_trim[6]), coalesce(q.keep_ms[5], p_trim[14]),
+        coalesce(q.keep_ms[1], p_trim[10]),
         CASE WHEN p_from[1] > l.now THEN p_from[1]
              ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > l.now AND k.id <> p_id ORDER BY k.clock LIMIT 1) END,
         (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
@@ -53,7 +57,8 @@ BEGIN
         a.at, greatest(l.now - a.started_at, 0), b.at, b.id, b.place, greatest(l.now - b.since, 0), b.bytes, b.numbers,
         l.events = 0 AND b.plain AND @.queue_is_plain(q)
             AND (SELECT r.number FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number LIMIT 1) IS NULL
-    INTO v_now, v_queue, v_keep, v_keep_ms, v_results, v_clock, v_later, v_tick, v_ends, v_ran, v_starts, v_id, v_place, v_waited,
+    INTO v_now, v_queue, v_keep, v_keep_ms, v_results, v_clock, v_later, v_tick, v_ends, v_ran, v_starts, v_id,
+        v_place, v_waited,
         v_bytes, v_numbers, v_plain
     FROM (SELECT (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000 + m.shift AS now, m.events
           FROM @.meta AS m WHERE m.one = 1) AS l
@@ -66,17 +71,19 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT k.ctid AS at, k.id, k.place, k.n, greatest(k.run_at, k.created_at) AS since,
             k.expires_at IS NULL AND k.key_hold IS DISTINCT FROM 1 AND k.callback IS NULL AS plain,
-            ARRAY[uuid_send(k.id), NULL, p_queues[1], k.kind, k.tenant, p_worker, k.payload, k.policy, k.key, NULL, NULL, k.data,
-                k.trace] AS bytes,
-            ARRAY[k.payload_bytes, 3, 0, 0, k.priority, k.rank_add, k.attempt + 1, k.failures, k.crashes, k.snoozes, k.releases,
-                k.redrives, k.edits, k.flags & ~396 | v_alone, NULL, k.pending, k.created_at, k.run_at, l.now, NULL,
-                least(l.now + p_lease, l.now + k.timeout), l.now + k.timeout, NULL, k.callback_until, k.timeout, NULL, 0, 1] AS numbers
+            ARRAY[uuid_send(k.id), NULL, p_queues[1], k.kind, k.tenant, p_worker, k.payload, k.policy, k.key, NULL,
+                NULL, k.data, k.trace] AS bytes,
+            ARRAY[k.payload_bytes, 3, 0, 0, k.priority, k.rank_add, k.attempt + 1, k.failures, k.crashes, k.snoozes,
+                k.releases, k.redrives, k.edits, k.flags & ~396 | v_alone, NULL, k.pending, k.created_at, k.run_at,
+                l.now, NULL, least(l.now + p_lease, l.now + k.timeout), l.now + k.timeout, NULL, k.callback_until,
+                k.timeout, NULL, 0, 1] AS numbers
         FROM @.job AS k
         WHERE k.queue = q.id AND k.shelf = 1 AND k.place >= v_from AND (p_kinds IS NULL OR k.kind = ANY (p_kinds))
         ORDER BY k.place, k.n LIMIT 1 FOR UPDATE SKIP LOCKED) AS b
     WHERE q.name = p_queues[1];
     IF v_plain IS NOT TRUE
-        OR v_later <= v_now AND EXISTS (SELECT 1 FROM @.job AS j WHERE j.queue = v_queue AND j.shelf = 3 AND j.place <= v_now) THEN
+        OR v_later <= v_now AND EXISTS (SELECT 1 FROM @.job AS j
+                                        WHERE j.queue = v_queue AND j.shelf = 3 AND j.place <= v_now) THEN
         RETURN NULL;
     END IF;
     v_until := v_numbers[21];
@@ -111,10 +118,10 @@ BEGIN
         END IF;
         v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim, v_ended, v_jump);
     END IF;
-    -- One receipt for both parts (2). The one before becomes it: its number is part of the key, so this is what putting one and
-    -- dropping the other is, in one statement.
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,1,0}', answered = v_now, ids = ARRAY[v_id],
-        token = v_token
+    -- One receipt for both parts (2). The one before becomes it: its number is part of the key, so this is what
+    -- putting one and dropping the other is, in one statement.
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,1,0}', answered = v_now,
+        ids = ARRAY[v_id], token = v_token
     WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
     IF NOT FOUND THEN
         INSERT INTO @.receipt (client, number, part, items, answered, ids, token)
@@ -128,28 +135,40 @@ BEGIN
     END IF;
     v_bytes[2] := uuid_send(v_token);
     RETURN ARRAY[array_send(ARRAY[v_now, v_next[1], v_next[2]] || v_left),
-        array_send(ARRAY[coalesce(v_clock, 0), coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0), v_jump,
-            coalesce(pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass), 0), least(v_place, v_now - 2000)]),
-        array_send(ARRAY[0, 0] || v_ended), array_send(ARRAY[v_bytes]),
-        array_send(ARRAY[v_numbers])];
+        array_send(ARRAY[coalesce(v_clock, 0), coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0),
+            v_jump, coalesce(pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass), 0),
+            least(v_place, v_now - 2000)]),
+        array_send(ARRAY[0, 0] || v_ended), array_send(ARRAY[v_bytes]), array_send(ARRAY[v_numbers])];
 END $$;
 
--- A job of its own that is put to be run at once, without a key, a group, parents, a depth of its queue. p_flags: 1 tell who waits;
--- p_known: the next clock, if that is to come. NULL: nothing was done. Else {now, next due, next tick, next clock, entries met on the
--- way to it}.
-CREATE OR REPLACE FUNCTION @.one_put(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid, p_queue bytea,
-    p_kind bytea, p_priority integer, p_rank_add bigint, p_timeout bigint, p_payload bytea, p_policy bytea, p_key bytea,
-    p_trace bytea, p_known bigint) RETURNS bigint[] LANGUAGE plpgsql
+-- A job of its own that is put to be run at once, without a group, parents, a depth of its queue; its key, if it has
+-- one (p_scope), is free and no window of a key has run out. p_flags: 1 tell who waits; p_known: the next clock, if
+-- that is to come. NULL: nothing was done. Else {now, next due, next tick, next clock, entries met on the way to it}.
+CREATE OR REPLACE FUNCTION @.one_put(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid,
+    p_queue bytea, p_kind bytea, p_priority integer, p_rank_add bigint, p_timeout bigint, p_payload bytea,
+    p_policy bytea, p_key bytea, p_trace bytea, p_scope bytea, p_digest bytea, p_hold integer, p_window bigint,
+    p_known bigint)
+RETURNS bigint[] LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
     v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
 BEGIN
-    INSERT INTO @.job AS j (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout, payload_bytes,
-        policy, key, trace, payload)
-    SELECT p_id, 2, q.id, p_kind, 1, v_now + m.shift + p_rank_add, v_now + m.shift, p_rank_add, p_priority, v_now + m.shift, p_timeout,
-        coalesce(octet_length(p_payload), 0), p_policy, p_key, p_trace, p_payload
+    IF p_scope IS NOT NULL THEN
+        INSERT INTO @.key (scope, job, hold, until, digest)
+        SELECT p_scope, p_id, p_hold, v_now + m.shift + p_window, p_digest FROM @.meta AS m
+        WHERE m.one = 1 AND (SELECT f.fades FROM @.key AS f WHERE f.fades <= v_now + m.shift LIMIT 1) IS NULL
+        ON CONFLICT (scope) DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO @.job AS j (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout,
+        payload_bytes, policy, key, trace, key_scope, key_digest, key_hold, key_until, payload)
+    SELECT p_id, 2, q.id, p_kind, 1, v_now + m.shift + p_rank_add, v_now + m.shift, p_rank_add, p_priority,
+        v_now + m.shift, p_timeout, coalesce(octet_length(p_payload), 0), p_policy, p_key, p_trace, p_scope, p_digest,
+        p_hold, v_now + m.shift + p_window, p_payload
     FROM @.meta AS m CROSS JOIN @.queue AS q
     WHERE m.one = 1 AND m.events = 0 AND q.name = p_queue AND q.depth IS NULL
         AND (SELECT r.number FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number LIMIT 1) IS NULL
@@ -161,10 +180,14 @@ BEGIN
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
     INTO v_queue, v_now, v_clock, v_later, v_tick;
     IF v_queue IS NULL THEN
+        IF p_scope IS NOT NULL THEN
+            DELETE FROM @.key AS k WHERE k.scope = p_scope;
+        END IF;
         RETURN NULL;
     END IF;
     INSERT INTO @.tally VALUES (v_queue, 0, 2, 1);
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now, ids = NULL, token = NULL
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now,
+        ids = NULL, token = NULL
     WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
     IF NOT FOUND THEN
         INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, '{0,0,1}', v_now);

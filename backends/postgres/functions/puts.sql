@@ -162,58 +162,67 @@ BEGIN
         UPDATE @.queue AS q SET grouped = true WHERE q.id = ANY (v_queues) AND NOT q.grouped;
         SELECT * INTO v_names, v_quotas, v_periods, v_helds FROM @.quotas_lock(p_now, p_tenants);
     END IF;
-    IF v_depths IS NULL AND v_names IS NULL AND p_plain THEN
-        IF p_keyed > 0 THEN
-            WITH taken AS (
-                INSERT INTO @.key AS k (scope, job, hold, until, digest)
-                SELECT x.scope, x.id, p_nums[15 * x.i - 5], @.add(p_now, p_nums[15 * x.i - 3]), x.digest
-                FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
-                WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.id = x.id)
-                ORDER BY x.scope
-                ON CONFLICT (scope) DO NOTHING RETURNING k.job
-            )
-            SELECT array_agg(t.job), count(*) = p_keyed INTO v_keyed, v_all FROM taken AS t;
-        END IF;
-        WITH put AS (
-            INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at,
-                rank_add, priority, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until,
-                payload_bytes, tenant, policy, key, trace, payload)
-            SELECT f.id, CASE WHEN f.held <> 0 THEN 1 ELSE 2 END, v_queues[f.queue], f.kind,
-                CASE WHEN f.held <> 0 THEN 1 ELSE 0 END,
-                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE @.shelf_due(0, f.tenant) END,
-                CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at
-                    ELSE @.add(f.run_at, f.rank_add) END,
-                f.expires_at, CASE WHEN f.held <> 0 THEN 3 ELSE 0 END, f.run_at, f.rank_add, f.priority, p_now,
-                f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
-                CASE WHEN f.scope IS NOT NULL THEN @.add(p_now, f.until) END, coalesce(octet_length(f.payload), 0),
-                f.tenant, f.policy, f.key, f.trace, f.payload
-            FROM (
-                SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
-                    CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
-                    nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0)
-                        AS expires_at,
-                    nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
-                    p_nums[b + 12] AS until
-                FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
-                    WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
-                CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
-                WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
-                OFFSET 0 -- computed once, not once for each use
-            ) AS f
-            ON CONFLICT (id) DO NOTHING RETURNING j.id, j.queue, j.state, j.shelf, j.place
-        ), counted AS (
-            INSERT INTO @.tally SELECT p.queue, 0, @.place_of(p.state, p.shelf), count(*) FROM put AS p GROUP BY 1, 3
-        )
-        SELECT array_agg(p.id), count(p.shelf), min(p.place) FILTER (WHERE p.shelf <> 3) INTO v_put, v_woken, v_least
-        FROM put AS p;
-        PERFORM @.jump_before(v_least, p_now);
-        o_woke := v_woken > 0;
-        IF cardinality(v_put) = v_items THEN
-            IF @.told() THEN
-                PERFORM @.tell(p_now, p_ids);
+    -- Many: to ask of each whether its id is there costs a sixth of putting it, so what has failed is undone and done
+    -- one by one. Not for one: a transaction that calls this for each of its rows would have too many parts.
+    IF v_depths IS NULL AND v_names IS NULL AND p_plain AND v_items > 1 THEN
+        BEGIN
+            IF p_keyed > 0 THEN
+                WITH taken AS (
+                    INSERT INTO @.key AS k (scope, job, hold, until, digest)
+                    SELECT x.scope, x.id, p_nums[15 * x.i - 5], @.add(p_now, p_nums[15 * x.i - 3]), x.digest
+                    FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
+                    WHERE x.scope IS NOT NULL
+                    ORDER BY x.scope
+                    ON CONFLICT (scope) DO NOTHING RETURNING k.job
+                )
+                SELECT array_agg(t.job), count(*) = p_keyed INTO v_keyed, v_all FROM taken AS t;
             END IF;
-            RETURN;
-        END IF;
+            WITH put AS (
+                INSERT INTO @.job AS j (id, state, queue, kind, flags, shelf, place, clock, reason, run_at,
+                    rank_add, priority, created_at, expires_at, timeout, key_scope, key_digest, key_hold, key_until,
+                    payload_bytes, tenant, policy, key, trace, payload)
+                SELECT f.id, CASE WHEN f.held <> 0 THEN 1 ELSE 2 END, v_queues[f.queue], f.kind,
+                    CASE WHEN f.held <> 0 THEN 1 ELSE 0 END,
+                    CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN 3 ELSE @.shelf_due(0, f.tenant) END,
+                    CASE WHEN f.held <> 0 THEN NULL WHEN f.run_at > p_now THEN f.run_at
+                        ELSE @.add(f.run_at, f.rank_add) END,
+                    f.expires_at, CASE WHEN f.held <> 0 THEN 3 ELSE 0 END, f.run_at, f.rank_add, f.priority, p_now,
+                    f.expires_at, f.timeout, f.scope, f.digest, CASE WHEN f.scope IS NOT NULL THEN f.hold END,
+                    CASE WHEN f.scope IS NOT NULL THEN @.add(p_now, f.until) END, coalesce(octet_length(f.payload), 0),
+                    f.tenant, f.policy, f.key, f.trace, f.payload
+                FROM (
+                    SELECT x.*, p_nums[b + 1] AS queue, p_nums[b + 2] AS priority, p_nums[b + 3] AS rank_add,
+                        CASE p_nums[b + 4] WHEN 0 THEN p_nums[b + 5] ELSE @.add(p_now, p_nums[b + 5]) END AS run_at,
+                        nullif(CASE p_nums[b + 6] WHEN 0 THEN p_nums[b + 7] ELSE @.add(p_now, p_nums[b + 7]) END, 0)
+                            AS expires_at,
+                        nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
+                        p_nums[b + 12] AS until
+                    FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes,
+                            p_digests)
+                        WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
+                    CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
+                    WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
+                    OFFSET 0 -- computed once, not once for each use
+                ) AS f
+                RETURNING j.id, j.queue, j.state, j.shelf, j.place
+            ), counted AS (
+                INSERT INTO @.tally SELECT p.queue, 0, @.place_of(p.state, p.shelf), count(*)
+                FROM put AS p GROUP BY 1, 3
+            )
+            SELECT array_agg(p.id), count(p.shelf), min(p.place) FILTER (WHERE p.shelf <> 3)
+            INTO v_put, v_woken, v_least FROM put AS p;
+            PERFORM @.jump_before(v_least, p_now);
+            o_woke := v_woken > 0;
+            IF cardinality(v_put) = v_items THEN
+                IF @.told() THEN
+                    PERFORM @.tell(p_now, p_ids);
+                END IF;
+                RETURN;
+            END IF;
+        EXCEPTION WHEN unique_violation THEN
+            v_put := NULL;
+            o_woke := false;
+        END;
     END IF;
 
     o_nums := array_fill(0::bigint, ARRAY[4 * v_items]);
