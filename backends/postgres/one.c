@@ -53,11 +53,15 @@ static enum pq_one learn(struct jobq_store *s, enum pq_way way, enum pq_one what
 /* ---- the parameters -------------------------------------------------------------------------------------
  */
 
-static void pack_left(const struct front *f, struct params *p)
+/* Without a slack nothing waits, whatever a larger one allowed before. */
+static void pack_left(const struct front *f, const struct jobq_trim *trim, struct params *p)
 {
+    bool slack = trim->slack_part && trim->slack_most;
     pack_begin(p, ELEMENT_INT8);
-    pack_add_int8(p, f->left);
+    pack_add_int8(p, slack ? f->left : 0);
     pack_add_int8(p, f->left_of);
+    pack_add_int8(p, slack ? trim->slack_part : 1);
+    pack_add_int8(p, slack ? trim->slack_most : 0);
     pack_end(p);
 }
 
@@ -75,7 +79,7 @@ static void pack_swap(struct jobq_store *s, const struct jobq_exchange *x, struc
     pack_bytes(p, result ? c->result : (struct jobq_bytes){0});
     pq_trim_pack(p, &x->trim);
     pq_front_pack_unit(&s->front, x, p);
-    pack_left(&s->front, p);
+    pack_left(&s->front, &x->trim, p);
     pack_int8(p, w->lease_ms);
     pack_bytes(p, w->worker);
     pack_bytes(p, (struct jobq_bytes){.data = w->mint, .size = sizeof w->mint});

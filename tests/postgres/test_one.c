@@ -45,8 +45,10 @@ static void swap_of(struct swap *w, const struct jobq_row *row)
                                  .lease_ms = 30000,
                                  .worker = {"w", 1},
                                  .mint = "mintmin"};
-    w->x = (struct jobq_exchange){
-        .changes = &w->end, .change_count = 1, .want = &w->want, .trim = {.limit = 18}};
+    w->x = (struct jobq_exchange){.changes = &w->end,
+                                  .change_count = 1,
+                                  .want = &w->want,
+                                  .trim = {.limit = 18, .slack_part = 128, .slack_most = 16}};
     for (int i = 0; i < 8; i++)
         w->x.trim.keep_count[i] = KEEP;
 }
@@ -418,6 +420,14 @@ START_TEST(retention)
     ck_assert_int_ge(least, KEEP);
     ck_assert_int_gt(most, KEEP);
     ck_assert_int_le(most, KEEP + SLACK);
+    for (int i = 0; i < 4; i++) { /* none waits */
+        struct swap w;
+        swap_of(&w, &held);
+        w.x.trim.slack_most = 0;
+        ck_assert(run_short(s, &w));
+        held = w.want.rows[0];
+        ck_assert_int_eq(completed(), KEEP);
+    }
     /* A count that was lowered holds at once, as fast as one exchange may remove. */
     for (int i = 0; i < 3; i++) {
         int64_t before = completed();

@@ -13,22 +13,23 @@ CREATE OR REPLACE FUNCTION @.queue_is_plain(q @.queue) RETURNS boolean LANGUAGE 
 $$;
 
 -- How many rows may end before retention is looked at again, when p_over are over the count and up to p_most were
--- removed. A few may stay: taking some away costs hardly more than taking one. All workers together leave no more
--- than that.
-CREATE OR REPLACE FUNCTION @.one_left(p_keep bigint, p_over bigint, p_most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- removed. A few may stay, one in p_part, p_slack at most: all workers together leave no more than that.
+CREATE OR REPLACE FUNCTION @.one_left(p_keep bigint, p_over bigint, p_most bigint, p_part bigint, p_slack bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     IF p_keep < 0 THEN
         RETURN 64;
     ELSIF p_over > p_most THEN
         RETURN 0;
     END IF;
-    RETURN least(least(p_keep / 128, 16) - least(p_over, 0), 64) / greatest((SELECT count(*) FROM @.worker AS w), 1);
+    RETURN least(least(p_keep / p_part, p_slack) - least(p_over, 0), 64)
+        / greatest((SELECT count(*) FROM @.worker AS w), 1);
 END $$;
 
 -- p_flags: 1 with a result, 2 the process holds other rows. p_from, p_ended: where the fronts are, as of the want and
--- the unit. p_left: {how many rows may end without a look at retention, the count that this goes by}. NULL: nothing
--- was done. Else {numbers, front of the want, fronts of ended rows, bytes and numbers of the row that was claimed}.
--- Numbers: now, next due, next tick, then p_left as it is now.
+-- the unit. p_left: {how many rows may end without a look at retention, the count that this goes by, what a slack
+-- is}. NULL: nothing was done. Else {numbers, front of the want, fronts of ended rows, bytes and numbers of the row
+-- that was claimed}. Numbers: now, next due, next tick, then p_left as it is now, the first two of it.
 CREATE OR REPLACE FUNCTION @.one(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid,
     p_token uuid, p_edits bigint, p_reason integer, p_result bytea, p_trim bigint[], p_ended bigint[], p_left bigint[],
     p_lease bigint, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_from bigint[])
@@ -114,7 +115,7 @@ BEGIN
         v_left := ARRAY[0, v_keep];
         v_over := CASE WHEN v_keep >= 0 THEN @.present(v_queue, 5) - v_keep END;
         IF pg_try_advisory_xact_lock(@LOCK + 2) THEN
-            v_left[1] := @.one_left(v_keep, v_over, p_trim[1]);
+            v_left[1] := @.one_left(v_keep, v_over, p_trim[1], p_left[3], p_left[4]);
         END IF;
         v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim, v_ended, v_jump);
     END IF;
