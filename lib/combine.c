@@ -279,7 +279,8 @@ static void pause_ms(int64_t ms)
 
 static void send_once(struct lane *lane, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
 {
-    memset(error, 0, sizeof *error);
+    error->status = 0;
+    error->field[0] = error->text[0] = 0;
     x->failure = 0;
     x->guilty_change = x->guilty_put = -1;
     x->unit = x->want_unit = JOBQ_FAILED;
@@ -503,7 +504,8 @@ static void batch_answer(struct batch *b)
         call->now_ms = b->x.now_ms;
         call->next_due_ms = b->x.next_due_ms;
         call->next_tick_ms = b->x.next_tick_ms;
-        call->error = b->error;
+        if (b->x.unit != JOBQ_OK || (call->want && b->x.want_unit != JOBQ_OK))
+            call->error = b->error;
         if (b->x.unit != JOBQ_OK)
             call_fail_items(call, b->x.unit);
     }
