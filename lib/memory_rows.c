@@ -7,8 +7,7 @@
 
 #define ROW_OF(node, member) mem_of(node, struct mem_row, member)
 
-/* ---- orders ----------------------------------------------------------------------------------------------
- */
+/* ---- orders ------------------------------------------------------------------------------------------- */
 
 static int order_numbers(int64_t a, int64_t b)
 {
@@ -98,8 +97,7 @@ static int order_queues(const struct mem_node *a, const struct mem_node *b)
                            mem_of(b, struct mem_queue, by_name)->name);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------
- */
+/* ---- rows --------------------------------------------------------------------------------------------- */
 
 static bool is_ended(int state)
 {
@@ -265,8 +263,7 @@ int64_t mem_next_due(const struct mem *m, int64_t now)
     return tick < next ? tick : next;
 }
 
-/* ---- what a row owns -------------------------------------------------------------------------------------
- */
+/* ---- what a row owns ---------------------------------------------------------------------------------- */
 
 static void own(struct mem_row *row, struct jobq_bytes *cell)
 {

@@ -34,8 +34,7 @@ static int enter(const struct serve *serve, const struct http_request *request, 
     return serve->auth ? dash_may(serve->door.dash, request, ROLE_VIEWER, tenant, reply) : 0;
 }
 
-/* ---- the index -------------------------------------------------------------------------------------------
- */
+/* ---- the index ---------------------------------------------------------------------------------------- */
 
 /* A request of its own, now. */
 static json_t *test_index(const struct serve *serve, int *reachable)

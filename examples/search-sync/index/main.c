@@ -156,8 +156,7 @@ static struct answer answer_faults(struct server *server, const struct incoming 
                     : error_of(400, "illegal_argument_exception", "not understood");
 }
 
-/* ---- where it goes ----------------------------------------------------------------------------------------
- */
+/* ---- where it goes ------------------------------------------------------------------------------------ */
 
 struct path {
     char index[256], rest[1024];

@@ -160,8 +160,7 @@ static void refuse(struct shelf_result *out, int status, const char *type, const
     va_end(values);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------------------ */
 
 struct present {
     int known, there; /* known: it has a version, perhaps of its deletion */
@@ -305,8 +304,7 @@ int shelf_make_index(struct shelf *shelf, const char *index, const json_t *mappi
     return code == 0 ? 1 : -1;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------------------ */
 
 static int64_t number(struct shelf *shelf, const char *sql, const char *index)
 {
