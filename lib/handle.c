@@ -109,8 +109,11 @@ static int open_store(struct jobq *q, const char *uri)
 
     if (handle_has(q, JOBQ_CAP_PARALLEL) && !(q->options.flags & JOBQ_OPEN_INSPECT))
         q->lane_count = q->options.connections;
-    if (q->lane_count > 1 && !(q->uri = strdup(uri)))
-        return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
+    if (q->lane_count > 1) {
+        q->uri = strdup(uri);
+        if (!q->uri)
+            return fail_with(JOBQ_NOMEM, NULL, "out of memory for a handle");
+    }
     rc = q->backend->open(&q->lanes[0].store, &o, error);
     if (rc != JOBQ_OK && error->status == 0)
         return fail_with(rc, NULL, "%s: cannot open the store", q->backend->name);
