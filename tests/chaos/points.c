@@ -23,6 +23,7 @@
 
 #include <inject.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,9 @@ static const char *const how_names[] = { "before", "after", "cut before", "cut a
 #define NOT_REACHED 97 /* how a child ends that got through: there is no n-th */
 #define SURVIVED 98    /* its line was cut, and it went on */
 #define HOUR_MS 3600000
-#define ROUNDS 12      /* of working off */
+#define ROUNDS 100     /* of working off */
+#define QUICK_ROUNDS 6 /* of these; before each later one the server gets PAUSE_MS */
+#define PAUSE_MS 100
 
 static const struct jobq_backend *backend_of(const char *uri)
 {
@@ -185,13 +188,16 @@ static size_t rows_of(struct jobq *q, const char *queue, uint32_t states)
 
 #define LIVE (1u << JOBQ_BLOCKED | 1u << JOBQ_SCHEDULED | 1u << JOBQ_READY | 1u << JOBQ_RUNNING)
 
-/* Leases run out, back-offs pass, and somebody works. */
+/* Leases run out, back-offs pass, and somebody works. A server may still be busy with what the dead one had sent, and nobody can
+ * take the rows that it has locked: it is waited for. */
 static void work_off(struct jobq *q, const char *queue)
 {
     const char *const queues[] = { queue };
     const struct jobq_claim_options want = { .size = sizeof want, .queues = queues, .queue_count = 1, .limit = 100 };
     for (int i = 0; i < ROUNDS && (i == 0 || rows_of(q, queue, LIVE)); i++) {
         struct jobq_jobs *jobs;
+        if (i >= QUICK_ROUNDS)
+            poll(NULL, 0, PAUSE_MS);
         if (jobq_clock_advance(q, i ? HOUR_MS : LEASE_MS + 1) != JOBQ_OK || jobq_sweep(q, 100, NULL) != JOBQ_OK ||
             jobq_claim(q, &want, &jobs) != JOBQ_OK)
             die("working off");
@@ -226,6 +232,17 @@ static size_t present(struct jobq *q, const struct scene *s, size_t from, size_t
     return there;
 }
 
+/* A server may still be busy with what the dead one had sent, and get through with it between two looks. */
+static size_t present_at_rest(struct jobq *q, const struct scene *s, size_t from, size_t count)
+{
+    size_t before, there = present(q, s, from, count);
+    do {
+        before = there;
+        there = present(q, s, from, count);
+    } while (there != before);
+    return there;
+}
+
 static void check_stats(struct jobq *q, const char *queue)
 {
     struct jobq_stats *stats;
@@ -243,7 +260,7 @@ static void check_stats(struct jobq *q, const char *queue)
 /* What is there before anybody repeats or mends anything. */
 static void check_half(struct jobq *q, const struct operation *op, const struct scene *s, bool answered)
 {
-    size_t there = present(q, s, op->prepared, op->puts), old = present(q, s, 0, op->prepared);
+    size_t there = present_at_rest(q, s, op->prepared, op->puts), old = present_at_rest(q, s, 0, op->prepared);
     if (old != op->prepared && op->ends != ENDS_GONE)
         complain("S1: of what was put before, so many are there", (long)old, (long)op->prepared);
     if (there != 0 && there != op->puts)
