@@ -20,6 +20,7 @@ struct side {
     struct jobq_want want;
     struct jobq_change change;
     struct jobq_exchange x;
+    struct jobq_put put; /* of the newest exchange that put one; it may be repeated */
 };
 
 static void run(struct side *s)
@@ -37,11 +38,12 @@ static void begin(struct side *s)
 static void put(struct side *s, struct jobq_put p)
 {
     begin(s);
-    p.only_if = -1;
-    s->x.puts = &p;
+    s->put = p;
+    s->put.only_if = -1;
+    s->x.puts = &s->put;
     s->x.put_count = 1;
     run(s);
-    ck_assert_int_eq(p.verdict, JOBQ_OK);
+    ck_assert_int_eq(s->put.verdict, JOBQ_OK);
 }
 
 static struct jobq_put plain(uint32_t i)
