@@ -7,8 +7,7 @@ enum { FLAG_RESULT = 1, FLAG_OTHERS = 2, FLAG_NOTIFY = 1 };
 
 #define REST_MOST 63 /* exchanges */
 
-/* ---- which way ------------------------------------------------------------------------------------------
- */
+/* ---- which way ---------------------------------------------------------------------------------------- */
 
 static bool is_swap(const struct jobq_exchange *x)
 {
@@ -50,8 +49,7 @@ static enum pq_one learn(struct jobq_store *s, enum pq_way way, enum pq_one what
     return what;
 }
 
-/* ---- the parameters -------------------------------------------------------------------------------------
- */
+/* ---- the parameters ----------------------------------------------------------------------------------- */
 
 /* Without a slack nothing waits, whatever a larger one allowed before. */
 static void pack_left(const struct front *f, const struct jobq_trim *trim, struct params *p)
@@ -129,8 +127,7 @@ void pq_one_pack(struct jobq_store *s, enum pq_way way, const struct jobq_exchan
         pack_put(s, x, p);
 }
 
-/* ---- the answer -----------------------------------------------------------------------------------------
- */
+/* ---- the answer --------------------------------------------------------------------------------------- */
 
 static int64_t next_int(struct elements *e)
 {

@@ -481,8 +481,7 @@ START_TEST(retention_of_many_workers)
 }
 END_TEST
 
-/* ---- a put of its own -------------------------------------------------------------------------------------
- */
+/* ---- a put of its own --------------------------------------------------------------------------------- */
 
 /* Which way was gone; the verdict is in `put`. */
 static bool put_short(struct jobq_store *s, struct jobq_put *put)
