@@ -40,6 +40,8 @@ static int check_options(const struct jobq_options *o)
     if (rc == JOBQ_OK)
         rc = check_range("connections", o->connections, 1, LANES_MAX);
     if (rc == JOBQ_OK)
+        rc = check_range("reserved", o->reserved, 0, 0);
+    if (rc == JOBQ_OK)
         rc = check_range("age_step_ms", o->age_step_ms, 1, INT64_C(31536000000));
     return rc;
 }

@@ -284,6 +284,10 @@ START_TEST(the_option_has_a_range)
                                   .configure = fake_configure };
     ck_assert_int_eq(jobq_open(&q, &fake, "fake:", &o), JOBQ_INVALID);
     ck_assert_str_eq(jobq_last_error()->field, "connections");
+    o.connections = 0;
+    o.reserved = 1;
+    ck_assert_int_eq(jobq_open(&q, &fake, "fake:", &o), JOBQ_INVALID);
+    ck_assert_str_eq(jobq_last_error()->field, "reserved");
 }
 END_TEST
 
