@@ -35,17 +35,18 @@ static void run_once(const struct test *test)
 /* A fault at call n for n = 1, 2, 3 ... (or every so many) until there is no call n. */
 static void run_with_faults(const struct test *test)
 {
+    long stride = run.stride > 1 && test->flags & MANY_CALLS ? 6 * run.stride : run.stride;
     if (run.fault) {
         plan.fail_call = run.fault;
         run_once(test);
         run.tally->fired += plan.failed;
         return;
     }
-    plan.fail_call = 1 + run.tally->cases % run.stride;
+    plan.fail_call = 1 + run.tally->cases % stride;
     do {
         run_once(test);
         run.tally->fired += plan.failed;
-        plan.fail_call += run.stride;
+        plan.fail_call += stride;
     } while (plan.failed);
 }
 

@@ -18,6 +18,7 @@
 
 enum test_flags {
     PLAIN_ONLY = 1, /* large, or about calls that the passes cannot repeat */
+    MANY_CALLS = 2, /* of which an everyday run lets fewer fail */
 };
 
 struct test {
@@ -68,7 +69,8 @@ struct topic {
     X(rates)       \
     X(groups)      \
     X(successor)   \
-    X(log)
+    X(log)         \
+    X(batch)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
 TOPICS(DECLARE_TOPIC)
