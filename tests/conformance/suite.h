@@ -70,7 +70,11 @@ struct topic {
     X(groups)      \
     X(successor)   \
     X(log)         \
-    X(batch)
+    X(batch)       \
+    X(batch_claim) \
+    X(batch_touch) \
+    X(batch_edge)  \
+    X(batch_time)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
 TOPICS(DECLARE_TOPIC)
