@@ -213,12 +213,16 @@ static int answer(struct run *r)
  * transaction of its own; whether it came through does not matter here. */
 static int run_one(struct run *r, enum pq_way way)
 {
-    bool swap = way == PQ_SWAP;
+    static const struct {
+        const char *name;
+        enum sql text;
+    } calls[PQ_WAYS] = {[PQ_SWAP] = {"jobq_one", SQL_ONE},
+                        [PQ_PUT] = {"jobq_one_put", SQL_ONE_PUT},
+                        [PQ_PUTS] = {"jobq_plain_puts", SQL_PLAIN_PUTS}};
     struct params params = { 0 };
     struct transaction t[2] = { { .count = 1, .ms = server_ms(r->s, r->x) } };
     pq_one_pack(r->s, way, r->x, &params);
-    t[0].calls[0] = (struct call){ .text = r->s->sql[swap ? SQL_ONE : SQL_ONE_PUT],
-                                   .name = swap ? "jobq_one" : "jobq_one_put", .params = &params };
+    t[0].calls[0] = (struct call){ .text = r->s->sql[calls[way].text], .name = calls[way].name, .params = &params };
     t[1] = t[0];
     t[1].calls[0] = (struct call){ .text = r->s->sql[SQL_FOLD] };
     pq_link_run(&r->s->link, t, r->fold ? 2 : 1);

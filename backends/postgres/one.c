@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The short ways: of an exchange that completes a job and asks for the next, and of a put of its own.
- * functions/one.sql says when they can be gone; here is what can be told from the exchange alone. */
+/* The short ways: of an exchange that completes a job and asks for the next, and of puts by themselves.
+ * functions/one.sql and plain.sql say when they can be gone; here is what can be told from the exchange alone. */
 #include "store.h"
 
 enum { FLAG_RESULT = 1, FLAG_OTHERS = 2, FLAG_NOTIFY = 1 };
@@ -16,24 +16,20 @@ static bool is_swap(const struct jobq_exchange *x)
            !x->put_count && pq_change_is_plain(x->changes);
 }
 
-static bool is_now(const struct jobq_time *when)
+static enum pq_way way_of(const struct jobq_exchange *x)
 {
-    return when->base == JOBQ_TIME_KEEP || (when->base == JOBQ_TIME_NOW && !when->offset_ms);
-}
-
-static bool is_put(const struct jobq_exchange *x)
-{
-    const struct jobq_put *put = x->puts;
-    return x->put_count == 1 && !x->change_count && !x->want && !put->tick && !put->parent_count &&
-           put->only_if < 0 && !put->group.data && !put->held && is_now(&put->run_at) &&
-           put->expires_at.base == JOBQ_TIME_KEEP && put->rank_add_ms >= 0;
+    if (is_swap(x))
+        return PQ_SWAP;
+    if (x->change_count || x->want || !pq_puts_are_plain(x))
+        return PQ_USUAL;
+    return x->put_count == 1 ? PQ_PUT : PQ_PUTS;
 }
 
 enum pq_way pq_one_way(struct jobq_store *s, const struct jobq_exchange *x)
 {
     enum pq_way way = PQ_USUAL;
     if (!s->attached && x->number && !x->beat_count && !x->worker)
-        way = is_swap(x) ? PQ_SWAP : is_put(x) ? PQ_PUT : PQ_USUAL;
+        way = way_of(x);
     if (way == PQ_USUAL || !s->rests[way].left)
         return way;
     s->rests[way].left--;
@@ -119,10 +115,21 @@ static void pack_put(const struct jobq_store *s, const struct jobq_exchange *x, 
     pq_front_pack_clock(&s->front, x, p);
 }
 
+static void pack_puts(const struct jobq_store *s, const struct jobq_exchange *x, struct params *p)
+{
+    pack_int4(p, s->address.notify ? FLAG_NOTIFY : 0);
+    pq_request_pack(s, x, true, p);
+    pack_bytes(p, x->puts->queue);
+    pq_puts_pack_plain(x, p);
+    pq_front_pack_clock(&s->front, x, p);
+}
+
 void pq_one_pack(struct jobq_store *s, enum pq_way way, const struct jobq_exchange *x, struct params *p)
 {
     if (way == PQ_SWAP)
         pack_swap(s, x, p);
+    else if (way == PQ_PUTS)
+        pack_puts(s, x, p);
     else
         pack_put(s, x, p);
 }
@@ -180,7 +187,7 @@ static enum pq_one answer_swap(struct jobq_store *s, struct cell answer, struct 
     return PQ_ONE_DONE;
 }
 
-static enum pq_one answer_put(struct jobq_store *s, struct cell answer, struct jobq_exchange *x)
+static enum pq_one answer_puts(struct jobq_store *s, struct cell answer, struct jobq_exchange *x)
 {
     struct elements numbers = cell_elements(answer);
     if (numbers.left != 5)
@@ -190,8 +197,10 @@ static enum pq_one answer_put(struct jobq_store *s, struct cell answer, struct j
     x->next_tick_ms = next_int(&numbers);
     int64_t clock = next_int(&numbers);
     pq_front_note_clock(&s->front, clock, next_int(&numbers));
-    x->puts->retry_ms = 0;
-    pq_put_is_made(x->puts, x->now_ms);
+    for (size_t i = 0; i < x->put_count; i++) {
+        x->puts[i].retry_ms = 0;
+        pq_put_is_made(&x->puts[i], x->now_ms);
+    }
     return PQ_ONE_DONE;
 }
 
@@ -201,5 +210,5 @@ enum pq_one pq_one_answer(struct jobq_store *s, enum pq_way way, const PGresult 
     if (!result || PQgetisnull(result, 0, 0))
         return learn(s, way, PQ_ONE_NOTHING);
     struct cell answer = cell_of(result, 0, 0);
-    return learn(s, way, way == PQ_SWAP ? answer_swap(s, answer, x, arena) : answer_put(s, answer, x));
+    return learn(s, way, way == PQ_SWAP ? answer_swap(s, answer, x, arena) : answer_puts(s, answer, x));
 }

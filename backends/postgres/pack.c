@@ -86,6 +86,12 @@ void pack_null(struct params *p)
         p->length[p->count - 1] = -1;
 }
 
+void pack_nulls(struct params *p, int count)
+{
+    while (count-- > 0)
+        pack_null(p);
+}
+
 void pack_bool(struct params *p, bool value)
 {
     const char byte = value;

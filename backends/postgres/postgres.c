@@ -124,7 +124,8 @@ static int prepare(struct jobq_store *s, struct fault *fault)
         const char *name;
         enum sql text;
     } known[] = { { "; PREPARE jobq_unit AS ", SQL_UNIT }, { "; PREPARE jobq_want AS ", SQL_WANT },
-                  { "; PREPARE jobq_one AS ", SQL_ONE }, { "; PREPARE jobq_one_put AS ", SQL_ONE_PUT } };
+                  { "; PREPARE jobq_one AS ", SQL_ONE }, { "; PREPARE jobq_one_put AS ", SQL_ONE_PUT },
+                  { "; PREPARE jobq_plain_puts AS ", SQL_PLAIN_PUTS } };
     char *all = pq_text(s, "", "", "");
     for (size_t i = 0; i < sizeof known / sizeof *known && all; i++) {
         char *more = pq_text(s, all, known[i].name, s->sql[known[i].text]);

@@ -51,6 +51,7 @@ struct params {
 
 void pack_free(struct params *p);
 void pack_null(struct params *p);
+void pack_nulls(struct params *p, int count);
 void pack_bool(struct params *p, bool value);
 void pack_int4(struct params *p, int32_t value);
 void pack_int8(struct params *p, int64_t value);
@@ -192,7 +193,7 @@ struct front {
 };
 
 /* Which way an exchange goes: one.c. */
-enum pq_way { PQ_USUAL, PQ_SWAP, PQ_PUT, PQ_WAYS };
+enum pq_way { PQ_USUAL, PQ_SWAP, PQ_PUT, PQ_PUTS, PQ_WAYS };
 struct rest {
     unsigned left, whole; /* exchanges that do not try a short way; how many they are in all */
 };
@@ -254,6 +255,13 @@ void pq_put_is_made(struct jobq_put *put, int64_t then); /* fills in what is sai
 void pq_request_pack(const struct jobq_store *s, const struct jobq_exchange *x, bool kept, struct params *p);
 void pq_trim_pack(struct params *p, const struct jobq_trim *trim);
 void pq_names_pack(struct params *p, const struct jobq_bytes *names, size_t count);
+
+/* puts.c: new rows as parameters */
+bool pq_all_differ(const char *first, size_t step, size_t count); /* in their first 16 bytes */
+bool pq_puts_are_apart(const struct jobq_exchange *x, size_t keyed); /* none hangs on another or on a change */
+bool pq_puts_are_plain(const struct jobq_exchange *x);               /* functions/plain.sql takes them */
+void pq_puts_pack(const struct jobq_exchange *x, size_t keyed, struct params *p);
+void pq_puts_pack_plain(const struct jobq_exchange *x, struct params *p);
 
 /* one.c: the short ways */
 enum pq_one {

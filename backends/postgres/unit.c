@@ -17,7 +17,7 @@ static int by_16_bytes(const void *a, const void *b)
 }
 
 /* No two alike among `count` values of 16 bytes, `step` apart? Sorted ones, as ids mostly are, need no copy. */
-static bool all_differ(const char *first, size_t step, size_t count)
+bool pq_all_differ(const char *first, size_t step, size_t count)
 {
     size_t i = 1;
     while (i < count && memcmp(first + (i - 1) * step, first + i * step, 16) < 0)
@@ -49,29 +49,7 @@ static bool changes_are_apart(const struct jobq_exchange *x)
         if (x->changes[i].set & (JOBQ_TAKE_KEY | JOBQ_BLOCK_AGAIN))
             return false;
     return x->change_count < 2 ||
-           all_differ((const char *)x->changes[0].id.bytes, sizeof *x->changes, x->change_count);
-}
-
-static bool keys_differ(const struct jobq_exchange *x, size_t keyed)
-{
-    char *scopes = malloc(16 * keyed);
-    size_t used = 0;
-    for (size_t i = 0; i < x->put_count && scopes; i++)
-        if (x->puts[i].unique)
-            memcpy(scopes + 16 * used++, x->puts[i].unique->scope, 16); /* a digest: half of it is enough */
-    bool differ = scopes && all_differ(scopes, 16, used);
-    free(scopes);
-    return differ;
-}
-
-static bool puts_are_plain(const struct jobq_exchange *x, size_t keyed)
-{
-    for (size_t i = 0; i < x->put_count; i++)
-        if (x->puts[i].parent_count || x->puts[i].only_if >= 0 || x->puts[i].tick)
-            return false;
-    if (x->put_count > 1 && !all_differ((const char *)x->puts[0].id.bytes, sizeof *x->puts, x->put_count))
-        return false;
-    return keyed < 2 || keys_differ(x, keyed);
+           pq_all_differ((const char *)x->changes[0].id.bytes, sizeof *x->changes, x->change_count);
 }
 
 /* ---- columns: NULL as a whole when no item has a value ------------------------------------------------------------- */
@@ -89,27 +67,6 @@ static void pack_change_bytes(struct params *p, const struct jobq_exchange *x, s
     for (size_t i = 0; i < x->change_count; i++)
         pack_add_bytes(p, *(const struct jobq_bytes *)(const void *)((const char *)&x->changes[i] + member));
     pack_end(p);
-}
-
-static void pack_put_bytes(struct params *p, const struct jobq_exchange *x, size_t member)
-{
-    bool any = false;
-    for (size_t i = 0; i < x->put_count && !any; i++)
-        any = ((const struct jobq_bytes *)(const void *)((const char *)&x->puts[i] + member))->data != NULL;
-    if (!any) {
-        pack_null(p);
-        return;
-    }
-    pack_begin(p, ELEMENT_BYTES);
-    for (size_t i = 0; i < x->put_count; i++)
-        pack_add_bytes(p, *(const struct jobq_bytes *)(const void *)((const char *)&x->puts[i] + member));
-    pack_end(p);
-}
-
-static void pack_nulls(struct params *p, int count)
-{
-    while (count-- > 0)
-        pack_null(p);
 }
 
 /* ---- beats ----------------------------------------------------------------------------------------------------------- */
@@ -235,131 +192,6 @@ static void pack_changes(struct params *p, const struct jobq_exchange *x, bool p
     pack_lines(p, x);
 }
 
-/* ---- puts --------------------------------------------------------------------------------------------------------------- */
-
-static bool same_bytes(struct jobq_bytes a, struct jobq_bytes b)
-{
-    return a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
-}
-
-/* Queues are named once. Fills the number of each put's queue, from 1. */
-static void pack_queues(struct params *p, const struct jobq_exchange *x, int32_t *numbers)
-{
-    size_t *firsts = malloc(x->put_count * sizeof *firsts), count = 0;
-    if (!firsts) {
-        p->broken = true;
-        pack_null(p);
-        return;
-    }
-    pack_begin(p, ELEMENT_BYTES);
-    for (size_t i = 0; i < x->put_count; i++) {
-        size_t q = i && same_bytes(x->puts[i].queue, x->puts[i - 1].queue) ? (size_t)numbers[i - 1] - 1 : 0;
-        while (q < count && !same_bytes(x->puts[firsts[q]].queue, x->puts[i].queue))
-            q++;
-        if (q == count) {
-            firsts[count++] = i;
-            pack_add_bytes(p, x->puts[i].queue);
-        }
-        numbers[i] = (int32_t)q + 1;
-    }
-    pack_end(p);
-    free(firsts);
-}
-
-/* A new row has no time of its own yet: what is left is "so long from now" or "then". */
-static void pack_time(struct params *p, const struct jobq_time *when, bool now_by_default)
-{
-    bool relative = when->base == JOBQ_TIME_NOW || when->base == JOBQ_TIME_LATER ||
-                    (when->base == JOBQ_TIME_KEEP && now_by_default);
-    pack_add_int8(p, relative);
-    pack_add_int8(p, when->base == JOBQ_TIME_KEEP ? 0 : when->offset_ms);
-}
-
-static void pack_put_numbers(struct params *p, const struct jobq_put *put, int32_t queue, size_t *parents)
-{
-    const struct jobq_put_key *key = put->unique;
-    pack_add_int8(p, queue);
-    pack_add_int8(p, put->priority);
-    pack_add_int8(p, put->rank_add_ms);
-    pack_time(p, &put->run_at, true);
-    pack_time(p, &put->expires_at, false);
-    pack_add_int8(p, put->timeout_ms);
-    pack_add_int8(p, put->held != 0);
-    pack_add_int8(p, key ? key->hold : 0);
-    pack_add_int8(p, key ? key->conflict : 0);
-    pack_add_int8(p, key ? key->window_ms : 0);
-    pack_add_int8(p, put->only_if + 1);
-    pack_add_int8(p, put->parent_count ? (int64_t)*parents + 1 : 0);
-    pack_add_int8(p, (int64_t)put->parent_count);
-    *parents += put->parent_count;
-}
-
-static void pack_put_keys(struct params *p, const struct jobq_exchange *x, size_t keyed)
-{
-    if (!keyed) {
-        pack_nulls(p, 2);
-        return;
-    }
-    for (int digest = 0; digest < 2; digest++) {
-        pack_begin(p, ELEMENT_BYTES);
-        for (size_t i = 0; i < x->put_count; i++) {
-            const struct jobq_put_key *key = x->puts[i].unique;
-            pack_add_bytes(p, key ? (struct jobq_bytes){ .data = digest ? key->payload_digest : key->scope, .size = 32 }
-                                  : (struct jobq_bytes){ 0 });
-        }
-        pack_end(p);
-    }
-}
-
-static void pack_parents(struct params *p, const struct jobq_exchange *x, size_t parents)
-{
-    if (!parents) {
-        pack_nulls(p, 2);
-        return;
-    }
-    pack_begin(p, ELEMENT_ID);
-    for (size_t i = 0; i < x->put_count; i++)
-        for (size_t k = 0; k < x->puts[i].parent_count; k++)
-            pack_add_id(p, x->puts[i].parents[k].id.bytes);
-    pack_end(p);
-    pack_begin(p, ELEMENT_INT4);
-    for (size_t i = 0; i < x->put_count; i++)
-        for (size_t k = 0; k < x->puts[i].parent_count; k++)
-            pack_add_int4(p, x->puts[i].parents[k].rule);
-    pack_end(p);
-}
-
-static void pack_puts(struct params *p, const struct jobq_exchange *x, size_t keyed)
-{
-    int32_t *queues = x->put_count ? malloc(x->put_count * sizeof *queues) : NULL;
-    size_t parents = 0;
-    pack_int4(p, (int32_t)keyed);
-    if (!queues) {
-        p->broken |= x->put_count > 0;
-        pack_nulls(p, 15);
-        return;
-    }
-    pack_queues(p, x, queues);
-    pack_begin(p, ELEMENT_ID);
-    for (size_t i = 0; i < x->put_count; i++)
-        pack_add_id(p, x->puts[i].id.bytes);
-    pack_end(p);
-    pack_begin(p, ELEMENT_INT8);
-    for (size_t i = 0; i < x->put_count; i++)
-        pack_put_numbers(p, &x->puts[i], queues[i], &parents);
-    pack_end(p);
-    pack_put_bytes(p, x, offsetof(struct jobq_put, kind));
-    pack_put_bytes(p, x, offsetof(struct jobq_put, group));
-    pack_put_bytes(p, x, offsetof(struct jobq_put, payload));
-    pack_put_bytes(p, x, offsetof(struct jobq_put, policy));
-    pack_put_bytes(p, x, offsetof(struct jobq_put, key));
-    pack_put_bytes(p, x, offsetof(struct jobq_put, trace));
-    pack_put_keys(p, x, keyed);
-    pack_parents(p, x, parents);
-    pq_ticks_pack(x, p);
-    free(queues);
-}
-
 /* ---- the rest -------------------------------------------------------------------------------------------------------------- */
 
 void pq_trim_pack(struct params *p, const struct jobq_trim *trim)
@@ -423,13 +255,13 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
     for (size_t i = 0; i < x->change_count && plain; i++)
         any |= pq_change_is_plain(&x->changes[i]);
     flags |= any ? FLAG_PLAIN_CHANGES : 0;
-    flags |= x->put_count && puts_are_plain(x, keyed) ? FLAG_PLAIN_PUTS : 0;
+    flags |= x->put_count && pq_puts_are_apart(x, keyed) ? FLAG_PLAIN_PUTS : 0;
     pack_int4(p, flags);
     pq_request_pack(s, x, x->number && (x->beat_count || x->change_count || x->put_count || x->worker), p);
     pack_items(p, x);
     pack_beats(p, x);
     pack_changes(p, x, any);
-    pack_puts(p, x, keyed);
+    pq_puts_pack(x, keyed, p);
     pq_trim_pack(p, &x->trim);
     pack_worker(p, x->worker);
     pq_front_pack_unit(&s->front, x, p);

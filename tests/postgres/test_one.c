@@ -483,13 +483,18 @@ END_TEST
 
 /* ---- a put of its own --------------------------------------------------------------------------------- */
 
-/* Which way was gone; the verdict is in `put`. */
-static bool put_short(struct jobq_store *s, struct jobq_put *put)
+/* Which way was gone; the verdicts are in `puts`. */
+static bool puts_short(struct jobq_store *s, struct jobq_put *puts, size_t count)
 {
-    struct jobq_exchange x = {.puts = put, .put_count = 1};
+    struct jobq_exchange x = {.puts = puts, .put_count = count};
     ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
     return sql_value("SELECT count(*) FROM @.receipt WHERE part = 2 AND number = %llu",
                      (unsigned long long)x.number) == 1;
+}
+
+static bool put_short(struct jobq_store *s, struct jobq_put *put)
+{
+    return puts_short(s, put, 1);
 }
 
 /* A handle that has put job 1, so that there is a queue. */
@@ -502,14 +507,20 @@ static struct jobq_store *open_put(void)
     return store_open(uri_with(""));
 }
 
+/* By itself, and before and between others that nothing is special about. */
 static void puts_long(struct jobq_put put, const char *statement, int verdict)
 {
-    struct jobq_store *s = open_put();
-    sql("%s", statement);
-    ck_assert(!put_short(s, &put));
-    ck_assert_int_eq(put.verdict, verdict);
-    store_close(s);
-    clean();
+    for (size_t count = 1; count <= 3; count++) {
+        struct jobq_put puts[] = {put_of(20), put_of(21), put_of(22)};
+        size_t at = count == 3;
+        puts[at] = put;
+        struct jobq_store *s = open_put();
+        sql("%s", statement);
+        ck_assert(!puts_short(s, puts, count));
+        ck_assert_int_eq(puts[at].verdict, verdict);
+        store_close(s);
+        clean();
+    }
 }
 
 START_TEST(what_a_put_has)
@@ -537,7 +548,7 @@ START_TEST(what_a_put_has)
     puts_long(put, "SELECT 1", JOBQ_OK);
     puts_long(plain, "UPDATE @.meta SET events = 10", JOBQ_OK);
     puts_long(plain, "UPDATE @.queue SET depth = 1", JOBQ_FULL);
-    puts_long(plain, "UPDATE @.queue SET depth = 2", JOBQ_OK);
+    puts_long(plain, "UPDATE @.queue SET depth = 4", JOBQ_OK);
     puts_long(put_of(1), "SELECT 1", JOBQ_ALREADY);
     put = plain;
     put.queue = (struct jobq_bytes){"other", 5};
@@ -631,6 +642,122 @@ START_TEST(what_a_put_does)
 }
 END_TEST
 
+/* ---- puts of their own, together ------------------------------------------------------------------------
+ */
+
+/* Each as it was put, in one receipt that answers a repeat. */
+START_TEST(what_many_puts_do)
+{
+    struct jobq_put_key key = {
+        .scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_WINDOW, .window_ms = 1000};
+    struct jobq_store *s = open_put();
+    struct jobq_put puts[] = {put_of(2), put_of(3), put_of(4)};
+    puts[0].payload = (struct jobq_bytes){"payload", 7};
+    puts[1].rank_add_ms = 7;
+    puts[1].priority = 1;
+    puts[1].policy = (struct jobq_bytes){"policy", 6};
+    puts[1].trace = (struct jobq_bytes){"trace", 5};
+    puts[2].timeout_ms = 5000;
+    puts[2].key = (struct jobq_bytes){"key", 3};
+    puts[2].unique = &key;
+    arena = jobq_arena_create();
+    sql("UPDATE @.job SET clock = 9000000000000");
+    struct jobq_exchange x = {.puts = puts, .put_count = 3};
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.receipt WHERE part = 2 AND items = '{0,0,3}'"), 1);
+    ck_assert_int_eq(x.next_due_ms, 9000000000000);
+    for (int i = 0; i < 3; i++) {
+        const struct jobq_row row = read_row(s, puts[i].id);
+        ck_assert(puts[i].verdict == JOBQ_OK && puts[i].state == JOBQ_ROW_WAITING &&
+                  puts[i].shown == JOBQ_READY && puts[i].same_payload);
+        ck_assert_mem_eq(puts[i].holder.bytes, puts[i].id.bytes, 16);
+        ck_assert(row.created_at_ms == x.now_ms && row.run_at_ms == x.now_ms && row.due && !row.attempt);
+        ck_assert(row.rank_add_ms == puts[i].rank_add_ms && row.priority == puts[i].priority &&
+                  row.timeout_ms == puts[i].timeout_ms && row.payload_bytes == puts[i].payload.size);
+        ck_assert(bytes_equal(row.payload, puts[i].payload) && bytes_equal(row.policy, puts[i].policy));
+        ck_assert(bytes_equal(row.key, puts[i].key) && bytes_equal(row.trace, puts[i].trace));
+        ck_assert(bytes_equal(row.queue, puts[i].queue) && bytes_equal(row.kind, puts[i].kind));
+    }
+    ck_assert_int_eq(sql_value("SELECT place - run_at FROM @.job WHERE rank_add = 7"), 7);
+    ck_assert_int_eq(
+        sql_value("SELECT count(*) FROM @.key AS k JOIN @.job AS j ON k.job = j.id AND k.scope = j.key_scope"
+                  " AND k.digest = j.key_digest AND k.hold = j.key_hold AND k.until = j.key_until"
+                  " AND k.until = j.created_at + 1000"),
+        1);
+    ck_assert_int_eq(
+        sql_value("SELECT count(*) FROM @.job WHERE key_scope IS NOT NULL OR key_hold IS NOT NULL"), 1);
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 2)"), 4);
+    sql("DELETE FROM @.job WHERE rank_add = 7");
+    struct jobq_put same[] = {puts[0], puts[1], puts[2]};
+    for (int i = 0; i < 3; i++)
+        same[i].verdict = same[i].state = 0;
+    struct jobq_exchange again = x;
+    again.puts = same;
+    ck_assert_int_eq(exchange(s, &again), JOBQ_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert(same[i].verdict == JOBQ_OK && same[i].state == JOBQ_ROW_WAITING);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 3);
+    store_close(s);
+    jobq_arena_destroy(arena);
+}
+END_TEST
+
+/* Where one of them is special nothing is left of the short way. */
+START_TEST(many_puts_of_which_one_is_not_made)
+{
+    struct jobq_put_key keys[] = {{.scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE},
+                                  {.scope = "other", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE}};
+    struct jobq_store *s = open_put();
+    struct jobq_put puts[] = {put_of(2), put_of(3), put_of(4)};
+    puts[0].unique = &keys[0];
+    ck_assert(puts_short(s, puts, 2));
+    struct jobq_put taken[] = {put_of(5), put_of(6), put_of(7)};
+    taken[0].unique = &keys[1];
+    taken[1].unique = &keys[0];
+    ck_assert(!puts_short(s, taken, 3));
+    ck_assert(taken[0].verdict == JOBQ_OK && taken[1].verdict == JOBQ_DUPLICATE &&
+              taken[2].verdict == JOBQ_OK);
+    ck_assert_uint_eq(taken[1].holder.bytes[15], 2);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key"), 2);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), 5);
+    store_close(s);
+    s = store_open(uri_with(""));
+    keys[1].scope[0] = 'x';
+    struct jobq_put there[] = {put_of(8), put_of(3)};
+    there[0].unique = &keys[1];
+    ck_assert(!puts_short(s, there, 2));
+    ck_assert(there[0].verdict == JOBQ_OK && there[1].verdict == JOBQ_ALREADY);
+    store_close(s);
+    s = store_open(uri_with(""));
+    sql("UPDATE @.key SET fades = 1, ended = 4 WHERE job = '00000000-0000-0000-0000-000000000008'");
+    keys[0].scope[0] = 'y';
+    struct jobq_put fading[] = {put_of(9), put_of(10)};
+    fading[1].unique = &keys[0];
+    ck_assert(!puts_short(s, fading, 2));
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.key WHERE fades IS NOT NULL"), 0);
+    ck_assert_int_eq(sql_value("SELECT @.present(1, 2)"), 8);
+    store_close(s);
+}
+END_TEST
+
+START_TEST(puts_that_do_not_go_together)
+{
+    struct jobq_put_key key = {.scope = "scope", .payload_digest = "digest", .hold = JOBQ_HOLD_LIVE};
+    struct jobq_store *s = open_put();
+    struct jobq_put queues[] = {put_of(2), put_of(3)}, ids[] = {put_of(4), put_of(4)},
+                    keyed[] = {put_of(5), put_of(6)}, none[] = {put_of(7), put_of(8)};
+    queues[1].queue = (struct jobq_bytes){"other", 5};
+    ck_assert(!puts_short(s, queues, 2));
+    ck_assert(!puts_short(s, ids, 2));
+    ck_assert(ids[0].verdict == JOBQ_OK && ids[1].verdict == JOBQ_ALREADY);
+    keyed[0].unique = keyed[1].unique = &key;
+    ck_assert(!puts_short(s, keyed, 2));
+    ck_assert(keyed[0].verdict == JOBQ_OK && keyed[1].verdict == JOBQ_DUPLICATE);
+    ck_assert(puts_short(s, none, 2));
+    store_close(s);
+}
+END_TEST
+
 /* A handle that met what is special tries the short way less and less often, and again and again. */
 START_TEST(how_often_it_is_tried)
 {
@@ -656,4 +783,5 @@ END_TEST
 KIT_MAIN("postgres one", what_the_store_says, what_the_jobs_have, a_delay_that_is_over,
          what_the_exchange_holds, an_outcome_that_does_not_count, what_it_does, the_same_number_again,
          one_receipt_a_client, retention, retention_of_many_workers, what_a_put_has, a_put_with_a_key,
-         what_a_put_does, how_often_it_is_tried)
+         what_a_put_does, what_many_puts_do, many_puts_of_which_one_is_not_made, puts_that_do_not_go_together,
+         how_often_it_is_tried)

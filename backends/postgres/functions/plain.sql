@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: MIT
+-- Puts that nothing is special about, in few statements: one job by itself, and those that a program puts in one call or
+-- its threads at the same moment. They take the steps of puts.sql by its rules; where a step that they leave out would
+-- do something, nothing is done, and whoever called goes the usual way. Sums are not bounded, as in one.sql.
+
+-- A job of its own that is put to be run at once, without a group, parents, a depth of its queue; its key, if it has
+-- one (p_scope), is free and no window of a key has run out. p_flags: 1 tell who waits; p_known: the next clock, if
+-- that is to come. NULL: nothing was done. Else {now, next due, next tick, next clock, entries met on the way to it}.
+CREATE OR REPLACE FUNCTION @.one_put(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_id uuid,
+    p_queue bytea, p_kind bytea, p_priority integer, p_rank_add bigint, p_timeout bigint, p_payload bytea,
+    p_policy bytea, p_key bytea, p_trace bytea, p_scope bytea, p_digest bytea, p_hold integer, p_window bigint,
+    p_known bigint)
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
+    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
+BEGIN
+    IF p_scope IS NOT NULL THEN
+        INSERT INTO @.key (scope, job, hold, until, digest)
+        SELECT p_scope, p_id, p_hold, v_now + m.shift + p_window, p_digest FROM @.meta AS m
+        WHERE m.one = 1 AND (SELECT f.fades FROM @.key AS f WHERE f.fades <= v_now + m.shift LIMIT 1) IS NULL
+        ON CONFLICT (scope) DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO @.job AS j (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout,
+        payload_bytes, policy, key, trace, key_scope, key_digest, key_hold, key_until, payload)
+    SELECT p_id, 2, q.id, p_kind, 1, v_now + m.shift + p_rank_add, v_now + m.shift, p_rank_add, p_priority,
+        v_now + m.shift, p_timeout, coalesce(octet_length(p_payload), 0), p_policy, p_key, p_trace, p_scope, p_digest,
+        p_hold, v_now + m.shift + p_window, p_payload
+    FROM @.meta AS m CROSS JOIN @.queue AS q
+    WHERE m.one = 1 AND m.events = 0 AND q.name = p_queue AND q.depth IS NULL
+        AND (SELECT r.number FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number LIMIT 1) IS NULL
+    ON CONFLICT (id) DO NOTHING
+    RETURNING j.queue, j.created_at,
+        CASE WHEN p_known > j.created_at THEN p_known
+             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > j.created_at ORDER BY k.clock LIMIT 1) END,
+        (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
+        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
+    INTO v_queue, v_now, v_clock, v_later, v_tick;
+    IF v_queue IS NULL THEN
+        IF p_scope IS NOT NULL THEN
+            DELETE FROM @.key AS k WHERE k.scope = p_scope;
+        END IF;
+        RETURN NULL;
+    END IF;
+    INSERT INTO @.tally VALUES (v_queue, 0, 2, 1);
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now,
+        ids = NULL, token = NULL
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    IF NOT FOUND THEN
+        INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, '{0,0,1}', v_now);
+        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
+    END IF;
+    IF p_flags & 1 <> 0 AND @.wake() THEN
+        NULL; -- an expression is no statement to start
+    END IF;
+    v_tick := coalesce(v_tick, 9223372036854775807);
+    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
+    IF v_next[1] <= v_now THEN
+        v_next := @.next_due(v_now, v_clock);
+    END IF;
+    RETURN ARRAY[v_now, v_next[1], v_next[2], coalesce(v_clock, 0),
+        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
+END $$;
+
+-- The same for many of one queue, no two with the same id or key. p_nums: {priority, rank_add, timeout, hold, window} of
+-- each. To insert without asking for each whether it is there, and without looking at the rows again, is three quarters
+-- of what many cost otherwise.
+CREATE OR REPLACE FUNCTION @.plain_puts(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_queue bytea,
+    p_ids uuid[], p_nums bigint[], p_kinds bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
+    p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_known bigint)
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+    v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
+    v_items integer[] := ARRAY[0, 0, cardinality(p_ids)];
+    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
+BEGIN
+    SELECT q.id, v_now + m.shift,
+        CASE WHEN p_known > v_now + m.shift THEN p_known
+             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > v_now + m.shift ORDER BY k.clock LIMIT 1) END,
+        (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
+        (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
+    INTO v_queue, v_now, v_clock, v_later, v_tick
+    FROM @.meta AS m CROSS JOIN @.queue AS q
+    WHERE m.one = 1 AND m.events = 0 AND q.name = p_queue AND q.depth IS NULL
+        AND (SELECT r.number FROM @.receipt AS r WHERE r.client = p_client AND r.number >= p_number LIMIT 1) IS NULL
+        AND (p_scopes IS NULL
+             OR (SELECT f.fades FROM @.key AS f WHERE f.fades <= v_now + m.shift LIMIT 1) IS NULL);
+    IF v_queue IS NULL THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        IF p_scopes IS NOT NULL THEN
+            INSERT INTO @.key (scope, job, hold, until, digest)
+            SELECT x.scope, x.id, p_nums[5 * x.i - 1], v_now + p_nums[5 * x.i], x.digest
+            FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
+            WHERE x.scope IS NOT NULL ORDER BY x.scope;
+        END IF;
+        INSERT INTO @.job (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout,
+            payload_bytes, policy, key, trace, key_scope, key_digest, key_hold, key_until, payload)
+        SELECT x.id, 2, v_queue, x.kind, 1, v_now + p_nums[5 * x.i - 3], v_now, p_nums[5 * x.i - 3], p_nums[5 * x.i - 4],
+            v_now, nullif(p_nums[5 * x.i - 2], 0), coalesce(octet_length(x.payload), 0), x.policy, x.key, x.trace,
+            x.scope, x.digest, CASE WHEN x.scope IS NOT NULL THEN p_nums[5 * x.i - 1] END,
+            CASE WHEN x.scope IS NOT NULL THEN v_now + p_nums[5 * x.i] END, x.payload
+        FROM unnest(p_ids, p_kinds, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
+            WITH ORDINALITY AS x(id, kind, payload, policy, key, trace, scope, digest, i);
+    EXCEPTION WHEN unique_violation THEN
+        RETURN NULL;
+    END;
+    INSERT INTO @.tally VALUES (v_queue, 0, 2, cardinality(p_ids));
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = v_items, answered = v_now,
+        ids = NULL, token = NULL
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    IF NOT FOUND THEN
+        INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, v_items, v_now);
+        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
+    END IF;
+    IF p_flags & 1 <> 0 AND @.wake() THEN
+        NULL; -- an expression is no statement to start
+    END IF;
+    v_tick := coalesce(v_tick, 9223372036854775807);
+    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
+    IF v_next[1] <= v_now THEN
+        v_next := @.next_due(v_now, v_clock);
+    END IF;
+    RETURN ARRAY[v_now, v_next[1], v_next[2], coalesce(v_clock, 0),
+        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
+END $$;
