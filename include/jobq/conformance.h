@@ -36,6 +36,7 @@ struct jobq_conformance_fixture {
  *   --only TEXT    tests whose name holds TEXT
  *   --fault N      pass fail: only the fault at call N
  *   --trace        name the calls on stderr, in the process of the test
+ * Of tests and exchanges with many calls and items the passes fail and again try a part; with JOBQ_TEST_FULL set, all.
  */
 int jobq_conformance(const struct jobq_conformance_fixture *fixture, int argc, char **argv);
 

@@ -10,7 +10,7 @@
 #define POINT_AT_TOPIC(name) &topic_##name,
 static const struct topic *const topics[] = { TOPICS(POINT_AT_TOPIC) };
 #define TOPIC_COUNT (sizeof topics / sizeof *topics)
-#define TEST_MAX 512
+#define TEST_MAX 1024
 #define NAME_MAX_BYTES 256
 
 static const struct test *chosen[TEST_MAX];
@@ -77,9 +77,11 @@ static bool wanted(const struct test *test, const char *name)
 
 static void add_test(TCase *tcase, const struct topic *topic, const struct test *test)
 {
+    if (chosen_count == TEST_MAX)
+        abort(); /* TEST_MAX is too small */
     char *name = names[chosen_count];
     snprintf(name, NAME_MAX_BYTES, "%s: %s", topic->name, test->name);
-    if (!wanted(test, name) || wanted_count++ % run.every != 0 || chosen_count == TEST_MAX)
+    if (!wanted(test, name) || wanted_count++ % run.every != 0)
         return;
     chosen[chosen_count] = test;
     ttests[chosen_count] = (TTest){ .name = name, .fn = run_chosen, .file = __FILE__, .line = __LINE__ };
@@ -148,9 +150,10 @@ static int read_arguments(int argc, char **argv)
     }
     if (choose_pass(pass ? pass : "plain") != 0)
         return -1;
-    if (run.stride < 1 || run.pass != PASS_FAIL || getenv("JOBQ_TEST_FULL"))
+    run.full = getenv("JOBQ_TEST_FULL") != NULL;
+    if (run.stride < 1 || run.pass != PASS_FAIL || run.full)
         run.stride = 1;
-    if (run.every < 1 || getenv("JOBQ_TEST_FULL"))
+    if (run.every < 1 || run.full)
         run.every = 1;
     return 0;
 }

@@ -32,6 +32,7 @@ struct run {
     const char *only;
     long fault;  /* 0: all */
     long every;  /* of the tests every so many are run */
+    bool full;   /* all of it, however long it takes */
     long stride; /* of the faults every so many are tried; which of them differs from case to case */
     bool trace;
     struct tally *tally;

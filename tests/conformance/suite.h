@@ -74,7 +74,9 @@ struct topic {
     X(batch_claim) \
     X(batch_touch) \
     X(batch_edge)  \
-    X(batch_time)
+    X(batch_time)  \
+    X(batch_read)  \
+    X(batch_trim)
 
 #define DECLARE_TOPIC(name) extern const struct topic topic_##name;
 TOPICS(DECLARE_TOPIC)
