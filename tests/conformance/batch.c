@@ -129,6 +129,28 @@ static void one_id_twice_in_an_exchange(void)
     counts("q", 0, 5, 19);
 }
 
+/* As above, several of them, and once with something else to say. */
+static void some_ids_twice_in_an_exchange(void)
+{
+    struct batch b = begun(false);
+    struct jobq_change c[32];
+    for (size_t i = 0; i < 4; i++) {
+        c[i] = plain_ack(&b.w.rows[20 + i]);
+        c[i].edits = JOBQ_ANY_EDITS;
+    }
+    memcpy(c + 4, acks(&b, 0, MANY), MANY * sizeof *c);
+    for (size_t i = 28; i < 32; i++)
+        c[i] = plain_ack(&b.w.rows[i - 28]);
+    b.ended_from = clock_of_store();
+    send(me, c, 32);
+    b.ended_to = clock_of_store();
+    for (size_t i = 0; i < 32; i++)
+        is(c[i].verdict, i < 24 ? JOBQ_OK : JOBQ_ALREADY);
+    is_over(&b, 0, MANY);
+    counts("q", 0, 0, MANY);
+    is(queue_stats("q").completed_total, MANY);
+}
+
 /* S2: among many good tokens each wrong one is found. */
 static void wrong_tokens_among_them(struct batch *b)
 {
@@ -413,6 +435,7 @@ static const struct test tests[] = {
     ONE("the same ack again (S3, S11)", the_same_ack_again, 0),
     ONE("acks that overlap (S3)", acks_that_overlap, 0),
     ONE("one id twice in an exchange (S3)", one_id_twice_in_an_exchange, 0),
+    ONE("some ids twice in an exchange (S3)", some_ids_twice_in_an_exchange, 0),
     BOTH("wrong tokens among them (S2)", wrong_tokens_among_them, 0),
     ONE("outcomes of all kinds in one exchange", outcomes_of_all_kinds, 0),
     ONE("acks with results", acks_with_results, 0),

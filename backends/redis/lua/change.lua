@@ -419,12 +419,15 @@ local function hand_over_all(ways, token)
     end
 end
 
+-- Those that ended in the short way in this exchange: what a run has fetched of them is older, written by now or not.
+local ended
+
 local function end_one(id, way, result)
     if result then
         call('HSET', EXTRA, id .. 'R', result)
     end
     local n, hot = #new_hot, result and hot_with_result(way) or way.hot
-    new_hot[n + 1], new_hot[n + 2], touched[id] = id, hot, true
+    new_hot[n + 1], new_hot[n + 2], touched[id], ended[id] = id, hot, true, true
     way.ids[#way.ids + 1], answer[#answer + 1] = id, DONE
     return hot
 end
@@ -447,7 +450,7 @@ local function end_run(s)
     local cold_of = events and many(COLD, ids)
     for i = 1, number do
         local id, hot = ids[i], found[i]
-        local way = hot and not touched[id] and rows[id] == nil and ways[hot]
+        local way = hot and not ended[id] and rows[id] == nil and ways[hot]
         if way == nil then
             way = plain_end(hot, head, token, edits)
             ways[hot] = way
@@ -468,6 +471,7 @@ local function end_run(s)
 end
 
 function change_all(number)
+    ended = {}
     while change_index < number do
         local s = argument()
         if byte(s) == 1 then
