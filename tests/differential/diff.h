@@ -19,10 +19,12 @@
 #define GRID ((int64_t)20 * 60 * 1000)
 #define UNIT (1000 * GRID)
 
-#define JOBS 40
+#define JOBS 160     /* numbers of jobs in a sequence with bursts */
+#define FEW_JOBS 40  /* ... without */
 #define GROUPS 4
 #define WANTS 64
 #define ITEMS 6
+#define BURST 64
 #define CLIENTS 2
 #define NO_TOKEN (-1)
 #define FORGED_TOKEN (-2)
@@ -65,6 +67,19 @@ struct put_step {
     struct tick_step tick;
 };
 
+/* Many plain jobs at once: put into one queue, or completed plainly under one token. */
+struct put_burst {
+    int queue, kind, payload, count;
+    uint8_t jobs[BURST];
+};
+
+struct ack_burst {
+    int token, count;
+    bool first; /* in front of the other changes */
+    uint32_t edits;
+    uint8_t jobs[BURST];
+};
+
 struct want_step {
     int mode; /* 0: none */
     int number;
@@ -93,6 +108,8 @@ struct step {
     struct change_step changes[ITEMS];
     struct put_step puts[ITEMS];
     int beat_count, change_count, put_count;
+    struct put_burst burst; /* behind the other puts */
+    struct ack_burst acks;
     size_t trim_limit;
     int64_t keep_count, keep_ms, results_ms;
     int worker; /* 0: none, else the number of a worker; negative: it leaves */
@@ -180,6 +197,14 @@ void generate_events(struct generator *g, struct step *s);
 void run_events(struct side *side, const struct step *s, FILE *out);
 void show_events(struct side *side, FILE *out);
 
+/* ---- burst.c --------------------------------------------------------------------------------------------------- */
+
+void generate_bursts(struct generator *g, struct side *side, const struct jobq_query *rows, struct step *s);
+void show_bursts(FILE *out, const struct step *s);
+/* A look at the rows before a step: are there such that a store may keep together, running or ended? */
+void count_batches(const struct jobq_query *rows);
+int print_batches(void); /* 1 when they were too few */
+
 /* ---- generate.c ------------------------------------------------------------------------------------------------ */
 
 struct dice {
@@ -191,6 +216,8 @@ uint32_t roll(struct dice *dice, uint32_t sides); /* 0 .. sides - 1 */
 struct generator {
     struct dice dice;
     int wants; /* so far */
+    int jobs;  /* numbers are below it */
+    bool bursts; /* many plain jobs are put, claimed and acked at once */
     bool groups; /* both stores serve groups in turn */
     bool limits; /* ... and some are set in this sequence: */
     int limits_first; /* by so many of its first steps */

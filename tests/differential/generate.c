@@ -246,7 +246,7 @@ static int choose_job(struct generator *g, const struct jobq_query *rows)
 {
     if (rows->row_count && chance(g, 15))
         return rows->rows[roll(&g->dice, (uint32_t)rows->row_count)].id.bytes[15];
-    return between(g, 0, JOBS - 2); /* the last one is never there */
+    return between(g, 0, g->jobs - 2); /* the last one is never there */
 }
 
 static void generate_parents(struct generator *g, const struct jobq_query *rows, struct put_step *p)
@@ -275,7 +275,7 @@ static void generate_put(struct generator *g, const struct jobq_query *rows, con
 {
     *p = (struct put_step){
         .job = choose_job(g, rows), .queue = between(g, 0, 2), .kind = between(g, 0, 2),
-        .group = g->groups && chance(g, 55) ? between(g, 0, GROUPS - 1) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
+        .group = g->groups && chance(g, g->bursts ? 4 : 55) ? between(g, 0, GROUPS - 1) : -1, .payload = between(g, 0, BYTES_VALUES - 1),
         .policy = chance(g, 20) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .key = between(g, 0, BYTES_VALUES - 1), .trace = chance(g, 10) ? between(g, 0, BYTES_VALUES - 1) : 0,
         .priority = (int32_t)PICK(g, 0, 0, 1, -1, INT32_MAX, INT32_MIN),
@@ -321,8 +321,13 @@ static void generate_want(struct generator *g, int client, struct want_step *w)
     w->cursor = chance(g, 75) ? client : chance(g, 50) ? 1 - client : chance(g, 70) ? NO_CURSOR : FORGED_CURSOR;
     w->share = between(g, 0, 3);
     if (w->mode == JOBQ_WANT_OVERDUE) { /* equally old rows have no order: never cut short */
-        w->limit = 100;
+        w->limit = JOBS;
         w->bytes = 0;
+    } else if (g->bursts && chance(g, 80)) {
+        w->limit = (size_t)between(g, 8, BURST);
+        w->kind_count = chance(g, 10);
+        w->bytes = chance(g, 5) ? 60 : 0;
+        w->lease_ms = PICK(g, UNIT, 3 * UNIT, 9 * UNIT, 9 * UNIT, INT64_MAX);
     }
 }
 
@@ -338,16 +343,18 @@ static void generate_trim(struct generator *g, struct step *s)
 {
     if (!chance(g, 25))
         return;
-    s->trim_limit = 500;
-    s->keep_count = PICK(g, -1, 0, 1, 2);
+    s->trim_limit = g->bursts ? (size_t)PICK(g, 3, 20, 500) : 500;
+    s->keep_count = g->bursts ? PICK(g, -1, 0, 5, 12, 30) : PICK(g, -1, 0, 1, 2);
     s->keep_ms = PICK(g, 0, UNIT, -1);
-    s->results_ms = PICK(g, -1, UNIT / 4, UNIT, 3 * UNIT);
+    /* Results of one instant go in any order, and many end at one: with bursts they are never cut short. */
+    s->results_ms = s->trim_limit < 500 ? -1 : PICK(g, -1, UNIT / 4, UNIT, 3 * UNIT);
 }
 
 static void generate_exchange(struct generator *g, struct side *side, struct step *s)
 {
     struct jobq_query rows = look(side);
-    int changes = chance(g, 80) ? between(g, 1, ITEMS) : 0, puts = chance(g, 55) ? between(g, 1, ITEMS) : 0;
+    int changes = chance(g, g->bursts ? 40 : 80) ? between(g, 1, ITEMS) : 0;
+    int puts = chance(g, g->bursts ? 25 : 55) ? between(g, 1, ITEMS) : 0;
     s->beat_count = g->wants && chance(g, 20) ? between(g, 1, 2) : 0;
     for (int i = 0; i < s->beat_count; i++)
         generate_beat(g, &s->beats[i]);
@@ -355,6 +362,8 @@ static void generate_exchange(struct generator *g, struct side *side, struct ste
         s->change_count += generate_change(g, side, &rows, &s->changes[s->change_count]);
     for (int i = 0; i < puts; i++)
         generate_put(g, &rows, s, &s->puts[s->put_count++]);
+    if (g->bursts)
+        generate_bursts(g, side, &rows, s);
     generate_trim(g, s);
     if (g->wants < WANTS && chance(g, 60))
         generate_want(g, s->client, &s->want);
@@ -374,7 +383,7 @@ static void generate_queue(struct generator *g, struct step *s)
     s->depth = PICK(g, -1, -1, 0, 3, 8);
     s->keep_count = PICK(g, -1, 0, 2);
     s->keep_ms = PICK(g, -1, UNIT);
-    s->results_ms = PICK(g, -1, UNIT / 4, UNIT);
+    s->results_ms = g->bursts ? -1 : PICK(g, -1, UNIT / 4, UNIT);
 }
 
 static void generate_schedule(struct generator *g, struct step *s)

@@ -12,6 +12,7 @@
 #include "transitions.h"
 
 #define LOOK_EVERY 6 /* steps between two looks at everything stored */
+#define LOOK_RARELY 20 /* ... where a look could part what a store keeps together */
 
 /* A sanitizer looks for other mistakes and takes several times as long; the plain build does the full number. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -133,7 +134,7 @@ static void count_step(const struct step *s, const struct outcome *o, const int 
     count_by_itself(s, o, before, after);
 }
 
-static void states_of(struct side *side, int states[JOBS])
+static void states_of(struct side *side, int states[JOBS], bool count)
 {
     struct jobq_error err = { 0 };
     struct jobq_query query = { .size = sizeof query, .limit = 1000 };
@@ -143,6 +144,8 @@ static void states_of(struct side *side, int states[JOBS])
         abort();
     for (size_t i = 0; i < query.row_count; i++)
         states[query.rows[i].id.bytes[15]] = query.rows[i].state;
+    if (count)
+        count_batches(&query);
 }
 
 /* ---- one sequence --------------------------------------------------------------------------------------------------- */
@@ -224,11 +227,13 @@ static int run_sequence(struct sequence *q, FILE *say)
     if (pair_open(&p) != 0)
         abort();
     common = common_capabilities(&p);
+    g.bursts = chance(&g, 50);
+    g.jobs = g.bursts ? JOBS : FEW_JOBS;
     g.schedules = p.right.schedules;
     g.groups = p.right.groups;
     g.events = p.right.events;
-    g.events_first = g.events && chance(&g, 60);
-    g.limits = g.groups && chance(&g, 75);
+    g.events_first = g.events && chance(&g, g.bursts ? 8 : 60);
+    g.limits = g.groups && chance(&g, g.bursts ? 15 : 75);
     g.limits_first = between(&g, 0, 6);
     g.successors = common & JOBQ_CAP_SUCCESSOR;
     g.logs = common & JOBQ_CAP_LOG;
@@ -238,9 +243,9 @@ static int run_sequence(struct sequence *q, FILE *say)
         struct step *step = &q->steps[q->count++];
         struct outcome outcome;
         generate_step(&g, &p.right, step);
-        bool look = q->count % LOOK_EVERY == 0 || q->count == steps;
+        bool look = q->count % (g.bursts ? LOOK_RARELY : LOOK_EVERY) == 0 || q->count == steps;
         differ = same_answer(&p, step, look, &outcome, say);
-        states_of(&p.right, after);
+        states_of(&p.right, after, g.bursts && q->count < steps);
         count_step(step, &outcome, before, after);
         memcpy(before, after, sizeof before);
     }
@@ -290,6 +295,12 @@ static bool remove_part(struct step *s, int part)
     }
     part -= s->change_count;
     switch (part) {
+    case 4:
+        s->acks.count /= 2;
+        return true;
+    case 5:
+        s->burst.count /= 2;
+        return true;
     case 0:
         s->want.mode = 0;
         return true;
@@ -324,7 +335,7 @@ static bool try_without_steps(struct sequence *q)
 static void try_without_parts(struct sequence *q)
 {
     for (int i = 0; i < q->count; i++)
-        for (int part = 0; part < 2 * ITEMS + 4; part++) {
+        for (int part = 0; part < 2 * ITEMS + 6; part++) {
             struct sequence less = *q;
             if (q->steps[i].kind != STEP_EXCHANGE || !remove_part(&less.steps[i], part) || !replay(&less, NULL))
                 continue;
@@ -407,7 +418,7 @@ static int print_limits(long count)
 {
     long limited = put_verdicts[10 - JOBQ_LIMITED], kept = put_verdicts[JOBQ_SUCCESSOR];
     printf("# limits: read with no room left %ld, puts limited %ld; successors kept %ld\n", limits_reached, limited, kept);
-    bool thin_limits = common & JOBQ_CAP_GROUPS && (limits_reached < count / 100 || limited < count / 20);
+    bool thin_limits = common & JOBQ_CAP_GROUPS && (limits_reached < count / 100 || limited < count / 40);
     bool thin_successors = common & JOBQ_CAP_SUCCESSOR && kept < count / 20;
     if (thin_limits || thin_successors)
         printf("# too thin: %s\n", thin_limits ? "limits" : "successors");
@@ -432,7 +443,7 @@ static int print_coverage(long count)
            put_verdicts[JOBQ_OK], put_verdicts[JOBQ_ALREADY], put_verdicts[JOBQ_DUPLICATE], put_verdicts[JOBQ_REPLACED],
            put_verdicts[JOBQ_EXTENDED], put_verdicts[10 - JOBQ_FULL], put_verdicts[10 - JOBQ_NO_PARENT],
            put_verdicts[10 - JOBQ_SKIPPED]);
-    return thin + print_drawn(count) + print_limits(count);
+    return thin + print_drawn(count) + print_limits(count) + print_batches();
 }
 
 int main(int argc, char **argv)

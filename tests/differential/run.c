@@ -59,9 +59,9 @@ static void digest_of(int number, uint8_t out[32])
 struct frame {
     struct jobq_exchange x;
     struct jobq_beat beats[2];
-    struct jobq_change changes[ITEMS];
+    struct jobq_change changes[ITEMS + BURST];
     struct jobq_bytes log[ITEMS][2];
-    struct jobq_put puts[ITEMS];
+    struct jobq_put puts[ITEMS + BURST];
     struct jobq_put_key keys[ITEMS];
     struct jobq_parent parents[ITEMS][3];
     struct jobq_put_tick ticks[ITEMS];
@@ -92,14 +92,15 @@ static void fill_change(const struct side *side, const struct change_step *s, st
     c->log_count = 1 + (size_t)s->alone;
 }
 
-static void fill_put(const struct side *side, const struct put_step *s, struct frame *f, int i)
+/* first: where the changes of the step begin. */
+static void fill_put(const struct side *side, const struct put_step *s, struct frame *f, int first, int i)
 {
     struct jobq_put *p = &f->puts[i];
     *p = (struct jobq_put){
         .id = job_id(s->job), .queue = name_value(s->queue), .kind = name_value(s->kind),
         .payload = bytes_value(s->payload), .policy = bytes_value(s->policy), .key = bytes_value(s->key),
         .trace = bytes_value(s->trace), .priority = s->priority, .rank_add_ms = s->rank_add_ms,
-        .timeout_ms = s->timeout_ms, .held = (uint8_t)s->held, .only_if = s->only_if,
+        .timeout_ms = s->timeout_ms, .held = (uint8_t)s->held, .only_if = s->only_if < 0 ? -1 : s->only_if + first,
     };
     if (s->group >= 0)
         p->group = name_value(s->group);
@@ -155,6 +156,26 @@ static void fill_worker(int number, struct frame *f)
     f->x.worker = &f->worker;
 }
 
+/* Where the changes of the step begin: behind the acks, or at once. */
+static int changes_at(const struct step *s)
+{
+    return s->acks.first ? s->acks.count : 0;
+}
+
+static void fill_bursts(const struct side *side, const struct step *s, struct frame *f)
+{
+    struct jobq_change *acks = &f->changes[s->acks.first ? 0 : s->change_count];
+    for (int i = 0; i < s->acks.count; i++)
+        acks[i] = (struct jobq_change){ .id = job_id(s->acks.jobs[i]), .by = JOBQ_BY_TOKEN,
+                                        .token = token_of(side, s->acks.token), .outcome = JOBQ_OUTCOME_COMPLETE,
+                                        .state = JOBQ_ROW_COMPLETED, .edits = s->acks.edits };
+    f->x.change_count += (size_t)s->acks.count;
+    for (int i = 0; i < s->burst.count; i++)
+        f->puts[f->x.put_count++] = (struct jobq_put){ .id = job_id(s->burst.jobs[i]), .queue = name_value(s->burst.queue),
+                                                       .kind = name_value(s->burst.kind),
+                                                       .payload = bytes_value(s->burst.payload), .only_if = -1 };
+}
+
 static void fill_frame(struct side *side, const struct step *s, struct frame *f)
 {
     uint64_t *number = &side->numbers[s->client];
@@ -174,9 +195,10 @@ static void fill_frame(struct side *side, const struct step *s, struct frame *f)
         f->beats[i] = (struct jobq_beat){ .token = token_of(side, s->beats[i].token),
                                           .flags = s->beats[i].flags, .lease_ms = s->beats[i].lease_ms };
     for (int i = 0; i < s->change_count; i++)
-        fill_change(side, &s->changes[i], f->log[i], &f->changes[i]);
+        fill_change(side, &s->changes[i], f->log[i], &f->changes[changes_at(s) + i]);
     for (int i = 0; i < s->put_count; i++)
-        fill_put(side, &s->puts[i], f, i);
+        fill_put(side, &s->puts[i], f, changes_at(s), i);
+    fill_bursts(side, s, f);
     if (s->want.mode)
         fill_want(side, &s->want, f);
     if (s->worker)
@@ -291,12 +313,12 @@ static void write_want(struct side *side, FILE *out, const struct frame *f)
     write_schedules(side, out, w->schedules, w->schedule_count);
 }
 
-static void note_outcome(const struct frame *f, struct outcome *outcome)
+static void note_outcome(const struct step *s, const struct frame *f, struct outcome *outcome)
 {
     *outcome = (struct outcome){ 0 };
-    for (size_t i = 0; i < f->x.change_count; i++)
-        outcome->verdicts[i] = f->changes[i].verdict;
-    for (size_t i = 0; i < f->x.put_count; i++)
+    for (int i = 0; i < s->change_count; i++)
+        outcome->verdicts[i] = f->changes[changes_at(s) + i].verdict;
+    for (int i = 0; i < s->put_count; i++)
         outcome->put_verdicts[i] = f->puts[i].verdict;
     for (size_t i = 0; f->x.want && i < f->want.row_count; i++) {
         outcome->claimed += f->want.rows[i].overdue == JOBQ_OVERDUE_NONE;
@@ -342,7 +364,7 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     fprintf(out, "  next=%" PRId64 "\n", on_the_grid(side, f.x.next_due_ms));
     if (side->schedules)
         fprintf(out, "  tick=%" PRId64 "\n", on_the_grid(side, f.x.next_tick_ms));
-    note_outcome(&f, outcome);
+    note_outcome(s, &f, outcome);
 }
 
 /* ---- the other steps ------------------------------------------------------------------------------------------------- */

@@ -75,9 +75,10 @@ static void show_exchange(FILE *out, const struct step *s)
         show_change(out, &s->changes[i]);
     for (int i = 0; i < s->put_count; i++)
         show_put(out, &s->puts[i]);
+    show_bursts(out, s);
     if (s->trim_limit)
-        fprintf(out, "  trim count=%" PRId64 " ms=%" PRId64 " results=%" PRId64 "\n", s->keep_count, s->keep_ms,
-                s->results_ms);
+        fprintf(out, "  trim limit=%zu count=%" PRId64 " ms=%" PRId64 " results=%" PRId64 "\n", s->trim_limit, s->keep_count,
+                s->keep_ms, s->results_ms);
     if (s->worker)
         fprintf(out, "  worker %d\n", s->worker);
     if (s->want.mode)
