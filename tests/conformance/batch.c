@@ -78,7 +78,7 @@ static void the_same_ack_again(void)
 {
     struct batch b = begun(true);
     struct jobq_change *again = acks(&b, 0, MANY);
-    again[3].edits = JOBQ_ANY_EDITS;
+    again[3].edits = 7;
     again[4].set = JOBQ_SET_RESULT;
     again[4].result = text("late");
     send(another(), again, MANY);
@@ -136,7 +136,7 @@ static void some_ids_twice_in_an_exchange(void)
     struct jobq_change c[32];
     for (size_t i = 0; i < 4; i++) {
         c[i] = plain_ack(&b.w.rows[20 + i]);
-        c[i].edits = JOBQ_ANY_EDITS;
+        c[i].edits = 0;
     }
     memcpy(c + 4, acks(&b, 0, MANY), MANY * sizeof *c);
     for (size_t i = 28; i < 32; i++)
@@ -179,6 +179,25 @@ static void wrong_tokens_among_them(struct batch *b)
     runs(&other, 0, 8);
 }
 EITHER(wrong_tokens_among_them)
+
+/* Some say which edits they know of, and nothing of a result. */
+static void acks_of_two_forms(void)
+{
+    struct batch b = begun(false);
+    struct jobq_change *c = acks(&b, 0, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        if (i >= 12 || i % 2) {
+            c[i].edits = 0;
+            c[i].set = 0;
+        }
+    b.ended_from = clock_of_store();
+    send(me, c, MANY);
+    b.ended_to = clock_of_store();
+    for (size_t i = 0; i < MANY; i++)
+        is(c[i].verdict, JOBQ_OK);
+    is_over(&b, 0, MANY);
+    counts("q", 0, 0, MANY);
+}
 
 /* Every kind of outcome in one exchange; each row as its own change says. */
 static void fail_some(struct jobq_change *c, const struct batch *b)
@@ -325,6 +344,7 @@ static void between_the_acks_of_an_exchange(void)
     c[0].outcome = JOBQ_OUTCOME_VOID;
     c[1] = by_operator(id(4), LIVE, JOBQ_ROW_KEEP);
     memcpy(c + 2, acks(&b, 0, MANY), MANY * sizeof *c);
+    c[6].edits = 0;
     c[MANY + 2] = by_operator(id(5), JOBQ_ROW_ENDED, JOBQ_ROW_WAITING);
     c[MANY + 3] = by_operator(id(6), JOBQ_ROW_ENDED, JOBQ_ROW_GONE);
     struct jobq_want w = due(9);
@@ -437,6 +457,7 @@ static const struct test tests[] = {
     ONE("one id twice in an exchange (S3)", one_id_twice_in_an_exchange, 0),
     ONE("some ids twice in an exchange (S3)", some_ids_twice_in_an_exchange, 0),
     BOTH("wrong tokens among them (S2)", wrong_tokens_among_them, 0),
+    ONE("acks of two forms", acks_of_two_forms, 0),
     ONE("outcomes of all kinds in one exchange", outcomes_of_all_kinds, 0),
     ONE("acks with results", acks_with_results, 0),
     ONE("acks with progress", acks_with_progress, 0),

@@ -95,7 +95,10 @@ struct batch claim_many(struct actor *who, size_t count)
 
 struct jobq_change plain_ack(const struct jobq_row *held)
 {
-    return by_token(held, JOBQ_OUTCOME_COMPLETE, JOBQ_ROW_COMPLETED);
+    struct jobq_change c = by_token(held, JOBQ_OUTCOME_COMPLETE, JOBQ_ROW_COMPLETED);
+    c.edits = JOBQ_ANY_EDITS;
+    c.set = JOBQ_SET_RESULT;
+    return c;
 }
 
 struct jobq_change *acks(const struct batch *b, size_t from, size_t count)

@@ -29,7 +29,7 @@ void put_many(uint32_t first, uint32_t count); /* into "q", rising numbers */
 struct batch claim_many(struct actor *who, size_t count);
 struct batch claim_as(struct actor *who, struct jobq_want want, size_t count);
 
-struct jobq_change plain_ack(const struct jobq_row *held);
+struct jobq_change plain_ack(const struct jobq_row *held); /* as the core says it: whatever the edits, and no result */
 struct jobq_change *acks(const struct batch *b, size_t from, size_t count); /* plain, in the arena */
 void send(struct actor *who, struct jobq_change *changes, size_t count);
 void ack(struct batch *b, size_t from, size_t count); /* each is OK */

@@ -280,6 +280,7 @@ static void a_callback_of_what_runs(struct batch *b)
     all_but(b, ONE_OF_THEM);
     if (!b->ended) {
         struct jobq_change early = plain_ack(held(b));
+        early.edits = 0;
         is(change(&early), JOBQ_OUTDATED);
     }
     the_others_end(b, 0, !b->ended, b->ended);
@@ -326,6 +327,8 @@ static void asked_to_stop(struct batch *b)
     is(beat.mark_count, 1);
     ids_are(beat.marks[0].id, id(ONE_OF_THEM));
     struct jobq_change *all = acks(b, 0, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        all[i].edits = 0;
     send(me, all, MANY);
     for (size_t i = 0; i < MANY; i++)
         is(all[i].verdict, i == ONE_OF_THEM ? JOBQ_OUTDATED : JOBQ_OK);

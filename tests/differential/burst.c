@@ -67,7 +67,9 @@ static void generate_acks(struct generator *g, const struct side *side, const st
         swap_some(g, a);
     if (chance(g, 60))
         a->count = between(g, 1, a->count);
-    a->edits = chance(g, 90) ? 0 : JOBQ_ANY_EDITS;
+    bool as_the_core = chance(g, 85);
+    a->edits = as_the_core ? JOBQ_ANY_EDITS : 0;
+    a->set = as_the_core ? JOBQ_SET_RESULT : 0;
     a->first = chance(g, 50);
 }
 
@@ -92,7 +94,8 @@ static void show_jobs(FILE *out, const uint8_t *jobs, int count)
 void show_bursts(FILE *out, const struct step *s)
 {
     if (s->acks.count) {
-        fprintf(out, "  acks%s token=%d edits=%d:", s->acks.first ? " first" : "", s->acks.token, (int)s->acks.edits);
+        fprintf(out, "  acks%s token=%d edits=%d set=%#x:", s->acks.first ? " first" : "", s->acks.token, (int)s->acks.edits,
+                s->acks.set);
         show_jobs(out, s->acks.jobs, s->acks.count);
     }
     if (s->burst.count) {

@@ -76,7 +76,7 @@ struct put_burst {
 struct ack_burst {
     int token, count;
     bool first; /* in front of the other changes */
-    uint32_t edits;
+    uint32_t edits, set;
     uint8_t jobs[BURST];
 };
 

@@ -168,7 +168,8 @@ static void fill_bursts(const struct side *side, const struct step *s, struct fr
     for (int i = 0; i < s->acks.count; i++)
         acks[i] = (struct jobq_change){ .id = job_id(s->acks.jobs[i]), .by = JOBQ_BY_TOKEN,
                                         .token = token_of(side, s->acks.token), .outcome = JOBQ_OUTCOME_COMPLETE,
-                                        .state = JOBQ_ROW_COMPLETED, .edits = s->acks.edits };
+                                        .state = JOBQ_ROW_COMPLETED, .edits = s->acks.edits,
+                                        .set = s->acks.set };
     f->x.change_count += (size_t)s->acks.count;
     for (int i = 0; i < s->burst.count; i++)
         f->puts[f->x.put_count++] = (struct jobq_put){ .id = job_id(s->burst.jobs[i]), .queue = name_value(s->burst.queue),
