@@ -6,6 +6,10 @@
 #include <string.h>
 
 #define HOUR_MS 3600000
+#define MANY 16
+
+const struct jobq_backend *operations_backend;
+const char *operations_uri;
 
 /* ---- preparing ------------------------------------------------------------------------------------------------- */
 
@@ -40,13 +44,13 @@ static int claim(struct jobq *q, struct scene *s, size_t limit)
 
 static int prepare_one(struct jobq *q, struct scene *s)
 {
-    return mint(s, 0, 8) == JOBQ_OK ? put(q, s, 0) : JOBQ_FAILED;
+    return mint(s, 0, SCENE_JOBS) == JOBQ_OK ? put(q, s, 0) : JOBQ_FAILED;
 }
 
 static int prepare_ids(struct jobq *q, struct scene *s)
 {
     (void)q;
-    return mint(s, 0, 8);
+    return mint(s, 0, SCENE_JOBS);
 }
 
 static int prepare_three(struct jobq *q, struct scene *s)
@@ -190,6 +194,108 @@ static int act_drop(struct jobq *q, struct scene *s)
     return jobq_drop(q, &s->ids[0]);
 }
 
+/* ---- many at once ------------------------------------------------------------------------------------------------ */
+
+/* A store object of this process, opened before the first point counts, and open as long as the process lives. */
+static struct jobq_store *store_of_ours(void)
+{
+    static struct jobq_store *store;
+    const struct jobq_store_options options = { .size = sizeof options, .uri = operations_uri, .io_timeout_ms = 10000 };
+    struct jobq_error err = { 0 };
+    if (!store && operations_backend->open(&store, &options, &err) != JOBQ_OK)
+        store = NULL;
+    return store;
+}
+
+/* Plain acks of ids[from] and those behind it in one exchange, and retention that leaves `keep` (negative: all). */
+static int end_many(const struct scene *s, size_t from, size_t count, int64_t keep)
+{
+    struct jobq_change changes[SCENE_JOBS];
+    struct jobq_exchange x = { .size = sizeof x, .changes = changes, .change_count = count, .trim.limit = keep < 0 ? 0 : 100 };
+    for (size_t i = 0; i < count; i++)
+        changes[i] = (struct jobq_change){ .id = s->ids[from + i], .by = JOBQ_BY_TOKEN, .token = s->token,
+                                           .edits = JOBQ_ANY_EDITS, .outcome = JOBQ_OUTCOME_COMPLETE,
+                                           .state = JOBQ_ROW_COMPLETED, .set = JOBQ_SET_RESULT };
+    for (int i = 0; i < 8; i++)
+        x.trim.keep_count[i] = keep;
+    struct jobq_error err = { 0 };
+    struct jobq_store *store = store_of_ours();
+    struct jobq_arena *arena = jobq_arena_create();
+    int rc = arena && store ? operations_backend->exchange(store, &x, arena, &err) : JOBQ_FAILED;
+    jobq_arena_destroy(arena);
+    for (size_t i = 0; i < count && rc == JOBQ_OK; i++)
+        if (changes[i].verdict != JOBQ_OK && changes[i].verdict != JOBQ_ALREADY)
+            rc = changes[i].verdict;
+    return rc;
+}
+
+static int prepare_many(struct jobq *q, struct scene *s)
+{
+    struct jobq_spec specs[MANY];
+    struct jobq_enqueued out[MANY];
+    if (mint(s, 0, SCENE_JOBS) != JOBQ_OK)
+        return JOBQ_FAILED;
+    for (size_t i = 0; i < MANY; i++) {
+        specs[i] = (struct jobq_spec){ .size = sizeof specs[i], .queue = s->queue, .id = &s->ids[i] };
+        out[i] = (struct jobq_enqueued){ .size = sizeof out[i] };
+    }
+    return jobq_enqueue_many(q, specs, MANY, out);
+}
+
+static int act_claim_many(struct jobq *q, struct scene *s)
+{
+    return claim(q, s, MANY);
+}
+
+static int prepare_many_held(struct jobq *q, struct scene *s)
+{
+    int rc = store_of_ours() ? prepare_many(q, s) : JOBQ_FAILED;
+    return rc == JOBQ_OK ? claim(q, s, MANY) : rc;
+}
+
+static int act_end_nine(struct jobq *q, struct scene *s)
+{
+    (void)q;
+    return end_many(s, 0, 9, -1);
+}
+
+static int prepare_seven_left(struct jobq *q, struct scene *s)
+{
+    int rc = prepare_many_held(q, s);
+    return rc == JOBQ_OK ? end_many(s, 7, 9, -1) : rc;
+}
+
+static int act_end_seven(struct jobq *q, struct scene *s)
+{
+    (void)q;
+    return end_many(s, 0, 7, -1);
+}
+
+/* The last one takes six of those that ended before it along. */
+static int prepare_one_left(struct jobq *q, struct scene *s)
+{
+    int rc = prepare_many_held(q, s);
+    return rc == JOBQ_OK ? end_many(s, 0, MANY - 1, -1) : rc;
+}
+
+static int act_end_and_trim(struct jobq *q, struct scene *s)
+{
+    (void)q;
+    return end_many(s, MANY - 1, 1, 10);
+}
+
+static int prepare_many_lost(struct jobq *q, struct scene *s)
+{
+    int rc = prepare_many_held(q, s);
+    return rc == JOBQ_OK ? jobq_clock_advance(q, LEASE_MS + 1) : rc;
+}
+
+/* One of many that run: it goes its own way. */
+static int act_cancel_one(struct jobq *q, struct scene *s)
+{
+    return jobq_cancel(q, &s->ids[0], JOBQ_CANCEL_HARD);
+}
+
 /* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 static int act_limit(struct jobq *q, struct scene *s)
@@ -250,6 +356,14 @@ const struct operation operations[] = {
     { .name = "cancel", .prepare = prepare_one, .act = act_cancel, .prepared = 1, .ends = JOBQ_CANCELLED },
     { .name = "redrive", .prepare = prepare_dead, .act = act_redrive, .prepared = 1, .or_else = JOBQ_STATE },
     { .name = "drop", .prepare = prepare_done, .act = act_drop, .prepared = 1, .ends = ENDS_GONE, .or_else = JOBQ_NOT_FOUND },
+    { .name = "claim-many", .prepare = prepare_many, .act = act_claim_many, .prepared = MANY, .together = MANY },
+    { .name = "ack-9-of-16", .prepare = prepare_many_held, .act = act_end_nine, .prepared = MANY, .together = 9 },
+    { .name = "ack-the-other-7", .prepare = prepare_seven_left, .act = act_end_seven, .prepared = MANY, .together = 7 },
+    { .name = "ack-and-trim", .prepare = prepare_one_left, .act = act_end_and_trim, .prepared = MANY, .ends = ENDS_GONE, .ending = 5,
+      .together = 6 },
+    { .name = "sweep-many", .prepare = prepare_many_lost, .act = act_sweep, .prepared = MANY },
+    { .name = "cancel-one-of-many", .prepare = prepare_many_held, .act = act_cancel_one, .prepared = MANY, .ends = JOBQ_CANCELLED,
+      .or_else = JOBQ_STATE },
     { .name = "limit", .prepare = prepare_one, .act = act_limit, .prepared = 1 },
     { .name = "pause", .prepare = prepare_one, .act = act_pause, .after = after_pause, .prepared = 1 },
     { .name = "schedule", .act = act_schedule, .after = after_schedule },

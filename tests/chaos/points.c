@@ -106,6 +106,8 @@ static int child(char **words)
         table = *inject_backend();
         table.name = plan.inner->name;
     }
+    operations_backend = &table;
+    operations_uri = words[0];
     snprintf(s.queue, sizeof s.queue, "%s", words[5]);
     if (op->opens)
         arm(&p);
@@ -243,6 +245,23 @@ static size_t present_at_rest(struct jobq *q, const struct scene *s, size_t from
     return there;
 }
 
+/* One state for all of them; nor is it another while a server gets through with what the dead one had sent. */
+static size_t changed_together(struct jobq *q, const struct scene *s, size_t count)
+{
+    size_t before, changed = SIZE_MAX;
+    do {
+        int first = 0, attempt;
+        before = changed;
+        changed = 0;
+        for (size_t i = 0; i < count; i++) {
+            int state = state_of(q, &s->ids[i], &attempt);
+            first = i ? first : state;
+            changed += state != first;
+        }
+    } while (changed != before);
+    return changed;
+}
+
 static void check_stats(struct jobq *q, const char *queue)
 {
     struct jobq_stats *stats;
@@ -263,6 +282,8 @@ static void check_half(struct jobq *q, const struct operation *op, const struct 
     size_t there = present_at_rest(q, s, op->prepared, op->puts), old = present_at_rest(q, s, 0, op->prepared);
     if (old != op->prepared && op->ends != ENDS_GONE)
         complain("S1: of what was put before, so many are there", (long)old, (long)op->prepared);
+    if (changed_together(q, s, op->together))
+        complain("half of what happens to many has happened", (long)changed_together(q, s, op->together), (long)op->together);
     if (there != 0 && there != op->puts)
         complain("half of a unit is there", (long)there, (long)op->puts);
     if (answered && s->status == JOBQ_OK && there != op->puts)
@@ -277,13 +298,13 @@ static void check_end(struct jobq *q, const struct operation *op, const struct s
 {
     size_t all = op->prepared + op->puts;
     for (size_t i = 0; i < all; i++) {
-        int attempt = 0, state = state_of(q, &s->ids[i], &attempt), wanted = i == 0 && op->ends ? op->ends : JOBQ_COMPLETED;
+        int attempt = 0, state = state_of(q, &s->ids[i], &attempt), wanted = i <= op->ending && op->ends ? op->ends : JOBQ_COMPLETED;
         if (wanted == ENDS_GONE ? state != 0 : state != wanted)
             complain("in the end a job is in another state", state, wanted);
         if (attempt > 4)
             complain("S5: attempts", attempt, 4);
     }
-    size_t wanted = all + op->fires - (op->ends == ENDS_GONE);
+    size_t wanted = all + op->fires - (op->ends == ENDS_GONE ? 1 + op->ending : 0);
     if (rows_of(q, s->queue, 0) != wanted)
         complain("in the end there are", (long)rows_of(q, s->queue, 0), (long)wanted);
     if (rows_of(q, s->queue, LIVE))
@@ -338,6 +359,7 @@ static bool try_point(struct jobq *shared, const struct operation *op, const str
         return false;
     }
     struct jobq *q = op->makes ? open_store(uri, backend_of(uri)) : shared;
+    operations_uri = uri;
     if (!q)
         die("a store that was begun cannot be opened");
     if (op->opens) /* nothing was put yet: is it of use? */
@@ -411,6 +433,7 @@ int main(int argc, char **argv)
         run.uri = named(run.server, 0, own, sizeof own);
     }
     printf("# every %ld, seed %ld\n", run.every, run.seed);
+    operations_backend = backend_of(run.uri);
     struct jobq *q = open_store(run.uri, backend_of(run.uri));
     if (!q)
         die("open");
