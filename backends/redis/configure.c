@@ -119,6 +119,7 @@ int rd_queue_read(struct reader *r, struct jobq_item_settings *out)
                                  &out->cancelled_trimmed };
     for (int i = 0; i < 8; i++)
         *totals[i] = rd_get_u48(r);
+    rd_get_raw(r, 6); /* rows in records */
     *s = (struct jobq_settings){ .size = sizeof *s, .what = JOBQ_CONFIGURE_QUEUE, .depth = rd_get_i64(r) };
     s->set = s->depth >= 0 ? JOBQ_SETTING_DEPTH : 0;
     s->depth = s->depth >= 0 ? s->depth : 0;

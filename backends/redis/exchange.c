@@ -150,11 +150,18 @@ static size_t say_ends(struct request *q, const struct jobq_change *first, size_
     rd_u8(q, (unsigned)first->reason);
     rd_u8(q, has_result(first));
     rd_argument_end(q);
+    if (!has_result(first))
+        rd_argument_begin(q);
     for (size_t i = 0; i < count; i++) {
+        if (!has_result(first)) {
+            rd_raw(q, first[i].id.bytes, sizeof first[i].id);
+            continue;
+        }
         rd_argument(q, first[i].id.bytes, sizeof first[i].id);
-        if (has_result(first))
-            rd_argument(q, first[i].result.data, first[i].result.size);
+        rd_argument(q, first[i].result.data, first[i].result.size);
     }
+    if (!has_result(first))
+        rd_argument_end(q);
     return count;
 }
 

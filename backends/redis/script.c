@@ -205,7 +205,7 @@ static void note_namespace(struct jobq_store *s)
 int rd_namespace_open(struct jobq_store *s, bool create, struct jobq_error *err)
 {
     uint8_t id[16];
-    const uint8_t flags = create;
+    const uint8_t flags = (create ? 1 : 0) | (s->inspect ? 0 : 2);
     redisReply *reply;
     if (getrandom(id, sizeof id, 0) != (ssize_t)sizeof id)
         return jobq_error_set(err, JOBQ_UNREACHABLE, NULL, "no random bytes from the system");

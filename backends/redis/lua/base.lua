@@ -12,11 +12,12 @@ local pack, cut, format = struct.pack, struct.unpack, string.format
 local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
+local B = {} -- those of batches
 local MEMO = {} -- texts of numbers; a library keeps them from call to call
 local events -- nil unless they are kept: event.lua
 -- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may
 -- have all.
-local LACKS_DELAYS, LACKS_WINDOWS = 1, 2
+local LACKS_DELAYS, LACKS_WINDOWS, LACKS_BATCHES = 1, 2, 4
 local AS_SCRIPT = 1 -- 0 in a library
 local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
 local tick -- the least next of a schedule that is not paused, or nil
@@ -31,7 +32,7 @@ end
 -- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
-local SCHEMA = '2'
+local SCHEMA = '3'
 
 -- redis.call takes at most about 8,000 arguments from a table.
 local AT_ONCE = 3000

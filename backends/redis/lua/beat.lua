@@ -47,11 +47,31 @@ end
 shown_again = {}
 -- end of each call
 
+-- All of a batch by one write. Returns how many.
+local function beat_batch(r, lease_ms)
+    local was = take(r.hot, LEASE_AT)
+    local lease = lease_end(was, 0, lease_ms)
+    if near(lease) >= EXACT then
+        B.leave_all(r)
+        return 0
+    elseif lease ~= was then
+        B.extend(r, lease)
+    end
+    return r.size
+end
+
 local function beat_one(s)
     local token, flags, lease_ms = sub(s, 1, 16), byte(s, 17), take(s, 18)
     local release, by_mint = band(flags, BEAT_RELEASE) ~= 0, band(flags, BEAT_MINT) ~= 0
-    local entries, held, marks = call('HGET', HELD, sub(token, 1, 8)) or '', 0, {}
-    local released = {}
+    local held, batch, marks, released = 0, not lacks_some(LACKS_BATCHES) and B.running(sub(token, 1, 8)), {}, {}
+    if batch and (by_mint or B.token_of(batch) == token) then
+        if release then
+            B.leave_all(batch)
+        else
+            held = beat_batch(batch, lease_ms)
+        end
+    end
+    local entries = call('HGET', HELD, sub(token, 1, 8)) or ''
     for at = 1, #entries, 24 do
         local row = (by_mint or sub(entries, at, at + 7) == sub(token, 9)) and open(sub(entries, at + 8, at + 23))
         if row and row.state == RUNNING and row.outcome == 0 and sub(row.token, 9) == sub(entries, at, at + 7) then

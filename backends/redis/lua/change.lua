@@ -391,6 +391,19 @@ function hot_with_result(way)
     return way.with_result
 end
 
+-- So many have ended in this way.
+local function count_ends(way, number)
+    local q = queue_of(way.queue)
+    if way.group then
+        G.count_slot(q, way.group, -number)
+    end
+    wake = wake or q.at_once >= 0
+    q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - number, 0), q[COMPLETED] + number
+    q[8], q.ended, q.dirty = q[8] + number, bor(q.ended, 2 ^ COMPLETED), true
+    note_ran(way.queue, way.started, number, way.outcome)
+    return q
+end
+
 -- Of a run: rows that have ended in this way are still to be written.
 local function hand_over(way, token)
     local ids, number = way.ids, #way.ids
@@ -401,14 +414,7 @@ local function hand_over(way, token)
     zadd_all(way.place, now_text, ids, 1, number)
     hold_all(held_out, token, ids, 1, number)
     way.ids = {}
-    local q = queue_of(way.queue)
-    if way.group then
-        G.count_slot(q, way.group, -number)
-    end
-    wake = wake or q.at_once >= 0
-    q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - number, 0), q[COMPLETED] + number
-    q[8], q.ended, q.dirty = q[8] + number, bor(q.ended, 2 ^ COMPLETED), true
-    note_ran(way.queue, way.started, number, way.outcome)
+    count_ends(way, number)
 end
 
 local function hand_over_all(ways, token)
@@ -435,28 +441,72 @@ end
 local function read_ends(number, with_results)
     local ids, results = {}, {}
     for i = 1, number do
-        ids[i] = argument()
-        if with_results then
-            results[i] = argument()
-        end
+        ids[i], results[i] = argument(), with_results and argument() or nil
     end
     return ids, results
 end
 
+-- Enough members of a batch end together: another record has them then. False: they are to leave it.
+local function end_members(r, way, members, number, rest)
+    local q = way and number >= BATCH_LEAST and queue_of(way.queue)
+    local last = q and q[PAST] > 0 and B.past_at(q.name, -1)
+    if not q or (last and less(now, last.finished_at)) then
+        return false
+    end
+    B.write_rest(r, rest)
+    B.complete(q.name, way.hot, members, number)
+    q[PAST], q.met_past = q[PAST] + number, true
+    count_ends(way, number)
+    return true
+end
+
+-- The record that may have those of this token, and how they end where that is plain.
+local function batch_of(token, head, edits)
+    local r = not lacks_some(LACKS_BATCHES) and B.running(sub(token, 1, 8))
+    if not r or B.token_of(r) ~= token then
+        return nil
+    end
+    return r, not events and plain_end(r.hot, head, token, edits)
+end
+
+-- Which of these are members and have ended now, as a set. Members that have not are members no more.
+local function end_some(r, way, ids)
+    local members, mine, rest = B.part(r, ids)
+    if #members == 0 or end_members(r, way, concat(members), #members, rest) then
+        return mine
+    end
+    B.leave_some(r, members, rest)
+    return {}
+end
+
 local function end_run(s)
     local number, token, edits, outcome, reason, has_results = cut('>I2c16I4BBB', s, 2)
-    local ids, results = read_ends(number, has_results ~= 0)
-    local found, ways, head = many(HOT, ids), {}, char(COMPLETED, reason, outcome)
+    local head, ids, results = char(COMPLETED, reason, outcome), nil, {}
+    local r, way = batch_of(token, head, edits)
+    if has_results == 0 then
+        local all = argument()
+        if r and all == r.ids and end_members(r, way, all, number, '') then
+            answer[#answer + 1], change_index = DONE:rep(number), change_index + number
+            return
+        end
+        ids = B.list(all)
+    else
+        ids, results = read_ends(number, true)
+    end
+    local mine = r and end_some(r, has_results == 0 and way, ids) or {}
+    local found, ways = many(HOT, ids), {}
     local cold_of = events and many(COLD, ids)
     for i = 1, number do
         local id, hot = ids[i], found[i]
         local way = hot and not ended[id] and rows[id] == nil and ways[hot]
-        if way == nil then
+        if way == nil and not mine[id] then
             way = plain_end(hot, head, token, edits)
             ways[hot] = way
         end
         change_index = change_index + 1
-        if way then
+        if mine[id] then
+            answer[#answer + 1], mine[id] = DONE, false -- one that is said twice has ended then
+        elseif way then
             hot = end_one(id, way, results[i])
             if events then
                 events.tell_strings(id, cold_of[i], hot)

@@ -4,7 +4,7 @@
 
 local want, token, fence, given, claimed -- `token` once the want has given a row
 local full, bytes_left -- there is no room for the next row; for so many bytes of payload there is
-local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list
+local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list, write_claims
 if has_part(HAS_WANT) then
 
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5 -- why a row is overdue
@@ -108,7 +108,7 @@ local function way_of(queue, timeout, group)
     local way = ways[name]
     if not way then
         local hot, lease = hot_of_fresh(queue, timeout, group, want.only, want.lease_ms, want.worker)
-        way = { hot = hot, lease = as_text(lease) }
+        way = { hot = hot, lease = lease, ids = {}, plain = not group and timeout == '' and lease < EXACT }
         ways[name] = way
     end
     return way
@@ -151,13 +151,12 @@ function claim_run(q, ids, cold_of, from, to, timeout, group)
         return
     end
     draw_token()
-    local way, h, v = way_of(q.name, timeout, group), #new_hot, #views
-    local g, c, hot = #given - from + 1, #claimed - from + 1, way.hot
+    local way, v = way_of(q.name, timeout, group), #views
+    local g, c, w, hot, list = #given - from + 1, #claimed - from + 1, #way.ids - from + 1, way.hot, way.ids
     for i = from, to do
         local id = ids[i]
-        new_hot[h + 1], new_hot[h + 2], h = id, hot, h + 2
         views[v + 1], views[v + 2], v = id, cold_of[i], v + 2
-        given[g + i], claimed[c + i] = '\0\1', id
+        given[g + i], claimed[c + i], list[w + i] = '\0\1', id, id
         if way ~= last_way then -- the first of them shows the hot string of all
             given[g + i], views[v + 1], v, last_way = '\0\2', hot, v + 1, way
         end
@@ -165,8 +164,6 @@ function claim_run(q, ids, cold_of, from, to, timeout, group)
             events.tell_strings(id, cold_of[i], hot)
         end
     end
-    zadd_all(CLOCK, way.lease, ids, from, to)
-    hold_all(held_in, token, ids, from, to)
     local number = to - from + 1
     q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - number, 0), q[RUNNING] + number, true
     if group then
@@ -180,6 +177,40 @@ function claim_fresh(q, id, cold, size, timeout, since, group)
     note_waited(q.name, since)
     one_id[1], one_cold[1] = id, cold
     claim_run(q, one_id, one_cold, 1, 1, timeout, group)
+end
+
+-- The most that are plain become a batch, if they are enough.
+local function batch_of_all()
+    local best, most = nil, BATCH_LEAST - 1
+    for _, way in pairs(ways) do
+        if way.plain and #way.ids > most then
+            best, most = way, #way.ids
+        end
+    end
+    return best
+end
+
+local function write_batch_of(way)
+    return B.claim(sub(token, 1, 8), way.hot, way.lease, concat(way.ids), #way.ids)
+end
+
+local function write_rows_of(way)
+    local n, ids, hot = #new_hot, way.ids, way.hot
+    for i = 1, #ids do
+        new_hot[n + 1], new_hot[n + 2], n = ids[i], hot, n + 2
+    end
+    zadd_all(CLOCK, as_text(way.lease), ids, 1, #ids)
+    hold_all(held_in, token, ids, 1, #ids)
+end
+
+-- What was claimed as fresh rows is written.
+function write_claims()
+    local batch = not events and batch_of_all()
+    for _, way in pairs(ways) do
+        if way ~= batch or not write_batch_of(way) then
+            write_rows_of(way)
+        end
+    end
 end
 
 end

@@ -109,6 +109,9 @@ local function do_unit()
     if trim_said then
         trim(trim_said)
     end
+    if changes > 0 then
+        B.settle_some()
+    end
     if is_open() then
         flush()
     end
@@ -181,6 +184,7 @@ local function exchange()
     if AS_SCRIPT == 1 then
         write_first()
     end
+    B.begin()
     if asked == ONE_FOR_ONE and changes == 1 and puts + beats + uses == 0 then
         local want_part = one_for_one()
         if want_part then

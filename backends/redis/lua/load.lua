@@ -14,6 +14,7 @@ if not meta[1] or meta[1] ~= SCHEMA then
     return char(meta[1] and 3 or 2)
 end
 now, micros = read_clock(meta[2])
+B.begin()
 local fence, seq, top = tonumber(meta[3] or 0), tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 local uses = tonumber(meta[6] or 0)
 lacks = tonumber(meta[7] or 0)

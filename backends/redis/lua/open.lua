@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Opening a namespace. ARGV: B flags (1 make it if it is missing), a fresh store id (16).
+-- Opening a namespace. ARGV: B flags (1 make it if it is missing, 2 bring it up), a fresh store id (16).
 -- Answer: B what was found (0 ours, 1 none, 2 something else), the version, the store id.
 
 local flags, fresh_id = byte(ARGV[1]), ARGV[2]
@@ -13,7 +13,7 @@ if kind == 'none' then
     elseif band(flags, 1) == 0 then
         return { '\1', '', '' }
     end
-    call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks', LACKS_DELAYS + LACKS_WINDOWS)
+    call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks', LACKS_DELAYS + LACKS_WINDOWS + LACKS_BATCHES)
     -- A worker hands in all that it holds and takes as many. An entry that is never due keeps the clock from being made
     -- anew each time, in the form for few, through which Redis walks for each entry, and then in that for many.
     call('ZADD', CLOCK, '-inf', '')
@@ -24,6 +24,14 @@ end
 local found = call('HMGET', META, 'version', 'id')
 if not found[1] or not string.match(found[1], '^%d+$') or not found[2] or #found[2] ~= 16 then
     return { '\2', '', '' }
+end
+if found[1] == '2' and band(flags, 2) ~= 0 then -- what a queue counts became one more
+    for _, name in ipairs(call('SMEMBERS', QUEUES)) do
+        local record = call('HGET', META, 'q' .. name)
+        call('HSET', META, 'q' .. name, sub(record, 1, 84) .. ('\0'):rep(6) .. sub(record, 85))
+    end
+    call('HSET', META, 'version', SCHEMA)
+    found[1] = SCHEMA
 end
 if found[1] == SCHEMA then
     for key, wanted in pairs({ [COLD] = 'hash', [HOT] = 'hash', [QUEUES] = 'set', [CLOCK] = 'zset' }) do

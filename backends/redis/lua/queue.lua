@@ -1,18 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Queues: one string each (all_queues says where), with counts by state, totals since creation and settings.
 
-local COUNTS = '>' .. ('I6'):rep(14)
-local DEPTH_AT, PARTS_AT = 85, 10
+local COUNTS = '>' .. ('I6'):rep(15)
+local DEPTH_AT, PARTS_AT = 91, 10
 local COUNTS_TO_ENQUEUED = '>I6I6I6I6I6I6I6'
-local NEW_QUEUE = ('\0'):rep(84) .. ('\255'):rep(8) .. '\0\0' -- nothing counted, no limit
+local NEW_QUEUE = ('\0'):rep(90) .. ('\255'):rep(8) .. '\0\0' -- nothing counted, no limit
 
 -- Behind the counts: i8 depth, B paused, B what follows (1 keeps, 2 limits) and whether rows with a group were met (4);
 -- keeps: 3 x i8 count, 3 x i8 ms, i8 ms of results; limits: i8 at once, i8 at once of a group, i8 starts, i8 in so many
 -- ms; each -1 for none.
 local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 56
 
--- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed
-local ENQUEUED, FAILED_TOTAL = 7, 11
+-- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed; rows
+-- that stand in records of batches that have completed
+local ENQUEUED, FAILED_TOTAL, PAST = 7, 11, 15
 local queues, wake -- wake: something may be taken that could not be before
 -- each call
 queues, wake = {}, false
@@ -49,7 +50,7 @@ end
 local function read_queue(name, found)
     local record = found or NEW_QUEUE
     local q = { name = name, ended = 0, depth = 0, paused = false, settings = '', known = false, named = false,
-        dirty = false, at_once = -1, met_groups = false, limited = false, cut(COUNTS, record) }
+        met_past = false, dirty = false, at_once = -1, met_groups = false, limited = false, cut(COUNTS, record) }
     set_queue(q, sub(record, DEPTH_AT))
     q.known, q.named, q.dirty = found and true or false, found and true or false, false
     return q
@@ -96,7 +97,7 @@ local function count_end(q, state, entered, failed)
 end
 
 local function pack_queue(q)
-    return pack(COUNTS, unpack(q, 1, 14)) .. q.settings
+    return pack(COUNTS, unpack(q, 1, 15)) .. q.settings
 end
 
 -- The record of a queue with one more row that waits; nil: the queue is full.

@@ -49,11 +49,32 @@ local function matches(row)
     return near(older) <= 0 or near(since) <= now - near(older)
 end
 
+-- Those of a batch stand in its record; it is shown what they have there.
+local function add_members(ids, r)
+    for _, id in ipairs(B.list(r.ids)) do
+        ids[#ids + 1], hots[id] = id, r.hot
+    end
+end
+
+local function with_members(entries)
+    local ids = {}
+    for i = 1, #entries do
+        local mint = B.mint_in(entries[i])
+        local batch = mint and B.running(mint)
+        if batch then
+            add_members(ids, batch)
+        elseif not mint then
+            ids[#ids + 1] = entries[i]
+        end
+    end
+    return ids
+end
+
 local function page()
     if way == 1 then
         local from = tonumber(cursor)
-        local ids = call('ZRANGE', CLOCK, from, from + number - 1)
-        return #ids < number and '0' or tostring(from + number), ids
+        local entries = call('ZRANGE', CLOCK, from, from + number - 1)
+        return #entries < number and '0' or tostring(from + number), with_members(entries)
     elseif way == 2 then
         local from, ids, longest = tonumber(cursor), {}, 0
         for state = COMPLETED, CANCELLED do
@@ -62,6 +83,9 @@ local function page()
             for i = 1, #some do
                 ids[#ids + 1] = some[i]
             end
+        end
+        for _, r in ipairs(from == 0 and B.all_past(queue) or {}) do
+            add_members(ids, r)
         end
         return longest < number and '0' or tostring(from + number), ids
     end
@@ -78,8 +102,9 @@ end
 local next_cursor, ids = page()
 local hot_of, out = many(HOT, ids), {}
 for i = 1, #ids do
-    hots[ids[i]] = hot_of[i]
-    local row = ids[i] ~= '' and is_after(ids[i]) and open(ids[i])
+    local id = ids[i]
+    hots[id] = hot_of[i] or hots[id] or (colds[id] and B.hot_of(id, colds[id])) or false
+    local row = id ~= '' and is_after(id) and open(id)
     if row and matches(row) then
         out[#out + 1] = ids[i]
     end

@@ -22,10 +22,15 @@ local function find_stuck()
     local late = call('ZRANGEBYSCORE', CLOCK, '(-inf', now, 'LIMIT', 0, LOOK_MOST)
     local hot_of = many(HOT, late)
     for i = 1, #late do
-        local hot = hot_of[i]
+        local hot, number = hot_of[i], 1
+        local mint = B.mint_in(late[i])
+        local batch = mint and B.running(mint)
+        if batch then
+            hot, number = batch.hot, batch.size
+        end
         if hot and byte(hot, 1) == RUNNING then
-            local queue = sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
-            stuck[queue] = (stuck[queue] or 0) + 1
+            local queue = B.queue_in(hot)
+            stuck[queue] = (stuck[queue] or 0) + number
         end
     end
 end

@@ -71,47 +71,102 @@ local function goes_any(place, over, keep_ms)
         or (near(keep_ms) > 0 and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms))
 end
 
--- Those over the count stand first, those over the age too: the walk ends at the first that is neither. Returns how
--- many may still be removed.
-local function trim_state(q, state, keep, keep_ms, left)
-    local place, start = SPACE .. 'ended:' .. state .. ':' .. q.name, 0
-    local over = over_count(keep, q[state])
-    local function is_old(at)
-        return near(keep_ms) > 0 and is_past(tonumber(at), keep_ms)
+-- ---- one state of a queue: w.q, w.state; w.left: how many may still be removed, w.over: how many are over the count ---
+
+local function is_old(w, at)
+    return near(w.keep_ms) > 0 and is_past(tonumber(at), w.keep_ms)
+end
+
+-- The oldest rows behind those that keep their place, as far as they are to go; how many were asked for.
+local function oldest_rows(w, most)
+    local oldest, start = {}, w.start
+    if near(w.keep_ms) <= 0 then -- those over the count, however old
+        most = math.min(most, w.over)
+        return most > 0 and call('ZRANGE', w.place, as_text(start), as_text(start + most - 1)) or oldest, most
     end
-    if not goes_any(place, over, keep_ms) then
+    local page = call('ZRANGE', w.place, as_text(start), as_text(start + most - 1), 'WITHSCORES')
+    for i = 1, #page, 2 do
+        if w.over - #oldest <= 0 and not is_old(w, page[i + 1]) then
+            break
+        end
+        oldest[#oldest + 1] = page[i]
+    end
+    return oldest, most
+end
+
+-- Of the next `number` rows. Those over the count stand first, those over the age too: the walk ends at the first that
+-- is neither. Returns whether it came past all of them.
+local function trim_rows(w, number)
+    while w.left > 0 and number > 0 do
+        local oldest, asked = oldest_rows(w, math.min(w.left, 512, number))
+        if #oldest == 0 then
+            return false
+        end
+        local before = w.left
+        w.left = drop_some(w.q, w.place, w.state, oldest, w.left)
+        write_lists()
+        w.start = w.start + #oldest - (before - w.left) -- those with open children keep their place
+        w.over, number = w.over - #oldest, number - #oldest
+        if #oldest < asked then
+            return false
+        end
+    end
+    return number == 0
+end
+
+-- Members of the oldest record. Returns whether all of them went.
+local function trim_members(w, r)
+    local size = r.size
+    local go = math.min(is_old(w, r.finished_at) and size or math.max(math.min(w.over, size), 0), w.left)
+    if go > 0 then
+        local ids, q = B.take_first(r, go), w.q
+        in_pieces('HDEL', COLD, ids)
+        q[COMPLETED], q[COMPLETED + TRIMMED] = math.max(q[COMPLETED] - go, 0), q[COMPLETED + TRIMMED] + go
+        q[PAST], q.dirty = q[PAST] - go, true
+        w.left, w.over = w.left - go, w.over - go
+    end
+    return go == size
+end
+
+-- Rows and records in turn, as they ended. Where more than one record or rows ended at the same time their ids say who
+-- is first: then they are as any other rows.
+local function trim_with_records(w)
+    while w.left > 0 do
+        local r = w.q[PAST] > 0 and B.past_at(w.q.name, 0)
+        if not r then
+            trim_rows(w, EXACT)
+            return
+        end
+        local at, following = as_text(r.finished_at), B.past_at(w.q.name, 1)
+        if (following and following.finished_at == r.finished_at) or call('ZCOUNT', w.place, at, at) > 0 then
+            B.leave_all(r)
+        elseif not trim_rows(w, call('ZCOUNT', w.place, '-inf', '(' .. at) - w.start) or not trim_members(w, r) then
+            return
+        end
+    end
+end
+
+-- Does anything go of the records?
+local function goes_any_member(q, over, keep_ms)
+    local r = over <= 0 and near(keep_ms) > 0 and B.past_at(q.name, 0)
+    return r and is_past(r.finished_at, keep_ms)
+end
+
+-- Returns how many may still be removed.
+local function trim_state(q, state, keep, keep_ms, left)
+    local place, over = SPACE .. 'ended:' .. state .. ':' .. q.name, over_count(keep, q[state])
+    local w = { q = q, state = state, place = place, keep_ms = keep_ms, over = over, left = left, start = 0 }
+    local with_records = state == COMPLETED and q[PAST] > 0
+    if not goes_any(place, over, keep_ms) and not (with_records and goes_any_member(q, over, keep_ms)) then
         return left
     end
     flush()
-    while left > 0 do
-        local oldest, most = {}, math.min(left, 512)
-        if near(keep_ms) <= 0 then -- those over the count, however old
-            oldest = over > 0 and call('ZRANGE', place, as_text(start),
-                as_text(start + math.min(most, over) - 1)) or oldest
-            most, over = #oldest, over - #oldest
-        else
-            local page = call('ZRANGE', place, as_text(start), as_text(start + most - 1), 'WITHSCORES')
-            most = #page / 2
-            for i = 1, #page, 2 do
-                if over <= 0 and not is_old(page[i + 1]) then
-                    break
-                end
-                over = over - 1
-                oldest[#oldest + 1] = page[i]
-            end
-        end
-        if #oldest == 0 then
-            return left
-        end
-        local before = left
-        left = drop_some(q, place, state, oldest, left)
-        write_lists()
-        start = start + #oldest - (before - left) -- those with open children keep their place
-        if #oldest < most then
-            return left
-        end
+    if with_records and not events then
+        trim_with_records(w)
+    else
+        trim_rows(w, EXACT)
     end
-    return left
+    return w.left
 end
 
 -- How many stand up to the place that it came to; none when the clock says that it cannot have come so far.
@@ -201,6 +256,9 @@ function trim(s)
     for _, name in ipairs(names) do
         local q = queues[name]
         local keeps, at = keeps_of(q.settings, s)
+        if events then
+            B.settle_past(q, 0) -- of each row its end is told
+        end
         for state = COMPLETED, CANCELLED do
             if left > 0 and band(q.ended, 2 ^ state) ~= 0 then
                 local count_at = at + 8 * (state - COMPLETED)

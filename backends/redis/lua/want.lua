@@ -180,8 +180,26 @@ local function give_edges(row)
     end
 end
 
+-- The leases of a batch run out together, and its rows are as any others then.
+local function late_rows()
+    while true do
+        local late, batch = call('ZRANGEBYSCORE', CLOCK, '(-inf', now, 'LIMIT', 0, 2 * want.limit + 1), nil
+        for i = 1, #late do
+            local mint = B.mint_in(late[i])
+            batch = mint and B.running(mint)
+            if batch then
+                break
+            end
+        end
+        if not batch then
+            return late
+        end
+        B.leave_all(batch)
+    end
+end
+
 local function take_overdue()
-    local late, looked_at = call('ZRANGEBYSCORE', CLOCK, '(-inf', now, 'LIMIT', 0, 2 * want.limit + 1), 0
+    local late, looked_at = late_rows(), 0
     for i = 1, #late do
         local row = open(late[i])
         if row then
@@ -247,6 +265,7 @@ function take_rows()
         take_overdue()
     else
         take_due()
+        write_claims()
         note_company()
     end
 end

@@ -1,0 +1,194 @@
+-- SPDX-License-Identifier: MIT
+-- A lease for a batch. Plain rows that one want takes are not written one by one: what happened to them stands in one
+-- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no group, no
+-- timeout, no expiry and no payload apart; the rows of a record have one hot string, which the record has for all of them.
+--
+--   batches       hash of those that run, by the random half of their token: the head, and under 'i' and that half the
+--                 ids of its rows; in the clock each is one entry, B.mark and that half, where all others have an id
+--   past:QUEUE    list of those that have completed, in the order of their end: head and ids in turn
+--
+-- The head of a record: B how often rows have left it, B whether its ids are known to be in order, I4 how many they are,
+-- and the hot string.
+--
+-- So a row without a hot string waits as it was put, or is a member of a record. Whoever opens it sees it with the hot
+-- string that it has there; where it may be changed it leaves the record first (leave.lua), and is as any other.
+
+local BATCH_LEAST = 8 -- fewer rows than this are written by themselves
+local PAST_MOST = 4096 -- members of records of a queue that have completed
+local LEAVES_MOST = 8 -- more often than this rows do not leave by themselves: all of them do
+local FINISHED_AT, LEASE_AT = 76, 84
+B.mark = '\0b' -- before the ids of the same instant
+
+do
+
+local known -- by queue: its records, and how often a row was looked for in them
+-- each call
+known = {}
+B.key = SPACE .. 'batches'
+-- end of each call
+
+local function read_head(s)
+    local r, at = {}, nil
+    r.leaves, r.sorted, r.size, at = cut('>BBI4', s)
+    r.hot = sub(s, at)
+    return r
+end
+
+function B.queue_in(hot)
+    return sub(hot, QUEUE_AT + 1, QUEUE_AT + byte(hot, QUEUE_AT))
+end
+
+function B.token_of(r)
+    return sub(r.hot, 12, 27)
+end
+
+-- The record of this half of a token, or nil.
+function B.running(mint)
+    local found = call('HMGET', B.key, mint, 'i' .. mint)
+    if not found[1] then
+        return nil
+    end
+    local r = read_head(found[1])
+    r.mint, r.ids = mint, found[2]
+    return r
+end
+
+-- One that has completed: 0 the oldest, -1 the newest. Its ids are not read.
+function B.past_at(queue, number)
+    local place = 2 * number
+    local s = call('LINDEX', SPACE .. 'past:' .. queue, as_text(place))
+    if not s then
+        return nil
+    end
+    local r = read_head(s)
+    r.queue, r.place, r.finished_at = queue, place, take(r.hot, FINISHED_AT)
+    return r
+end
+
+function B.ids_of(r)
+    r.ids = r.ids or call('LINDEX', SPACE .. 'past:' .. r.queue, as_text(r.place + 1))
+    return r.ids
+end
+
+function B.all_past(queue)
+    local found, all = call('LRANGE', SPACE .. 'past:' .. queue, '0', '-1'), {}
+    for i = 1, #found, 2 do
+        local r = read_head(found[i])
+        r.queue, r.place, r.ids, all[#all + 1] = queue, i - 1, found[i + 1], r
+    end
+    return all
+end
+
+-- What an entry of the clock says of a record: its half of a token; nil: it is a row.
+function B.mint_in(entry)
+    return #entry == 10 and sub(entry, 3) or nil
+end
+
+local AT_A_TIME = 250
+local ID_FORMAT = ('c16'):rep(AT_A_TIME)
+
+-- Ids that stand one behind the other, as a list.
+function B.list(ids)
+    local list, n = {}, 0
+    for at = 1, #ids - 16 * AT_A_TIME + 1, 16 * AT_A_TIME do
+        local some = { cut(ID_FORMAT, ids, at) }
+        for i = 1, AT_A_TIME do
+            list[n + i] = some[i]
+        end
+        n = n + AT_A_TIME
+    end
+    for at = 16 * n + 1, #ids, 16 do
+        n = n + 1
+        list[n] = sub(ids, at, at + 15)
+    end
+    return list
+end
+
+-- ---- whose member is a row? -----------------------------------------------------------------------------------------
+
+local function records_of(queue)
+    local all, ids = known[queue], {}
+    if all then
+        return all
+    end
+    all = B.all_past(queue)
+    all.looks = 0
+    local found = call('HGETALL', B.key)
+    for i = 1, #found, 2 do
+        ids[found[i]] = found[i + 1]
+    end
+    for mint, s in pairs(ids) do
+        if #mint == 8 then
+            local r = read_head(s)
+            r.mint, r.ids = mint, ids['i' .. mint]
+            if B.queue_in(r.hot) == queue then
+                all[#all + 1] = r
+            end
+        end
+    end
+    known[queue] = all
+    return all
+end
+
+-- They have changed.
+function B.forget()
+    known = {}
+end
+
+local function stands_in(ids, id)
+    local at = string.find(ids, id, 1, true)
+    while at and at % 16 ~= 1 do
+        at = string.find(ids, id, at + 1, true)
+    end
+    return at
+end
+
+local function note_members(all)
+    all.by_id = {}
+    for i = 1, #all do
+        for _, id in ipairs(B.list(all[i].ids)) do
+            all.by_id[id] = all[i]
+        end
+    end
+end
+
+-- The record of a row, or nil. When more than a few are asked for, all of them are put in a table.
+local LOOKS_FEW = 4
+local function record_of(queue, id)
+    local all = records_of(queue)
+    all.looks = all.looks + 1
+    if all.looks > LOOKS_FEW then
+        if not all.by_id then
+            note_members(all)
+        end
+        return all.by_id[id]
+    end
+    for i = 1, #all do
+        if stands_in(all[i].ids, id) then
+            return all[i]
+        end
+    end
+    return nil
+end
+
+-- The queue of a row that may be a member.
+local function plain_queue(cold)
+    local parts = byte(cold)
+    if parts > PART_RUN_AT then
+        return nil
+    end
+    local mask, _, queue = cut('>I2I4Bc0', cold, parts == PART_RUN_AT and 26 or 18)
+    return band(mask, MASK_KEY + MASK_BULK + MASK_TIMEOUT) == 0 and queue or nil
+end
+
+-- The hot string of a row that has none of its own, or nil.
+function B.hot_of(id, cold)
+    local queue = not lacks_some(LACKS_BATCHES) and plain_queue(cold)
+    local r = queue and record_of(queue, id)
+    if r and B.leave then
+        B.leave(r, id)
+    end
+    return r and r.hot
+end
+
+end
