@@ -17,7 +17,7 @@ local MEMO = {} -- texts of numbers; a library keeps them from call to call
 local events -- nil unless they are kept: event.lua
 -- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may
 -- have all.
-local LACKS_DELAYS, LACKS_WINDOWS, LACKS_BATCHES = 1, 2, 4
+local LACKS_DELAYS, LACKS_WINDOWS, LACKS_BATCHES, LACKS_EDITED = 1, 2, 4, 8 -- edited: rows that stand in a list
 local AS_SCRIPT = 1 -- 0 in a library
 local now, now8, now_text, micros -- the present as a number, as its eight bytes and as digits
 local tick -- the least next of a schedule that is not paused, or nil

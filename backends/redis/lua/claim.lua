@@ -3,6 +3,7 @@
 -- fresh rows, which are only strings. Those of a list that is the only source are claimed as they come out of it.
 
 local want, token, fence, given, claimed -- `token` once the want has given a row
+local in_batch -- all that was claimed is one batch
 local full, bytes_left -- there is no room for the next row; for so many bytes of payload there is
 local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list, write_claims
 if has_part(HAS_WANT) then
@@ -12,7 +13,7 @@ local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5 -- why 
 local rows_given
 -- each call
 given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
-want, token, fence, full, rows_given, bytes_left = nil, nil, nil, false, 0, 0
+want, token, fence, full, rows_given, bytes_left, in_batch = nil, nil, nil, false, 0, 0, false
 -- end of each call
 
 -- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a
@@ -207,7 +208,9 @@ end
 function write_claims()
     local batch = not events and batch_of_all()
     for _, way in pairs(ways) do
-        if way ~= batch or not write_batch_of(way) then
+        if way == batch and write_batch_of(way) then
+            in_batch = #way.ids == #claimed
+        else
             write_rows_of(way)
         end
     end
@@ -229,10 +232,41 @@ local function take_special(id, cold, hot, back)
     end
 end
 
+-- By far the most rows are of one form: put due, with a payload and nothing else. Room is taken for those that stand
+-- first; returns the number of the first that is not such a one, or has none.
+local function room_for_plain(q, cold_of, hot_of, number)
+    local i, left, since, since_then = 1, bytes_left, nil, 0
+    while i <= number and cold_of[i] and not hot_of[i] do
+        local parts, at, _, mask, size = cut('>Bi8dI2I4', cold_of[i])
+        if parts ~= 0 or mask ~= MASK_PAYLOAD then
+            break
+        elseif size > left and (rows_given > 0 or i > 1) then
+            full, want.more = true, true
+            break
+        elseif at ~= since then
+            if since then
+                note_waited(q.name, since, since_then)
+            end
+            since, since_then = at, 0
+        end
+        i, left, since_then = i + 1, size < left and left - size or 0, since_then + 1
+    end
+    if since then
+        note_waited(q.name, since, since_then)
+    end
+    rows_given, bytes_left = rows_given + i - 1, left
+    return i
+end
+
 -- Rows that were taken out of a list. Returns the number of the first for which there was no room.
 local function claim_page(q, ids, back)
-    local cold_of, hot_of, from, run_timeout = many(COLD, ids), many(HOT, ids), 1, nil
-    for i = 1, #ids do
+    local cold_of, hot_of = many(COLD, ids), lacks_some(LACKS_EDITED) and {} or many(HOT, ids)
+    local from, run_timeout = room_for_plain(q, cold_of, hot_of, #ids), nil
+    claim_run(q, ids, cold_of, 1, from - 1, '')
+    if full then
+        return from
+    end
+    for i = from, #ids do
         local cold, size, timeout, since = cold_of[i], nil, nil, nil
         if cold and not hot_of[i] then
             size, timeout, since = plain_parts(cold)

@@ -49,15 +49,16 @@ local function note_duration(queue, at, since, number)
     return f, bucket, ms
 end
 
--- A row was claimed that could have run since then.
-function note_waited(queue, since)
+-- A row was claimed, or so many were, that could have run since then.
+function note_waited(queue, since, number)
+    local n = number or 1
     if queue == same_queue and since == same_since then
         local f = same_figures
-        f[WAITED_AT], f[same_bucket] = f[WAITED_AT] + same_ms, f[same_bucket] + 1
+        f[WAITED_AT], f[same_bucket] = f[WAITED_AT] + n * same_ms, f[same_bucket] + n
         return
     end
     same_queue, same_since = queue, since
-    same_figures, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, 1)
+    same_figures, same_bucket, same_ms = note_duration(queue, WAITED_AT, since, n)
 end
 
 local function slot_at()

@@ -47,7 +47,7 @@ local function take_first(list)
         return nil
     end
     local cold, size, timeout, since, group = call('HGET', COLD, id), nil, nil, nil, nil
-    if cold and not call('HGET', HOT, id) then
+    if cold and (lacks_some(LACKS_EDITED) or not call('HGET', HOT, id)) then
         size, timeout, since, group = plain_parts(cold)
     end
     if not size or group then

@@ -532,6 +532,9 @@ function flush()
             if hot ~= row.hot then
                 new_hot[#new_hot + 1] = row.id
                 new_hot[#new_hot + 1] = hot
+                if row.state == WAITING and has(row, F_LISTED) then
+                    has_met(LACKS_EDITED)
+                end
             end
         end
     end
