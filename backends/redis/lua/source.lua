@@ -32,7 +32,7 @@ function look_list(source)
         if is_buried(source, ids[i]) or not cold_of[i] then
             entry.dead = true
         else
-            entry.rank, entry.arrival = cut('>i8I8', cold_of[i], 2)
+            entry.cold, entry.rank, entry.arrival = cold_of[i], cut('>i8I8', cold_of[i], 2)
         end
         source[#source + 1] = entry
     end
@@ -131,20 +131,32 @@ local function clean_list(source)
     end
 end
 
--- A row of a set that was never claimed and has nothing special about it. 1 claimed, 0 there is no room, nil: it has.
-local function take_fresh(source, entry)
+-- Was it never changed since it was put? Then its cold string.
+local function fresh_cold(entry)
     local id = entry.id
-    if not entry.member or rows[id] ~= nil or hots[id] ~= false or not colds[id] then
+    if rows[id] ~= nil then
+        return nil
+    elseif entry.listed then
+        return (lacks_some(LACKS_EDITED) or not call('HGET', HOT, id)) and entry.cold
+    end
+    return hots[id] == false and colds[id]
+end
+
+-- A row that was never claimed and has nothing special about it. 1 claimed, 0 there is no room, nil: it has.
+local function take_fresh(source, entry)
+    local id, cold, q = entry.id, fresh_cold(entry), source.queue
+    if not cold then
         return nil
     end
-    local cold, q = colds[id], source.queue
     local size, timeout, since, group = plain_parts(cold)
     if not size then
         return nil
     elseif not has_room(size) then
         return 0
     end
-    zrem(source.key, entry.member)
+    if entry.member then
+        zrem(source.key, entry.member)
+    end
     if group then
         G.leave_shelf(source.shelf, q.name, group)
     end

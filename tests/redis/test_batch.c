@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/* Plain jobs that are claimed together stand in one record (backends/redis/lua/batch.lua): that it is so, that it ends, and what must
+ * not get lost at its edges. What jobs look like meanwhile is the conformance suite's affair. */
+#include "kit.h"
+
+enum { MOST = 6000 };
+
+static struct kit kit;
+static struct jobq_row held[MOST]; /* by the last claim */
+static const struct jobq_bytes queue = { "q", 1 };
+
+static int run(struct jobq_exchange *x)
+{
+    x->size = sizeof *x;
+    x->client[0] = 'b';
+    x->number = x->number ? x->number : ++kit.number;
+    return jobq_redis()->exchange(kit.store, x, kit.arena, &kit.err);
+}
+
+static void run_ok(struct jobq_exchange *x)
+{
+    int unit = run(x);
+    ck_assert_msg(unit == JOBQ_OK, "%s", kit.err.text);
+}
+
+static struct jobq_put plain(uint32_t id)
+{
+    return (struct jobq_put){ .id = kit_id(id), .queue = queue, .kind = { "k", 1 }, .only_if = -1, .payload = { "p", 1 } };
+}
+
+static void put_some(uint32_t from, uint32_t to)
+{
+    struct jobq_put *puts = calloc(to - from + 1, sizeof *puts);
+    for (uint32_t i = from; i <= to; i++)
+        puts[i - from] = plain(i);
+    struct jobq_exchange x = { .puts = puts, .put_count = to - from + 1 };
+    run_ok(&x);
+    free(puts);
+}
+
+static size_t claim_as(uint64_t number, uint8_t mint, size_t limit, struct jobq_exchange *x)
+{
+    struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = limit, .lease_ms = 30000,
+                              .worker = { "w", 1 }, .mint = { 9, mint } };
+    *x = (struct jobq_exchange){ .want = &want, .number = number };
+    run_ok(x);
+    for (size_t i = 0; i < want.row_count; i++)
+        held[i] = want.rows[i];
+    return want.row_count;
+}
+
+static size_t claim(uint8_t mint, size_t limit)
+{
+    struct jobq_exchange x;
+    return claim_as(0, mint, limit, &x);
+}
+
+static void complete(struct jobq_exchange *x, struct jobq_change *changes, size_t from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        changes[i] = (struct jobq_change){ .id = held[from + i].id, .by = JOBQ_BY_TOKEN, .token = held[from + i].token,
+                                           .edits = JOBQ_ANY_EDITS, .outcome = JOBQ_OUTCOME_COMPLETE,
+                                           .state = JOBQ_ROW_COMPLETED };
+    x->changes = changes;
+    x->change_count = count;
+    run_ok(x);
+}
+
+/* What was claimed, from one place on; `keep` completed rows stay, negative: all. */
+static void ack(size_t from, size_t count, int64_t keep)
+{
+    struct jobq_change *changes = calloc(count, sizeof *changes);
+    struct jobq_exchange x = { .trim = { .limit = MOST } };
+    for (int state = 0; state < 8; state++)
+        x.trim.keep_count[state] = keep;
+    complete(&x, changes, from, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_int_eq(changes[i].verdict, JOBQ_OK);
+    free(changes);
+}
+
+static long long entries(const char *command, const char *key)
+{
+    redisReply *reply = redis_server_ask(&kit.server, "%s {jobq}:%s", command, key);
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    long long count = reply->integer;
+    freeReplyObject(reply);
+    return count;
+}
+
+/* Two fields a record, two entries a record, one in the clock besides the one that is always there. */
+static void there_are(long long running, long long completed, long long rows)
+{
+    ck_assert_int_eq(entries("HLEN", "batches"), 2 * running);
+    ck_assert_int_eq(entries("LLEN", "past:q"), 2 * completed);
+    ck_assert_int_eq(entries("HLEN", "hot"), rows);
+}
+
+static void pass_time(int64_t ms)
+{
+    const struct jobq_settings clock = { .size = sizeof clock, .what = JOBQ_CONFIGURE_CLOCK, .clock_ms = ms };
+    ck_assert_int_eq(jobq_redis()->configure(kit.store, &clock, &kit.err), JOBQ_OK);
+}
+
+static void keep_events(int64_t number)
+{
+    const struct jobq_settings events = { .size = sizeof events, .what = JOBQ_CONFIGURE_EVENTS, .events = number };
+    ck_assert_int_eq(jobq_redis()->configure(kit.store, &events, &kit.err), JOBQ_OK);
+}
+
+static struct jobq_row read_row(uint32_t id)
+{
+    const struct jobq_id ids[] = { kit_id(id) };
+    struct jobq_query query = { .size = sizeof query, .ids = ids, .id_count = 1, .flags = JOBQ_READ_PAYLOAD };
+    ck_assert_int_eq(jobq_redis()->read(kit.store, &query, kit.arena, &kit.err), JOBQ_OK);
+    return query.row_count ? query.rows[0] : (struct jobq_row){ 0 };
+}
+
+static size_t list(uint32_t states, const struct jobq_bytes *of)
+{
+    struct jobq_query query = { .size = sizeof query, .limit = 10000, .states = states };
+    if (of)
+        query.queue = *of;
+    ck_assert_int_eq(jobq_redis()->read(kit.store, &query, kit.arena, &kit.err), JOBQ_OK);
+    return query.row_count;
+}
+
+static struct jobq_queue_stats stats_of(void)
+{
+    struct jobq_stats stats = { .size = sizeof stats };
+    ck_assert_int_eq(jobq_redis()->stats(kit.store, &queue, &stats, kit.arena, &kit.err), JOBQ_OK);
+    ck_assert_uint_eq(stats.queue_count, 1);
+    return stats.queues[0];
+}
+
+static int fail_one(size_t at)
+{
+    struct jobq_change c = { .id = held[at].id, .by = JOBQ_BY_TOKEN, .token = held[at].token, .edits = JOBQ_ANY_EDITS,
+                             .outcome = JOBQ_OUTCOME_FAIL, .state = JOBQ_ROW_DEAD };
+    struct jobq_exchange x = { .changes = &c, .change_count = 1 };
+    run_ok(&x);
+    return c.verdict;
+}
+
+/* ---- that it is so ------------------------------------------------------------------------------------------------ */
+
+START_TEST(a_batch_is_written_once_and_removed_once)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 60);
+    ck_assert_uint_eq(claim(1, 40), 40);
+    there_are(1, 0, 0);
+    ck_assert_int_eq(entries("ZCARD", "clock"), 2);
+    ck_assert_int_eq(entries("HLEN", "held"), 0);
+    ack(0, 25, -1);
+    there_are(1, 1, 0);
+    pass_time(1); /* of one millisecond the ids say who goes first: those are rows */
+    ack(25, 15, 18);
+    there_are(0, 2, 0);
+    ck_assert_int_eq(entries("ZCARD", "clock"), 1);
+    ck_assert_int_eq(entries("HLEN", "cold"), 20 + 18);
+    ck_assert_uint_eq(claim(2, 20), 20);
+    ack(0, 20, 0);
+    there_are(0, 0, 0);
+    ck_assert_int_eq(entries("HLEN", "cold"), 0);
+    ck_assert_uint_eq(stats_of().completed_total, 60);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(few_are_rows)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 30);
+    ck_assert_uint_eq(claim(1, 7), 7);
+    there_are(0, 0, 7);
+    ck_assert_uint_eq(claim(2, 8), 8);
+    there_are(1, 0, 7);
+    ack(0, 7, -1); /* one is left, and is a row too */
+    there_are(0, 0, 15);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(what_is_special_is_a_row)
+{
+    const struct jobq_put_key key = { .scope = { 's' }, .conflict = JOBQ_CONFLICT_RETURN };
+    kit_begin(&kit, NULL);
+    put_some(1, 9);
+    struct jobq_put puts[5];
+    for (uint32_t i = 0; i < 5; i++)
+        puts[i] = plain(20 + i);
+    puts[0].unique = &key;
+    puts[1].timeout_ms = 5000;
+    puts[2].expires_at = (struct jobq_time){ JOBQ_TIME_NOW, 60000 };
+    puts[3].rank_add_ms = -1000; /* is plain */
+    puts[4].payload.data = memset(calloc(1, 5000), 'x', 5000);
+    puts[4].payload.size = 5000;
+    struct jobq_exchange x = { .puts = puts, .put_count = 5 };
+    run_ok(&x);
+    ck_assert_uint_eq(claim(1, 100), 14);
+    there_are(1, 0, 4);
+    ck_assert_int_eq(entries("ZCARD", "clock"), 1 + 1 + 4);
+    ack(0, 14, -1);
+    there_are(0, 1, 4);
+    free((void *)(uintptr_t)puts[4].payload.data);
+    kit_end(&kit);
+}
+END_TEST
+
+/* One that was changed where it stands in its list has a hot string, and is claimed with it. */
+START_TEST(an_edited_row_is_no_member)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 20);
+    struct jobq_change c = { .id = kit_id(5), .by = JOBQ_BY_OPERATOR, .allowed = JOBQ_ROW_BIT(JOBQ_ROW_WAITING),
+                             .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_PAYLOAD, .payload = { "new", 3 } };
+    struct jobq_exchange x = { .changes = &c, .change_count = 1 };
+    run_ok(&x);
+    ck_assert_int_eq(c.verdict, JOBQ_OK);
+    ck_assert_uint_eq(claim(1, 20), 20);
+    there_are(1, 0, 1);
+    ck_assert_uint_eq(held[4].edits, 1);
+    ck_assert_uint_eq(read_row(5).edits, 1);
+    ck_assert_mem_eq(read_row(5).payload.data, "new", 3);
+    kit_end(&kit);
+}
+END_TEST
+
+/* ---- leaving ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(some_leave_and_then_all)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 100);
+    ck_assert_uint_eq(claim(1, 100), 100);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_int_eq(fail_one(i), JOBQ_OK);
+    there_are(1, 0, 8);
+    ck_assert_int_eq(fail_one(8), JOBQ_OK);
+    there_are(0, 0, 100);
+    ck_assert_int_eq(entries("ZCARD", "clock"), 1 + 91);
+    ck_assert_int_eq(fail_one(8), JOBQ_ALREADY);
+    ack(9, 91, -1);
+    ck_assert_uint_eq(stats_of().present[JOBQ_COMPLETED], 91);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(reading_and_repeats_write_nothing)
+{
+    struct jobq_exchange x;
+    struct jobq_row first[12];
+    kit_begin(&kit, NULL);
+    put_some(1, 32);
+    ck_assert_uint_eq(claim_as(1000, 1, 12, &x), 12);
+    memcpy(first, held, sizeof first);
+    ck_assert_uint_eq(claim_as(1000, 1, 12, &x), 12);
+    for (size_t i = 0; i < 12; i++)
+        ck_assert(memcmp(&first[i].id, &held[i].id, sizeof held[i].id) == 0 && held[i].attempt == 1);
+    ck_assert_int_eq(read_row(3).state, JOBQ_ROW_RUNNING);
+    ck_assert_int_eq(read_row(13).state, JOBQ_ROW_WAITING);
+    ck_assert_uint_eq(list(1u << JOBQ_RUNNING, NULL), 12);
+    ck_assert_uint_eq(list(1u << JOBQ_READY, NULL), 20);
+    ck_assert_uint_eq(list(0, NULL), 32);
+    there_are(1, 0, 0);
+    ack(0, 12, -1);
+    ck_assert_int_eq(read_row(3).state, JOBQ_ROW_COMPLETED);
+    ck_assert_uint_eq(list(1u << JOBQ_COMPLETED, &queue), 12);
+    ck_assert_uint_eq(list(1u << JOBQ_COMPLETED, NULL), 12);
+    there_are(0, 1, 0);
+    kit_end(&kit);
+}
+END_TEST
+
+/* A member has left since: it is answered all the same, as it is. */
+START_TEST(a_repeat_finds_who_left)
+{
+    struct jobq_exchange x;
+    kit_begin(&kit, NULL);
+    put_some(1, 12);
+    ck_assert_uint_eq(claim_as(1000, 1, 12, &x), 12);
+    struct jobq_change c = { .id = kit_id(4), .by = JOBQ_BY_OPERATOR, .allowed = JOBQ_ROW_BIT(JOBQ_ROW_RUNNING),
+                             .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_CANCEL_ASKED };
+    struct jobq_exchange other = { .changes = &c, .change_count = 1 };
+    other.client[1] = 1;
+    run_ok(&other);
+    ck_assert_int_eq(c.verdict, JOBQ_OK);
+    there_are(1, 0, 1);
+    ck_assert_uint_eq(claim_as(1000, 1, 12, &x), 12);
+    int asked = 0;
+    for (size_t i = 0; i < 12; i++)
+        asked += held[i].cancel_asked;
+    ck_assert_int_eq(asked, 1);
+    kit_end(&kit);
+}
+END_TEST
+
+/* ---- leases --------------------------------------------------------------------------------------------------------- */
+
+static size_t beat(unsigned flags, int64_t lease_ms)
+{
+    struct jobq_beat b = { .token = held[0].token, .flags = flags, .lease_ms = lease_ms };
+    struct jobq_exchange x = { .beats = &b, .beat_count = 1 };
+    run_ok(&x);
+    return b.held;
+}
+
+START_TEST(one_write_makes_all_leases_longer)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 20), 20);
+    pass_time(20000);
+    ck_assert_uint_eq(beat(0, 30000), 20);
+    there_are(1, 0, 0);
+    ck_assert_int_ge(read_row(7).lease_until_ms, held[6].lease_until_ms + 19000);
+    pass_time(20000);
+    struct jobq_want want = { .mode = JOBQ_WANT_OVERDUE, .limit = 100, .lease_ms = 30000, .mint = { 3 } };
+    struct jobq_exchange x = { .want = &want };
+    run_ok(&x);
+    ck_assert_uint_eq(want.row_count, 0);
+    ck_assert_int_eq(x.next_due_ms, read_row(7).lease_until_ms);
+    pass_time(20000);
+    ck_assert_uint_eq(stats_of().stuck, 20);
+    struct jobq_exchange y = { .want = &want };
+    run_ok(&y);
+    ck_assert_uint_eq(want.row_count, 20);
+    there_are(0, 0, 20);
+    ck_assert_int_eq(want.rows[19].overdue, JOBQ_OVERDUE_LEASE);
+    kit_end(&kit);
+}
+END_TEST
+
+/* A lease beyond what the clock's scores can say is a row's. */
+START_TEST(what_is_given_back_waits)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 10), 10);
+    ck_assert_uint_eq(beat(0, INT64_MAX), 10);
+    there_are(0, 0, 10);
+    ck_assert_int_eq(read_row(1).lease_until_ms, INT64_MAX);
+    ck_assert_uint_eq(claim(2, 10), 10);
+    there_are(1, 0, 10);
+    ck_assert_uint_eq(beat(JOBQ_BEAT_RELEASE | JOBQ_BEAT_MINT, 0), 10);
+    there_are(0, 0, 20);
+    ck_assert_uint_eq(stats_of().present[JOBQ_READY], 10);
+    ck_assert_uint_eq(claim(3, 10), 10);
+    ck_assert_int_eq(held[0].attempt, 2);
+    kit_end(&kit);
+}
+END_TEST
+
+/* ---- events --------------------------------------------------------------------------------------------------------- */
+
+static size_t events_told(void)
+{
+    struct jobq_event_query query = { .size = sizeof query, .limit = 10000 };
+    ck_assert_int_eq(jobq_redis()->events(kit.store, &query, kit.arena, &kit.err), JOBQ_OK);
+    return query.row_count;
+}
+
+START_TEST(while_events_are_kept_each_row_tells)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 40);
+    ck_assert_uint_eq(claim(1, 10), 10);
+    ack(0, 10, -1);
+    ck_assert_uint_eq(claim(2, 10), 10);
+    keep_events(1000);
+    ack(0, 10, -1); /* ten ends */
+    there_are(0, 0, 20);
+    ck_assert_uint_eq(events_told(), 10);
+    ck_assert_uint_eq(claim(3, 10), 10); /* ten starts */
+    there_are(0, 0, 30);
+    ack(0, 10, 4); /* ten ends, twenty-six that are no more */
+    there_are(0, 0, 4);
+    ck_assert_uint_eq(events_told(), 56);
+    kit_end(&kit);
+}
+END_TEST
+
+/* ---- those that have completed -------------------------------------------------------------------------------------- */
+
+/* Of one end the smallest ids go first, in whatever order they were claimed; ends in the order of their time, rows among them. */
+START_TEST(retention_goes_by_end_and_id)
+{
+    kit_begin(&kit, NULL);
+    struct jobq_put puts[20];
+    for (uint32_t i = 0; i < 20; i++)
+        puts[i] = plain(120 - i);
+    struct jobq_exchange x = { .puts = puts, .put_count = 20 };
+    run_ok(&x);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 20), 20); /* 120 .. 101 */
+    ack(0, 20, -1);
+    pass_time(1000);
+    ck_assert_uint_eq(claim(2, 3), 3);
+    ack(0, 3, 16); /* 101 .. 107 go */
+    ck_assert_int_eq(read_row(107).state, 0);
+    ck_assert_int_eq(read_row(108).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(read_row(120).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(read_row(1).state, JOBQ_ROW_COMPLETED);
+    pass_time(1000);
+    ck_assert_uint_eq(claim(3, 17), 17);
+    ack(0, 17, 19);
+    ck_assert_int_eq(read_row(120).state, 0);
+    ck_assert_int_eq(read_row(1).state, 0);
+    ck_assert_int_eq(read_row(2).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(read_row(4).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(entries("HLEN", "cold"), 19);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(an_end_before_the_last_one_is_a_row)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 10), 10);
+    ack(0, 10, -1);
+    ck_assert_uint_eq(claim(2, 10), 10);
+    pass_time(-60000);
+    ack(0, 10, 12);
+    there_are(0, 0, 12);
+    ck_assert_int_eq(read_row(1).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(read_row(20).state, JOBQ_ROW_COMPLETED);
+    ck_assert_int_eq(read_row(18).state, 0);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(no_queue_keeps_more_than_so_many)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, MOST);
+    for (uint8_t i = 1; i <= 6; i++) {
+        ck_assert_uint_eq(claim(i, 1000), 1000);
+        ack(0, 1000, -1);
+        there_are(0, i < 5 ? i : 4, i < 5 ? 0 : 1000 * (i - 4));
+    }
+    ck_assert_uint_eq(stats_of().present[JOBQ_COMPLETED], MOST);
+    ck_assert_int_eq(entries("ZCARD", "ended:4:q"), 2000);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(small_steps_are_rid_of_records)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 40);
+    for (uint8_t i = 1; i <= 3; i++) {
+        ck_assert_uint_eq(claim(i, 10), 10);
+        ack(0, 10, -1);
+    }
+    there_are(0, 3, 0);
+    for (uint8_t i = 1; i <= 3; i++) {
+        ck_assert_uint_eq(claim(10 + i, 1), 1);
+        ack(0, 1, -1);
+        there_are(0, 3 - i, 11 * i);
+    }
+    ck_assert_uint_eq(stats_of().present[JOBQ_COMPLETED], 33);
+    kit_end(&kit);
+}
+END_TEST
+
+/* ---- a store of the version before ---------------------------------------------------------------------------------- */
+
+static long long version_of(void)
+{
+    redisReply *reply = redis_server_ask(&kit.server, "HGET {jobq}:meta version");
+    long long version = reply->type == REDIS_REPLY_STRING ? atoll(reply->str) : -1;
+    freeReplyObject(reply);
+    return version;
+}
+
+/* A queue's string as it was: without the last of its counts. */
+static void make_old(void)
+{
+    redisReply *reply = redis_server_ask(&kit.server, "EVAL %s 0",
+                                         "local k = '{jobq}:meta' local s = redis.call('HGET', k, 'qq') "
+                                         "redis.call('HSET', k, 'qq', s:sub(1, 84) .. s:sub(91), 'version', '2') "
+                                         "redis.call('HDEL', k, 'lacks') return 1");
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    freeReplyObject(reply);
+}
+
+START_TEST(an_older_store_is_brought_up)
+{
+    const struct jobq_settings most = { .size = sizeof most, .what = JOBQ_CONFIGURE_QUEUE, .name = queue,
+                                        .set = JOBQ_SETTING_DEPTH, .depth = 12 };
+    struct jobq_store *looks;
+    kit_begin(&kit, NULL);
+    put_some(1, 10);
+    ck_assert_int_eq(jobq_redis()->configure(kit.store, &most, &kit.err), JOBQ_OK);
+    make_old();
+    ck_assert_int_eq(kit_open(&kit, kit.uri, JOBQ_OPEN_INSPECT, &looks), JOBQ_OK);
+    ck_assert_int_eq(version_of(), 2);
+    jobq_redis()->close(looks);
+    jobq_redis()->close(kit.store);
+    ck_assert_int_eq(kit_open(&kit, kit.uri, 0, &kit.store), JOBQ_OK);
+    ck_assert_int_eq(version_of(), 3);
+    ck_assert_uint_eq(stats_of().present[JOBQ_READY], 10);
+    put_some(11, 12);
+    struct jobq_put p = plain(13);
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
+    run_ok(&x);
+    ck_assert_int_eq(p.verdict, JOBQ_FULL);
+    ck_assert_uint_eq(claim(1, 12), 12);
+    there_are(1, 0, 0);
+    ack(0, 12, 0);
+    ck_assert_uint_eq(stats_of().completed_total, 12);
+    kit_end(&kit);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("redis batch");
+    TCase *batch = tcase_create("batch");
+    tcase_set_timeout(batch, 120);
+    tcase_add_test(batch, a_batch_is_written_once_and_removed_once);
+    tcase_add_test(batch, few_are_rows);
+    tcase_add_test(batch, what_is_special_is_a_row);
+    tcase_add_test(batch, an_edited_row_is_no_member);
+    tcase_add_test(batch, some_leave_and_then_all);
+    tcase_add_test(batch, reading_and_repeats_write_nothing);
+    tcase_add_test(batch, a_repeat_finds_who_left);
+    tcase_add_test(batch, one_write_makes_all_leases_longer);
+    tcase_add_test(batch, what_is_given_back_waits);
+    tcase_add_test(batch, while_events_are_kept_each_row_tells);
+    tcase_add_test(batch, retention_goes_by_end_and_id);
+    tcase_add_test(batch, an_end_before_the_last_one_is_a_row);
+    tcase_add_test(batch, no_queue_keeps_more_than_so_many);
+    tcase_add_test(batch, small_steps_are_rid_of_records);
+    tcase_add_test(batch, an_older_store_is_brought_up);
+    suite_add_tcase(suite, batch);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
