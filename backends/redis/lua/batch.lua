@@ -53,10 +53,15 @@ function B.running(mint)
     return r
 end
 
+local function entry_of(queue, place)
+    local text = as_text(place)
+    return call('LRANGE', SPACE .. 'past:' .. queue, text, text)[1]
+end
+
 -- One that has completed: 0 the oldest, -1 the newest. Its ids are not read.
 function B.past_at(queue, number)
     local place = 2 * number
-    local s = call('LINDEX', SPACE .. 'past:' .. queue, as_text(place))
+    local s = entry_of(queue, place)
     if not s then
         return nil
     end
@@ -66,7 +71,7 @@ function B.past_at(queue, number)
 end
 
 function B.ids_of(r)
-    r.ids = r.ids or call('LINDEX', SPACE .. 'past:' .. r.queue, as_text(r.place + 1))
+    r.ids = r.ids or entry_of(r.queue, r.place + 1)
     return r.ids
 end
 
