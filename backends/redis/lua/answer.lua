@@ -3,8 +3,8 @@
 --
 -- A receipt stands in META under 'r' and the client: I4 when the client was noted, number (8), shape (12), I4 length
 -- and the verdicts, I4 how many rows were shown, id, I2 length and hot string of each, B more, token, the ids that were
--- claimed; IN_BATCH: those are one batch. The sorted set "clients" has the clients by when they were noted, in seconds of the server's clock. One that
--- kept no receipt for half an hour is forgotten when others come.
+-- claimed, or IN_BATCH: they are those of the batch of the token. The sorted set "clients" has the clients by when they
+-- were noted, in seconds of the server's clock. One that kept no receipt for half an hour is forgotten when others come.
 
 local NOTED_FOR, KEPT_FOR, FORGOTTEN_AT_ONCE = 900, 2700, '1000'
 local IN_BATCH = 'b'

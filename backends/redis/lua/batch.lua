@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- A lease for a batch. Plain rows that one want takes are not written one by one: what happened to them stands in one
--- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no group, no
--- timeout, no expiry and no payload apart; the rows of a record have one hot string, which the record has for all of them.
+-- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no group,
+-- no timeout, no expiry and no payload apart; the rows of a record have one hot string, which it has for all of them.
 --
 --   batches       hash of those that run, by the random half of their token: the head, and under 'i' and that half the
 --                 ids of its rows; in the clock each is one entry, B.mark and that half, where all others have an id
 --   past:QUEUE    list of those that have completed, in the order of their end: head and ids in turn
 --
--- The head of a record: B how often rows have left it, B whether its ids are known to be in order, I4 how many they are,
--- and the hot string.
+-- The head of a record: B how often rows have left it, B whether its ids are known to be in order, I4 how many they
+-- are, and the hot string.
 --
 -- So a row without a hot string waits as it was put, or is a member of a record. Whoever opens it sees it with the hot
 -- string that it has there; where it may be changed it leaves the record first (leave.lua), and is as any other.

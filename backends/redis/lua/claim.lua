@@ -5,7 +5,8 @@
 local want, token, fence, given, claimed -- `token` once the want has given a row
 local in_batch -- all that was claimed is one batch
 local full, bytes_left -- there is no room for the next row; for so many bytes of payload there is
-local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list, write_claims
+local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list
+local write_claims
 if has_part(HAS_WANT) then
 
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5 -- why a row is overdue

@@ -71,7 +71,8 @@ function one_for_one()
         return nil
     end
     local q = queue_of(queue)
-    if q.paused or q[WAITING] == 0 or q[PAST] > 0 or not trims_none(way.place, q.settings, ARGV[2], q[COMPLETED] + 1) then
+    if q.paused or q[WAITING] == 0 or q[PAST] > 0
+        or not trims_none(way.place, q.settings, ARGV[2], q[COMPLETED] + 1) then
         return nil
     end
     local id, cold, timeout, since = take_first(only_list(queue, ARGV[at + 2]))

@@ -13,7 +13,8 @@ if kind == 'none' then
     elseif band(flags, 1) == 0 then
         return { '\1', '', '' }
     end
-    call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks', LACKS_DELAYS + LACKS_WINDOWS + LACKS_BATCHES + LACKS_EDITED)
+    call('HSET', META, 'version', SCHEMA, 'id', fresh_id, 'lacks',
+        LACKS_DELAYS + LACKS_WINDOWS + LACKS_BATCHES + LACKS_EDITED)
     -- A worker hands in all that it holds and takes as many. An entry that is never due keeps the clock from being made
     -- anew each time, in the form for few, through which Redis walks for each entry, and then in that for many.
     call('ZADD', CLOCK, '-inf', '')

@@ -11,8 +11,8 @@ local NEW_QUEUE = ('\0'):rep(90) .. ('\255'):rep(8) .. '\0\0' -- nothing counted
 -- ms; each -1 for none.
 local HAS_KEEPS, HAS_LIMITS, MET_GROUPS, KEEPS_AT, KEEPS_SIZE = 1, 2, 4, 11, 56
 
--- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed; rows
--- that stand in records of batches that have completed
+-- totals follow the states: enqueued, completed, dead, cancelled, failed; completed, dead, cancelled that were trimmed;
+-- rows that stand in records of batches that have completed
 local ENQUEUED, FAILED_TOTAL, PAST = 7, 11, 15
 local queues, wake -- wake: something may be taken that could not be before
 -- each call

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Rows. A row is two strings: what the put said ("cold", in one hash by id) and what changes ("hot", in another). A row
--- without a hot string is as it was put: waiting, never claimed; or it is one of a batch (batch.lua). So a backlog costs
--- one string and one list entry a job.
+-- without a hot string is as it was put: waiting, never claimed; or it is one of a batch (batch.lua). So a backlog
+-- costs one string and one list entry a job.
 --
 -- Cold:  B parts, i8 created, I8 arrival, [i8 run_at], [i8 expires_at], [i8 window end], then as request.c made it:
 --        I2 mask, I4 payload size, queue, kind (B length each), [i8 rank_add], [i8 timeout], [B hold, scope, digest],

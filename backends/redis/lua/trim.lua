@@ -71,7 +71,9 @@ local function goes_any(place, over, keep_ms)
         or (near(keep_ms) > 0 and is_past(tonumber(call('ZRANGE', place, '0', '0', 'WITHSCORES')[2] or now), keep_ms))
 end
 
--- ---- one state of a queue: w.q, w.state; w.left: how many may still be removed, w.over: how many are over the count ---
+-- ---- one state of a queue ------------------------------------------------------------------------------------------
+-- w: q, state, place, keep_ms; over: how many are over the count; left: how many may still be removed; start: how many
+-- of the oldest rows keep their place.
 
 local function is_old(w, at)
     return near(w.keep_ms) > 0 and is_past(tonumber(at), w.keep_ms)
