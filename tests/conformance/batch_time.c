@@ -442,6 +442,41 @@ static void next_is_the_lease(void)
     is(next_due(), INT64_MAX);
 }
 
+/* Of what ended by itself, or was dropped, no lease is left either. */
+static void next_when_some_left_by_themselves(void)
+{
+    struct batch b = begun(false);
+    int64_t until = b.w.rows[0].lease_until_ms;
+    change_ok(failed(&b.w.rows[5], JOBQ_ROW_DEAD, JOBQ_REASON_PERMANENT, "e"));
+    change_ok(by_operator(id(6), ANY_STATE, JOBQ_ROW_GONE));
+    is(next_due(), until);
+    ack(&b, 0, 5);
+    ack(&b, 7, MANY - 8);
+    is(next_due(), until);
+    ack(&b, MANY - 1, 1);
+    is(next_due(), INT64_MAX);
+    tick(2 * LEASE);
+    is(next_due(), INT64_MAX);
+    is(sweep(me, 100).row_count, 0);
+}
+
+/* Each of them for a reason of its own, and none by a plain ack. */
+static void next_when_all_left_by_themselves(void)
+{
+    struct batch b = begun(false);
+    struct jobq_change c[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        c[i] = completed(&b.w.rows[i], "r");
+        if (i % 2)
+            c[i] = by_operator(b.w.rows[i].id, LIVE, JOBQ_ROW_CANCELLED);
+    }
+    send(me, c, MANY);
+    is(next_due(), INT64_MAX);
+    tick(2 * LEASE);
+    is(sweep(me, 100).row_count, 0);
+    is(queue_stats("q").stuck, 0);
+}
+
 /* What is past is no longer next; what was swept has a lease again. */
 static void next_after_a_lost_lease(void)
 {
@@ -475,6 +510,8 @@ static const struct test tests[] = {
     ONE("nothing of what ended", nothing_of_what_ended, 0),
     ONE("back after a sweep", back_after_a_sweep, 0),
     ONE("next is the lease", next_is_the_lease, 0),
+    ONE("next when some left by themselves", next_when_some_left_by_themselves, 0),
+    ONE("next when all left by themselves", next_when_all_left_by_themselves, 0),
     ONE("next after a lost lease", next_after_a_lost_lease, 0),
 };
 const struct topic topic_batch_time = TOPIC("batch time", tests);
