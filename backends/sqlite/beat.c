@@ -7,7 +7,8 @@
 #include <string.h>
 
 struct held {
-    int64_t n;
+    int64_t n, last; /* one row, or those of a batch */
+    int64_t queue, rank; /* of a batch; queue 0: of none */
     struct jobq_token token;
     size_t beat;
 };
@@ -32,26 +33,54 @@ static int note(struct jobq_store *s, struct held_list *list, const struct held 
     return 0;
 }
 
-static int collect(struct jobq_store *s, const struct jobq_exchange *x, struct held_list *list)
+/* Under each beat that means it. */
+static int note_beats(struct jobq_store *s, const struct jobq_exchange *x, struct held_list *list, struct held *held)
+{
+    for (held->beat = 0; held->beat < x->beat_count; held->beat++)
+        if (means(&x->beats[held->beat], &held->token) && note(s, list, held) != 0)
+            return -1;
+    return 0;
+}
+
+static int collect_rows(struct jobq_store *s, const struct jobq_exchange *x, struct held_list *list)
 {
     sqlite3_stmt *row = sq_start(s, SQL_LEASE_LIST, NULL, 0);
     int more;
     while ((more = sq_step(s, row)) > 0) {
-        struct held held = { .n = sqlite3_column_int64(row, 0) };
+        struct held held = { .n = sqlite3_column_int64(row, 0), .last = sqlite3_column_int64(row, 0) };
         struct jobq_bytes token = sq_column_bytes(row, 1);
         if (token.size != sizeof held.token)
             continue;
         memcpy(&held.token, token.data, sizeof held.token);
-        for (held.beat = 0; held.beat < x->beat_count; held.beat++) {
-            if (!means(&x->beats[held.beat], &held.token))
-                continue;
-            if (note(s, list, &held) == 0)
-                continue;
-            sqlite3_reset(row);
-            return -1;
-        }
+        if (note_beats(s, x, list, &held) == 0)
+            continue;
+        sqlite3_reset(row);
+        return -1;
     }
     return more;
+}
+
+static int collect_batches(struct jobq_store *s, const struct jobq_exchange *x, struct held_list *list)
+{
+    sqlite3_stmt *row = sq_start(s, SQL_BATCH_FIRST, VALUES(number(0), number(INT64_MIN), number(INT64_MAX)));
+    int more;
+    while ((more = sq_step(s, row)) > 0) {
+        struct batch b;
+        sq_batch_read(row, &b);
+        struct held held = { .n = b.first, .last = b.last, .queue = b.queue, .rank = b.rank, .token = b.token };
+        if (note_beats(s, x, list, &held) == 0)
+            continue;
+        sqlite3_reset(row);
+        return -1;
+    }
+    return more;
+}
+
+static int collect(struct jobq_store *s, const struct jobq_exchange *x, struct held_list *list)
+{
+    if (collect_rows(s, x, list) != 0)
+        return -1;
+    return s->clock.batches ? collect_batches(s, x, list) : 0;
 }
 
 /* Beat by beat, in each by token and then by arrival. */
@@ -78,10 +107,10 @@ static int extend(struct turn *t, struct job *job, int64_t lease_ms)
     return sq_run(t->s, SQL_JOB_LEASE, VALUES(number(job->n), instant(job->row.lease_until_ms)));
 }
 
-static int beat_row(struct turn *t, struct jobq_beat *beat, const struct held *held, struct jobq_row *marks)
+static int beat_row(struct turn *t, struct jobq_beat *beat, int64_t n, struct jobq_row *marks)
 {
     struct job job;
-    int found = sq_job_load(t->s, held->n, &job);
+    int found = sq_job_load(t->s, n, &job);
     /* An earlier beat of this exchange may have given it back. */
     if (found <= 0 || job.row.state != JOBQ_ROW_RUNNING || job.row.outcome != JOBQ_OUTCOME_NONE)
         return found < 0 ? -1 : 0;
@@ -93,18 +122,40 @@ static int beat_row(struct turn *t, struct jobq_beat *beat, const struct held *h
         return -1;
     if (!stopped && !job.row.cancel_asked)
         return 0;
-    return sq_view_row(t->s, t->arena, held->n, 0, &marks[beat->mark_count++], NULL) < 0 ? -1 : 0;
+    return sq_view_row(t->s, t->arena, n, 0, &marks[beat->mark_count++], NULL) < 0 ? -1 : 0;
+}
+
+/* One write for a lease that is extended: no row of a batch has a time limit, and none is to be told of. What is given back leaves
+ * it. 1 done, 0 its rows are to be looked at one by one, -1. */
+static int beat_batch(struct turn *t, struct jobq_beat *beat, const struct held *held)
+{
+    struct batch b;
+    int found = held->queue ? sq_batch_find(t->s, held->queue, held->rank, held->n, &b) : 0;
+    if (found <= 0)
+        return found;
+    if (beat->flags & JOBQ_BEAT_RELEASE)
+        return sq_batch_leave_run(t->s, &b, b.first, b.last);
+    beat->held += (uint32_t)sq_batch_size(&b);
+    const struct jobq_row lease = { .lease_until_ms = b.place };
+    return sq_batch_extend(t, &b, sq_lease_end(&lease, t->now, beat->lease_ms)) != 0 ? -1 : 1;
 }
 
 static int run_beat(struct turn *t, struct jobq_beat *beat, const struct held *held, size_t count)
 {
-    struct jobq_row *marks = jobq_arena_alloc(t->arena, count * sizeof *marks);
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += (size_t)(held[i].last - held[i].n + 1);
+    struct jobq_row *marks = jobq_arena_alloc(t->arena, rows * sizeof *marks);
     if (!marks)
         return sq_fault_memory(t->s);
     beat->marks = marks;
-    for (size_t i = 0; i < count; i++)
-        if (beat_row(t, beat, &held[i], marks) != 0)
+    for (size_t i = 0; i < count; i++) {
+        int done = beat_batch(t, beat, &held[i]);
+        for (int64_t n = held[i].n; done == 0 && n <= held[i].last; n++)
+            done = beat_row(t, beat, n, marks);
+        if (done < 0)
             return -1;
+    }
     return 0;
 }
 

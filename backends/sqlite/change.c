@@ -231,6 +231,8 @@ static void note_guard(struct job *job, const struct jobq_change *change)
 static int make(struct turn *t, struct jobq_change *change, struct job *job)
 {
     int before = job->row.state, reason;
+    if (sq_batch_leave(t->s, job) != 0)
+        return -1;
     if (change->state == JOBQ_ROW_GONE)
         return sq_event(t, &job->row, job->queue, job->kind, JOBQ_ROW_GONE) != 0 ? -1 : sq_job_remove(t, job);
     if (change->set & JOBQ_BLOCK_AGAIN) {
@@ -279,11 +281,14 @@ static bool may_be_plain(const struct jobq_change *change)
            !sq_is_bulky(change->result);
 }
 
-/* Reads what the guards ask for. 1: nothing hangs on the row, 0: it takes the long way, -1. */
-static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
+/* Finds what the guards ask for. 1: nothing hangs on the row, 0: it takes the long way, -1. */
+static int read_guard(struct turn *t, const struct jobq_change *change, struct job *job)
 {
-    sqlite3_stmt *row = sq_start(t->s, SQL_JOB_GUARD, VALUES(id_value(id)));
-    int found = sq_step(t->s, row);
+    int found = sq_batch_held(t->s, &change->token, &change->id, job);
+    if (found != 0)
+        return found;
+    sqlite3_stmt *row = sq_start(t->s, SQL_JOB_GUARD, VALUES(id_value(&change->id)));
+    found = sq_step(t->s, row);
     if (found <= 0)
         return found;
     int32_t flags = sqlite3_column_int(row, 3);
@@ -296,8 +301,12 @@ static int read_guard(struct turn *t, const struct jobq_id *id, struct job *job)
     sq_token_read(row, 4, &job->row.token);
     job->row.started_at_ms = sqlite3_column_int64(row, 6);
     job->lane = sqlite3_column_int64(row, 7);
+    job->row.due = job->row.state == JOBQ_ROW_WAITING && sqlite3_column_int64(row, 8) == list_of(job->queue, LIST_DUE);
+    int64_t place = sqlite3_column_int64(row, 9);
     bool sound = sq_unpack(sq_column_bytes(row, 5), job);
     sqlite3_reset(row);
+    if (job->row.due && sq_batch_show(t->s, place, job) != 0)
+        return -1;
     if (!sound)
         return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)job->n);
     return !job->children && !job->has_key && !(job->flags & (FLAG_PARENTS | FLAG_BULK_RESULT));
@@ -307,21 +316,42 @@ int sq_ends_write(struct turn *t)
 {
     const struct ends ends = t->ends;
     t->ends = (struct ends){ 0 };
+    int done = ends.member ? sq_batch_end(t, &ends) : 0;
+    if (done != 0)
+        return done < 0 ? -1 : 0;
     return ends.list ? sq_run(t->s, SQL_JOB_END, VALUES(number(ends.first), number(ends.last), number(ends.list),
                                                         number(t->now), number(ends.told), number(ends.drop_result)))
                      : 0;
 }
 
+/* What is to be written before this one. When those were few, it may have left its batch with them. */
+static int write_before(struct turn *t, struct job *job)
+{
+    struct batch b;
+    if (sq_ends_write(t) != 0)
+        return -1;
+    int found = job->member ? sq_batch_find(t->s, job->queue, job->rank, job->n, &b) : 0;
+    job->member = found > 0;
+    return found < 0 ? -1 : 0;
+}
+
+/* In the same record as those before it? It is the one that was looked at last. */
+static bool goes_on_in_batch(const struct turn *t, const struct job *job)
+{
+    return t->ends.member && t->ends.rank == job->rank && t->ends.first >= t->s->batch.first && job->n <= t->s->batch.last;
+}
+
 /* What is claimed together is mostly ended together, and in the order of its numbers. */
-static int end_row(struct turn *t, const struct job *job, int32_t told, bool drop_result)
+static int end_row(struct turn *t, struct job *job, int32_t told, bool drop_result)
 {
     int64_t list = list_of(job->queue, JOBQ_ROW_COMPLETED);
-    bool goes_on = t->ends.list == list && t->ends.told == told && t->ends.drop_result == drop_result &&
-                   t->ends.last + 1 == job->n;
-    if (!goes_on && sq_ends_write(t) != 0)
+    bool goes_on = t->ends.list == list && t->ends.told == told && t->ends.last + 1 == job->n &&
+                   (job->member ? goes_on_in_batch(t, job) : !t->ends.member && t->ends.drop_result == drop_result);
+    if (!goes_on && write_before(t, job) != 0)
         return -1;
     t->ends = (struct ends){ .first = goes_on ? t->ends.first : job->n, .last = job->n, .list = list, .told = told,
-                             .drop_result = drop_result };
+                             .drop_result = drop_result && !job->member, .member = job->member, .queue = job->queue,
+                             .rank = job->rank };
     return 0;
 }
 
@@ -335,7 +365,7 @@ static bool is_ending(const struct turn *t, int64_t n)
 static int make_plain_end(struct turn *t, struct jobq_change *change)
 {
     struct job job;
-    int stale, plain = may_be_plain(change) && !t->s->clock.events ? read_guard(t, &change->id, &job) : 0;
+    int stale, plain = may_be_plain(change) && !t->s->clock.events ? read_guard(t, change, &job) : 0;
     if (plain <= 0 || is_ending(t, job.n) || jobq_change_guard(change, &job.row, NULL, 0, &stale) != JOBQ_OK)
         return plain < 0 ? -1 : 0;
     change->verdict = JOBQ_OK;
@@ -348,6 +378,8 @@ static int make_plain_end(struct turn *t, struct jobq_change *change)
     int32_t told = flags_with(0, change->outcome ? change->outcome : job.row.outcome, change->reason);
     if (!change->result.data || !(change->set & JOBQ_SET_RESULT))
         return end_row(t, &job, told, change->set & JOBQ_SET_RESULT) != 0 ? -1 : 1;
+    if (job.member && (write_before(t, &job) != 0 || sq_batch_leave(t->s, &job) != 0))
+        return -1;
     return sq_run(t->s, SQL_JOB_END_WITH,
                   VALUES(number(job.n), number(list_of(job.queue, JOBQ_ROW_COMPLETED)), number(t->now),
                          number(job.flags | told), bytes(change->result))) != 0 ? -1 : 1;

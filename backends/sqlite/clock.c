@@ -106,6 +106,7 @@ static int read_meta(struct jobq_store *s)
     c->fence = sqlite3_column_int64(row, 4);
     c->events = sqlite3_column_int64(row, 5);
     c->event = sqlite3_column_int64(row, 6);
+    c->batches = sqlite3_column_int(row, 7) != 0;
     c->epoch = s->epoch;
     sqlite3_reset(row);
     return 0;
@@ -145,8 +146,9 @@ int sq_clock_read(struct jobq_store *s, int64_t *now)
 static int lift(struct jobq_store *s, int64_t by)
 {
     s->clock.anchor += by;
-    s->next_epoch = 0; /* leases end elsewhere now */
-    return sq_run(s, SQL_CLOCK_LIFT, VALUES(number(by))) || sq_run(s, SQL_CLOCK_LIFT_LEASES, VALUES(number(by)));
+    s->next_epoch = s->batch_epoch = 0; /* leases end elsewhere now */
+    return sq_run(s, SQL_CLOCK_LIFT, VALUES(number(by))) || sq_run(s, SQL_CLOCK_LIFT_LEASES, VALUES(number(by))) ||
+           sq_run(s, SQL_BATCH_LIFT, VALUES(number(by)));
 }
 
 int sq_clock_write(struct jobq_store *s, int64_t *now)
@@ -184,7 +186,8 @@ int sq_clock_first_opener(struct jobq_store *s)
     s->epoch++;
     if (sq_run(s, SQL_CLOCK_BOOT, VALUES(boot, number(anchor), number(here))) != 0)
         return -1;
-    return sq_run(s, SQL_CLOCK_OLD_LEASES, VALUES(number(jobq_add_ms(here, c->shift))));
+    const struct value now = number(jobq_add_ms(here, c->shift));
+    return sq_run(s, SQL_CLOCK_OLD_LEASES, &now, 1) != 0 ? -1 : sq_run(s, SQL_BATCH_OLD, &now, 1);
 }
 
 int sq_clock_start(struct jobq_store *s)

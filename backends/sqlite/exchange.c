@@ -88,7 +88,7 @@ static int find_next_due(struct turn *t, struct jobq_exchange *x)
 static enum result commit(struct turn *t, struct jobq_exchange *x)
 {
     bool unknown;
-    if (sq_limits_write(t) != 0 || sq_queue_write(t) != 0 || sq_events_write(t) != 0 || find_next_due(t, x) != 0 ||
+    if (sq_batch_settle(t) != 0 || sq_limits_write(t) != 0 || sq_queue_write(t) != 0 || sq_events_write(t) != 0 || find_next_due(t, x) != 0 ||
         (x->want && sq_wake_seen(t->s) != 0)) {
         sq_tx_rollback(t->s);
         return RESULT_UNIT;

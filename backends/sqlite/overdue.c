@@ -119,11 +119,14 @@ static int take_late(struct catch *c, const struct late *late)
     return 0;
 }
 
+/* A lease that is over is the row's own again, and goes on as any other. */
 int sq_take_overdue(struct catch *c)
 {
     struct late late = { .count = 0 };
     size_t most = 2 * at_most(c->want->limit, INT32_MAX / 2) + 1;
-    int result = collect(c->t->s, c->t->now, most, &late);
+    int result = sq_batch_leave_first(c->t->s, 0, c->t->now, (int64_t)most);
+    if (result == 0)
+        result = collect(c->t->s, c->t->now, most, &late);
     if (result == 0)
         result = take_late(c, &late);
     free(late.rows);

@@ -12,7 +12,7 @@ struct queue *sq_queue_of(struct turn *t, int64_t id)
         return queue;
     queue->turn = t->s->turns;
     queue->ended = 0;
-    queue->figured = false;
+    queue->figured = queue->claimed = queue->batched = false;
     queue->starts.read = queue->starts.counted = false;
     memset(queue->diff, 0, sizeof queue->diff);
     queue->next_touched = t->touched;

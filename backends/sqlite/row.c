@@ -173,7 +173,7 @@ static void read_numbers(sqlite3_stmt *row, struct job *out)
     read_times(row, r);
 }
 
-int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
+static int read_stored(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
 {
     memset(out, 0, offsetof(struct job, worker));
     read_numbers(row, out);
@@ -184,6 +184,21 @@ int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
     if (!sq_unpack(sq_column_bytes(row, ROW_REST), out))
         return sq_fault_text(s, SQLITE_CORRUPT, "row %lld cannot be read", (long long)out->n);
     out->row.has_callback = out->has_digest && !(out->flags & FLAG_DIGEST_USED);
+    return 0;
+}
+
+int sq_job_read_stored(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
+{
+    int result = read_stored(s, row, out);
+    out->counted = sq_row_count(&out->row);
+    return result;
+}
+
+int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out)
+{
+    if (read_stored(s, row, out) != 0 || sq_batch_show(s, sqlite3_column_int64(row, ROW_PLACE), out) != 0)
+        return -1;
+    out->row.fence = fence_of(&out->row.token);
     out->counted = sq_row_count(&out->row);
     return 0;
 }
@@ -229,6 +244,8 @@ int sq_job_save(struct turn *t, struct job *job)
 {
     const struct jobq_row *r = &job->row;
     struct pack rest;
+    if (sq_batch_leave(t->s, job) != 0)
+        return -1;
     job->flags = flags_of(job);
     int64_t list = sq_job_list(job);
     if (sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane) != 0))

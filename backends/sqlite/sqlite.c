@@ -109,6 +109,8 @@ void sq_store_free(struct jobq_store *s)
     sq_names_clear(&s->queues);
     sq_names_clear(&s->kinds);
     jobq_receipt_free(s->receipt);
+    for (size_t i = 0; i < HOLDS; i++)
+        free(s->holds[i].ids);
     sqlite3_free(s->path);
     free(s);
 }

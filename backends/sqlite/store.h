@@ -14,7 +14,7 @@
 
 #include "statements.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define EDGES_AT_ONCE 64
 #define ERRORS_KEPT 10
 #define LOG_KEPT 100
@@ -39,6 +39,7 @@ struct store_clock {
     int64_t anchor, high, shift;
     int64_t fence; /* the newest */
     int64_t events, event; /* how many are kept; cursor of the newest */
+    bool batches; /* there may be some */
 };
 
 /* ---- gate.c: waiting for the one writer ---------------------------------------------------------------------- */
@@ -121,6 +122,8 @@ struct queue {
     int64_t diff[COUNT_OF_COUNTS];
     uint32_t ended;      /* states that this unit ended rows in */
     bool figured;        /* now.figures changed in this exchange */
+    bool claimed;        /* rows of it, in this exchange */
+    bool batched;        /* a batch of it began or ended in this exchange */
     struct meter starts;
     struct queue *next_touched;
     struct queue_settings now;
@@ -138,6 +141,26 @@ struct names {
 };
 
 /* ---- the store ----------------------------------------------------------------------------------------------------- */
+
+/* Rows of one queue that are claimed, or have completed, by one record; the schema says how it is stored. */
+struct batch {
+    int64_t queue, rank, first, last, list, place, started_at;
+    int32_t flags;
+    struct jobq_token token;
+    bool has_worker;
+    size_t worker_size;
+    uint8_t worker[256];
+};
+
+/* Which rows a claim gave, so that their ends need not look for them: in the order of their numbers. */
+#define HOLDS 4
+#define HOLD_MOST 4096
+struct hold {
+    struct jobq_token token;
+    int64_t queue, rank, first;
+    struct jobq_id *ids;
+    size_t count, room, at; /* at: behind the one that was asked for last */
+};
 
 struct fault {
     int code; /* extended result code of SQLite; 0: none */
@@ -171,6 +194,10 @@ struct jobq_store {
     uint64_t limits_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
+    struct batch batch; /* as found last */
+    uint64_t batch_epoch;
+    struct hold holds[HOLDS]; /* what this handle claimed by records */
+    size_t next_hold;
     struct fault fault;
     /* wake.c */
     int wake_fd;
@@ -190,6 +217,8 @@ struct ends {
     int64_t first, last, list; /* list 0: none */
     int32_t told;     /* outcome and reason, as in `flags` */
     bool drop_result;
+    bool member;      /* of a batch: */
+    int64_t queue, rank;
 };
 
 /* One exchange under way. */
@@ -448,7 +477,8 @@ enum row_flag {
     FLAG_BULK = FLAG_BULK_PAYLOAD | FLAG_BULK_RESULT | FLAG_BULK_DATA,
     FLAG_PARENTS = 2048,  /* it has, or had, edges to parents */
     FLAG_SUCCESSOR = 4096, /* its key keeps, or kept, a successor */
-    FLAG_LOG = 8192        /* it has lines of log */
+    FLAG_LOG = 8192,       /* it has lines of log */
+    FLAG_RISES = 16384     /* of a batch: its ids rise with the numbers of its rows */
 };
 /* The column `flags` also holds two numbers. */
 #define FLAGS_OWN 0xffff
@@ -481,6 +511,8 @@ struct job {
     int32_t flags, errors;
     uint32_t children; /* open edges to rows that wait for this one */
     bool has_key, has_digest;
+    bool member;  /* of a batch: its row is still as it was put, */
+    int64_t rank; /* at this place of the due list */
     struct jobq_put_key key; /* as put: what TAKE_KEY acquires again */
     int64_t window_until_ms;
     uint8_t digest[32];
@@ -492,6 +524,7 @@ bool sq_is_ended(int state);
 void sq_copy_exactly(sqlite3_stmt *row, int column, void *out, size_t size); /* zeros where it is of another size */
 void sq_token_read(sqlite3_stmt *row, int column, struct jobq_token *out);
 int sq_job_read(struct jobq_store *s, sqlite3_stmt *row, struct job *out); /* the row the statement stands on */
+int sq_job_read_stored(struct jobq_store *s, sqlite3_stmt *row, struct job *out); /* one that is in no batch */
 int64_t sq_row_alarm(const struct job *job); /* 0: none */
 int sq_row_count(const struct jobq_row *row); /* enum queue_count */
 int64_t sq_job_list(const struct job *job);
@@ -519,12 +552,38 @@ int sq_bulk_drop(struct jobq_store *s, int64_t n, enum bulk what);
 /* Put new bytes where they belong; absent takes them away. The row is to be saved afterwards: job->flags may change. */
 int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, struct jobq_bytes bytes);
 
+/* ---- batch.c: many rows in one record -------------------------------------------------------------------------------------------- */
+
+#define BATCH_LEAST 8         /* fewer rows are written one by one */
+#define BATCH_AT_ONCE 64      /* rows that an exchange of fewer writes of old records */
+#define BATCH_ENDED_MOST 4096 /* rows of a queue that have completed and stand in records */
+void sq_batch_read(sqlite3_stmt *row, struct batch *out); /* the row that batch_first or batch_find stands on */
+int64_t sq_batch_size(const struct batch *b);
+/* The one that the row n, which stands at `rank` in the due list of the queue, is in. 1, 0 in none, -1. */
+int sq_batch_find(struct jobq_store *s, int64_t queue, int64_t rank, int64_t n, struct batch *out);
+int sq_batch_first(struct jobq_store *s, int64_t list, int64_t from, int64_t to, struct batch *out); /* by place; as above */
+int sq_batch_show(struct jobq_store *s, int64_t rank, struct job *job); /* if it is in one: what the record says of it */
+int sq_batch_leave(struct jobq_store *s, struct job *job);              /* if it is in one: its row says so itself */
+int sq_batch_leave_run(struct jobq_store *s, const struct batch *b, int64_t first, int64_t last);
+int sq_batch_leave_first(struct jobq_store *s, int64_t list, int64_t to, int64_t most);
+bool sq_batch_allowed(const struct turn *t, const struct queue *queue);
+bool sq_batch_plain(const struct job *job, const struct jobq_row *shown); /* shown: with the bytes */
+int sq_batch_begin(struct turn *t, const struct batch *b);
+int sq_batch_end(struct turn *t, const struct ends *ends);
+void sq_batch_hold(struct jobq_store *s, const struct batch *b, const struct jobq_row *rows);
+void sq_batch_let_go(struct jobq_store *s); /* what was claimed may not have been */
+/* A row that this handle claimed by a record, is it still in it? 1, 0 it is to be looked for, -1. */
+int sq_batch_held(struct jobq_store *s, const struct jobq_token *token, const struct jobq_id *id, struct job *out);
+int sq_batch_extend(struct turn *t, const struct batch *b, int64_t until);
+int sq_batch_remove(struct jobq_store *s, const struct batch *b, int64_t count); /* its first rows; the counts are the caller's */
+int sq_batch_settle(struct turn *t); /* at the end of an exchange: not too many */
+
 /* ---- view.c: stored rows -> rows of an answer ----------------------------------------------------------------------------------------- */
 
 /* asked: enum jobq_read_flags; job is filled, too, unless NULL. 1 found, 0 not, -1. */
 int sq_view_row(struct jobq_store *s, struct jobq_arena *arena, int64_t n, uint32_t asked, struct jobq_row *out,
                 struct job *job);
-/* The row that a statement with all columns of a view stands on, with its payload. */
+/* The row that a statement with all columns of a view stands on, with its payload; one that is in no batch. */
 int sq_view_here(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, struct jobq_row *out,
                  struct job *job);
 int sq_view_one(struct jobq_store *s, struct jobq_arena *arena, int64_t n, const struct jobq_row **out);

@@ -53,6 +53,36 @@ static int write_claim(const struct catch *c, const struct jobq_row *r, const st
     return taken->calm ? 0 : sq_run(c->t->s, SQL_JOB_CALM, VALUES(number(taken->n)));
 }
 
+/* The next rows, from i on, that one record can claim: so many stand at one place, and nothing is special about them. */
+static size_t batch_from(const struct catch *c, size_t i)
+{
+    const struct taken *first = &c->taken[i];
+    size_t count = 0;
+    while (i + count < c->count && first[count].plain && first[count].place == first->place &&
+           first[count].queue == first->queue && first[count].n == first->n + (int64_t)count)
+        count++;
+    return count < BATCH_LEAST ? 0 : count;
+}
+
+static int begin_batch(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
+{
+    struct batch b = { .queue = taken->queue, .rank = taken->place, .first = taken->n, .last = taken->n + (int64_t)count - 1,
+                       .place = r->lease_until_ms, .started_at = r->started_at_ms, .token = r->token,
+                       .has_worker = c->want->worker.data != NULL, .worker_size = c->want->worker.size };
+    b.flags = FLAG_RISES;
+    for (size_t i = 0; i < count; i++) {
+        b.flags |= taken[i].flags;
+        if (i && memcmp(&r[i - 1].id, &r[i].id, sizeof r->id) >= 0)
+            b.flags &= ~FLAG_RISES;
+    }
+    if (b.worker_size > sizeof b.worker)
+        b.worker_size = sizeof b.worker;
+    if (b.worker_size)
+        memcpy(b.worker, c->want->worker.data, b.worker_size);
+    sq_batch_hold(c->t->s, &b, r);
+    return sq_batch_begin(c->t, &b);
+}
+
 static int write_claims(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
 {
     const int32_t stay = ~(FLAGS_PAST | 15 << FLAGS_OUTCOME_SHIFT);
@@ -73,6 +103,7 @@ static int note(struct catch *c, const struct jobq_row *r, const struct taken *t
         return -1;
     queue->diff[COUNT_DUE]--;
     queue->diff[COUNT_RUNNING]++;
+    queue->claimed = true;
     if (!taken->frees_key)
         return 0;
     return sq_job_load(c->t->s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
@@ -88,7 +119,8 @@ static int claim(struct catch *c, size_t count, bool alone)
         if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &rows[i].worker) != 0)
             return sq_fault_memory(c->t->s);
     }
-    if (write_claims(c, rows, taken, count) != 0)
+    bool batch = count >= BATCH_LEAST && batch_from(c, c->settled) == count;
+    if ((batch ? begin_batch : write_claims)(c, rows, taken, count) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (note(c, &rows[i], &taken[i]) != 0)
@@ -116,12 +148,21 @@ static bool is_alike(const struct catch *c, size_t i)
     return c->taken[i].calm && !c->taken[i].frees_key && c->rows[i].timeout_ms <= 0 && !has_expired(c, &c->rows[i]);
 }
 
+/* Not in the middle of what would have been one had it begun earlier: there were too few of it. */
+static bool begins_batch(const struct catch *c, size_t i)
+{
+    const struct taken *row = &c->taken[i];
+    return !(row[-1].plain && row[-1].place == row->place) && batch_from(c, i);
+}
+
 /* How many of the next rows one statement can claim: what came together has numbers that follow each other. */
 static size_t next_run(const struct catch *c)
 {
-    size_t i = c->settled + 1;
+    size_t i = c->settled + 1, batch = batch_from(c, c->settled);
+    if (batch)
+        return batch;
     if (is_alike(c, c->settled))
-        while (i < c->count && is_alike(c, i) && c->taken[i].n == c->taken[i - 1].n + 1)
+        while (i < c->count && is_alike(c, i) && c->taken[i].n == c->taken[i - 1].n + 1 && !begins_batch(c, i))
             i++;
     return i - c->settled;
 }
@@ -193,6 +234,8 @@ static int take_row(struct catch *c, sqlite3_stmt *row)
     if (!sq_want_room(c, r->payload_bytes))
         return 0;
     c->taken[c->count] = (struct taken){ .n = job.n, .queue = job.queue, .flags = job.flags,
+                                         .place = sqlite3_column_int64(row, ROW_PLACE),
+                                         .plain = c->batches && sq_batch_plain(&job, r),
                                          .calm = !r->progress.data && !sq_row_alarm(&job),
                                          .frees_key = job.has_key && job.key.hold != JOBQ_HOLD_LIVE };
     sq_want_give(c, JOBQ_OVERDUE_NONE);
@@ -215,30 +258,48 @@ static bool no_kind(const struct wanted *wanted)
     return !wanted->any_kind && !wanted->kind_count;
 }
 
-static sqlite3_stmt *start_rows(const struct catch *c, const struct wanted *wanted, int64_t list)
+static sqlite3_stmt *start_rows(const struct catch *c, const struct wanted *wanted, const struct walk *w)
 {
-    return sq_start(c->t->s, SQL_DUE_ROWS,
-                    VALUES(number(list), wanted->kind_count == 1 ? number(wanted->kinds[0]) : nothing()));
+    return sq_start(c->t->s, w->behind ? SQL_DUE_ROWS_SAME : SQL_DUE_ROWS,
+                    (const struct value[4]){ number(w->list), wanted->kind_count == 1 ? number(wanted->kinds[0]) : nothing(),
+                                             number(w->place), number(w->n) }, 3 + w->behind);
 }
 
-/* Up to `most` rows of a list by rank. */
-static int take_from(struct catch *c, const struct wanted *wanted, int64_t list, int64_t most)
+/* Up to the next batch. 1 the walk goes on behind it, 0 it is at its end, -1. */
+static int take_stretch(struct catch *c, const struct wanted *wanted, struct walk *w, int64_t *most)
 {
-    if (no_kind(wanted))
-        return 0;
-    sqlite3_stmt *row = start_rows(c, wanted, list);
+    sqlite3_stmt *row = start_rows(c, wanted, w);
+    bool jumps = false;
     int more = row ? 0 : -1;
-    for (int64_t given = 0; !c->full && given < most && (more = sq_step(c->t->s, row)) > 0;) {
+    while (!c->full && *most > 0 && (more = sq_step(c->t->s, row)) > 0) {
+        jumps = sq_walk_jumps(w, sqlite3_column_int64(row, ROW_PLACE), sqlite3_column_int64(row, ROW_N));
+        if (jumps)
+            break;
         if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)) || was_given(c, row))
             continue;
         more = take_row(c, row);
         if (more < 0)
             break;
-        given += more;
+        *most -= more;
     }
     if (row)
         sqlite3_reset(row);
-    return more < 0 ? -1 : 0;
+    if (more < 0)
+        return -1;
+    return jumps || (more == 0 && *most > 0 && !c->full && sq_walk_goes_on(w));
+}
+
+/* Up to `most` rows of a list by rank. */
+static int take_from(struct catch *c, const struct wanted *wanted, int64_t list, int64_t most)
+{
+    struct walk walk;
+    if (no_kind(wanted))
+        return 0;
+    int more = sq_walk_begin(c->t->s, &walk, list) != 0 ? -1 : 1;
+    while (more > 0)
+        more = take_stretch(c, wanted, &walk, &most);
+    free(walk.passed);
+    return more;
 }
 
 /* ---- groups in turn ------------------------------------------------------------------------------------------------------ */
@@ -318,7 +379,8 @@ static int find_alone(struct catch *c, const struct wanted *wanted, const struct
     int more, taken = 0;
     if (no_kind(wanted))
         return 0;
-    sqlite3_stmt *row = start_rows(c, wanted, list_of(queue->id, LIST_ALONE));
+    const struct walk walk = { .list = list_of(queue->id, LIST_ALONE), .place = INT64_MIN };
+    sqlite3_stmt *row = start_rows(c, wanted, &walk);
     while ((more = sq_step(c->t->s, row)) > 0) {
         if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)))
             continue;
@@ -370,6 +432,7 @@ static int take_by_rank(struct catch *c, const struct wanted *wanted, struct que
 static int take_queue(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn)
 {
     int64_t room = INT64_MAX;
+    c->batches = c->want->limit >= BATCH_LEAST && sq_batch_allowed(c->t, queue);
     if (queue->now.paused || sq_queue_rows(queue, COUNT_DUE) <= 0)
         return 0;
     if (queue->now.concurrency >= 0 || queue->now.rate >= 0) {

@@ -58,6 +58,7 @@ void sq_tx_rollback(struct jobq_store *s)
     /* Numbers given to names within it are void. */
     sq_names_clear(&s->queues);
     sq_names_clear(&s->kinds);
+    sq_batch_let_go(s);
 }
 
 /* The commit record is the last thing that is written to the log. Where writing it failed it is not there, or not whole,

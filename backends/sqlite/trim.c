@@ -61,19 +61,37 @@ static size_t place(struct oldest *rows, size_t count, size_t most, const struct
     return count < most ? count + 1 : most;
 }
 
-/* The next of the oldest behind `after`. The index has no ids, and a statement that sorts sets up a table for it with each
- * exchange: so what ended at one instant is sorted here. */
-static int list_oldest(struct turn *t, int64_t list, size_t most, const struct oldest *after, struct oldest *out, size_t *count)
+/* The oldest of one state of a queue, as far as they are too many or too old. */
+struct trimming {
+    struct turn *t;
+    struct queue *queue;
+    int state;
+    int64_t list, over, keep_ms;
+    size_t *left;
+    struct oldest after; /* the last row that was looked at */
+    bool skipped;        /* one of those stays */
+};
+
+static bool is_too_old(const struct trimming *tr, int64_t finished_at)
 {
-    sqlite3_stmt *rows = sq_start(t->s, SQL_TRIM_LIST, VALUES(number(list), number(after->finished_at)));
+    return tr->keep_ms > 0 && jobq_add_ms(finished_at, tr->keep_ms) < tr->t->now;
+}
+
+/* The next of the oldest that are older than `until`. The index has no ids, and a statement that sorts sets up a table for it
+ * with each exchange: so what ended at one instant is sorted here. */
+static int list_oldest(struct trimming *tr, size_t most, const struct oldest *until, struct oldest *out, size_t *count)
+{
+    struct turn *t = tr->t;
+    sqlite3_stmt *rows = sq_start(t->s, SQL_TRIM_LIST, VALUES(number(tr->list), number(tr->after.finished_at)));
     struct oldest row;
     int more;
     *count = 0;
     while ((more = sq_step(t->s, rows)) > 0) {
         more = read_oldest(t, rows, &row);
-        if (more < 0 || (*count == most && row.finished_at > out[most - 1].finished_at))
+        if (more < 0 || row.finished_at > until->finished_at ||
+            (*count == most && row.finished_at > out[most - 1].finished_at))
             break;
-        if (is_older(after, &row))
+        if (is_older(&tr->after, &row) && is_older(&row, until))
             *count = place(out, *count, most, &row);
     }
     sqlite3_reset(rows);
@@ -81,69 +99,174 @@ static int list_oldest(struct turn *t, int64_t list, size_t most, const struct o
 }
 
 /* How many of the first rows of a list can go by one statement: nothing hangs on them, and they are all that ended up to some
- * instant. behind: the list goes on behind them. */
-static size_t together(const struct oldest *rows, size_t count, size_t most, bool behind)
+ * instant, which is before `until`. behind: the list goes on behind them. */
+static size_t together(const struct oldest *rows, size_t count, size_t most, bool behind, int64_t until)
 {
     size_t n = 0;
-    while (n < most && rows[n].plain && !rows[n].has_children)
+    while (n < most && rows[n].plain && !rows[n].has_children && rows[n].finished_at < until)
         n++;
     while (n && (n < count ? rows[n].finished_at == rows[n - 1].finished_at : behind))
         n--;
     return n > 1 ? n : 0;
 }
 
-static int remove_together(struct turn *t, struct queue *queue, int state, const struct oldest *rows, size_t count)
+static void count_removed(struct trimming *tr, int64_t count)
 {
-    int64_t list = list_of(queue->id, state);
-    if (!count)
-        return 0;
-    queue->diff[COUNT_COMPLETED_TRIMMED + state - JOBQ_ROW_COMPLETED] += (int64_t)count;
-    queue->diff[COUNT_COMPLETED + state - JOBQ_ROW_COMPLETED] -= (int64_t)count;
-    if (sq_run(t->s, SQL_JOB_DROP_OLD, VALUES(number(list), number(rows[count - 1].finished_at))) != 0)
-        return -1;
-    return sqlite3_changes(t->s->db) == (int)count
-               ? 0 : sq_fault_text(t->s, SQLITE_CORRUPT, "list %lld is not in order", (long long)list);
+    tr->queue->diff[COUNT_COMPLETED_TRIMMED + tr->state - JOBQ_ROW_COMPLETED] += count;
+    tr->queue->diff[COUNT_COMPLETED + tr->state - JOBQ_ROW_COMPLETED] -= count;
+    tr->over -= tr->over < count ? tr->over : count;
+    *tr->left -= (size_t)count;
 }
 
-/* Those over the count stand first, those over the age too: the walk ends at the first that is neither. */
+static int remove_together(struct trimming *tr, const struct oldest *rows, size_t count)
+{
+    struct jobq_store *s = tr->t->s;
+    if (!count)
+        return 0;
+    count_removed(tr, (int64_t)count);
+    if (sq_run(s, SQL_JOB_DROP_OLD, VALUES(number(tr->list), number(rows[count - 1].finished_at))) != 0)
+        return -1;
+    return sqlite3_changes(s->db) == (int)count
+               ? 0 : sq_fault_text(s, SQLITE_CORRUPT, "list %lld is not in order", (long long)tr->list);
+}
+
+/* A row that others wait for stays, and counts as one that was too many. */
+static int remove_one(struct trimming *tr, const struct oldest *row)
+{
+    tr->over -= tr->over > 0;
+    if (row->has_children) {
+        tr->skipped = true;
+        return 0;
+    }
+    (*tr->left)--;
+    return remove_row(tr->t, tr->queue, tr->state, row);
+}
+
+/* Rows that are older than `until`. 1 there may be more to remove behind them, 0 that was all, -1. */
+static int trim_rows_until(struct trimming *tr, const struct oldest *until)
+{
+    struct oldest oldest[AT_ONCE];
+    /* At first one more than is over the count: is that one over the age? Most often it is not. */
+    int64_t first = tr->over + (tr->keep_ms > 0);
+    size_t count, most = first < AT_ONCE ? (size_t)first : AT_ONCE;
+    if (!first || !*tr->left)
+        return 0;
+    for (;; most = AT_ONCE) {
+        if (list_oldest(tr, most, until, oldest, &count) != 0)
+            return -1;
+        size_t go = (uint64_t)tr->over < count ? (size_t)tr->over : count;
+        go = go < *tr->left ? go : *tr->left;
+        if (!tr->skipped && !tr->t->s->clock.events)
+            go = together(oldest, count, go, count == most, until->finished_at);
+        else
+            go = 0;
+        if (remove_together(tr, oldest, go) != 0)
+            return -1;
+        for (size_t i = go; i < count && *tr->left; i++) {
+            if (!tr->over && !is_too_old(tr, oldest[i].finished_at))
+                return 0;
+            if (remove_one(tr, &oldest[i]) != 0)
+                return -1;
+        }
+        if (!*tr->left || (!tr->over && tr->keep_ms <= 0))
+            return 0;
+        if (count)
+            tr->after = oldest[count - 1];
+        if (count < most)
+            return 1;
+    }
+}
+
+/* ---- batches ---------------------------------------------------------------------------------------------------------- */
+
+/* In a record that rises the first row has the least id and the last one the greatest. Do all rows of records that ended at this
+ * instant follow each other by their ids, too? 1, 0, -1. low, high: those of the first record. */
+static int is_in_order(const struct trimming *tr, int64_t at, struct jobq_id *low, struct jobq_id *high)
+{
+    struct jobq_id before = { 0 }, id;
+    sqlite3_stmt *row = sq_start(tr->t->s, SQL_TRIM_ENDS, VALUES(number(tr->list), number(at)));
+    int more, seen = 0;
+    while ((more = sq_step(tr->t->s, row)) > 0) {
+        sq_copy_exactly(row, 0, &id, sizeof id);
+        if (!(sqlite3_column_int(row, 1) & FLAG_RISES) || memcmp(&before, &id, sizeof id) > 0)
+            break;
+        if (seen < 2)
+            *(seen ? high : low) = id;
+        before = id;
+        seen++;
+    }
+    if (more > 0)
+        sqlite3_reset(row);
+    return more < 0 ? -1 : more == 0;
+}
+
+/* Is a row that ended at the same instant between those of a record? 1, 0, -1. */
+static int is_mixed(const struct trimming *tr, int64_t at, const struct jobq_id *low, const struct jobq_id *high)
+{
+    int64_t one;
+    return sq_number(tr->t->s, SQL_TRIM_BETWEEN, &one, VALUES(number(tr->list), number(at), id_value(low), id_value(high)));
+}
+
+static int remove_members(struct trimming *tr, const struct batch *b)
+{
+    int64_t count = sq_batch_size(b);
+    if (!is_too_old(tr, b->place) && tr->over < count)
+        count = tr->over;
+    if (*tr->left < (uint64_t)count)
+        count = (int64_t)*tr->left;
+    count_removed(tr, count);
+    return sq_batch_remove(tr->t->s, b, count);
+}
+
+/* The oldest record, which no row is older than. Where its rows would not be the next ones, or each of them is to be told, they
+ * leave it and go as rows. 1, 0, -1 as above. */
+static int trim_batch(struct trimming *tr, const struct batch *b, int in_order, const struct jobq_id *low,
+                      const struct jobq_id *high)
+{
+    if (!*tr->left || (!tr->over && !is_too_old(tr, b->place)))
+        return 0;
+    int mixed = in_order && !tr->t->s->clock.events ? is_mixed(tr, b->place, low, high) : 1;
+    if (mixed < 0)
+        return -1;
+    int result = mixed ? sq_batch_leave_run(tr->t->s, b, b->first, b->last) : remove_members(tr, b);
+    return result != 0 ? -1 : 1;
+}
+
+/* One record, and the rows before it. 1 there may be more, 0 that was all, -1. */
+static int trim_to_batch(struct trimming *tr, const struct batch *b)
+{
+    struct oldest until = { .finished_at = b->place };
+    struct jobq_id high = { 0 };
+    int in_order = is_in_order(tr, b->place, &until.id, &high);
+    if (in_order < 0)
+        return -1;
+    if (!in_order)
+        memset(&until.id, 0, sizeof until.id);
+    int more = trim_rows_until(tr, &until);
+    return more > 0 ? trim_batch(tr, b, in_order, &until.id, &high) : more;
+}
+
+/* Those over the count stand first, those over the age too: the walk ends at the first that is neither. Rows and records are
+ * merged by the instant at which they ended and by their ids. */
 static int trim_state(struct turn *t, struct queue *queue, int state, const struct jobq_trim *trim, size_t *left)
 {
     const struct queue_settings *own = &queue->now;
+    const struct oldest never = { .finished_at = INT64_MAX };
+    struct trimming tr = { .t = t, .queue = queue, .state = state, .list = list_of(queue->id, state), .left = left,
+                           .keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state],
+                           .after.finished_at = INT64_MIN };
     int64_t keep = own->keeps ? own->keep_count[state] : trim->keep_count[state];
-    int64_t keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state];
     int64_t rows = sq_queue_rows(queue, COUNT_COMPLETED + (enum queue_count)(state - JOBQ_ROW_COMPLETED));
-    int64_t over = keep >= 0 && rows > keep ? rows - keep : 0;
-    struct oldest oldest[AT_ONCE], after = { .finished_at = INT64_MIN };
-    /* At first one more than is over the count: is that one over the age? Most often it is not. */
-    int64_t first = over + (keep_ms > 0);
-    size_t count, most = first < AT_ONCE ? (size_t)first : AT_ONCE;
-    if (!first)
+    struct batch b;
+    int found, more = 1;
+    tr.over = keep >= 0 && rows > keep ? rows - keep : 0;
+    if (!tr.over && tr.keep_ms <= 0)
         return 0;
-    for (;; most = AT_ONCE) {
-        if (list_oldest(t, list_of(queue->id, state), most, &after, oldest, &count) != 0)
-            return -1;
-        bool first_ones = after.finished_at == INT64_MIN && !t->s->clock.events;
-        size_t over_all = (uint64_t)over < count ? (size_t)over : count;
-        size_t at_once = first_ones ? together(oldest, count, over_all < *left ? over_all : *left, count == most) : 0;
-        if (remove_together(t, queue, state, oldest, at_once) != 0)
-            return -1;
-        over -= (int64_t)at_once;
-        *left -= at_once;
-        for (size_t i = at_once; i < count && *left; i++) {
-            bool old = keep_ms > 0 && jobq_add_ms(oldest[i].finished_at, keep_ms) < t->now;
-            if (!over && !old)
-                return 0;
-            over -= over > 0;
-            if (oldest[i].has_children)
-                continue;
-            if (remove_row(t, queue, state, &oldest[i]) != 0)
-                return -1;
-            (*left)--;
-        }
-        if (!*left || count < most || (!over && keep_ms <= 0))
-            return 0;
-        after = oldest[count - 1];
-    }
+    while (more > 0 && (found = sq_batch_first(t->s, tr.list, INT64_MIN, INT64_MAX, &b)) != 0)
+        more = found < 0 ? -1 : trim_to_batch(&tr, &b);
+    if (more > 0)
+        more = trim_rows_until(&tr, &never);
+    return more < 0 ? -1 : 0;
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------------ */
@@ -209,6 +332,9 @@ static int trim_results(struct turn *t, struct queue *queue, const struct jobq_t
     if (ms <= 0)
         return 0;
     if (!is_past(own->results_at, ms, t->now) && sq_trim_results_anew(t, queue) != 0)
+        return -1;
+    /* Rows of records have none, but they are looked at like others, and count. */
+    if (sq_batch_leave_first(t->s, list_of(queue->id, JOBQ_ROW_COMPLETED), jobq_add_ms(t->now, -ms), (int64_t)*left) != 0)
         return -1;
     if (list_results(t, queue, *left < AT_ONCE ? *left : AT_ONCE, rows, &count) != 0)
         return -1;

@@ -28,14 +28,14 @@ static int copy_row(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt
         int column;
         struct jobq_bytes *to;
     } pieces[] = {
-        { ROW_WORKER, &out->worker },     { VIEW_TENANT, &out->group },   { VIEW_POLICY, &out->policy },
-        { VIEW_KEY, &out->key },          { VIEW_TRACE, &out->trace },    { VIEW_PROGRESS, &out->progress },
-        { VIEW_PAYLOAD, &out->payload },  { VIEW_RESULT, &out->result },  { VIEW_DATA, &out->data },
+        { VIEW_TENANT, &out->group },     { VIEW_POLICY, &out->policy },   { VIEW_KEY, &out->key },
+        { VIEW_TRACE, &out->trace },      { VIEW_PROGRESS, &out->progress }, { VIEW_PAYLOAD, &out->payload },
+        { VIEW_RESULT, &out->result },    { VIEW_DATA, &out->data },
     };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         if (copy_column(s, arena, row, pieces[i].column, pieces[i].to) != 0)
             return -1;
-    return copy_names(s, arena, row, out);
+    return copy(s, arena, out->worker, &out->worker) != 0 ? -1 : copy_names(s, arena, row, out);
 }
 
 static int read_bulk(struct jobq_store *s, struct jobq_arena *arena, int64_t n, enum bulk what, struct jobq_bytes *out)
@@ -104,7 +104,7 @@ static int read_log(struct jobq_store *s, struct jobq_arena *arena, int64_t n, s
 int sq_view_here(struct jobq_store *s, struct jobq_arena *arena, sqlite3_stmt *row, struct jobq_row *out,
                  struct job *job)
 {
-    if (sq_job_read(s, row, job) != 0)
+    if (sq_job_read_stored(s, row, job) != 0)
         return -1;
     *out = job->row;
     if (copy_row(s, arena, row, out) != 0)

@@ -176,15 +176,78 @@ int64_t sq_list_wanted(const struct jobq_want *want, int64_t queue)
     return list_of(queue, want->mode == JOBQ_WANT_ALONE ? LIST_ALONE : LIST_DUE);
 }
 
+/* ---- a walk along a list ---------------------------------------------------------------------------------------- */
+
+/* Rows of batches stand in due lists only, and there they stay. */
+int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list)
+{
+    *w = (struct walk){ .list = list, .place = INT64_MIN };
+    if (!s->clock.batches || list < 0 || list % 16 != LIST_DUE)
+        return 0;
+    sqlite3_stmt *row = sq_start(s, SQL_BATCH_PASSED, VALUES(number(list / 16)));
+    int more;
+    while ((more = sq_step(s, row)) > 0) {
+        struct stretch *passed = sq_grow(w->passed, w->count, &w->room, sizeof *passed);
+        if (!passed) {
+            sqlite3_reset(row);
+            return sq_fault_memory(s);
+        }
+        w->passed = passed;
+        passed[w->count++] = (struct stretch){ .place = sqlite3_column_int64(row, 0), .first = sqlite3_column_int64(row, 1),
+                                               .last = sqlite3_column_int64(row, 2) };
+    }
+    return more;
+}
+
+bool sq_walk_jumps(struct walk *w, int64_t place, int64_t n)
+{
+    const struct stretch *p = w->passed, *end = p + w->count;
+    for (p += w->at; p < end && (p->place < place || (p->place == place && p->last < n)); p++)
+        ;
+    w->at = (size_t)(p - w->passed);
+    if (p == end || p->place != place || p->first > n)
+        return false;
+    while (p + 1 < end && p[1].place == place && p[1].first == p->last + 1)
+        p++;
+    w->place = place;
+    w->n = p->last;
+    w->behind = true;
+    return true;
+}
+
+bool sq_walk_goes_on(struct walk *w)
+{
+    bool goes_on = w->behind && w->place < INT64_MAX;
+    w->place += goes_on;
+    w->behind = false;
+    return goes_on;
+}
+
+/* 1 it has, 0 it has not, 2 the walk goes on behind a batch, -1. */
+static int stretch_has(struct jobq_store *s, const struct wanted *wanted, struct walk *w)
+{
+    sqlite3_stmt *row = w->behind ? sq_start(s, SQL_DUE_LIST_SAME, VALUES(number(w->list), number(w->place), number(w->n)))
+                                  : sq_start(s, SQL_DUE_LIST, VALUES(number(w->list), number(w->place)));
+    int more;
+    while ((more = sq_step(s, row)) > 0) {
+        if (sq_walk_jumps(w, sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)))
+            more = 2;
+        else if (wanted && !sq_kind_wanted(wanted, sqlite3_column_int64(row, 0)))
+            continue;
+        sqlite3_reset(row);
+        return more;
+    }
+    return more == 0 && sq_walk_goes_on(w) ? 2 : more;
+}
+
 int sq_list_has(struct jobq_store *s, const struct wanted *wanted, int64_t list)
 {
-    sqlite3_stmt *row = sq_start(s, SQL_DUE_LIST, VALUES(number(list)));
-    int more;
-    while ((more = sq_step(s, row)) > 0 && wanted && !sq_kind_wanted(wanted, sqlite3_column_int64(row, 0)))
-        ;
-    if (more > 0)
-        sqlite3_reset(row);
-    return more;
+    struct walk walk;
+    int found = sq_walk_begin(s, &walk, list) != 0 ? -1 : 2;
+    while (found == 2)
+        found = stretch_has(s, wanted, &walk);
+    free(walk.passed);
+    return found;
 }
 
 /* ---- the want ----------------------------------------------------------------------------------------------------------------- */
@@ -253,8 +316,12 @@ int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t
     struct wanted wanted;
     int64_t first;
     if (want->mode == JOBQ_WANT_OVERDUE) {
+        struct batch late;
         int found = sq_number(s, SQL_OVERDUE_FIRST, &first, NULL, 0);
         if (found < 0 || (found && first <= now))
+            return found;
+        found = sq_batch_first(s, 0, INT64_MIN, now, &late);
+        if (found != 0)
             return found;
         return sq_schedules_possible(s);
     }
@@ -269,8 +336,9 @@ int sq_next_due(struct jobq_store *s, int64_t now, int64_t *out)
 {
     int64_t next;
     *out = INT64_MAX;
-    const enum sql looks[] = { SQL_NEXT_LEASE, SQL_NEXT_ALARM, SQL_NEXT_RUN };
-    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
+    const enum sql looks[] = { SQL_NEXT_LEASE, SQL_NEXT_ALARM, SQL_NEXT_RUN, SQL_BATCH_NEXT };
+    size_t count = sizeof looks / sizeof *looks - !s->clock.batches;
+    for (size_t i = 0; i < count; i++) {
         int found = sq_number(s, looks[i], &next, VALUES(number(now)));
         if (found < 0)
             return -1;

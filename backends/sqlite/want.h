@@ -7,8 +7,9 @@
 
 /* What a claim has to know besides the row that is handed out. */
 struct taken {
-    int64_t n, queue;
+    int64_t n, queue, place;
     int32_t flags;
+    bool plain;     /* may be one of a batch */
     bool calm;      /* neither alarm nor progress */
     bool frees_key; /* perhaps */
 };
@@ -24,6 +25,7 @@ struct catch {
     size_t settled; /* so many of them are claimed, or given as too late */
     size_t expired;
     int64_t fence;
+    bool batches; /* rows of the queue that is looked at may be claimed by one record */
     bool full; /* `limit` or `bytes` is reached */
 };
 
@@ -38,6 +40,21 @@ struct wanted {
     size_t queue_count, kind_count;
     bool any_kind;
 };
+
+/* Where a walk along a list is, and the rows of batches that it jumps over. */
+struct walk {
+    int64_t list, place, n;
+    bool behind; /* it goes on behind n, at the same place; else with that place */
+    struct stretch {
+        int64_t place, first, last;
+    } *passed;
+    size_t count, room, at;
+};
+int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list); /* free w->passed, also after -1 */
+/* Is this row of a batch? Then the walk is to begin anew, behind it. */
+bool sq_walk_jumps(struct walk *w, int64_t place, int64_t n);
+/* What it began anew for is at its end: does it go on? */
+bool sq_walk_goes_on(struct walk *w);
 
 bool sq_want_room(struct catch *c, size_t payload_bytes); /* for one more row of this size? */
 int sq_want_token(struct catch *c);                       /* drawn once */

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- ?1 list -> kind; by rank, then arrival, from [job_list] alone. Read as far as needed.
-SELECT kind FROM [job] WHERE list = ?1 ORDER BY place, n
+-- ?1 list, ?2 the least place -> kind, place, n; by rank, then arrival, from [job_list] alone. Read as far as needed.
+SELECT kind, place, n FROM [job] WHERE list = ?1 AND place >= ?2 ORDER BY place, n

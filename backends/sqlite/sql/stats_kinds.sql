@@ -2,7 +2,9 @@
 -- ?1 list of due ones, ?2 now, ?3 bound -> name, how many are ready; from [job_list] and [lane_circle] alone
 SELECT k.name, sum(r.ready) FROM (
     SELECT kind, count(*) AS ready FROM (
-        SELECT kind FROM (SELECT kind FROM [job] WHERE list = ?1 ORDER BY place LIMIT ?3)
+        SELECT kind FROM (SELECT kind FROM [job] AS j WHERE list = ?1 AND NOT EXISTS (SELECT 1 FROM [batch] AS b
+                WHERE b.queue = ?1 / 16 AND b.rank = j.place AND b.first <= j.n AND b.last >= j.n)
+            ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM (SELECT kind FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM
             (SELECT kind FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT ?3)

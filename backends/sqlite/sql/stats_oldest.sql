@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- ?1 list of due ones, ?2 now, ?3 bound -> the earliest run_at of a ready row, among the first by rank
 SELECT min(run_at) FROM (
-    SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 ORDER BY place LIMIT ?3)
+    SELECT run_at FROM (SELECT run_at FROM [job] AS j WHERE list = ?1 AND NOT EXISTS (SELECT 1 FROM [batch] AS b
+            WHERE b.queue = ?1 / 16 AND b.rank = j.place AND b.first <= j.n AND b.last >= j.n)
+        ORDER BY place LIMIT ?3)
     UNION ALL SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
     UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT 1)
     UNION ALL SELECT run_at FROM (SELECT j.run_at FROM [lane] AS l CROSS JOIN [job] AS j ON j.list = -l.id

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- -> whether there are batches
+SELECT EXISTS (SELECT 1 FROM [batch])
