@@ -7,35 +7,6 @@
 
 /* ---- spec -> put ------------------------------------------------------------------------------------------------ */
 
-static void key_of_spec(const struct jobq_spec *spec, const char *kind, struct jobq_put_key *out)
-{
-    const uint8_t scope = (uint8_t)spec->key_scope;
-    struct sha256 s;
-
-    *out = (struct jobq_put_key){ .hold = spec->key_hold, .conflict = spec->key_conflict,
-                                  .window_ms = spec->key_window_ms };
-    sha256_init(&s);
-    sha256_part(&s, &scope, sizeof scope);
-    sha256_part(&s, spec->queue, strlen(spec->queue));
-    sha256_part(&s, kind, spec->key_scope & JOBQ_SCOPE_KIND ? strlen(kind) : 0);
-    sha256_part(&s, spec->group, spec->key_scope & JOBQ_SCOPE_GROUP && spec->group ? strlen(spec->group) : 0);
-    sha256_part(&s, spec->key.data, spec->key.size);
-    sha256_end(&s, out->scope);
-    sha256_init(&s);
-    sha256_add(&s, spec->payload.data, spec->payload.size);
-    sha256_end(&s, out->payload_digest);
-}
-
-void jobq_key_of(const struct jobq_bytes *parts, size_t part_count, uint8_t out[32])
-{
-    struct sha256 s;
-
-    sha256_init(&s);
-    for (size_t i = 0; i < part_count; i++)
-        sha256_part(&s, parts[i].data, parts[i].size);
-    sha256_end(&s, out);
-}
-
 static void times_of_spec(const struct jobq_spec *spec, struct jobq_put *out)
 {
     if (spec->delay_ms)

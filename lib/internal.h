@@ -209,6 +209,7 @@ struct put_scratch {
     struct jobq_put_key key;
 };
 int put_of_spec(struct jobq *q, const struct jobq_spec *spec, struct put_scratch *scratch, struct jobq_put *out);
+void key_of_spec(const struct jobq_spec *spec, const char *kind, struct jobq_put_key *out); /* key.c */
 int put_copy(struct jobq_arena *arena, struct jobq_put *put); /* make it own its bytes; -1 without memory */
 size_t put_bytes(const struct jobq_put *put);
 /* The answer of a put for the application; returns its status. */

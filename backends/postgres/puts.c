@@ -19,7 +19,7 @@ static bool keys_differ(const struct jobq_exchange *x, size_t keyed)
     size_t used = 0;
     for (size_t i = 0; i < x->put_count && scopes; i++)
         if (x->puts[i].unique)
-            memcpy(scopes + 16 * used++, x->puts[i].unique->scope, 16); /* a digest: half of it is enough */
+            memcpy(scopes + 16 * used++, x->puts[i].unique->scope, 16); /* half of it is enough */
     bool differ = scopes && pq_all_differ(scopes, 16, used);
     free(scopes);
     return differ;

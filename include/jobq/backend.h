@@ -253,7 +253,8 @@ struct jobq_change {
 };
 
 /*
- * Keys. `scope` is a digest of queue, kind, group (as chosen) and key bytes, computed by the core. A key row
+ * Keys. `scope` stands for queue, kind, group (as chosen) and key bytes and is computed by the core: mostly a digest,
+ * but keys that are alike, as numbers and dates are, are neighbours in the order of its bytes. A key row
  * {scope, job, hold, window end, payload digest, final state} is held
  *   WAITING     while the job is blocked or waiting and was never claimed since it took the key
  *   LIVE        while it is not ended
