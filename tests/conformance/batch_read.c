@@ -105,6 +105,91 @@ static void looked_at_in_between(void)
     is(found_by((struct jobq_query){ .limit = 100, .states = 1u << JOBQ_COMPLETED }).row_count, MANY);
 }
 
+/* Another handle, which has looked before: what it remembers of the store is older than what it is shown. */
+static void looks_at_all(struct actor *you, uint64_t running, uint64_t completed, const struct batch *b)
+{
+    struct actor *mine = me;
+    me = you; /* all looks go by way of it */
+    counts("q", 0, running, completed);
+    is(found_by((struct jobq_query){ .limit = 100, .states = 1u << JOBQ_RUNNING }).row_count, running);
+    is(found_by((struct jobq_query){ .limit = 100, .states = 1u << JOBQ_COMPLETED }).row_count, completed);
+    is(found_by((struct jobq_query){ .limit = 100, .states = 1u << JOBQ_READY }).row_count, 0);
+    if (b)
+        all_but(b, 0);
+    me = mine;
+}
+
+static void another_handle_looks(void)
+{
+    struct actor *you = another();
+    looks_at_all(you, 0, 0, NULL);
+    put_many(0, MANY);
+    struct batch b = claim_many(me, MANY);
+    looks_at_all(you, MANY, 0, &b);
+    ack(&b, 0, MANY);
+    b.ended = true;
+    looks_at_all(you, 0, MANY, &b);
+    for (uint32_t i = 0; i < MANY; i++)
+        change_ok(by_operator(id(i), ANY_STATE, JOBQ_ROW_GONE));
+    looks_at_all(you, 0, 0, NULL);
+    put_many(100, MANY);
+    b = claim_many(me, MANY);
+    looks_at_all(you, MANY, 0, &b);
+}
+
+/* It does something as the first thing after: it knows nothing of them either. */
+static void another_handle_acts(struct batch *b)
+{
+    struct actor *you = another();
+    struct jobq_want none = due(9);
+    want(you, &none);
+    is(none.row_count, 0);
+    put_many(100, 10);
+    struct batch next = claim_many(me, 10);
+    struct jobq_change c = by_operator(id(103), ANY_STATE, JOBQ_ROW_KEEP);
+    c.set = JOBQ_SET_PAYLOAD;
+    c.payload = text("edited");
+    send(you, &c, 1);
+    is(c.verdict, JOBQ_OK);
+    struct jobq_row expected = as_claimed(103, &next.w);
+    expected.payload = text("edited");
+    expected.payload_bytes = 6;
+    expected.edits = 1;
+    row_is(row_n(103), &expected);
+    ack(&next, 0, 10);
+    struct jobq_want again = due(100);
+    want(you, &again);
+    is(again.row_count, 0);
+    struct jobq_put p = put_of(105);
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
+    go(you, &x);
+    is(p.verdict, JOBQ_ALREADY);
+    is(p.state, JOBQ_ROW_COMPLETED);
+    struct jobq_beat beat = { .token = b->w.token, .lease_ms = LEASE };
+    x = (struct jobq_exchange){ .beats = &beat, .beat_count = 1 };
+    go(you, &x);
+    is(beat.held, b->ended ? 0 : MANY);
+    is_over(&next, 0, 3);
+    is_over(&next, 4, 6);
+}
+EITHER(another_handle_acts)
+
+/* Names as long as they may be are in each row. */
+static void a_long_name_of_a_worker(void)
+{
+    static char name[255]; /* as long as the core lets one be */
+    memset(name, 'w', sizeof name);
+    put_many(0, MANY);
+    struct jobq_want w = due(MANY);
+    w.worker = bytes(name, sizeof name);
+    struct batch b = claim_as(me, w, MANY);
+    runs(&b, 0, MANY);
+    ack(&b, 0, 10);
+    is_over(&b, 0, 10);
+    change_ok(by_token(&b.w.rows[20], JOBQ_OUTCOME_RELEASE, JOBQ_ROW_WAITING));
+    bytes_are(row_n(20)->worker, w.worker);
+}
+
 /* ---- statistics -------------------------------------------------------------------------------------------------- */
 
 static void kinds_and_the_oldest(struct batch *b)
@@ -414,6 +499,9 @@ static const struct test tests[] = {
     BOTH("listed by filter", listed_by_filter, 0),
     ONE("listed by age", listed_by_age, 0),
     ONE("looked at in between", looked_at_in_between, 0),
+    ONE("another handle looks", another_handle_looks, 0),
+    BOTH("another handle acts", another_handle_acts, 0),
+    ONE("a long name of a worker", a_long_name_of_a_worker, 0),
     BOTH("kinds and the oldest", kinds_and_the_oldest, 0),
     ONE("figures", figures, JOBQ_CAP_FIGURES),
     BOTH("dumped", dumped, JOBQ_CAP_COPY),
