@@ -149,7 +149,7 @@ int print_batches(void)
 {
     printf("# bursts: of %ld steps %ld met many that run together, %ld many that ended together, %ld both\n", looks,
            while_running, while_ended, while_both);
-    bool thin = while_running < looks * 2 / 5 || while_ended < looks * 2 / 5 || while_both < looks / 5;
+    bool thin = looks >= 1000 && (while_running < looks * 3 / 10 || while_ended < looks * 2 / 5 || while_both < looks / 5);
     if (thin)
         printf("# too thin: bursts\n");
     return thin;
