@@ -3,12 +3,15 @@
 -- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no group,
 -- no timeout, no expiry and no payload apart; the rows of a record have one hot string, which it has for all of them.
 --
---   batches       hash of those that run, by the random half of their token: the head, and under 'i' and that half the
---                 ids of its rows; in the clock each is one entry, B.mark and that half, where all others have an id
---   past:QUEUE    list of those that have completed, in the order of their end: head and ids in turn
+--   batches        hash of those that run, by the random half of their token: the head of each
+--   members        hash of the same: the ids of their rows, one behind the other
+--   past:QUEUE     list of those that have completed, in the order of their end: the head of each
+--   members:QUEUE  list of the same: the ids
+--
+-- In the clock one that runs is one entry, B.mark and its half of the token, where all others have an id.
 --
 -- The head of a record: B how often rows have left it, B whether its ids are known to be in order, I4 how many they
--- are, and the hot string.
+-- are, I8 and I8 the least and the greatest arrival among them, and the hot string.
 --
 -- So a row without a hot string waits as it was put, or is a member of a record. Whoever opens it sees it with the hot
 -- string that it has there; where it may be changed it leaves the record first (leave.lua), and is as any other.
@@ -21,15 +24,15 @@ B.mark = '\0b' -- before the ids of the same instant
 
 do
 
-local known -- by queue: its records, and how often a row was looked for in them
+local known -- the records of each queue
 -- each call
 known = {}
-B.key = SPACE .. 'batches'
+B.key, B.members = SPACE .. 'batches', SPACE .. 'members'
 -- end of each call
 
 local function read_head(s)
     local r, at = {}, nil
-    r.leaves, r.sorted, r.size, at = cut('>BBI4', s)
+    r.leaves, r.sorted, r.size, r.first, r.last, at = cut('>BBI4I8I8', s)
     r.hot = sub(s, at)
     return r
 end
@@ -44,24 +47,22 @@ end
 
 -- The record of this half of a token, or nil.
 function B.running(mint)
-    local found = call('HMGET', B.key, mint, 'i' .. mint)
-    if not found[1] then
-        return nil
+    local s = call('HGET', B.key, mint)
+    local r = s and read_head(s) or nil
+    if r then
+        r.mint = mint
     end
-    local r = read_head(found[1])
-    r.mint, r.ids = mint, found[2]
     return r
 end
 
-local function entry_of(queue, place)
+local function entry_of(list, place)
     local text = as_text(place)
-    return call('LRANGE', SPACE .. 'past:' .. queue, text, text)[1]
+    return call('LRANGE', list, text, text)[1]
 end
 
--- One that has completed: 0 the oldest, -1 the newest. Its ids are not read.
-function B.past_at(queue, number)
-    local place = 2 * number
-    local s = entry_of(queue, place)
+-- One that has completed: 0 the oldest, -1 the newest; it is there.
+function B.past_at(queue, place)
+    local s = entry_of(SPACE .. 'past:' .. queue, place)
     if not s then
         return nil
     end
@@ -71,15 +72,16 @@ function B.past_at(queue, number)
 end
 
 function B.ids_of(r)
-    r.ids = r.ids or entry_of(r.queue, r.place + 1)
+    r.ids = r.ids or (r.mint and call('HGET', B.members, r.mint)
+        or entry_of(SPACE .. 'members:' .. r.queue, r.place))
     return r.ids
 end
 
 function B.all_past(queue)
-    local found, all = call('LRANGE', SPACE .. 'past:' .. queue, '0', '-1'), {}
-    for i = 1, #found, 2 do
-        local r = read_head(found[i])
-        r.queue, r.place, r.ids, all[#all + 1] = queue, i - 1, found[i + 1], r
+    local heads, all = call('LRANGE', SPACE .. 'past:' .. queue, '0', '-1'), {}
+    for i = 1, #heads do
+        local r = read_head(heads[i])
+        r.queue, r.place, all[i] = queue, i - 1, r
     end
     return all
 end
@@ -112,23 +114,16 @@ end
 -- ---- whose member is a row? -----------------------------------------------------------------------------------------
 
 local function records_of(queue)
-    local all, ids = known[queue], {}
+    local all = known[queue]
     if all then
         return all
     end
     all = B.all_past(queue)
-    all.looks = 0
-    local found = call('HGETALL', B.key)
-    for i = 1, #found, 2 do
-        ids[found[i]] = found[i + 1]
-    end
-    for mint, s in pairs(ids) do
-        if #mint == 8 then
-            local r = read_head(s)
-            r.mint, r.ids = mint, ids['i' .. mint]
-            if B.queue_in(r.hot) == queue then
-                all[#all + 1] = r
-            end
+    local heads = call('HGETALL', B.key)
+    for i = 1, #heads, 2 do
+        local r = read_head(heads[i + 1])
+        if B.queue_in(r.hot) == queue then
+            r.mint, all[#all + 1] = heads[i], r
         end
     end
     known[queue] = all
@@ -148,29 +143,28 @@ local function stands_in(ids, id)
     return at
 end
 
-local function note_members(all)
-    all.by_id = {}
-    for i = 1, #all do
-        for _, id in ipairs(B.list(all[i].ids)) do
-            all.by_id[id] = all[i]
+-- When a record is asked for more than a few, all of its members are put in a table.
+local LOOKS_FEW = 4
+local function has_member(r, id)
+    r.looks = (r.looks or 0) + 1
+    if r.looks <= LOOKS_FEW then
+        return stands_in(B.ids_of(r), id)
+    elseif not r.by_id then
+        r.by_id = {}
+        for _, member in ipairs(B.list(B.ids_of(r))) do
+            r.by_id[member] = true
         end
     end
+    return r.by_id[id]
 end
 
--- The record of a row, or nil. When more than a few are asked for, all of them are put in a table.
-local LOOKS_FEW = 4
-local function record_of(queue, id)
+-- The record of a row, or nil. Most came later than all that was claimed: only heads are read for them.
+local function record_of(queue, id, arrival)
     local all = records_of(queue)
-    all.looks = all.looks + 1
-    if all.looks > LOOKS_FEW then
-        if not all.by_id then
-            note_members(all)
-        end
-        return all.by_id[id]
-    end
     for i = 1, #all do
-        if stands_in(all[i].ids, id) then
-            return all[i]
+        local r = all[i]
+        if arrival >= r.first and arrival <= r.last and has_member(r, id) then
+            return r
         end
     end
     return nil
@@ -189,7 +183,7 @@ end
 -- The hot string of a row that has none of its own, or nil.
 function B.hot_of(id, cold)
     local queue = not lacks_some(LACKS_BATCHES) and plain_queue(cold)
-    local r = queue and record_of(queue, id)
+    local r = queue and record_of(queue, id, (cut('>I8', cold, 10)))
     if r and B.leave then
         B.leave(r, id)
     end

@@ -454,7 +454,7 @@ local function end_members(r, way, members, number, rest)
         return false
     end
     B.write_rest(r, rest)
-    B.complete(q.name, way.hot, members, number)
+    B.complete(q.name, way.hot, members, number, r)
     q[PAST], q.met_past = q[PAST] + number, true
     count_ends(way, number)
     return true
@@ -485,7 +485,7 @@ local function end_run(s)
     local r, way = batch_of(token, head, edits)
     if has_results == 0 then
         local all = argument()
-        if r and all == r.ids and end_members(r, way, all, number, '') then
+        if r and all == B.ids_of(r) and end_members(r, way, all, number, '') then
             answer[#answer + 1], change_index = DONE:rep(number), change_index + number
             return
         end

@@ -110,7 +110,8 @@ local function way_of(queue, timeout, group)
     local way = ways[name]
     if not way then
         local hot, lease = hot_of_fresh(queue, timeout, group, want.only, want.lease_ms, want.worker)
-        way = { hot = hot, lease = lease, ids = {}, plain = not group and timeout == '' and lease < EXACT }
+        way = { hot = hot, lease = lease, ids = {}, plain = not group and timeout == '' and lease < EXACT,
+            first = EXACT, last = 0 }
         ways[name] = way
     end
     return way
@@ -166,6 +167,9 @@ function claim_run(q, ids, cold_of, from, to, timeout, group)
             events.tell_strings(id, cold_of[i], hot)
         end
     end
+    -- in a list they stand as they arrived
+    way.first = math.min(way.first, (cut('>I8', cold_of[from], 10)))
+    way.last = math.max(way.last, (cut('>I8', cold_of[to], 10)))
     local number = to - from + 1
     q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - number, 0), q[RUNNING] + number, true
     if group then
@@ -193,7 +197,7 @@ local function batch_of_all()
 end
 
 local function write_batch_of(way)
-    return B.claim(sub(token, 1, 8), way.hot, way.lease, concat(way.ids), #way.ids)
+    return B.claim(sub(token, 1, 8), way)
 end
 
 local function write_rows_of(way)

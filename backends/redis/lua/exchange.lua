@@ -51,7 +51,7 @@ local function ids_held(said, with_token)
     end
     local mint, fence = sub(with_token, 1, 8), sub(with_token, 9)
     local r, entries = B.running(mint), call('HGET', HELD, mint) or ''
-    local ids = B.list(r and r.ids or '')
+    local ids = B.list(r and B.ids_of(r) or '')
     for at = 1, #entries, 24 do
         if sub(entries, at, at + 7) == fence then
             ids[#ids + 1] = sub(entries, at + 8, at + 23)

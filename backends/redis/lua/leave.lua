@@ -14,18 +14,20 @@ function B.begin()
 end
 
 local function head(r)
-    return pack('>BBI4', r.leaves, r.sorted, r.size) .. r.hot
+    return pack('>BBI4I8I8', r.leaves, r.sorted, r.size, r.first, r.last) .. r.hot
 end
 
 -- ---- those that run -------------------------------------------------------------------------------------------------
 
--- Plain rows are claimed. False: there is one of this half of a token.
-function B.claim(mint, hot, lease, ids, number)
-    if call('HSETNX', B.key, mint, head({ leaves = 0, sorted = 0, size = number, hot = hot })) == 0 then
+-- Plain rows are claimed: way.ids, which arrived from way.first to way.last. False: there is one of this half of a
+-- token.
+function B.claim(mint, way)
+    local r = { leaves = 0, sorted = 0, size = #way.ids, first = way.first, last = way.last, hot = way.hot }
+    if call('HSETNX', B.key, mint, head(r)) == 0 then
         return false
     end
-    call('HSET', B.key, 'i' .. mint, ids)
-    call('ZADD', CLOCK, as_text(lease), B.mark .. mint)
+    call('HSET', B.members, mint, concat(way.ids))
+    call('ZADD', CLOCK, as_text(way.lease), B.mark .. mint)
     has_met(LACKS_BATCHES)
     B.forget()
     return true
@@ -41,32 +43,40 @@ end
 
 local function write_running(r)
     if r.size > 0 then
-        call('HSET', B.key, r.mint, head(r), 'i' .. r.mint, r.ids)
+        call('HSET', B.key, r.mint, head(r))
+        call('HSET', B.members, r.mint, r.ids)
     else
-        call('HDEL', B.key, r.mint, 'i' .. r.mint)
+        call('HDEL', B.key, r.mint)
+        call('HDEL', B.members, r.mint)
         call('ZREM', CLOCK, B.mark .. r.mint)
     end
 end
 
 -- ---- those that have completed --------------------------------------------------------------------------------------
 
-function B.complete(queue, hot, ids, number)
-    call('RPUSH', SPACE .. 'past:' .. queue, head({ leaves = 0, sorted = 0, size = number, hot = hot }), ids)
+-- Some of a record, which have this hot string then.
+function B.complete(queue, hot, ids, number, from)
+    call('RPUSH', SPACE .. 'past:' .. queue, head({ leaves = 0, sorted = 0, size = number, first = from.first,
+        last = from.last, hot = hot }))
+    call('RPUSH', SPACE .. 'members:' .. queue, ids)
     B.forget()
 end
 
-local function write_past(r)
-    local past = SPACE .. 'past:' .. r.queue
-    if r.size > 0 then
-        call('LSET', past, as_text(r.place), head(r))
-        call('LSET', past, as_text(r.place + 1), r.ids)
-    elseif r.place == 0 then
-        call('LPOP', past, '2')
+local function write_entry(list, place, s)
+    if s then
+        call('LSET', list, as_text(place), s)
+    elseif place == 0 then
+        call('LPOP', list)
     else
-        call('LSET', past, as_text(r.place), '')
-        call('LSET', past, as_text(r.place + 1), '')
-        call('LREM', past, '2', '')
+        call('LSET', list, as_text(place), '')
+        call('LREM', list, '1', '')
     end
+end
+
+local function write_past(r)
+    local some = r.size > 0
+    write_entry(SPACE .. 'past:' .. r.queue, r.place, some and head(r))
+    write_entry(SPACE .. 'members:' .. r.queue, r.place, some and r.ids)
 end
 
 -- What is left of it.

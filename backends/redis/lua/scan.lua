@@ -51,7 +51,7 @@ end
 
 -- Those of a batch stand in its record; it is shown what they have there.
 local function add_members(ids, r)
-    for _, id in ipairs(B.list(r.ids)) do
+    for _, id in ipairs(B.list(B.ids_of(r))) do
         ids[#ids + 1], hots[id] = id, r.hot
     end
 end
