@@ -466,6 +466,33 @@ START_TEST(small_steps_are_rid_of_records)
 }
 END_TEST
 
+/* The short way of an exchange that hands one in and takes one (lua/one.lua) leaves records to the long way. */
+START_TEST(one_for_one_is_rid_of_records_too)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 40);
+    for (uint8_t i = 1; i <= 2; i++) {
+        ck_assert_uint_eq(claim(i, 10), 10);
+        ack(0, 10, -1);
+    }
+    ck_assert_uint_eq(claim(10, 1), 1);
+    for (uint8_t i = 1; i <= 3; i++) {
+        struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = 1, .lease_ms = 30000,
+                                  .mint = { 9, (uint8_t)(10 + i) } };
+        struct jobq_change change;
+        struct jobq_exchange x = { .want = &want, .trim = { .limit = 18 } };
+        for (int state = 0; state < 8; state++)
+            x.trim.keep_count[state] = -1;
+        complete(&x, &change, 0, 1);
+        ck_assert_int_eq(change.verdict, JOBQ_OK);
+        ck_assert_uint_eq(want.row_count, 1);
+        held[0] = want.rows[0];
+        there_are(0, i < 2 ? 1 : 0, (i < 2 ? 10 : 20) + i + 1);
+    }
+    kit_end(&kit);
+}
+END_TEST
+
 /* ---- a store of the version before ---------------------------------------------------------------------------------- */
 
 static long long version_of(void)
@@ -535,6 +562,7 @@ int main(void)
     tcase_add_test(batch, an_end_before_the_last_one_is_a_row);
     tcase_add_test(batch, no_queue_keeps_more_than_so_many);
     tcase_add_test(batch, small_steps_are_rid_of_records);
+    tcase_add_test(batch, one_for_one_is_rid_of_records_too);
     tcase_add_test(batch, an_older_store_is_brought_up);
     suite_add_tcase(suite, batch);
     SRunner *runner = srunner_create(suite);
