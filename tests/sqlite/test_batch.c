@@ -291,6 +291,44 @@ START_TEST(later_ones_are_found_before_and_between)
 }
 END_TEST
 
+/* Who looks before he writes must not take rows of a record for due ones. */
+START_TEST(nothing_is_written_where_only_records_are)
+{
+    const struct jobq_bytes name = text("q"), kind = text("k");
+    struct jobq_want want = {.mode = JOBQ_WANT_DUE, .queues = &name, .queue_count = 1, .kinds = &kind, .kind_count = 1,
+                             .limit = 5, .lease_ms = 1000, .worker = text("w")};
+    struct jobq_exchange x = {.want = &want};
+    struct jobq_store *s = fresh();
+    put_many(s, 1, MANY, NULL);
+    claim(s, MANY);
+    ck_assert_int_eq(put_job(s, 7, "q", 1), JOBQ_OK); /* of another kind */
+    sqlite3_stmt *begin = s->statements[SQL_BEGIN_WRITE];
+    sqlite3_stmt_status(begin, SQLITE_STMTSTATUS_RUN, 1);
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_uint_eq(want.row_count, 0);
+    ck_assert_int_eq(sqlite3_stmt_status(begin, SQLITE_STMTSTATUS_RUN, 1), 0);
+    close_sound(s);
+}
+END_TEST
+
+/* Groups that come later are served in turn with the rows of none, of which records hold some. */
+START_TEST(groups_in_turn_pass_by)
+{
+    const struct jobq_put grouped = {.group = {"g", 1}};
+    struct jobq_store *s = fresh();
+    put_many(s, 1, MANY, NULL);
+    claim(s, MANY);
+    put_many(s, 101, 1, &grouped);
+    put_many(s, 201, MANY, NULL);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 3, 60000, NULL), 3);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 100, 60000, NULL), MANY - 2);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 100, 60000, NULL), 0);
+    ck_assert_int_eq(in_batches(), MANY);
+    ck_assert_uint_eq(rows_in(s, "q", JOBQ_RUNNING), 2 * MANY + 1);
+    close_sound(s);
+}
+END_TEST
+
 /* How many rows of the list are looked at must not grow with what records hold. */
 START_TEST(a_claim_jumps_over_a_record)
 {
@@ -632,7 +670,8 @@ END_TEST
 
 KIT_MAIN("batch", what_came_together_is_claimed_and_ended_by_one_record, few_are_written_themselves,
          what_is_special_is_a_row, what_has_run_before_is_a_row, limits_groups_and_events_count_each_row,
-         events_tell_of_rows_of_a_record, later_ones_are_found_before_and_between, a_claim_jumps_over_a_record,
+         events_tell_of_rows_of_a_record, later_ones_are_found_before_and_between, nothing_is_written_where_only_records_are,
+         groups_in_turn_pass_by, a_claim_jumps_over_a_record,
          one_that_fails_leaves_and_the_others_stay, all_leave_one_by_one, an_end_with_a_result_among_plain_ones,
          a_parent_leaves_before_it_has_a_child, a_beat_is_one_write, a_lease_that_is_over_is_told_and_swept,
          a_clock_that_is_lifted_takes_leases_along, a_lease_of_before_the_machine_started_is_over,
