@@ -297,6 +297,58 @@ START_TEST(a_repeat_finds_who_left)
 }
 END_TEST
 
+/* A job of another store comes in that waits for one of a batch. */
+START_TEST(a_parent_of_a_loaded_job_leaves)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 20), 20);
+    const struct jobq_item_edge edge = { .parent = kit_id(3), .rule = JOBQ_PARENT_CANCEL, .open = 1 };
+    struct jobq_item item = { .kind = JOBQ_ITEM_ROW };
+    item.as.row.edges = &edge;
+    item.as.row.edge_count = 1;
+    item.as.row.row = (struct jobq_row){ .id = kit_id(100), .queue = queue, .kind = { "k", 1 }, .state = JOBQ_ROW_BLOCKED,
+                                         .reason = JOBQ_REASON_PARENTS, .pending = 1, .created_at_ms = 1, .run_at_ms = 1 };
+    ck_assert_int_eq(jobq_redis()->load(kit.store, &item, 1, &kit.err), JOBQ_OK);
+    ck_assert_int_eq(item.verdict, JOBQ_OK);
+    there_are(1, 0, 2);
+    ck_assert_int_eq(entries("HLEN", "held"), 1);
+    ack(0, 20, -1);
+    there_are(0, 1, 2);
+    ck_assert_int_eq(read_row(100).state, JOBQ_ROW_WAITING);
+    ck_assert_uint_eq(stats_of().present[JOBQ_COMPLETED], 20);
+    kit_end(&kit);
+}
+END_TEST
+
+/* Two stores of one server have queues of one name. */
+START_TEST(a_record_is_of_one_namespace)
+{
+    struct jobq_store *first, *other;
+    char uri[300];
+    kit_begin(&kit, NULL);
+    snprintf(uri, sizeof uri, "%s?namespace=other", kit.uri);
+    ck_assert_int_eq(kit_open(&kit, uri, 0, &other), JOBQ_OK);
+    put_some(1, 20);
+    ck_assert_uint_eq(claim(1, 20), 20);
+    struct jobq_put again = plain(2);
+    struct jobq_exchange x = { .puts = &again, .put_count = 1 };
+    run_ok(&x); /* looks for it in the record */
+    ck_assert_int_eq(again.state, JOBQ_ROW_RUNNING);
+    first = kit.store;
+    kit.store = other;
+    put_some(1, 20);
+    struct jobq_put there = plain(3);
+    struct jobq_exchange y = { .puts = &there, .put_count = 1 };
+    run_ok(&y);
+    ck_assert_int_eq(there.verdict, JOBQ_ALREADY);
+    ck_assert_int_eq(there.state, JOBQ_ROW_WAITING);
+    jobq_redis()->close(other);
+    kit.store = first;
+    kit_end(&kit);
+}
+END_TEST
+
 /* ---- leases --------------------------------------------------------------------------------------------------------- */
 
 static size_t beat(unsigned flags, int64_t lease_ms)
@@ -555,6 +607,8 @@ int main(void)
     tcase_add_test(batch, some_leave_and_then_all);
     tcase_add_test(batch, reading_and_repeats_write_nothing);
     tcase_add_test(batch, a_repeat_finds_who_left);
+    tcase_add_test(batch, a_parent_of_a_loaded_job_leaves);
+    tcase_add_test(batch, a_record_is_of_one_namespace);
     tcase_add_test(batch, one_write_makes_all_leases_longer);
     tcase_add_test(batch, what_is_given_back_waits);
     tcase_add_test(batch, while_events_are_kept_each_row_tells);
