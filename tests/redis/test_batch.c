@@ -325,26 +325,26 @@ END_TEST
 START_TEST(a_record_is_of_one_namespace)
 {
     struct jobq_store *first, *other;
+    struct jobq_put again;
     char uri[300];
     kit_begin(&kit, NULL);
     snprintf(uri, sizeof uri, "%s?namespace=other", kit.uri);
     ck_assert_int_eq(kit_open(&kit, uri, 0, &other), JOBQ_OK);
-    put_some(1, 20);
-    ck_assert_uint_eq(claim(1, 20), 20);
-    struct jobq_put again = plain(2);
-    struct jobq_exchange x = { .puts = &again, .put_count = 1 };
-    run_ok(&x); /* looks for it in the record */
-    ck_assert_int_eq(again.state, JOBQ_ROW_RUNNING);
     first = kit.store;
-    kit.store = other;
-    put_some(1, 20);
-    struct jobq_put there = plain(3);
-    struct jobq_exchange y = { .puts = &there, .put_count = 1 };
-    run_ok(&y);
-    ck_assert_int_eq(there.verdict, JOBQ_ALREADY);
-    ck_assert_int_eq(there.state, JOBQ_ROW_WAITING);
-    jobq_redis()->close(other);
+    for (int i = 0; i < 3; i++) {
+        kit.store = i == 1 ? first : other;
+        if (i < 2) {
+            put_some(1, 30);
+            ck_assert_uint_eq(claim((uint8_t)(i + 1), i == 1 ? 20 : 8), i == 1 ? 20 : 8);
+        }
+        again = plain(i == 1 ? 25 : 15); /* is looked for in records */
+        struct jobq_exchange x = { .puts = &again, .put_count = 1 };
+        run_ok(&x);
+        ck_assert_int_eq(again.verdict, JOBQ_ALREADY);
+        ck_assert_int_eq(again.state, JOBQ_ROW_WAITING);
+    }
     kit.store = first;
+    jobq_redis()->close(other);
     kit_end(&kit);
 }
 END_TEST
