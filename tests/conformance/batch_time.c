@@ -477,6 +477,20 @@ static void next_when_all_left_by_themselves(void)
     is(queue_stats("q").stuck, 0);
 }
 
+/* In a unit that has nothing but beats. */
+static void next_when_all_were_given_back(void)
+{
+    struct batch b = begun(false);
+    struct jobq_beat beats[] = { { .token = b.w.token, .lease_ms = 3 * LEASE },
+                                 { .token = b.w.token, .flags = JOBQ_BEAT_RELEASE } };
+    struct jobq_exchange x = { .beats = beats, .beat_count = 2 };
+    go(me, &x);
+    is(beats[0].held, MANY);
+    is(beats[1].held, MANY);
+    is(x.next_due_ms, INT64_MAX);
+    is(next_due(), INT64_MAX);
+}
+
 /* What is past is no longer next; what was swept has a lease again. */
 static void next_after_a_lost_lease(void)
 {
@@ -512,6 +526,7 @@ static const struct test tests[] = {
     ONE("next is the lease", next_is_the_lease, 0),
     ONE("next when some left by themselves", next_when_some_left_by_themselves, 0),
     ONE("next when all left by themselves", next_when_all_left_by_themselves, 0),
+    ONE("next when all were given back", next_when_all_were_given_back, 0),
     ONE("next after a lost lease", next_after_a_lost_lease, 0),
 };
 const struct topic topic_batch_time = TOPIC("batch time", tests);
