@@ -427,6 +427,33 @@ START_TEST(a_parent_leaves_before_it_has_a_child)
 }
 END_TEST
 
+/* One that waits for nobody any more still names its parents, and how they are. */
+START_TEST(a_parent_is_shown_as_its_record_says)
+{
+    struct jobq_store *s = fresh();
+    put_many(s, 1, MANY, NULL);
+    const struct jobq_parent parent = {.id = id_of(5), .rule = JOBQ_PARENT_CANCEL};
+    struct jobq_put child = {.id = id_of(900), .queue = text("q"), .kind = text("k"), .only_if = -1, .parents = &parent,
+                             .parent_count = 1};
+    struct jobq_exchange x = {.puts = &child, .put_count = 1};
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    change(s, (struct jobq_change){.id = child.id, .by = JOBQ_BY_OPERATOR, .allowed = JOBQ_ROW_BIT(JOBQ_ROW_BLOCKED),
+                                   .edits = JOBQ_ANY_EDITS, .outcome = JOBQ_OUTCOME_VOID, .state = JOBQ_ROW_CANCELLED,
+                                   .reason = JOBQ_REASON_DEPENDENCY}, JOBQ_OK);
+    claim(s, MANY);
+    ck_assert_int_eq(batches("5 BETWEEN first AND last"), 1);
+    struct jobq_arena *arena = jobq_arena_create();
+    struct jobq_error err = {0};
+    struct jobq_query query = {.size = sizeof query, .ids = &child.id, .id_count = 1, .limit = 1, .flags = JOBQ_READ_PARENTS};
+    ck_assert_int_eq(jobq_sqlite()->read(s, &query, arena, &err), JOBQ_OK);
+    ck_assert_uint_eq(query.row_count, 1);
+    ck_assert_uint_eq(query.rows[0].parent_count, 1);
+    ck_assert_int_eq(query.rows[0].parents[0].state, JOBQ_ROW_RUNNING);
+    jobq_arena_destroy(arena);
+    close_sound(s);
+}
+END_TEST
+
 /* ---- leases ------------------------------------------------------------------------------------------------------ */
 
 static void beat(struct jobq_store *s, const struct jobq_row *row, uint32_t flags, size_t held)
@@ -564,6 +591,23 @@ START_TEST(ids_in_no_order_leave_before_some_of_them_go)
 }
 END_TEST
 
+/* The first has the least id and the last one the greatest, and between them they fall. */
+START_TEST(ids_in_no_order_within_a_record)
+{
+    struct jobq_store *s = fresh();
+    static struct jobq_put puts[MANY];
+    struct jobq_exchange x = {.puts = puts, .put_count = MANY};
+    for (int i = 0; i < MANY; i++)
+        puts[i] = (struct jobq_put){.id = id_of(i == 0 || i == MANY - 1 ? i + 1 : MANY - i), .queue = text("q"),
+                                    .kind = text("k"), .only_if = -1};
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    end(s, claim(s, MANY), MANY, 10);
+    ck_assert_int_eq(jobs("n BETWEEN 2 AND 10 OR n = 24"), 10);
+    ck_assert_int_eq(jobs("true"), 10);
+    close_sound(s);
+}
+END_TEST
+
 START_TEST(large_payloads_go_with_their_rows)
 {
     static char large[5000];
@@ -673,9 +717,11 @@ KIT_MAIN("batch", what_came_together_is_claimed_and_ended_by_one_record, few_are
          events_tell_of_rows_of_a_record, later_ones_are_found_before_and_between, nothing_is_written_where_only_records_are,
          groups_in_turn_pass_by, a_claim_jumps_over_a_record,
          one_that_fails_leaves_and_the_others_stay, all_leave_one_by_one, an_end_with_a_result_among_plain_ones,
-         a_parent_leaves_before_it_has_a_child, a_beat_is_one_write, a_lease_that_is_over_is_told_and_swept,
+         a_parent_leaves_before_it_has_a_child,
+         a_parent_is_shown_as_its_record_says, a_beat_is_one_write, a_lease_that_is_over_is_told_and_swept,
          a_clock_that_is_lifted_takes_leases_along, a_lease_of_before_the_machine_started_is_over,
          the_first_of_a_record_go_first, rows_and_records_are_merged_by_their_ids,
-         ids_in_no_order_leave_before_some_of_them_go, large_payloads_go_with_their_rows,
+         ids_in_no_order_leave_before_some_of_them_go,
+         ids_in_no_order_within_a_record, large_payloads_go_with_their_rows,
          records_of_what_ended_are_bounded, small_steps_use_old_records_up, a_store_of_the_first_version_is_brought_up,
          two_handles_see_one_record, a_claim_that_was_undone_is_forgotten)
