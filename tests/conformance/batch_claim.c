@@ -440,6 +440,25 @@ static void a_repeated_claim(void)
     counts("q", 24, 6, 9);
 }
 
+/* S11: in the order of the first time, whatever has been done to some of them since. */
+static void a_repeated_claim_of_some_that_were_touched(void)
+{
+    put_many(0, 40);
+    struct batch b = { .w = due(16) };
+    struct jobq_exchange x = { .want = &b.w };
+    go(me, &x);
+    struct jobq_change c[] = { by_operator(id(3), ANY_STATE, JOBQ_ROW_KEEP),
+                               by_token(&b.w.rows[9], JOBQ_OUTCOME_NONE, JOBQ_ROW_KEEP) };
+    c[1].set = JOBQ_SET_PROGRESS;
+    c[1].progress = text("half");
+    send(another(), c, 2);
+    go(me, &x);
+    is(b.w.row_count, 16);
+    for (uint32_t i = 0; i < 16; i++)
+        ids_are(b.w.rows[i].id, id(i));
+    is(b.w.rows[3].edits, 1);
+}
+
 static const struct test tests[] = {
     BOTH("nobody else gets them (S4)", nobody_else_gets_them, 0),
     BOTH("one at a time behind them", one_at_a_time_behind_them, 0),
@@ -457,5 +476,6 @@ static const struct test tests[] = {
     ONE("two clients (S4)", two_clients, 0),
     BOTH("a handle that is new", seen_by_a_new_handle, 0),
     ONE("a repeated claim (S11)", a_repeated_claim, 0),
+    ONE("a repeated claim of some that were touched (S11)", a_repeated_claim_of_some_that_were_touched, 0),
 };
 const struct topic topic_batch_claim = TOPIC("batch claim", tests);

@@ -3,11 +3,10 @@
 --
 -- A receipt stands in META under 'r' and the client: I4 when the client was noted, number (8), shape (12), I4 length
 -- and the verdicts, I4 how many rows were shown, id, I2 length and hot string of each, B more, token, the ids that were
--- claimed, or IN_BATCH: they are those of the batch of the token. The sorted set "clients" has the clients by when they
--- were noted, in seconds of the server's clock. One that kept no receipt for half an hour is forgotten when others come.
+-- claimed, in the order in which they were given. The sorted set "clients" has the clients by when they were noted, in
+-- seconds of the server's clock. One that kept no receipt for half an hour is forgotten when others come.
 
 local NOTED_FOR, KEPT_FOR, FORGOTTEN_AT_ONCE = 900, 2700, '1000'
-local IN_BATCH = 'b'
 local DONE = '\255' -- among the verdicts: what nearly all items come to
 local NO_WANT = '\0' .. NO_TOKEN .. '\0\0\0\0\0\0' -- what is said of a want that there is not, or that found nothing
 

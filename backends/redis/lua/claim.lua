@@ -3,7 +3,6 @@
 -- fresh rows, which are only strings. Those of a list that is the only source are claimed as they come out of it.
 
 local want, token, fence, given, claimed -- `token` once the want has given a row
-local in_batch -- all that was claimed is one batch
 local full, bytes_left -- there is no room for the next row; for so many bytes of payload there is
 local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list
 local write_claims
@@ -14,7 +13,7 @@ local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5 -- why 
 local rows_given
 -- each call
 given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
-want, token, fence, full, rows_given, bytes_left, in_batch = nil, nil, nil, false, 0, 0, false
+want, token, fence, full, rows_given, bytes_left = nil, nil, nil, false, 0, 0
 -- end of each call
 
 -- One token for all rows of the want: the caller's random half and a fence that rises, also across a wipe or a
@@ -213,9 +212,7 @@ end
 function write_claims()
     local batch = not events and batch_of_all()
     for _, way in pairs(ways) do
-        if way == batch and write_batch_of(way) then
-            in_batch = #way.ids == #claimed
-        else
+        if way ~= batch or not write_batch_of(way) then
             write_rows_of(way)
         end
     end

@@ -44,22 +44,6 @@ local function view_held(row, with_token)
     return ''
 end
 
--- Those that a want claimed: their ids, or of one batch its record and who left it.
-local function ids_held(said, with_token)
-    if #said % 16 == 0 then
-        return B.list(said)
-    end
-    local mint, fence = sub(with_token, 1, 8), sub(with_token, 9)
-    local r, entries = B.running(mint), call('HGET', HELD, mint) or ''
-    local ids = B.list(r and B.ids_of(r) or '')
-    for at = 1, #entries, 24 do
-        if sub(entries, at, at + 7) == fence then
-            ids[#ids + 1] = sub(entries, at + 8, at + 23)
-        end
-    end
-    return ids
-end
-
 -- A row with the numbers that it had then, or as it is now.
 local function show_again(id, hot)
     local row, n = hot == '' and open(id), #views
@@ -87,7 +71,7 @@ local function repeat_answer()
         at = at + 18 + length
     end
     local more, with_token, rows_held = byte(receipt, at), sub(receipt, at + 1, at + 16), {}
-    for _, id in ipairs(ids_held(sub(receipt, at + 17), with_token)) do
+    for _, id in ipairs(B.list(sub(receipt, at + 17))) do
         local said = view_held(open(id), with_token)
         if said ~= '' then
             rows_held[#rows_held + 1] = said
@@ -186,7 +170,7 @@ local function write_sums(verdicts, want_part)
     if has_part(HAS_RECEIPT) then
         list[#list + 1], list[#list + 2] = receipt_field,
             make_receipt(verdicts, pack('>I4', #shown_again) .. concat(shown_again), want_part,
-                in_batch and IN_BATCH or concat(claimed or {}))
+                concat(claimed or {}))
     end
     in_pieces('HSET', META, list)
 end
