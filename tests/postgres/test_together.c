@@ -416,6 +416,69 @@ START_TEST(nothing_is_written_unless_asked)
 }
 END_TEST
 
+/* ---- retention beside others ---------------------------------------------------------------------------- */
+
+enum { DEAD = 10000 };
+
+/* Until retention has some of the first of them. */
+static void wait_for_trim(PGconn *other)
+{
+    char text[200];
+    int found = 1;
+    for (int i = 0; found; i = (i + 1) % 100) { /* another one each time: it passes by what we have */
+        snprintf(text, sizeof text, "SELECT 1 FROM %s.job WHERE finished_at = %d FOR UPDATE SKIP LOCKED", name_space(),
+                 i + 1);
+        PGresult *result = PQexec(other, text);
+        found = PQntuples(result);
+        PQclear(result);
+    }
+}
+
+/* Retention locks the oldest rows, one after the other; the last of them comes to life meanwhile, or gets a child.
+ * Returns whether it came first. */
+static bool trim_beside(PGconn *trims, PGconn *other, const char *change)
+{
+    char text[400];
+    sql("TRUNCATE @.job, @.tally; INSERT INTO @.tally VALUES (1, 0, 6, %d); INSERT INTO @.job (id, payload_bytes, run_at, "
+        "rank_add, created_at, queue, priority, state, outcome, finished_at, kind) SELECT gen_random_uuid(), 0, 0, 0, "
+        "0, 1, 0, 5, 2, i, 'k' FROM generate_series(1, %d) AS i",
+        DEAD, DEAD);
+    snprintf(text, sizeof text,
+             "SELECT %s.trim(1000000, ARRAY[1, 5], array_fill(0::bigint, ARRAY[0]) || %d::bigint || "
+             "array_fill(0::bigint, ARRAY[16]), ARRAY[0::bigint], 0)",
+             name_space(), DEAD);
+    ck_assert_int_eq(PQsendQuery(trims, text), 1);
+    wait_for_trim(other);
+    snprintf(text, sizeof text, "UPDATE %s.job SET %s WHERE finished_at = %d", name_space(), change, DEAD);
+    PGresult *changed = PQexec(other, text);
+    ck_assert_msg(PQresultStatus(changed) == PGRES_COMMAND_OK, "%s", PQerrorMessage(other));
+    bool first = strcmp(PQcmdTuples(changed), "1") == 0;
+    PQclear(changed);
+    for (PGresult *result; (result = PQgetResult(trims)) != NULL; PQclear(result))
+        ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(trims));
+    return first;
+}
+
+/* Rules 13 and 14 of lifecycle.md: what was redriven is not ended any more, and who is waited for stays. */
+START_TEST(retention_asks_again_when_it_has_the_row)
+{
+    static const char *const changes[] = {"state = 2, shelf = 1, place = 0, outcome = 0, finished_at = NULL",
+                                          "children = 1, clock = finished_at"};
+    struct jobq_store *s = store_open(uri_with(""));
+    PGconn *trims = PQconnectdb(getenv("JOBQ_TEST_POSTGRES")), *other = PQconnectdb(getenv("JOBQ_TEST_POSTGRES"));
+    say(trims, "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
+               "SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan"); /* as an exchange has them */
+    ck_assert_int_eq(put_job(s, 1), JOBQ_OK);
+    for (int round = 0; round < 4; round++) {
+        bool first = trim_beside(trims, other, changes[round % 2]);
+        ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job WHERE state = 2 OR children = 1"), first);
+    }
+    PQfinish(other);
+    PQfinish(trims);
+    store_close(s);
+}
+END_TEST
+
 KIT_MAIN("postgres together", a_tick_fires_once, a_version_is_given_once, figures_are_exact, buckets_are_the_librarys,
          old_slots_go, no_reader_misses_an_event, a_late_commit_is_not_skipped, unread_events_do_not_pile_up,
-         nothing_is_written_unless_asked)
+         nothing_is_written_unless_asked, retention_asks_again_when_it_has_the_row)

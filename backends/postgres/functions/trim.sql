@@ -99,7 +99,9 @@ BEGIN
                             WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
                             ORDER BY k.finished_at, k.id LIMIT v_over) AS x
                         WHERE x.children = 0 LIMIT v_left) AS z
-                    JOIN @.job AS j ON j.ctid = z.at FOR UPDATE OF j SKIP LOCKED) AS y;
+                    -- Asked again of what is locked: it may be a newer version of the row, redriven or with a child.
+                    JOIN @.job AS j ON j.ctid = z.at
+                    WHERE (j.state = v_state) IS TRUE AND j.children = 0 FOR UPDATE OF j SKIP LOCKED) AS y;
             ELSE
                 SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
                     array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
