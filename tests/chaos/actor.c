@@ -34,6 +34,7 @@
                                answer may still be on its way */
 #define TRIES 200 /* of a call that fails because the store is away */
 #define CLAIM_MOST 6
+#define PUT_MOST 12
 
 static const char *name = "?";
 static int out = -1;
@@ -170,35 +171,64 @@ static void job_of(struct job *job, long n, const struct jobq_id *id, const stru
     }
 }
 
-/* The same id until the answer is known. */
+static void note_enqueue_call(const struct job *job, const struct jobq_id *id, long n)
+{
+    char text[33];
+    note("\"op\":\"enqueue\",\"ph\":\"call\",\"id\":\"%s\",\"n\":%ld,\"queue\":\"%s\",\"key\":\"%s\",\"group\":\"%s\","
+         "\"sum\":\"%" PRIx64 "\",\"max\":%d", hex(id->bytes, text), n, job->spec.queue, job->key, job->group,
+         sum_of(job->payload, job->payload_bytes), job->spec.max_attempts);
+}
+
+static void note_enqueue_done(const struct jobq_id *id, int rc, const struct jobq_enqueued *answer)
+{
+    char text[33], holder[33];
+    note("\"op\":\"enqueue\",\"ph\":\"done\",\"id\":\"%s\",\"status\":\"%s\",\"holder\":\"%s\",\"same\":%d", hex(id->bytes, text),
+         jobq_status_name(rc), hex(answer->id.bytes, holder), answer->same_payload);
+}
+
+/* The same ids until the answers are known. */
+static void produce_some(struct jobq *q, long first, size_t count)
+{
+    struct jobq_backoff backoffs[PUT_MOST];
+    struct jobq_spec specs[PUT_MOST];
+    struct jobq_enqueued answers[PUT_MOST];
+    struct jobq_id ids[PUT_MOST];
+    struct job jobs[PUT_MOST];
+    for (size_t k = 0; k < count; k++) {
+        long n = first + (long)k;
+        backoffs[k] = (struct jobq_backoff){ .size = sizeof *backoffs, .kind = JOBQ_BACKOFF_FIXED, .base_ms = 1 + n % 20 };
+        if (jobq_id_new(&ids[k]) != JOBQ_OK)
+            exit(1);
+        job_of(&jobs[k], n, &ids[k], &backoffs[k]);
+        specs[k] = jobs[k].spec;
+    }
+    for (int i = 0, rc = JOBQ_FAILED; i < TRIES && !ended && again(rc); i++) {
+        if (i)
+            pause_ms(rc == JOBQ_UNKNOWN ? 1 : 50);
+        for (size_t k = 0; k < count; k++) {
+            answers[k] = (struct jobq_enqueued){ .size = sizeof *answers };
+            note_enqueue_call(&jobs[k], &ids[k], first + (long)k);
+        }
+        rc = count == 1 ? jobq_enqueue(q, specs, answers) : jobq_enqueue_many(q, specs, count, answers);
+        for (size_t k = 0; k < count; k++)
+            note_enqueue_done(&ids[k], count == 1 || rc < 0 ? rc : answers[k].status, &answers[k]);
+    }
+}
+
 static void produce_one(struct jobq *q, long n)
 {
-    const struct jobq_backoff backoff = { .size = sizeof backoff, .kind = JOBQ_BACKOFF_FIXED, .base_ms = 1 + n % 20 };
-    struct jobq_id id;
-    struct job job;
-    char text[33], holder[33];
-    if (jobq_id_new(&id) != JOBQ_OK)
-        exit(1);
-    job_of(&job, n, &id, &backoff);
-    for (int i = 0; i < TRIES && !ended; i++) {
-        struct jobq_enqueued answer = { .size = sizeof answer };
-        note("\"op\":\"enqueue\",\"ph\":\"call\",\"id\":\"%s\",\"n\":%ld,\"queue\":\"%s\",\"key\":\"%s\",\"group\":\"%s\","
-             "\"sum\":\"%" PRIx64 "\",\"max\":%d", hex(id.bytes, text), n, job.spec.queue, job.key, job.group,
-             sum_of(job.payload, job.payload_bytes), job.spec.max_attempts);
-        int rc = jobq_enqueue(q, &job.spec, &answer);
-        note("\"op\":\"enqueue\",\"ph\":\"done\",\"id\":\"%s\",\"status\":\"%s\",\"holder\":\"%s\",\"same\":%d", hex(id.bytes, text),
-             jobq_status_name(rc), hex(answer.id.bytes, holder), answer.same_payload);
-        if (!again(rc))
-            return;
-        pause_ms(rc == JOBQ_UNKNOWN ? 1 : 50);
-    }
+    produce_some(q, n, 1);
 }
 
 static int produce(const char *uri, long first, long count)
 {
     struct jobq *q = open_store(uri);
-    for (long n = first; n < first + count && !ended; n++)
-        produce_one(q, n);
+    long end = first + count;
+    for (long n = first; n < end && !ended;) { /* of some forty those that are plain go together */
+        size_t some = n % 40 || end - n < PUT_MOST ? 1 : PUT_MOST;
+        produce_some(q, n, some);
+        n += (long)some;
+    }
     jobq_close(q);
     return 0;
 }
@@ -418,7 +448,8 @@ static int work(const char *uri)
 {
     struct jobq *q = open_store(uri);
     const struct jobq_worker_options options = { .size = sizeof options, .name = name, .queues = queues,
-                                                 .queue_count = QUEUES, .threads = 2, .batch = 3, .lease_ms = lease_ms,
+                                                 .queue_count = QUEUES, .threads = 2, .batch = serial() % 2 ? 3 : 24,
+                                                 .lease_ms = lease_ms,
                                                  .grace_ms = 2000 };
     int rc = jobq_worker_create(&worker, q, &options);
     if (rc == JOBQ_OK)
