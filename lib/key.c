@@ -7,7 +7,7 @@
 /* Stores keep keys in the order of their scopes, and a digest alone puts each somewhere else: a thousand
  * numbered keys would be a thousand pages to change. So a scope begins with where its key belongs: with those
  * that begin alike, as dates do, there with those that differ in their last places only, as numbers do, and
- * there by these. The rest is of the digest. */
+ * there by these. The rest is of the digest. functions/enqueue.sql of the Postgres store does the same. */
 enum { NEAR_HEAD = 8, NEAR_LAST = 3, NEAR_BYTES = 4 + 4 + NEAR_LAST };
 
 static void mark(uint8_t out[4], const uint8_t *data, size_t size)
@@ -16,7 +16,7 @@ static void mark(uint8_t out[4], const uint8_t *data, size_t size)
     for (size_t i = 0; i < size; i++)
         hash = (hash ^ data[i]) * 16777619u;
     for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(hash >> (8 * i));
+        out[i] = (uint8_t)(hash >> (24 - 8 * i));
 }
 
 static void begin_near(uint8_t scope[32], struct jobq_bytes key)

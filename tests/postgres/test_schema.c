@@ -339,7 +339,26 @@ START_TEST(enqueued_by_sql)
 }
 END_TEST
 
-KIT_MAIN("postgres schema", functions_that_the_server_can_read, enqueued_by_sql, eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
+/* A key put by either is known to the other, whatever its bytes and size. */
+START_TEST(keys_of_sql_are_the_librarys)
+{
+    const unsigned char bytes[] = { 0, 1, 0x7f, 0x80, 0xff, 'a', 0, 0, 9, 200, 33, 0xfe, 0 };
+    struct jobq *q;
+    ck_assert_int_eq(jobq_open(&q, jobq_postgres(), uri_with(""), NULL), JOBQ_OK);
+    for (size_t size = 1; size <= sizeof bytes; size++) {
+        struct jobq_spec spec = { .size = sizeof spec, .queue = "q", .key = { bytes, size } };
+        char hex[2 * sizeof bytes + 1];
+        for (size_t i = 0; i < size; i++)
+            snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+        ck_assert_int_eq(sql_value("SELECT fresh::int FROM @.enqueue('q', '', key => decode('%s', 'hex'))", hex), 1);
+        ck_assert_int_eq(jobq_enqueue(q, &spec, NULL), JOBQ_DUPLICATE);
+    }
+    jobq_close(q);
+}
+END_TEST
+
+KIT_MAIN("postgres schema", functions_that_the_server_can_read, enqueued_by_sql, keys_of_sql_are_the_librarys,
+         eight_processes_make_one_store, hostile_settings, a_role_that_may_not_create,
          somebody_elses_tables, a_schema_with_other_things, a_table_that_was_changed, a_newer_store,
          nothing_is_made_when_asked_not_to, fences_are_lifted, the_plan_of_a_claim,
          settings_take_no_numbers, counters_pass_the_sizes_of_numbers, no_plan_is_compiled)

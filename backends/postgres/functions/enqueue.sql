@@ -1,4 +1,20 @@
 -- SPDX-License-Identifier: MIT
+-- The scope of a key from its bytes and the digest: as lib/key.c makes it.
+CREATE OR REPLACE FUNCTION @.key_mark(p_bytes bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE v_hash bigint := 2166136261;
+BEGIN
+    FOR i IN 0 .. octet_length(p_bytes) - 1 LOOP
+        v_hash := ((v_hash # get_byte(p_bytes, i)) * 16777619) & 4294967295;
+    END LOOP;
+    RETURN substring(int8send(v_hash) FROM 5);
+END $$;
+CREATE OR REPLACE FUNCTION @.key_scope(p_key bytea, p_digest bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT @.key_mark(substring(p_key FROM 1 FOR 8)) || @.key_mark(substring(p_key FROM 1 FOR k.before))
+        || substring(substring(p_key FROM k.before + 1) || decode('000000', 'hex') FROM 1 FOR 3)
+        || substring(p_digest FROM 1 FOR 21)
+    FROM (SELECT greatest(octet_length(p_key) - 3, 0) AS before) AS k
+$$;
+
 -- For triggers and for other languages: put one job, in the transaction that calls it. The same rules as jobq_enqueue:
 -- a key holds while its job has not ended, within the queue; whoever holds it is returned, and fresh is false. Names
 -- and limits are checked as there. Workers are told when the transaction commits.
@@ -32,9 +48,8 @@ BEGIN
         RAISE EXCEPTION 'priority: -32768 to 32767' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF key IS NOT NULL THEN
-        v_scope := sha256(int8send(1) || decode('00', 'hex') || int8send(octet_length(v_queue)) || v_queue
-            || int8send(0)
-                          || int8send(0) || int8send(octet_length(key)) || key);
+        v_scope := @.key_scope(key, sha256(int8send(1) || decode('00', 'hex') || int8send(octet_length(v_queue))
+            || v_queue || int8send(0) || int8send(0) || int8send(octet_length(key)) || key));
         v_digest := sha256(coalesce(payload, ''));
     END IF;
     SELECT * INTO r FROM @.unit(1 | 16 | 32, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL,
