@@ -363,16 +363,17 @@ static int settle_some(struct turn *t, const struct queue *queue)
     return 0;
 }
 
+/* What retention keeps beyond the bound is written into its rows, by and by. */
 static int settle_above(struct turn *t, struct queue *queue)
 {
-    int64_t list = list_of(queue->id, JOBQ_ROW_COMPLETED), count = 0;
+    int64_t list = list_of(queue->id, JOBQ_ROW_COMPLETED), rows = 0;
     if (!sq_queue_loaded(t, queue->id))
         return -1;
-    if (sq_queue_rows(queue, COUNT_COMPLETED) <= BATCH_ENDED_MOST)
+    if (sq_queue_rows(queue, COUNT_COMPLETED) <= BATCH_ENDED_MOST * BATCH_LEAST)
         return 0;
-    if (sq_number(t->s, SQL_BATCH_COUNT, &count, VALUES(number(list), number(INT64_MIN), number(INT64_MAX))) < 0)
+    if (sq_number(t->s, SQL_BATCH_COUNT, &rows, VALUES(number(list), number(BATCH_ENDED_MOST))) < 0)
         return -1;
-    return sq_batch_leave_first(t->s, list, INT64_MAX, count - BATCH_ENDED_MOST);
+    return sq_batch_leave_first(t->s, list, INT64_MAX, rows < BATCH_OUT_MOST ? rows : BATCH_OUT_MOST);
 }
 
 int sq_batch_settle(struct turn *t)

@@ -556,7 +556,8 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 
 #define BATCH_LEAST 8         /* fewer rows are written one by one */
 #define BATCH_AT_ONCE 64      /* rows that an exchange of fewer writes of old records */
-#define BATCH_ENDED_MOST 4096 /* rows of a queue that have completed and stand in records */
+#define BATCH_ENDED_MOST 256  /* records of rows of a queue that have completed: each is a step for who looks past them */
+#define BATCH_OUT_MOST 1000   /* rows of older ones that an exchange writes at once */
 void sq_batch_read(sqlite3_stmt *row, struct batch *out); /* the row that batch_first or batch_find stands on */
 int64_t sq_batch_size(const struct batch *b);
 /* The one that the row n, which stands at `rank` in the due list of the queue, is in. 1, 0 in none, -1. */
