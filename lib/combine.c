@@ -300,7 +300,7 @@ static void doubt(struct jobq_exchange *x, struct jobq_error *error)
 static void send_known(struct lane *lane, struct jobq_exchange *x, struct jobq_arena *arena, struct jobq_error *error)
 {
     const struct jobq *q = lane->q;
-    int64_t give_up = monotonic_ms() + q->options.io_timeout_ms, wait = 1;
+    int64_t give_up = monotonic_ms() + q->repeat_ms, wait = 1;
     bool in_doubt = false;
 
     for (;;) {

@@ -142,6 +142,7 @@ static int make_handle(struct jobq **out, const struct jobq_backend *backend, co
     q->tick_at_ms = INT64_MAX;
     name_worker(q);
     int rc = take_options(options, &q->options);
+    q->repeat_ms = q->options.io_timeout_ms;
     if (rc == JOBQ_OK)
         rc = take_keep(q);
     if (rc == JOBQ_OK)

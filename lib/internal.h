@@ -358,6 +358,7 @@ struct jobq {
     pid_t pid;
     bool attached; /* inside transactions of the program: see jobq_attach_store */
     struct jobq_options options; /* defaults filled in; nothing in it is lent any more */
+    int64_t repeat_ms;           /* as long as an outcome is asked for again: io_timeout_ms, but where tests want less */
     struct keep_values keep;     /* what queues without settings of their own have */
     char worker_name[256];       /* "host:pid" */
     char alert_queue[256];       /* "": none */

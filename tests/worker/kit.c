@@ -34,7 +34,7 @@ static void open_at(struct kit *k, const struct jobq_backend *backend, const cha
     pthread_cond_init(&k->gate.changed, NULL);
     rc = jobq_open(&k->q, backend, uri, &options);
     ck_assert_msg(rc == JOBQ_OK, "%s: %s", uri, jobq_last_error()->text);
-    k->q->options.io_timeout_ms = 100; /* of the core's repeats only: a server may take its time */
+    k->q->repeat_ms = 100; /* a server, on whichever lane, may take its time */
 }
 
 void kit_open_with(struct kit *k, const struct jobq_backend *backend)

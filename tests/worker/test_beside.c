@@ -110,7 +110,7 @@ static void open_wide(struct kit *k, size_t batch, int jobs, jobq_handler handle
     pthread_mutex_init(&seen.lock, NULL);
     pthread_cond_init(&seen.changed, NULL);
     kit_open_with(k, &wide);
-    k->q->options.io_timeout_ms = 30000; /* of the other lane too, on a machine that is busy */
+    k->q->repeat_ms = 30000; /* on a machine that is busy */
     kit_worker(k, 1, batch, flags);
     jobq_worker_handle(k->w, NULL, handler, k);
     for (int i = 0; i < jobs; i++)

@@ -73,7 +73,7 @@ static void *producer(void *arg)
 
     for (int i = 0; i < EACH; i++) {
         struct jobq_worker_counts counts = { .size = sizeof counts };
-        ck_assert_int_eq(jobq_enqueue(c->k->q, &spec, NULL), JOBQ_OK);
+        ck_assert_msg(jobq_enqueue(c->k->q, &spec, NULL) == JOBQ_OK, "%s", jobq_last_error()->text);
         jobq_worker_counts(c->w, &counts);
     }
     return NULL;
