@@ -55,8 +55,8 @@ static inline const char *jobq_mutated(const char *text)
           "WHERE j.id = (SELECT k.id FROM @.job AS k WHERE k.ctid = u.at) AND NOT u.late" },
         { 9, "j.n LIMIT 1 FOR UPDATE SKIP LOCKED;", "j.n LIMIT 1;" },
         { 9, "WHERE j.ctid = p_at[1]", "WHERE j.id = (SELECT k.id FROM @.job AS k WHERE k.ctid = p_at[1])" },
-        { 10, "WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.job AS j WHERE j.id = x.id)",
-          "WHERE x.scope IS NOT NULL AND NOT EXISTS (SELECT 1 FROM @.key AS y WHERE y.scope = x.scope)" },
+        { 10, "IS NULL\n        ON CONFLICT (scope) DO NOTHING;",
+          "IS NULL AND NOT EXISTS (SELECT 1 FROM @.key AS y WHERE y.scope = p_scope) ON CONFLICT (scope) DO UPDATE SET job = excluded.job;" },
         { 10, "ON CONFLICT (scope) DO NOTHING RETURNING k.job",
           "ON CONFLICT (scope) DO UPDATE SET job = excluded.job RETURNING k.job" },
     };
