@@ -126,8 +126,9 @@ static int wait_for(struct question *q, int64_t ms, struct lookup *out, int *res
 int jobq_lookup(const char *host, int64_t ms, struct lookup *out)
 {
     int result = ask(host, AI_NUMERICHOST, out);
-    if (result == 0)
-        return 0;
+    out->why = result ? gai_strerror(result) : NULL;
+    if (result != EAI_NONAME) /* an address, or nobody could say whether it is one */
+        return result ? -1 : 0;
     struct question *q = make_question(host);
     out->why = "no memory or no thread to look for its address";
     if (!q)
