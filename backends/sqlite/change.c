@@ -312,16 +312,24 @@ static int read_guard(struct turn *t, const struct jobq_change *change, struct j
     return !job->children && !job->has_key && !(job->flags & (FLAG_PARENTS | FLAG_BULK_RESULT));
 }
 
+static int end_rows(struct turn *t, const struct ends *ends, int64_t first, int64_t last)
+{
+    return sq_run(t->s, SQL_JOB_END, VALUES(number(first), number(last), number(ends->list), number(t->now),
+                                            number(ends->told), number(ends->drop_result)));
+}
+
 int sq_ends_write(struct turn *t)
 {
     const struct ends ends = t->ends;
+    struct runs *ended = &t->s->ended;
     t->ends = (struct ends){ 0 };
     int done = ends.member ? sq_batch_end(t, &ends) : 0;
-    if (done != 0)
-        return done < 0 ? -1 : 0;
-    return ends.list ? sq_run(t->s, SQL_JOB_END, VALUES(number(ends.first), number(ends.last), number(ends.list),
-                                                        number(t->now), number(ends.told), number(ends.drop_result)))
-                     : 0;
+    if (ends.member && done == 0)
+        done = end_rows(t, &ends, ends.first, ends.last);
+    for (size_t i = 0; i < ended->count && done == 0; i++)
+        done = end_rows(t, &ends, ended->items[i].first, ended->items[i].last);
+    ended->count = 0;
+    return done < 0 ? -1 : 0;
 }
 
 /* What is to be written before this one. When those were few, it may have left its batch with them. */
@@ -338,27 +346,28 @@ static int write_before(struct turn *t, struct job *job)
 /* In the same record as those before it? It is the one that was looked at last. */
 static bool goes_on_in_batch(const struct turn *t, const struct job *job)
 {
-    return t->ends.member && t->ends.rank == job->rank && t->ends.first >= t->s->batch.first && job->n <= t->s->batch.last;
+    return t->ends.member && t->ends.last + 1 == job->n && t->ends.rank == job->rank &&
+           t->ends.first >= t->s->batch.first && job->n <= t->s->batch.last;
 }
 
-/* What is claimed together is mostly ended together, and in the order of its numbers. */
+/* What is claimed together is mostly ended together; members of a batch in the order of their numbers. */
 static int end_row(struct turn *t, struct job *job, int32_t told, bool drop_result)
 {
     int64_t list = list_of(job->queue, JOBQ_ROW_COMPLETED);
-    bool goes_on = t->ends.list == list && t->ends.told == told && t->ends.last + 1 == job->n &&
+    bool goes_on = t->ends.list == list && t->ends.told == told &&
                    (job->member ? goes_on_in_batch(t, job) : !t->ends.member && t->ends.drop_result == drop_result);
     if (!goes_on && write_before(t, job) != 0)
         return -1;
     t->ends = (struct ends){ .first = goes_on ? t->ends.first : job->n, .last = job->n, .list = list, .told = told,
                              .drop_result = drop_result && !job->member, .member = job->member, .queue = job->queue,
                              .rank = job->rank };
-    return 0;
+    return job->member ? 0 : sq_runs_add(t->s, &t->s->ended, job->n);
 }
 
 /* Has an earlier change of this exchange ended it, and that is not written yet? */
 static bool is_ending(const struct turn *t, int64_t n)
 {
-    return t->ends.list && n >= t->ends.first && n <= t->ends.last;
+    return t->ends.member ? n >= t->ends.first && n <= t->ends.last : sq_runs_have(&t->s->ended, n);
 }
 
 /* 1 made, 0 it takes the long way, -1. */

@@ -384,7 +384,8 @@ static int fill_job(struct turn *t, const struct jobq_item_row *in, struct job *
     job->children = (uint32_t)children;
     if (sq_queue_make(t->s, in->row.queue, &job->queue) != 0 || sq_kind_make(t->s, in->row.kind, &job->kind) != 0)
         return -1;
-    return in->row.group.size ? sq_lane_make(t, job->queue, in->row.group, &job->lane) : 0;
+    bool ready;
+    return in->row.group.size ? sq_lane_make(t, job->queue, in->row.group, &job->lane, &ready) : 0;
 }
 
 static struct value in_row(struct jobq_bytes b)

@@ -9,10 +9,17 @@ static const struct jobq_bytes every_group = { "", 0 };
 
 /* ---- lanes ------------------------------------------------------------------------------------------------- */
 
-int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id)
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id, bool *ready)
 {
     struct jobq_store *s = t->s;
-    int found = sq_number(s, SQL_LANE_FIND, id, VALUES(bytes(tenant), number(queue)));
+    sqlite3_stmt *row = sq_start(s, SQL_LANE_FIND, VALUES(bytes(tenant), number(queue)));
+    int found = sq_step(s, row);
+    *ready = false;
+    if (found > 0) {
+        *id = sqlite3_column_int64(row, 0);
+        *ready = sqlite3_column_int(row, 1) != 0;
+        sqlite3_reset(row);
+    }
     if (found != 0)
         return found < 0 ? -1 : 0;
     if (sq_run(s, SQL_LANE_ADD, VALUES(bytes(tenant), number(queue))) != 0)
@@ -30,20 +37,45 @@ int sq_lane_ready(struct turn *t, int64_t lane)
     return sq_run(t->s, SQL_LANE_READY, VALUES(number(lane), number(1)));
 }
 
+static int run_lanes(struct turn *t, struct runs *runs, int64_t by)
+{
+    for (size_t i = 0; i < runs->count; i++)
+        if (sq_run(t->s, SQL_LANE_RUN,
+                   VALUES(number(runs->items[i].first), number(runs->items[i].last), number(by))) != 0)
+            return -1;
+    runs->count = 0;
+    return 0;
+}
+
+int sq_lanes_write(struct turn *t)
+{
+    return run_lanes(t, &t->s->lanes_up, 1) != 0 ? -1 : run_lanes(t, &t->s->lanes_down, -1);
+}
+
+/* Groups are numbered as they come, and their rows mostly come, and are taken, in turn: lanes that follow each other
+ * are written by one statement. */
 int sq_lane_run(struct turn *t, int64_t lane, int64_t by)
 {
-    return lane && by ? sq_run(t->s, SQL_LANE_RUN, VALUES(number(lane), number(by))) : 0;
+    struct runs *runs = by > 0 ? &t->s->lanes_up : &t->s->lanes_down;
+    if (!lane || !by)
+        return 0;
+    if ((by == 1 || by == -1) && !sq_runs_have(runs, lane))
+        return sq_runs_add(t->s, runs, lane);
+    return sq_run(t->s, SQL_LANE_RUN, VALUES(number(lane), number(lane), number(by)));
 }
 
 static int read_lane(struct turn *t, sqlite3_stmt *row, int column, struct lane *out)
 {
     struct jobq_bytes tenant = sq_column_bytes(row, column);
     out->running = sqlite3_column_int64(row, column + 1);
+    out->everywhere = -1;
     return jobq_arena_bytes(t->arena, tenant.data, tenant.size, &out->tenant) == 0 ? 0 : sq_fault_memory(t->s);
 }
 
 int sq_lane_get(struct turn *t, int64_t id, struct lane *out)
 {
+    if (sq_lanes_write(t) != 0)
+        return -1;
     sqlite3_stmt *row = sq_start(t->s, SQL_LANE_GET, VALUES(number(id)));
     int found = sq_step(t->s, row);
     if (found == 0)
@@ -59,6 +91,8 @@ int sq_lane_get(struct turn *t, int64_t id, struct lane *out)
 /* Lanes that have run empty leave the circle here: each of them entered it once. */
 int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, struct lane *out)
 {
+    if (sq_lanes_write(t) != 0)
+        return -1;
     for (;;) {
         sqlite3_stmt *row = sq_start(t->s, SQL_LANE_NEXT, VALUES(number(queue), bytes(from), number(after)));
         int found = sq_step(t->s, row);
@@ -73,6 +107,39 @@ int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool aft
         if (sq_run(t->s, SQL_LANE_READY, VALUES(number(out->id), number(0))) != 0)
             return -1;
     }
+}
+
+enum lane_column { LANE_ID = VIEW_DATA + 1, LANE_TENANT, LANE_RUNNING, LANE_EVERYWHERE };
+
+int sq_lane_walk(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, sqlite3_stmt **out)
+{
+    int any = sq_limits_any(t->s);
+    if (any < 0 || sq_lanes_write(t) != 0)
+        return -1;
+    bool counts = any && (t->s->limits_named || t->s->every.concurrency > 0);
+    *out = sq_start(t->s, SQL_LANE_ROWS, VALUES(number(queue), bytes(from), number(after), number(counts)));
+    return *out ? 0 : -1;
+}
+
+/* As above, those that have run empty leave the circle. */
+int sq_lane_step(struct turn *t, sqlite3_stmt *walk, struct lane *out)
+{
+    int more;
+    while ((more = sq_step(t->s, walk)) > 0) {
+        int64_t id = sqlite3_column_int64(walk, LANE_ID);
+        if (sqlite3_column_type(walk, ROW_N) == SQLITE_NULL) {
+            if (sq_run(t->s, SQL_LANE_READY, VALUES(number(id), number(0))) != 0)
+                return -1;
+            continue;
+        }
+        if (read_lane(t, walk, LANE_TENANT, out) != 0)
+            return -1;
+        out->id = id;
+        if (sqlite3_column_type(walk, LANE_EVERYWHERE) != SQLITE_NULL)
+            out->everywhere = sqlite3_column_int64(walk, LANE_EVERYWHERE);
+        return 1;
+    }
+    return more;
 }
 
 /* ---- what holds --------------------------------------------------------------------------------------------- */
@@ -111,13 +178,14 @@ int sq_limits_get(struct jobq_store *s, int of, struct jobq_bytes name, struct j
 int sq_limits_any(struct jobq_store *s)
 {
     struct jobq_bytes plan;
-    int64_t one;
+    int64_t names = 0;
     if (s->limits_epoch == s->epoch)
         return s->limits_any;
-    int any = sq_number(s, SQL_LIMIT_ANY, &one, NULL, 0);
+    int any = sq_number(s, SQL_LIMIT_ANY, &names, NULL, 0);
     if (any < 0 || sq_limits_get(s, JOBQ_LIMIT_GROUP, every_group, &s->every, &plan, NULL) < 0)
         return -1;
     s->limits_any = any;
+    s->limits_named = names != 0;
     s->limits_epoch = s->epoch;
     return any;
 }
@@ -137,35 +205,59 @@ int sq_limits_hold(struct jobq_store *s, struct jobq_bytes name, struct jobq_are
     return 0;
 }
 
-/* The newest stands first: rows of one group come together more often than not. */
+/* Where groups of this name are, among TENANT_CHAINS chains: an exchange may meet hundreds of them. NULL: fault. */
+static struct tenant **chain_of(struct turn *t, struct jobq_bytes name)
+{
+    uint32_t mark = 2166136261u;
+    if (!t->tenants) {
+        t->tenants = jobq_arena_alloc(t->arena, TENANT_CHAINS * sizeof *t->tenants);
+        if (!t->tenants) {
+            sq_fault_memory(t->s);
+            return NULL;
+        }
+        memset(t->tenants, 0, TENANT_CHAINS * sizeof *t->tenants);
+    }
+    for (size_t i = 0; i < name.size; i++)
+        mark = (mark ^ ((const uint8_t *)name.data)[i]) * 16777619u;
+    return &t->tenants[mark % TENANT_CHAINS];
+}
+
 static struct tenant *tenant_of(struct turn *t, struct jobq_bytes name)
 {
-    for (struct tenant **at = &t->tenants; *at; at = &(*at)->next) {
-        struct tenant *tenant = *at;
-        if (sq_bytes_order(tenant->name, name) != 0)
-            continue;
-        *at = tenant->next;
-        tenant->next = t->tenants;
-        return t->tenants = tenant;
-    }
-    struct tenant *tenant = jobq_arena_alloc(t->arena, sizeof *tenant);
+    struct tenant **chain = chain_of(t, name), *tenant;
+    for (tenant = chain ? *chain : NULL; tenant; tenant = tenant->next)
+        if (sq_bytes_order(tenant->name, name) == 0)
+            return tenant;
+    tenant = chain ? jobq_arena_alloc(t->arena, sizeof *tenant) : NULL;
     if (!tenant || jobq_arena_bytes(t->arena, name.data, name.size, &tenant->name) != 0) {
         sq_fault_memory(t->s);
         return NULL;
     }
     tenant->starts = tenant->puts = (struct meter){ .read = false };
-    if (sq_limits_hold(t->s, name, t->arena, &tenant->holds) != 0)
+    if (!t->s->limits_named)
+        tenant->holds = t->s->every;
+    else if (sq_limits_hold(t->s, name, t->arena, &tenant->holds) != 0)
         return NULL;
-    tenant->next = t->tenants;
-    return t->tenants = tenant;
+    tenant->next = *chain;
+    return *chain = tenant;
+}
+
+/* After sq_limits_any. Where no group and no plan has limits of its own all groups have the same. NULL: fault. */
+static const struct jobq_bounds *bounds_of(struct turn *t, struct jobq_bytes name)
+{
+    if (!t->s->limits_named)
+        return &t->s->every;
+    const struct tenant *tenant = tenant_of(t, name);
+    return tenant ? &tenant->holds : NULL;
 }
 
 int sq_limits_write(struct turn *t)
 {
-    for (struct tenant *tenant = t->tenants; tenant; tenant = tenant->next)
-        if (sq_meter_write(t, GAUGE_STARTS, tenant->name, &tenant->starts) != 0 ||
-            sq_meter_write(t, GAUGE_PUTS, tenant->name, &tenant->puts) != 0)
-            return -1;
+    for (size_t i = 0; t->tenants && i < TENANT_CHAINS; i++)
+        for (struct tenant *tenant = t->tenants[i]; tenant; tenant = tenant->next)
+            if (sq_meter_write(t, GAUGE_STARTS, tenant->name, &tenant->starts) != 0 ||
+                sq_meter_write(t, GAUGE_PUTS, tenant->name, &tenant->puts) != 0)
+                return -1;
     return 0;
 }
 
@@ -217,18 +309,18 @@ int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *l
     *room = at_most(INT64_MAX, queue->now.group_concurrency, lane->running);
     if (any <= 0)
         return any;
-    struct tenant *tenant = tenant_of(t, lane->tenant);
-    if (!tenant)
+    const struct jobq_bounds *holds = bounds_of(t, lane->tenant);
+    if (!holds)
         return -1;
-    const struct jobq_bounds *holds = &tenant->holds;
-    int64_t running = 0;
-    if (holds->concurrency > 0 && *room &&
-        sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0)
+    int64_t running = lane->everywhere;
+    if (running < 0 && holds->concurrency > 0 && *room &&
+        (sq_lanes_write(t) != 0 || sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0))
         return -1;
     *room = at_most(*room, holds->concurrency, running);
     if (holds->rate < 0 || !*room)
         return 0;
-    if (sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
+    struct tenant *tenant = tenant_of(t, lane->tenant);
+    if (!tenant || sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
         return -1;
     *room = rate_room(t, *room, &tenant->starts, holds->rate, holds->rate_period_ms);
     return 0;
@@ -246,12 +338,13 @@ int sq_starts_count(struct turn *t, struct queue *queue, const struct lane *lane
     int any = lane ? sq_limits_any(t->s) : 0;
     if (any <= 0)
         return any;
+    const struct jobq_bounds *holds = bounds_of(t, lane->tenant);
+    if (!holds || holds->rate < 0)
+        return holds ? 0 : -1;
     struct tenant *tenant = tenant_of(t, lane->tenant);
-    if (!tenant || tenant->holds.rate < 0)
-        return tenant ? 0 : -1;
-    if (sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
+    if (!tenant || sq_meter_read(t->s, GAUGE_STARTS, lane->tenant, &tenant->starts) != 0)
         return -1;
-    sq_meter_count(&tenant->starts, tenant->holds.rate_period_ms, t->now, count);
+    sq_meter_count(&tenant->starts, holds->rate_period_ms, t->now, count);
     return 0;
 }
 
@@ -264,11 +357,11 @@ static int quota_of(struct turn *t, struct jobq_bytes group, struct tenant **out
     int any = group.size ? sq_limits_any(t->s) : 0;
     if (any <= 0)
         return any;
-    struct tenant *tenant = tenant_of(t, group);
-    if (!tenant || tenant->holds.quota < 0)
-        return tenant ? 0 : -1;
-    *out = tenant;
-    return sq_meter_read(t->s, GAUGE_PUTS, group, &tenant->puts);
+    const struct jobq_bounds *holds = bounds_of(t, group);
+    if (!holds || holds->quota < 0)
+        return holds ? 0 : -1;
+    *out = tenant_of(t, group);
+    return *out ? sq_meter_read(t->s, GAUGE_PUTS, group, &(*out)->puts) : -1;
 }
 
 int sq_quota_wait(struct turn *t, struct jobq_bytes group, int64_t *wait_ms)
@@ -300,15 +393,19 @@ static int group_waits(struct turn *t, int64_t id)
     int any = sq_limits_any(t->s);
     if (any <= 0)
         return any;
+    if (!t->s->limits_named)
+        return t->s->every.concurrency >= 0;
     if (sq_lane_get(t, id, &lane) != 0)
         return -1;
-    const struct tenant *tenant = tenant_of(t, lane.tenant);
-    return tenant ? tenant->holds.concurrency >= 0 : -1;
+    const struct jobq_bounds *holds = bounds_of(t, lane.tenant);
+    return holds ? holds->concurrency >= 0 : -1;
 }
 
 int sq_slot_freed(struct turn *t, const struct job *job)
 {
-    const struct queue *queue = sq_queue_loaded(t, job->queue);
+    const struct queue *queue = t->wake ? NULL : sq_queue_loaded(t, job->queue);
+    if (t->wake)
+        return 0;
     if (!queue)
         return -1;
     int waits = queue->now.concurrency >= 0 || (job->lane && queue->now.group_concurrency >= 0);

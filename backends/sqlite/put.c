@@ -184,12 +184,14 @@ static void note_due(struct turn *t, int64_t at)
 int sq_put_row(struct turn *t, struct jobq_put *put)
 {
     struct job job;
+    bool ready = false;
     uint32_t pending = 0;
     if (put->parent_count && sq_edges_put(t, put, &pending) != 0)
         return -1;
     fill_job(t, put, pending, &job);
     if (sq_queue_make(t->s, put->queue, &job.queue) != 0 || sq_kind_make(t->s, put->kind, &job.kind) != 0 ||
-        (put->group.size && sq_lane_make(t, job.queue, put->group, &job.lane) != 0) || insert(t, put, &job) != 0)
+        (put->group.size && sq_lane_make(t, job.queue, put->group, &job.lane, &ready) != 0) ||
+        insert(t, put, &job) != 0)
         return -1;
     if (sqlite3_changes(t->s->db) == 0) {
         if (put->unique && sq_key_give_up(t, &put->id, put->unique->scope) != 0)
@@ -199,7 +201,7 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     if (job.flags & FLAG_BULK_PAYLOAD &&
         sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
         return -1;
-    if (sq_job_list(&job) < 0 && sq_lane_ready(t, job.lane) != 0)
+    if (sq_job_list(&job) < 0 && !ready && sq_lane_ready(t, job.lane) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;

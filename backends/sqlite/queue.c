@@ -118,6 +118,8 @@ static int write_starts(struct turn *t, struct queue *queue)
 
 int sq_queue_write(struct turn *t)
 {
+    if (sq_lanes_write(t) != 0)
+        return -1;
     for (struct queue *queue = t->touched; queue; queue = queue->next_touched) {
         if (write_starts(t, queue) != 0)
             return -1;

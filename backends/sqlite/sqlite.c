@@ -111,6 +111,10 @@ void sq_store_free(struct jobq_store *s)
     jobq_receipt_free(s->receipt);
     for (size_t i = 0; i < HOLDS; i++)
         free(s->holds[i].ids);
+    free(s->claimed.items);
+    free(s->ended.items);
+    free(s->lanes_up.items);
+    free(s->lanes_down.items);
     sqlite3_free(s->path);
     free(s);
 }

@@ -140,6 +140,16 @@ struct names {
     size_t count, room, id_room;
 };
 
+/* ---- runs.c: numbers of rows that are changed alike ------------------------------------------------------------- */
+
+struct run {
+    int64_t first, last;
+};
+struct runs { /* in their order, none next to another */
+    struct run *items;
+    size_t count, room;
+};
+
 /* ---- the store ----------------------------------------------------------------------------------------------------- */
 
 /* Rows of one queue that are claimed, or have completed, by one record; the schema says how it is stored. */
@@ -190,12 +200,16 @@ struct jobq_store {
     int64_t next_tick; /* of the schedules, by the calendar; as read last */
     uint64_t tick_epoch;
     bool limits_any; /* a group or a plan has limits; as read last */
+    bool limits_named; /* not only those of every group */
     struct jobq_bounds every; /* those of every group */
     uint64_t limits_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
     struct batch batch; /* as found last */
     uint64_t batch_epoch;
+    /* Of this exchange, yet to be written: numbers of rows and of lanes. */
+    struct runs claimed, ended;
+    struct runs lanes_up, lanes_down; /* of one more of these runs, and one fewer */
     struct hold holds[HOLDS]; /* what this handle claimed by records */
     size_t next_hold;
     struct fault fault;
@@ -212,13 +226,13 @@ struct jobq_store {
     int64_t checked_us;
 };
 
-/* Rows that end alike and whose numbers follow each other, yet to be written. */
+/* Rows that end alike, yet to be written: those of store->ended; where they are members of a batch, first to last. */
 struct ends {
-    int64_t first, last, list; /* list 0: none */
+    int64_t list; /* 0: none */
     int32_t told;     /* outcome and reason, as in `flags` */
     bool drop_result;
     bool member;      /* of a batch: */
-    int64_t queue, rank;
+    int64_t first, last, queue, rank;
 };
 
 /* One exchange under way. */
@@ -233,7 +247,7 @@ struct turn {
     int64_t rate_ms;  /* until a rate that held the want back lets one start; INT64_MAX: none did */
     struct ends ends;
     struct queue *touched;
-    struct tenant *tenants; /* groups that were looked at */
+    struct tenant **tenants; /* groups that were looked at, in chains; NULL: none */
     int32_t guilty_change, guilty_put;
 };
 
@@ -291,6 +305,9 @@ int sq_fault_text(struct jobq_store *s, int code, const char *format, ...) __att
 int sq_fault_class(const struct jobq_store *s); /* enum jobq_failure_class */
 int sq_fault_report(const struct jobq_store *s, struct jobq_error *err, int status); /* fill err, return status */
 struct jobq_bytes sq_column_bytes(sqlite3_stmt *statement, int column); /* lent until the next step */
+
+int sq_runs_add(struct jobq_store *s, struct runs *runs, int64_t n); /* one that is not among them */
+bool sq_runs_have(const struct runs *runs, int64_t n);
 
 /* ---- transaction.c ---------------------------------------------------------------------------------------------------------- */
 
@@ -391,16 +408,24 @@ void sq_meter_count(struct meter *m, int64_t period_ms, int64_t now, int64_t cou
 /* The rows of one group in one queue. */
 struct lane {
     int64_t id, running;
+    int64_t everywhere;       /* so many of the group run in all queues; -1: not asked yet */
     struct jobq_bytes tenant; /* in the arena of the turn */
 };
-int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id); /* if it is missing */
+/* If it is missing. *ready: it is in the circle already. */
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id, bool *ready);
 int sq_lane_ready(struct turn *t, int64_t lane); /* a due row came into it */
 int sq_lane_run(struct turn *t, int64_t lane, int64_t by); /* lane 0: nothing */
+int sq_lanes_write(struct turn *t); /* what sq_lane_run has left to be written: before `running` is read anywhere */
 int sq_lane_get(struct turn *t, int64_t id, struct lane *out);
+/* Groups with due rows one after the other, from this one on (`after`: behind it), each with its first due row, as
+ * sq_view_here reads it. *out: to be reset, also where the next one is not wanted any more. 1, 0 there is none, -1. */
+int sq_lane_walk(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, sqlite3_stmt **out);
+int sq_lane_step(struct turn *t, sqlite3_stmt *walk, struct lane *out);
 /* The first with due rows that is not less than (`after`: greater than) this group. 1, 0 there is none, -1. */
 int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, struct lane *out);
 
 /* A group as far as this exchange has looked at it. */
+#define TENANT_CHAINS 1024
 struct tenant {
     struct tenant *next;
     struct jobq_bytes name;

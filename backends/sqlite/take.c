@@ -83,16 +83,18 @@ static int begin_batch(const struct catch *c, const struct jobq_row *r, const st
     return sq_batch_begin(c->t, &b);
 }
 
-static int write_claims(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
+static int write_run(const struct catch *c, const struct jobq_row *r, int64_t first, int64_t last)
 {
     const int32_t stay = ~(FLAGS_PAST | 15 << FLAGS_OUTCOME_SHIFT);
-    if (count == 1)
-        return write_claim(c, r, taken);
     return sq_run(c->t->s, SQL_JOB_CLAIM_RUN,
-                  VALUES(number(taken->n), number(taken->n + (int64_t)count - 1), blob(r->token.bytes, sizeof r->token),
-                         bytes(c->want->worker), number(r->started_at_ms), number(r->lease_until_ms),
-                         number(JOBQ_MUTANT(5) ? 0 : INT64_MAX), number(stay),
-                         number(r->ran_alone ? FLAG_RAN_ALONE : 0)));
+                  VALUES(number(first), number(last), blob(r->token.bytes, sizeof r->token), bytes(c->want->worker),
+                         number(r->started_at_ms), number(r->lease_until_ms), number(JOBQ_MUTANT(5) ? 0 : INT64_MAX),
+                         number(stay), number(r->ran_alone ? FLAG_RAN_ALONE : 0)));
+}
+
+static int write_claims(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
+{
+    return count == 1 ? write_claim(c, r, taken) : write_run(c, r, taken->n, taken->n + (int64_t)count - 1);
 }
 
 static int note(struct catch *c, const struct jobq_row *r, const struct taken *taken)
@@ -109,16 +111,23 @@ static int note(struct catch *c, const struct jobq_row *r, const struct taken *t
     return sq_job_load(c->t->s, taken->n, &job) <= 0 ? -1 : sq_key_settle(c->t, &job, JOBQ_ROW_RUNNING);
 }
 
-/* The next `count` rows, by one statement. */
-static int claim(struct catch *c, size_t count, bool alone)
+static int claim_rows(const struct catch *c, struct jobq_row *rows, size_t count, bool alone)
 {
-    struct jobq_row *rows = &c->rows[c->settled];
-    const struct taken *taken = &c->taken[c->settled];
     for (size_t i = 0; i < count; i++) {
         claim_row(c, &rows[i], alone);
         if (jobq_arena_bytes(c->t->arena, c->want->worker.data, c->want->worker.size, &rows[i].worker) != 0)
             return sq_fault_memory(c->t->s);
     }
+    return 0;
+}
+
+/* The next `count` rows, by one statement. */
+static int claim(struct catch *c, size_t count, bool alone)
+{
+    struct jobq_row *rows = &c->rows[c->settled];
+    const struct taken *taken = &c->taken[c->settled];
+    if (claim_rows(c, rows, count, alone) != 0)
+        return -1;
     bool batch = count >= BATCH_LEAST && batch_from(c, c->settled) == count;
     if ((batch ? begin_batch : write_claims)(c, rows, taken, count) != 0)
         return -1;
@@ -167,6 +176,12 @@ static size_t next_run(const struct catch *c)
     return i - c->settled;
 }
 
+static void give_expired(struct catch *c, struct jobq_row *r)
+{
+    r->overdue = JOBQ_OVERDUE_EXPIRED;
+    c->expired++;
+}
+
 /* What was read since the last time is claimed, or given as it is when it is too late for it. */
 static int settle(struct catch *c, bool alone)
 {
@@ -175,13 +190,41 @@ static int settle(struct catch *c, bool alone)
     for (size_t run; c->settled < c->count; c->settled += run) {
         struct jobq_row *r = &c->rows[c->settled];
         run = next_run(c);
-        if (has_expired(c, r)) {
-            r->overdue = JOBQ_OVERDUE_EXPIRED;
-            c->expired++;
-        } else if (claim(c, run, alone) != 0) {
+        if (has_expired(c, r))
+            give_expired(c, r);
+        else if (claim(c, run, alone) != 0)
             return -1;
+    }
+    return 0;
+}
+
+/* The same of rows that were taken in turn: what came together stands apart there, so it is gathered by number. */
+static int settle_turns(struct catch *c)
+{
+    bool alone = c->want->limit == 1 && !c->want->others;
+    struct runs *claimed = &c->t->s->claimed;
+    const struct jobq_row *like = NULL;
+    if (c->settled < c->count && sq_want_token(c) != 0)
+        return -1;
+    for (; c->settled < c->count; c->settled++) {
+        struct jobq_row *r = &c->rows[c->settled];
+        const struct taken *taken = &c->taken[c->settled];
+        if (has_expired(c, r)) {
+            give_expired(c, r);
+        } else if (!is_alike(c, c->settled)) {
+            if (claim(c, 1, alone) != 0)
+                return -1;
+        } else if (claim_rows(c, r, 1, alone) != 0 || note(c, r, taken) != 0 ||
+                   sq_runs_add(c->t->s, claimed, taken->n) != 0) {
+            return -1;
+        } else {
+            like = r;
         }
     }
+    for (size_t i = 0; i < claimed->count; i++)
+        if (write_run(c, like, claimed->items[i].first, claimed->items[i].last) != 0)
+            return -1;
+    claimed->count = 0;
     return 0;
 }
 
@@ -306,18 +349,54 @@ static int take_from(struct catch *c, const struct wanted *wanted, int64_t list,
 
 static const struct jobq_bytes no_group = { "", 0 };
 
+static void leave_walk(struct catch *c)
+{
+    if (c->circle)
+        sqlite3_reset(c->circle);
+    c->circle = NULL;
+}
+
+/* A walk meets each group once, so rows that it met are claimed when it ends: before any group is met again. */
+static int end_walk(struct catch *c)
+{
+    leave_walk(c);
+    return settle_turns(c);
+}
+
+/* 1 found, 0 there is none, -1. */
+static int walk_to(struct catch *c, const struct queue *queue, struct jobq_bytes from, bool after, struct lane *lane)
+{
+    bool goes_on = c->circle && after && sq_bytes_order(c->stands, from) == 0;
+    if (!goes_on && (end_walk(c) != 0 || sq_lane_walk(c->t, queue->id, from, after, &c->circle) != 0))
+        return -1;
+    int found = sq_lane_step(c->t, c->circle, lane);
+    if (found == 0)
+        return end_walk(c);
+    c->stands = lane->tenant;
+    return found;
+}
+
 /* The next group with due rows, in the circle; lane->id 0: the rows without a group. 1, 0: none has any, -1. */
 static int next_group(struct catch *c, const struct queue *queue, const struct jobq_turn *turn, struct lane *lane)
 {
     bool after = turn->group.data && !turn->given;
-    int found = turn->group.data ? sq_lane_next(c->t, queue->id, turn->group, after, lane) : 0;
+    int found = turn->group.data ? walk_to(c, queue, turn->group, after, lane) : 0;
     if (found < 0 || (found && (turn->group.size || after)))
         return found;
-    int without = sq_list_has(c->t->s, NULL, list_of(queue->id, LIST_DUE));
+    int without = end_walk(c) != 0 ? -1 : sq_list_has(c->t->s, NULL, list_of(queue->id, LIST_DUE));
     if (without == 0)
-        return sq_lane_next(c->t, queue->id, no_group, false, lane);
+        return walk_to(c, queue, no_group, false, lane);
     *lane = (struct lane){ .tenant = no_group };
     return without;
+}
+
+/* Where the walk has read the first row of a group that is nearly always what is taken. 1 it is, 0 it is not, -1. */
+static int take_first(struct catch *c, const struct wanted *wanted, const struct lane *lane, int64_t most)
+{
+    if (most != 1 || !lane->id || !c->circle || was_given(c, c->circle) ||
+        !sq_kind_wanted(wanted, sqlite3_column_int64(c->circle, ROW_KIND)))
+        return 0;
+    return take_row(c, c->circle) < 0 ? -1 : 1;
 }
 
 static int take_turn(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn,
@@ -328,13 +407,31 @@ static int take_turn(struct catch *c, const struct wanted *wanted, struct queue 
     if (lane->id && sq_lane_room(c->t, queue, lane, &can) != 0)
         return -1;
     can = can < *room ? can : *room;
-    if (take_from(c, wanted, lane->id ? -lane->id : list_of(queue->id, LIST_DUE), most < can ? most : can) != 0 ||
-        settle(c, c->want->limit == 1 && !c->want->others) != 0)
+    most = most < can ? most : can;
+    int taken = take_first(c, wanted, lane, most);
+    if (taken == 0)
+        taken = take_from(c, wanted, lane->id ? -lane->id : list_of(queue->id, LIST_DUE), most);
+    if (taken < 0)
         return -1;
     int64_t given = (int64_t)(c->count - count), starts = (int64_t)starts_from(c, count);
     *room -= given;
     jobq_turn_gave(turn, lane->tenant, given, c->want->share, c->full || *room == 0);
     return sq_lane_run(c->t, lane->id, starts) != 0 ? -1 : sq_starts_count(c->t, queue, lane->id ? lane : NULL, starts);
+}
+
+static int serve(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn,
+                 int64_t room)
+{
+    struct lane lane;
+    while (!c->full && c->count < c->want->limit && room > 0) {
+        int found = next_group(c, queue, turn, &lane);
+        int64_t most = found > 0 ? jobq_turn_look(turn, lane.tenant, c->want->share, &c->want->more) : 0;
+        if (!most)
+            return found < 0 ? -1 : 0;
+        if (take_turn(c, wanted, queue, turn, &lane, most, &room) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* 1 the queue has a circle, and it was served; 0 it has none, -1. */
@@ -347,15 +444,11 @@ static int take_turns(struct catch *c, const struct wanted *wanted, struct queue
     if (found <= 0 || sq_queue_text(c->t->s, queue->id, &name) != 0)
         return found <= 0 ? found : -1;
     jobq_turn_begin(turn, c->want->cursor, name);
-    while (!c->full && c->count < c->want->limit && room > 0) {
-        found = next_group(c, queue, turn, &lane);
-        int64_t most = found > 0 ? jobq_turn_look(turn, lane.tenant, c->want->share, &c->want->more) : 0;
-        if (!most)
-            return found < 0 ? -1 : 1;
-        if (take_turn(c, wanted, queue, turn, &lane, most, &room) != 0)
-            return -1;
+    if (settle(c, false) != 0 || serve(c, wanted, queue, turn, room) != 0) {
+        leave_walk(c);
+        return -1;
     }
-    return 1;
+    return end_walk(c) != 0 ? -1 : 1;
 }
 
 /* ---- one that runs alone --------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ struct catch {
     size_t settled; /* so many of them are claimed, or given as too late */
     size_t expired;
     int64_t fence;
+    sqlite3_stmt *circle; /* a walk along the groups of a queue, standing on `stands`; NULL: none */
+    struct jobq_bytes stands;
     bool batches; /* rows of the queue that is looked at may be claimed by one record */
     bool full; /* `limit` or `bytes` is reached */
 };

@@ -64,8 +64,9 @@ static void limit_group(struct jobq_store *s, const char *group, int64_t concurr
 /* Everything that runs between the begin of a due want and its commit. */
 static const enum sql of_claims[] = {
     SQL_LATER_LIST, SQL_LATER_FIRST, SQL_DUE_LIST, SQL_DUE_ROWS, SQL_LANE_NEXT, SQL_LANE_GET, SQL_LANE_READY, SQL_LANE_RUN,
-    SQL_LANE_RUNNING, SQL_LIMIT_GET, SQL_GAUGE_GET, SQL_GAUGE_SET, SQL_GAUGE_FADE, SQL_JOB_CLAIM, SQL_JOB_CALM,
-    SQL_JOB_MARK, SQL_QUEUE_LOAD, SQL_TALLY_GET, SQL_TALLY_SET, SQL_FENCE_SET, SQL_NEXT_LEASE, SQL_NEXT_ALARM,
+    SQL_LANE_ROWS, SQL_LANE_RUNNING, SQL_LIMIT_GET, SQL_GAUGE_GET, SQL_GAUGE_SET, SQL_GAUGE_FADE, SQL_JOB_CLAIM,
+    SQL_JOB_CLAIM_RUN, SQL_JOB_CALM, SQL_JOB_MARK, SQL_QUEUE_LOAD, SQL_TALLY_GET, SQL_TALLY_SET, SQL_FENCE_SET,
+    SQL_NEXT_LEASE, SQL_NEXT_ALARM,
 };
 
 static void uses_indexes(struct jobq_store *s, enum sql which)
@@ -186,7 +187,8 @@ END_TEST
 START_TEST(without_groups_nothing_is_asked)
 {
     static const enum sql of_groups[] = { SQL_LANE_FIND, SQL_LANE_ADD,  SQL_LANE_NEXT, SQL_LANE_READY, SQL_LANE_RUN,
-                                          SQL_LANE_GET,  SQL_LIMIT_ANY, SQL_LIMIT_GET, SQL_GAUGE_GET,  SQL_GAUGE_SET };
+                                          SQL_LANE_ROWS, SQL_LANE_GET,  SQL_LIMIT_ANY, SQL_LIMIT_GET, SQL_GAUGE_GET,
+                                          SQL_GAUGE_SET };
     struct jobq_store *s = store_open("a.db", NULL, NULL);
     put_many(s, 0, 20, 0);
     cost_of(s, 20, 0);
@@ -213,6 +215,76 @@ START_TEST(emptied_groups_are_looked_at_once)
     ck_assert_int_eq(sql_value("a.db", "SELECT sum(ready) FROM jobq_lane"), GROUPS);
     ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 5, 60000, NULL), 1);
     ck_assert_int_eq(sql_value("a.db", "SELECT sum(ready) FROM jobq_lane"), 0);
+    store_close(s);
+}
+END_TEST
+
+/* ---- what a claim writes ----------------------------------------------------------------------------------------- */
+
+/* How often it ran since it was asked last. */
+static int runs(struct jobq_store *s, enum sql which)
+{
+    return sqlite3_stmt_status(s->statements[which], SQLITE_STMTSTATUS_RUN, 1);
+}
+
+/* The groups of rows 1 to 10 are 3, 4, 0, 1, 2, 3, 4, 0, 1, 2. */
+static struct jobq_store *open_with_ten(void)
+{
+    struct jobq_store *s = store_open("a.db", "synchronous=normal", NULL);
+    put_many(s, 3, 10, 5);
+    return s;
+}
+
+static int64_t lanes_that_miscount(void)
+{
+    return sql_value("a.db", "SELECT count(*) FROM jobq_lane AS l WHERE running <> (SELECT count(*) FROM jobq_job AS j "
+                             "WHERE j.lane = l.id AND j.state = 3)");
+}
+
+/* Taken in turn they are answered in the order of their groups, and written in the order in which they came. */
+START_TEST(rows_of_many_groups_are_written_together)
+{
+    const struct jobq_row *rows;
+    struct jobq_change changes[5];
+    struct jobq_exchange x = { .changes = changes, .change_count = 5 };
+    struct jobq_store *s = open_with_ten();
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 5, 60000, &rows), 5);
+    for (int i = 0; i < 5; i++) {
+        const char name[] = { 'g', '0', '0', '0', '0', '0', (char)('0' + i), 0 };
+        ck_assert_uint_eq(rows[i].group.size, 7);
+        ck_assert_mem_eq(rows[i].group.data, name, 7);
+        changes[i] = (struct jobq_change){ .id = rows[i].id, .by = JOBQ_BY_TOKEN, .token = rows[i].token,
+                                           .edits = JOBQ_ANY_EDITS, .outcome = JOBQ_OUTCOME_COMPLETE,
+                                           .state = JOBQ_ROW_COMPLETED };
+    }
+    ck_assert_int_eq(runs(s, SQL_JOB_CLAIM), 0);
+    ck_assert_int_eq(runs(s, SQL_JOB_CLAIM_RUN), 1);
+    ck_assert_int_eq(runs(s, SQL_LANE_RUN), 1);
+    ck_assert_int_eq(sql_value("a.db", "SELECT count(*) FROM jobq_job WHERE state = 3 AND attempt = 1 AND n <= 5"), 5);
+    ck_assert_int_eq(lanes_that_miscount(), 0);
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_int_eq(runs(s, SQL_JOB_END), 1);
+    ck_assert_int_eq(runs(s, SQL_LANE_RUN), 1);
+    ck_assert_int_eq(sql_value("a.db", "SELECT count(*) FROM jobq_job WHERE state = 4 AND n <= 5"), 5);
+    ck_assert_int_eq(sql_value("a.db", "SELECT sum(running) FROM jobq_lane"), 0);
+    store_close(s);
+}
+END_TEST
+
+/* Once round the circle and on: what was met is written before a group is met again, and counts where a limit asks. */
+START_TEST(groups_are_met_again)
+{
+    const struct jobq_row *rows;
+    struct jobq_store *s = open_with_ten();
+    limit_group(s, "g000001", 1);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 20, 60000, &rows), 9);
+    for (int i = 0; i < 9; i++)
+        for (int k = 0; k < i; k++)
+            ck_assert_mem_ne(&rows[i].id, &rows[k].id, sizeof rows[i].id);
+    ck_assert_int_eq(runs(s, SQL_JOB_CLAIM_RUN), 3); /* 1-5; 6-8, 10 */
+    ck_assert_int_eq(sql_value("a.db", "SELECT n FROM jobq_job WHERE state = 2"), 9);
+    ck_assert_int_eq(sql_value("a.db", "SELECT sum(running) FROM jobq_lane"), 9);
+    ck_assert_int_eq(lanes_that_miscount(), 0);
     store_close(s);
 }
 END_TEST
@@ -271,8 +343,7 @@ START_TEST(never_exceeded_by_one)
         ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
         ck_assert_int_eq(status, 0);
     }
-    ck_assert_int_eq(sql_value("a.db", "SELECT count(*) FROM jobq_lane AS l WHERE running <> (SELECT count(*) FROM jobq_job "
-                                       "AS j WHERE j.lane = l.id AND j.state = 3)"), 0);
+    ck_assert_int_eq(lanes_that_miscount(), 0);
     s = store_open("a.db", NULL, NULL);
     claim_jobs(s, "q", JOBQ_WANT_DUE, 100, 600000, NULL);
     ck_assert_int_eq(running_of("g000000"), LIMIT);
@@ -283,4 +354,5 @@ END_TEST
 
 KIT_MAIN("groups", claims_use_indexes, a_backlog_without_groups_costs_nothing, a_backlog_of_groups_costs_nothing,
          a_backlog_with_limits_costs_nothing, without_groups_nothing_is_asked, emptied_groups_are_looked_at_once,
+         rows_of_many_groups_are_written_together, groups_are_met_again,
          never_exceeded_by_one)

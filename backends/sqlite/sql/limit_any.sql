@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: MIT
--- -> 1 if a group or a plan has limits
-SELECT 1 FROM [limit] LIMIT 1
+-- -> whether a group or a plan has limits of its own; no row when there are none at all
+SELECT EXISTS (SELECT 1 FROM [limit] WHERE of <> 2 OR name <> x'') FROM [limit] LIMIT 1
