@@ -545,6 +545,193 @@ START_TEST(one_for_one_is_rid_of_records_too)
 }
 END_TEST
 
+/* ---- groups ------------------------------------------------------------------------------------------------------- */
+
+/* From one number to another: of groups "a" to "e" in turn, every sixth of none. */
+static void put_grouped(uint32_t from, uint32_t to)
+{
+    static const char names[] = "abcde";
+    struct jobq_put *puts = calloc(to - from + 1, sizeof *puts);
+    for (uint32_t i = from; i <= to; i++) {
+        puts[i - from] = plain(i);
+        if (i % 6)
+            puts[i - from].group = (struct jobq_bytes){ names + i % 6 - 1, 1 };
+    }
+    struct jobq_exchange x = { .puts = puts, .put_count = to - from + 1 };
+    run_ok(&x);
+    free(puts);
+}
+
+static size_t take(struct jobq_want want)
+{
+    want.queues = &queue;
+    want.queue_count = 1;
+    want.limit = 100;
+    want.lease_ms = 30000;
+    want.share = 1;
+    want.mint[0] = 9;
+    struct jobq_exchange x = { .want = &want };
+    run_ok(&x);
+    for (size_t i = 0; i < want.row_count; i++)
+        held[i] = want.rows[i];
+    return want.row_count;
+}
+
+static size_t take_due(uint8_t mint)
+{
+    return take((struct jobq_want){ .mode = JOBQ_WANT_DUE, .mint = { 0, mint } });
+}
+
+/* Running rows of each group, as they are counted. */
+static void slots_are(long long a, long long b, long long c, long long d, long long e)
+{
+    const long long expected[] = { a, b, c, d, e };
+    long long groups = 0;
+    for (size_t i = 0; i < 5; i++) {
+        char name[] = "ga", inside[] = "q\001qa";
+        name[1] = inside[3] = (char)('a' + i);
+        groups += expected[i] > 0;
+        const char *const names[] = { name, inside };
+        for (size_t k = 0; k < 2; k++) {
+            redisReply *reply = redis_server_ask(&kit.server, "HGET {jobq}:slots %s", names[k]);
+            ck_assert_int_eq(reply->type == REDIS_REPLY_STRING ? atoll(reply->str) : 0, expected[i]);
+            freeReplyObject(reply);
+        }
+    }
+    ck_assert_int_eq(entries("HLEN", "slots"), 2 * groups);
+}
+
+static void limit_each_group(int64_t most)
+{
+    const struct jobq_settings s = { .size = sizeof s, .what = JOBQ_CONFIGURE_GROUP,
+                                     .set = JOBQ_SETTING_CONCURRENCY, .concurrency = most };
+    ck_assert_int_eq(jobq_redis()->configure(kit.store, &s, &kit.err), JOBQ_OK);
+}
+
+static size_t at_of(uint32_t id, size_t count)
+{
+    const struct jobq_id wanted = kit_id(id);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&held[i].id, &wanted, sizeof wanted) == 0)
+            return i;
+    ck_abort_msg("%u is not among them", id);
+}
+
+START_TEST(groups_stand_in_one_record)
+{
+    kit_begin(&kit, NULL);
+    put_grouped(1, 36);
+    ck_assert_uint_eq(take_due(1), 36);
+    there_are(1, 0, 0);
+    ck_assert_int_eq(entries("HLEN", "grouped"), 1);
+    slots_are(6, 6, 6, 6, 6);
+    for (size_t i = 0; i < 36; i++)
+        ck_assert_uint_eq(held[i].group.size, held[i].id.bytes[15] % 6 ? 1 : 0);
+    ck_assert_uint_eq(stats_of().present[JOBQ_RUNNING], 36);
+    ack(0, 12, -1); /* two of each, and two of none */
+    there_are(1, 1, 0);
+    slots_are(4, 4, 4, 4, 4);
+    pass_time(1);
+    ack(12, 24, -1);
+    there_are(0, 2, 0);
+    ck_assert_int_eq(entries("HLEN", "grouped"), 0);
+    slots_are(0, 0, 0, 0, 0);
+    ck_assert_uint_eq(list(1u << JOBQ_COMPLETED, NULL), 36);
+    kit_end(&kit);
+}
+END_TEST
+
+/* A row by itself says which group it has: whoever ends it counts by that. */
+START_TEST(members_leave_with_their_group)
+{
+    kit_begin(&kit, NULL);
+    put_grouped(1, 36);
+    ck_assert_uint_eq(take_due(1), 36);
+    struct jobq_change c = { .id = kit_id(2), .by = JOBQ_BY_OPERATOR, .allowed = JOBQ_ROW_BIT(JOBQ_ROW_RUNNING),
+                             .edits = JOBQ_ANY_EDITS, .set = JOBQ_SET_CANCEL_ASKED };
+    struct jobq_exchange x = { .changes = &c, .change_count = 1 };
+    run_ok(&x); /* it runs on, by itself */
+    ck_assert_int_eq(fail_one(at_of(1, 36)), JOBQ_OK);
+    ck_assert_int_eq(fail_one(at_of(6, 36)), JOBQ_OK);
+    there_are(1, 0, 3);
+    slots_are(5, 6, 6, 6, 6);
+    size_t left = 0;
+    for (size_t i = 0; i < 36; i++)
+        if (held[i].id.bytes[15] != 1 && held[i].id.bytes[15] != 6)
+            held[left++] = held[i];
+    ck_assert_uint_eq(left, 34);
+    ack(0, 34, -1);
+    there_are(0, 1, 3);
+    ck_assert_int_eq(entries("HLEN", "grouped"), 0);
+    slots_are(0, 0, 0, 0, 0);
+    ck_assert_int_eq(read_row(2).state, JOBQ_ROW_COMPLETED);
+    kit_end(&kit);
+}
+END_TEST
+
+START_TEST(all_leave_with_their_groups)
+{
+    kit_begin(&kit, NULL);
+    put_grouped(1, 30);
+    ck_assert_uint_eq(take_due(1), 30);
+    pass_time(31000);
+    ck_assert_uint_eq(take((struct jobq_want){ .mode = JOBQ_WANT_OVERDUE, .mint = { 0, 2 } }), 30);
+    there_are(0, 0, 30);
+    ck_assert_int_eq(entries("HLEN", "grouped"), 0);
+    slots_are(5, 5, 5, 5, 5);
+    for (size_t i = 0; i < 30; i++)
+        ck_assert_int_eq(fail_one(i), JOBQ_OK);
+    slots_are(0, 0, 0, 0, 0);
+    kit_end(&kit);
+}
+END_TEST
+
+/* What of a completed record leaves it has its group, too, when it runs again. */
+START_TEST(what_completed_leaves_with_its_group)
+{
+    kit_begin(&kit, NULL);
+    put_grouped(1, 24);
+    ck_assert_uint_eq(take_due(1), 24);
+    ack(0, 24, -1);
+    there_are(0, 1, 0);
+    struct jobq_change c = { .id = kit_id(3), .by = JOBQ_BY_OPERATOR, .allowed = JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED),
+                             .edits = JOBQ_ANY_EDITS, .state = JOBQ_ROW_WAITING,
+                             .set = JOBQ_SET_RUN_AT, .run_at = { JOBQ_TIME_NOW, 0 } };
+    struct jobq_exchange x = { .changes = &c, .change_count = 1 };
+    run_ok(&x);
+    ck_assert_int_eq(c.verdict, JOBQ_OK);
+    there_are(0, 1, 1);
+    ck_assert_uint_eq(take_due(2), 1);
+    slots_are(0, 0, 1, 0, 0);
+    ack(0, 1, -1);
+    slots_are(0, 0, 0, 0, 0);
+    kit_end(&kit);
+}
+END_TEST
+
+/* Limits that come while a record runs find its members counted. */
+START_TEST(a_limit_sees_members)
+{
+    kit_begin(&kit, NULL);
+    put_grouped(1, 24);
+    ck_assert_uint_eq(take_due(1), 24);
+    struct jobq_row first[24];
+    memcpy(first, held, sizeof first);
+    put_grouped(25, 48);
+    limit_each_group(5); /* four of each run */
+    ck_assert_uint_eq(take_due(2), 5 + 4);
+    there_are(2, 0, 0);
+    slots_are(5, 5, 5, 5, 5);
+    ck_assert_uint_eq(take_due(3), 0);
+    memcpy(held, first, sizeof first);
+    ack(0, 24, -1);
+    slots_are(1, 1, 1, 1, 1);
+    ck_assert_uint_eq(take_due(4), 15);
+    slots_are(4, 4, 4, 4, 4);
+    kit_end(&kit);
+}
+END_TEST
+
 /* ---- a store of the version before ---------------------------------------------------------------------------------- */
 
 static long long version_of(void)
@@ -566,6 +753,31 @@ static void make_old(void)
     freeReplyObject(reply);
 }
 
+static void is_of_version(int version)
+{
+    redis_server_do(&kit.server, "HSET {jobq}:meta version %d", version);
+}
+
+/* Its records, which have no groups, are read as they are. */
+START_TEST(a_store_of_version_3_is_brought_up)
+{
+    kit_begin(&kit, NULL);
+    put_some(1, 30);
+    ck_assert_uint_eq(claim(1, 20), 20);
+    is_of_version(3);
+    struct jobq_put p = plain(31);
+    struct jobq_exchange x = { .puts = &p, .put_count = 1 };
+    ck_assert_int_ne(run(&x), JOBQ_OK);
+    jobq_redis()->close(kit.store);
+    ck_assert_int_eq(kit_open(&kit, kit.uri, 0, &kit.store), JOBQ_OK);
+    ck_assert_int_eq(version_of(), 4);
+    there_are(1, 0, 0);
+    ack(0, 20, -1);
+    there_are(0, 1, 0);
+    kit_end(&kit);
+}
+END_TEST
+
 START_TEST(an_older_store_is_brought_up)
 {
     const struct jobq_settings most = { .size = sizeof most, .what = JOBQ_CONFIGURE_QUEUE, .name = queue,
@@ -580,7 +792,7 @@ START_TEST(an_older_store_is_brought_up)
     jobq_redis()->close(looks);
     jobq_redis()->close(kit.store);
     ck_assert_int_eq(kit_open(&kit, kit.uri, 0, &kit.store), JOBQ_OK);
-    ck_assert_int_eq(version_of(), 3);
+    ck_assert_int_eq(version_of(), 4);
     ck_assert_uint_eq(stats_of().present[JOBQ_READY], 10);
     put_some(11, 12);
     struct jobq_put p = plain(13);
@@ -617,6 +829,12 @@ int main(void)
     tcase_add_test(batch, no_queue_keeps_more_than_so_many);
     tcase_add_test(batch, small_steps_are_rid_of_records);
     tcase_add_test(batch, one_for_one_is_rid_of_records_too);
+    tcase_add_test(batch, groups_stand_in_one_record);
+    tcase_add_test(batch, members_leave_with_their_group);
+    tcase_add_test(batch, all_leave_with_their_groups);
+    tcase_add_test(batch, what_completed_leaves_with_its_group);
+    tcase_add_test(batch, a_limit_sees_members);
+    tcase_add_test(batch, a_store_of_version_3_is_brought_up);
     tcase_add_test(batch, an_older_store_is_brought_up);
     suite_add_tcase(suite, batch);
     SRunner *runner = srunner_create(suite);

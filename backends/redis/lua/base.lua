@@ -32,7 +32,7 @@ end
 -- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
-local SCHEMA = '3'
+local SCHEMA = '4'
 
 -- redis.call takes at most about 8,000 arguments from a table.
 local AT_ONCE = 3000

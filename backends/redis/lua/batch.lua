@@ -1,17 +1,21 @@
 -- SPDX-License-Identifier: MIT
 -- A lease for a batch. Plain rows that one want takes are not written one by one: what happened to them stands in one
--- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no group,
--- no timeout, no expiry and no payload apart; the rows of a record have one hot string, which it has for all of them.
+-- record, and their own strings stay as they were put. A row is plain that is as it was put and has no key, no timeout,
+-- no expiry and no payload apart; the rows of a record have one hot string, which it has for all of them and which
+-- names no group.
 --
 --   batches        hash of those that run, by the random half of their token: the head of each
 --   members        hash of the same: the ids of their rows, one behind the other
+--   grouped        hash of those whose rows have groups: B length and the group of each, in the order of the ids, so
+--                  that who ends them need not read them to count what runs of each group
 --   past:QUEUE     list of those that have completed, in the order of their end: the head of each
 --   members:QUEUE  list of the same: the ids
 --
 -- In the clock one that runs is one entry, B.mark and its half of the token, where all others have an id.
 --
--- The head of a record: B how often rows have left it, B whether its ids are known to be in order, I4 how many they
--- are, I8 and I8 the least and the greatest arrival among them, and the hot string.
+-- The head of a record: B how often rows have left it, B whether its ids are known to be in order (1) and whether rows
+-- of it may have groups (2), I4 how many they are, I8 and I8 the least and the greatest arrival among them, and the hot
+-- string.
 --
 -- So a row without a hot string waits as it was put, or is a member of a record. Whoever opens it sees it with the hot
 -- string that it has there; where it may be changed it leaves the record first (leave.lua), and is as any other.
@@ -20,6 +24,7 @@ local BATCH_LEAST = 8 -- fewer rows than this are written by themselves
 local PAST_MOST = 4096 -- members of records of a queue that have completed
 local LEAVES_MOST = 8 -- more often than this rows do not leave by themselves: all of them do
 local FINISHED_AT, LEASE_AT = 76, 84
+local SORTED, GROUPED = 1, 2
 B.mark = '\0b' -- before the ids of the same instant
 
 do
@@ -27,13 +32,13 @@ do
 local known -- the records of each queue
 -- each call
 known = {}
-B.key, B.members = SPACE .. 'batches', SPACE .. 'members'
+B.key, B.members, B.grouped = SPACE .. 'batches', SPACE .. 'members', SPACE .. 'grouped'
 -- end of each call
 
 local function read_head(s)
     local r, at = {}, nil
-    r.leaves, r.sorted, r.size, r.first, r.last, at = cut('>BBI4I8I8', s)
-    r.hot = sub(s, at)
+    r.leaves, r.flags, r.size, r.first, r.last, at = cut('>BBI4I8I8', s)
+    r.grouped, r.hot = band(r.flags, GROUPED) ~= 0, sub(s, at)
     return r
 end
 
@@ -109,6 +114,22 @@ function B.list(ids)
         list[n] = sub(ids, at, at + 15)
     end
     return list
+end
+
+-- Groups that stand one behind the other, as a list; '': none.
+local function group_list(s)
+    local list, n, at, group = {}, 0, 1, nil
+    while at <= #s do
+        group, at = cut('Bc0', s, at)
+        n = n + 1
+        list[n] = group
+    end
+    return list
+end
+
+-- The groups of those that run, in the order of their ids; nil: none of them has one.
+function B.groups_of(r)
+    return r.grouped and group_list(call('HGET', B.grouped, r.mint)) or nil
 end
 
 -- ---- whose member is a row? -----------------------------------------------------------------------------------------

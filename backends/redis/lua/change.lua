@@ -394,10 +394,10 @@ end
 -- So many have ended in this way.
 local function count_ends(way, number)
     local q = queue_of(way.queue)
+    wake = wake or q.at_once >= 0
     if way.group then
         G.count_slot(q, way.group, -number)
     end
-    wake = wake or q.at_once >= 0
     q[RUNNING], q[COMPLETED] = math.max(q[RUNNING] - number, 0), q[COMPLETED] + number
     q[8], q.ended, q.dirty = q[8] + number, bor(q.ended, 2 ^ COMPLETED), true
     note_ran(way.queue, way.started, number, way.outcome)
@@ -446,17 +446,21 @@ local function read_ends(number, with_results)
     return ids, results
 end
 
--- Enough members of a batch end together: another record has them then. False: they are to leave it.
-local function end_members(r, way, members, number, rest)
+-- Enough members of a batch end together: another record has them then. `rest`: the ids of the others. False: they are
+-- to leave it.
+local function end_members(r, way, members, number, rest, groups, rest_groups)
     local q = way and number >= BATCH_LEAST and queue_of(way.queue)
     local last = q and q[PAST] > 0 and B.past_at(q.name, -1)
     if not q or (last and less(now, last.finished_at)) then
         return false
     end
-    B.write_rest(r, rest)
+    B.write_rest(r, rest, rest_groups)
     B.complete(q.name, way.hot, members, number, r)
     q[PAST], q.met_past = q[PAST] + number, true
     count_ends(way, number)
+    if groups then
+        G.count_slots(q, groups, -1)
+    end
     return true
 end
 
@@ -471,11 +475,12 @@ end
 
 -- Which of these are members and have ended now, as a set. Members that have not are members no more.
 local function end_some(r, way, ids)
-    local members, mine, rest = B.part(r, ids)
-    if #members == 0 or end_members(r, way, concat(members), #members, rest) then
-        return mine
+    local part = B.part(r, ids)
+    local number = #part.members
+    if number == 0 or end_members(r, way, concat(part.members), number, part.rest, part.groups, part.rest_groups) then
+        return part.mine
     end
-    B.leave_some(r, members, rest)
+    B.leave_some(r, part)
     return {}
 end
 
@@ -485,7 +490,7 @@ local function end_run(s)
     local r, way = batch_of(token, head, edits)
     if has_results == 0 then
         local all = argument()
-        if r and all == B.ids_of(r) and end_members(r, way, all, number, '') then
+        if r and all == B.ids_of(r) and end_members(r, way, all, number, '', B.groups_of(r)) then
             answer[#answer + 1], change_index = DONE:rep(number), change_index + number
             return
         end

@@ -94,22 +94,23 @@ local one_id, one_cold -- lists of one
 ways, last_way, one_id, one_cold = {}, nil, {}, {}
 -- end of each call
 
--- The hot string of a fresh row that is claimed, and when its lease ends.
-function hot_of_fresh(queue, timeout, group, only, lease_ms, worker)
+-- The hot string of a fresh row without a group that is claimed, and when its lease ends.
+function hot_of_fresh(queue, timeout, only, lease_ms, worker)
     local ms = timeout ~= '' and take(timeout, 1) or 0
     local stop_at = near(ms) > 0 and add(now, ms) or 0
     local lease_until = lease_end(0, stop_at, lease_ms)
-    return pack_claimed((group and F_GROUPED or 0) + (only and F_RAN_ALONE or 0), token, lease_until, stop_at,
-        pack_names(queue, group, worker)), near(lease_until)
+    return pack_claimed(only and F_RAN_ALONE or 0, token, lease_until, stop_at, pack_names(queue, nil, worker)),
+        near(lease_until)
 end
 
--- How fresh rows of this queue and group are claimed, by timeout (eight bytes or none).
-local function way_of(queue, timeout, group)
-    local name = (group and char(#group) .. group or '\0') .. queue .. timeout
+-- How fresh rows of this queue are claimed, by timeout (eight bytes or none). `groups`: of each row, '' where it has
+-- none; nil: none has one. Whoever is shown a row knows its group from its cold string.
+local function way_of(queue, timeout)
+    local name = #timeout .. timeout .. queue
     local way = ways[name]
     if not way then
-        local hot, lease = hot_of_fresh(queue, timeout, group, want.only, want.lease_ms, want.worker)
-        way = { hot = hot, lease = lease, ids = {}, plain = not group and timeout == '' and lease < EXACT,
+        local hot, lease = hot_of_fresh(queue, timeout, want.only, want.lease_ms, want.worker)
+        way = { hot = hot, lease = lease, ids = {}, groups = nil, plain = timeout == '' and lease < EXACT,
             first = EXACT, last = 0 }
         ways[name] = way
     end
@@ -147,18 +148,33 @@ function plain_parts(cold)
     return size, timeout, since, group
 end
 
+-- Of rows that this way has had so far none has a group.
+local function meet_group(way)
+    way.groups = {}
+    for i = 1, #way.ids do
+        way.groups[i] = ''
+    end
+end
+
 -- Fresh rows of one timeout and group, for which there is room: from one number of the lists to another.
 function claim_run(q, ids, cold_of, from, to, timeout, group)
     if from > to then
         return
     end
     draw_token()
-    local way, v = way_of(q.name, timeout, group), #views
+    local way, v = way_of(q.name, timeout), #views
+    if group and not way.groups then
+        meet_group(way)
+    end
+    local groups = way.groups
     local g, c, w, hot, list = #given - from + 1, #claimed - from + 1, #way.ids - from + 1, way.hot, way.ids
     for i = from, to do
         local id = ids[i]
         views[v + 1], views[v + 2], v = id, cold_of[i], v + 2
         given[g + i], claimed[c + i], list[w + i] = '\0\1', id, id
+        if groups then
+            groups[w + i] = group or ''
+        end
         if way ~= last_way then -- the first of them shows the hot string of all
             given[g + i], views[v + 1], v, last_way = '\0\2', hot, v + 1, way
         end
@@ -200,9 +216,10 @@ local function write_batch_of(way)
 end
 
 local function write_rows_of(way)
-    local n, ids, hot = #new_hot, way.ids, way.hot
+    local n, ids, hot, groups = #new_hot, way.ids, way.hot, way.groups
     for i = 1, #ids do
-        new_hot[n + 1], new_hot[n + 2], n = ids[i], hot, n + 2
+        local group = groups and groups[i] or ''
+        new_hot[n + 1], new_hot[n + 2], n = ids[i], group ~= '' and B.hot_with_group(hot, group) or hot, n + 2
     end
     zadd_all(CLOCK, as_text(way.lease), ids, 1, #ids)
     hold_all(held_in, token, ids, 1, #ids)

@@ -104,6 +104,18 @@ function G.count_slot(q, group, by)
     wake = wake or (by < 0 and is_awaited(q, group))
 end
 
+-- The same of a list of groups, '' of none: each entry is one row more, or less.
+function G.count_slots(q, groups, by)
+    if not wake and by < 0 and with_limits then
+        G.read_groups(q, groups)
+    end
+    for i = 1, #groups do
+        if groups[i] ~= '' then
+            G.count_slot(q, groups[i], by)
+        end
+    end
+end
+
 -- ---- room -----------------------------------------------------------------------------------------------------------
 
 local function at_most(room, limit, running)

@@ -14,19 +14,31 @@ function B.begin()
 end
 
 local function head(r)
-    return pack('>BBI4I8I8', r.leaves, r.sorted, r.size, r.first, r.last) .. r.hot
+    return pack('>BBI4I8I8', r.leaves, r.flags, r.size, r.first, r.last) .. r.hot
 end
 
 -- ---- those that run -------------------------------------------------------------------------------------------------
 
--- Plain rows are claimed: way.ids, which arrived from way.first to way.last. False: there is one of this half of a
--- token.
+-- Of each its length, then the group.
+local function packed_groups(groups)
+    for i = 1, #groups do
+        groups[i] = char(#groups[i]) .. groups[i]
+    end
+    return concat(groups)
+end
+
+-- Plain rows are claimed: way.ids, which arrived from way.first to way.last, of way.groups, if any of them has one.
+-- False: there is one of this half of a token.
 function B.claim(mint, way)
-    local r = { leaves = 0, sorted = 0, size = #way.ids, first = way.first, last = way.last, hot = way.hot }
+    local r = { leaves = 0, flags = way.groups and GROUPED or 0, size = #way.ids, first = way.first, last = way.last,
+        hot = way.hot }
     if call('HSETNX', B.key, mint, head(r)) == 0 then
         return false
     end
     call('HSET', B.members, mint, concat(way.ids))
+    if way.groups then
+        call('HSET', B.grouped, mint, packed_groups(way.groups))
+    end
     call('ZADD', CLOCK, as_text(way.lease), B.mark .. mint)
     has_met(LACKS_BATCHES)
     B.forget()
@@ -41,7 +53,7 @@ function B.extend(r, lease)
     B.forget()
 end
 
-local function write_running(r)
+local function write_running(r, groups)
     if r.size > 0 then
         call('HSET', B.key, r.mint, head(r))
         call('HSET', B.members, r.mint, r.ids)
@@ -50,14 +62,19 @@ local function write_running(r)
         call('HDEL', B.members, r.mint)
         call('ZREM', CLOCK, B.mark .. r.mint)
     end
+    if r.grouped and r.size > 0 then
+        call('HSET', B.grouped, r.mint, packed_groups(groups))
+    elseif r.grouped then
+        call('HDEL', B.grouped, r.mint)
+    end
 end
 
 -- ---- those that have completed --------------------------------------------------------------------------------------
 
 -- Some of a record, which have this hot string then.
 function B.complete(queue, hot, ids, number, from)
-    call('RPUSH', SPACE .. 'past:' .. queue, head({ leaves = 0, sorted = 0, size = number, first = from.first,
-        last = from.last, hot = hot }))
+    call('RPUSH', SPACE .. 'past:' .. queue, head({ leaves = 0, flags = from.grouped and GROUPED or 0, size = number,
+        first = from.first, last = from.last, hot = hot }))
     call('RPUSH', SPACE .. 'members:' .. queue, ids)
     B.forget()
 end
@@ -79,11 +96,11 @@ local function write_past(r)
     write_entry(SPACE .. 'members:' .. r.queue, r.place, some and r.ids)
 end
 
--- What is left of it.
-function B.write_rest(r, ids)
+-- What is left of it; `groups`: of those that run, if they have any.
+function B.write_rest(r, ids, groups)
     r.ids, r.size = ids, #ids / 16
     if r.mint then
-        write_running(r)
+        write_running(r, groups)
     else
         write_past(r)
     end
@@ -92,12 +109,31 @@ end
 
 -- ---- leaving --------------------------------------------------------------------------------------------------------
 
+-- The hot string of a row by itself names its group.
+function B.hot_with_group(hot, group)
+    local at = QUEUE_AT + byte(hot, QUEUE_AT)
+    return sub(hot, 1, 3) .. pack('>I4', bor(cut('>I4', hot, 4), F_GROUPED)) .. sub(hot, 8, at) .. char(#group) ..
+        group .. sub(hot, at + 1)
+end
+
+local function group_in_cold(cold)
+    local row = {}
+    read_cold(row, cold)
+    return row.group
+end
+
+local function note_hots(r, ids)
+    local n, cold_of = #new_hot, r.grouped and many(COLD, ids)
+    for i = 1, #ids do
+        local group = cold_of and group_in_cold(cold_of[i])
+        new_hot[n + 1], new_hot[n + 2], n = ids[i], group and B.hot_with_group(r.hot, group) or r.hot, n + 2
+    end
+end
+
 -- As rows that run, or as rows that have completed.
 local function write_rows(r, ids)
-    local n, queue = #new_hot, B.queue_in(r.hot)
-    for i = 1, #ids do
-        new_hot[n + 1], new_hot[n + 2], n = ids[i], r.hot, n + 2
-    end
+    local queue = B.queue_in(r.hot)
+    note_hots(r, ids)
     if r.mint then
         zadd_all(CLOCK, as_text(take(r.hot, LEASE_AT)), ids, 1, #ids)
         hold_all(held_in, B.token_of(r), ids, 1, #ids)
@@ -109,20 +145,27 @@ local function write_rows(r, ids)
     write_lists()
 end
 
--- Which of these are members, in the order of the record, and as a set; the ids of the other members.
+-- Which of these are members: `members`, in the order of the record, and `mine` as a set; `rest`: the ids of the other
+-- members. Of a record that runs and has groups those of both: `groups`, `rest_groups`.
 function B.part(r, ids)
-    local members, mine, rest = {}, {}, {}
+    local members, mine, rest, groups = {}, {}, {}, r.mint and B.groups_of(r)
+    local part = { members = members, mine = mine, groups = groups and {}, rest_groups = groups and {} }
     for i = 1, #ids do
         mine[ids[i]] = false
     end
-    for _, id in ipairs(B.list(B.ids_of(r))) do
-        if mine[id] == nil then
+    for i, id in ipairs(B.list(B.ids_of(r))) do
+        local is_other = mine[id] == nil
+        if is_other then
             rest[#rest + 1] = id
         else
             members[#members + 1], mine[id] = id, true
         end
+        if groups then
+            table.insert(is_other and part.rest_groups or part.groups, groups[i])
+        end
     end
-    return members, mine, concat(rest)
+    part.rest = concat(rest)
+    return part
 end
 
 function B.leave_all(r)
@@ -131,21 +174,20 @@ function B.leave_all(r)
     write_rows(r, ids)
 end
 
--- These members do; all of them where that happens often.
-function B.leave_some(r, members, rest)
-    if r.leaves >= LEAVES_MOST or #rest < 16 * BATCH_LEAST then
+-- The members of this part do; all of them where that happens often.
+function B.leave_some(r, part)
+    if r.leaves >= LEAVES_MOST or #part.rest < 16 * BATCH_LEAST then
         B.leave_all(r)
         return
     end
     r.leaves = r.leaves + 1
-    B.write_rest(r, rest)
-    write_rows(r, members)
+    B.write_rest(r, part.rest, part.rest_groups)
+    write_rows(r, part.members)
 end
 
 function B.leave(r, id)
     if leaving then
-        local members, _, rest = B.part(r, { id })
-        B.leave_some(r, members, rest)
+        B.leave_some(r, B.part(r, { id }))
     end
 end
 
@@ -206,8 +248,8 @@ end
 -- The first members of the oldest record go with it, or with what they leave of it: they are no more.
 function B.take_first(r, number)
     local ids = B.ids_of(r)
-    if number < r.size and r.sorted == 0 then
-        ids, r.sorted = is_sorted(ids) and ids or sorted(ids), 1
+    if number < r.size and band(r.flags, SORTED) == 0 then
+        ids, r.flags = is_sorted(ids) and ids or sorted(ids), r.flags + SORTED
     end
     B.write_rest(r, sub(ids, 16 * number + 1))
     return B.list(sub(ids, 1, 16 * number))

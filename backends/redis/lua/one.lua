@@ -80,7 +80,7 @@ function one_for_one()
         return nil
     end
     make_token(mint)
-    local hot, lease = hot_of_fresh(queue, timeout, nil, others == 0, take(lease_ms, 1),
+    local hot, lease = hot_of_fresh(queue, timeout, others == 0, take(lease_ms, 1),
         worker_in(want_said, worker_at))
     if result then
         call('HSET', EXTRA, ended .. 'R', result)
