@@ -365,10 +365,14 @@ function drawNavigation() {
   if (at) nav.scrollLeft = at.offsetLeft - nav.offsetLeft - 24;
 }
 
+/* A clip that somebody watches is not taken from under him. */
+const plays = main => main.dataset.page === location.hash && document.querySelector('video') !== null;
+
 let drawing = 0;
 /* Draws the present view anew; what has the focus, and what was unfolded, stays so. */
 async function render() {
   const turn = ++drawing;
+  if (plays(byId('main'))) return;
   const { view, id, query } = route();
   let nodes;
   if (me.role === 'none' && !me.open) nodes = loginView();
@@ -382,7 +386,7 @@ async function render() {
   if (turn !== drawing) return;
   const main = byId('main');
   const page = location.hash;
-  if (main.dataset.page === page && (main.contains(document.querySelector('main :is(input, textarea, select):focus')) || document.querySelector('video'))) return;
+  if (plays(main) || (main.dataset.page === page && main.contains(document.querySelector('main :is(input, textarea, select):focus')))) return;
   const opened = new Set([...main.querySelectorAll('details[open]')].map(element => element.dataset.key));
   const focused = [...main.querySelectorAll('a, button')].indexOf(document.activeElement);
   const chosen = main.dataset.page === page ? [...main.querySelectorAll('tr[data-open]')].findIndex(row => row.classList.contains('chosen')) : -1;
@@ -942,19 +946,21 @@ function resultOf(id, result) {
   const url = '/analysis/video/' + id;
   const video = h('video', { controls: true, preload: 'metadata', src: url }), canvas = h('canvas'), wave = h('canvas', { class: 'wave', role: 'img', 'aria-label': t('waveform') });
   let peaks = null;
+  const transcript = h('p', { class: 'words', lang: words.length ? 'en' : null }, words.length ? wordsOf(words, pauses, video) : t('noWords'));
   const totalMs = () => (Number.isFinite(video.duration) ? video.duration * 1000 : 0) || Math.max(1, ...words.map(word => word.end_ms), ...pauses.map(pause => pause.end_ms));
   const draw = () => {
     drawFaces(canvas, video, faces, media);
     drawWave(wave, peaks, pauses, totalMs(), video.currentTime * 1000);
-    document.querySelectorAll('.words button').forEach((button, i) => button.classList.toggle('now', words[i] && video.currentTime * 1000 >= words[i].start_ms && video.currentTime * 1000 < words[i].end_ms));
+    transcript.querySelectorAll('button').forEach((button, i) => button.classList.toggle('now', words[i] && video.currentTime * 1000 >= words[i].start_ms && video.currentTime * 1000 < words[i].end_ms));
   };
   for (const event of ['timeupdate', 'seeked', 'loadedmetadata']) video.addEventListener(event, draw);
   video.addEventListener('play', () => { const turn = () => { draw(); if (!video.paused && video.isConnected) requestAnimationFrame(turn); }; turn(); });
   video.addEventListener('error', () => video.parentElement.replaceWith(h('p', { class: 'empty' }, t('noClip'))));
   wave.addEventListener('click', event => { video.currentTime = event.offsetX / wave.clientWidth * totalMs() / 1000; });
-  afterwards.push(() => { draw(); peaksOf(url, 300).then(found => { peaks = found; draw(); }, () => null); });
+  /* A view that was overtaken by another of the same is never shown. */
+  afterwards.push(() => { if (!video.isConnected) return; draw(); peaksOf(url, 300).then(found => { peaks = found; draw(); }, () => null); });
   return [h('div', { class: 'two' }, h('section', {}, h('h2', {}, t('video')), h('div', { class: 'player' }, video, canvas), h('h2', {}, t('waveform')), wave),
-    h('section', {}, h('h2', {}, t('transcript')), h('div', { class: 'card' }, words.length ? h('small', {}, t('transcriptNote')) : '', h('p', { class: 'words', lang: words.length ? 'en' : null }, words.length ? wordsOf(words, pauses, video) : t('noWords'))), h('h2', {}, t('steps')), stepLines(steps)))];
+    h('section', {}, h('h2', {}, t('transcript')), h('div', { class: 'card' }, words.length ? h('small', {}, t('transcriptNote')) : '', transcript), h('h2', {}, t('steps')), stepLines(steps)))];
 }
 
 async function flowView(id) {

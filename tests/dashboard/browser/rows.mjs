@@ -342,6 +342,32 @@ await run({
     assert.deepEqual(world.jobq('list'), []);
   },
 
+  'row-11 the word that was clicked stays marked while the page hears of changes': async (world, browser) => {
+    const media = await serveVideos(world);
+    playable(media + '/clip.webm');
+    const id = submission(world, 'clip.webm', RESULT);
+    const page = await world.open(browser, { hash: '#/flow/' + id });
+    /* Every player that is made from here on, shown or not. */
+    await page.evaluate(() => {
+      window.players = [];
+      const make = document.createElement.bind(document);
+      document.createElement = (name, ...more) => { const made = make(name, ...more); if (name === 'video') window.players.push(made); return made; };
+    });
+    /* Two views of the same at once, as when a change is told while the page is on its way: only the second is shown. */
+    await page.evaluate(() => { location.hash = '#/jobs'; });
+    await sees(page, () => document.querySelector('main').dataset.page === '#/jobs');
+    await page.evaluate(async hash => { location.hash = hash; await Promise.all([render(), render()]); }, '#/flow/' + id);
+    const loaded = () => window.players.some(one => !one.isConnected) && window.players.every(one => one.readyState >= 1);
+    await sees(page, () => document.querySelector('video')?.readyState >= 2);
+    await page.click('.words button:nth-of-type(2)');
+    await sees(page, () => document.querySelector('.words button.now')?.textContent === 'morning');
+    await page.evaluate(() => render());
+    await sees(page, loaded);
+    /* What a player that is not shown would do, it does now. */
+    const marked = await page.evaluate(() => { for (const one of window.players) if (!one.isConnected) for (const event of ['loadedmetadata', 'seeked']) one.dispatchEvent(new Event(event)); return document.querySelector('.words button.now')?.textContent; });
+    assert.equal(marked, 'morning');
+  },
+
   'row-11 an MP4 is played and wound through by Range': async (world, browser) => {
     const media = await serveVideos(world);
     execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=25:duration=20', '-f', 'lavfi', '-i', 'sine=frequency=440:duration=20', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '25', '-b:v', '4M', '-c:a', 'aac', '-movflags', '+faststart', '-shortest', media + '/clip.mp4']);
