@@ -175,20 +175,9 @@ struct jobq_row as_ended(uint32_t number, const struct batch *b)
     return r;
 }
 
-static char *text_of(const struct jobq_row *r)
-{
-    char *out = NULL;
-    size_t size;
-    FILE *f = open_memstream(&out, &size);
-    ok(f != NULL);
-    show_row(f, r);
-    fclose(f);
-    return out;
-}
-
 void row_is_at(const char *file, int line, const struct jobq_row *actual, const struct jobq_row *expected)
 {
-    char *is_so = text_of(actual), *should_be = text_of(expected);
+    char *is_so = show_text(actual), *should_be = show_text(expected);
     if (strcmp(is_so, should_be) != 0)
         fail_test(file, line, "a row is not as it should be:\n  is     %s\n  should %s", is_so, should_be);
     free(is_so);

@@ -63,20 +63,9 @@ void pass_run(const struct test *test)
 
 /* ---- lost: the same answer again ------------------------------------------------------------------------------ */
 
-static char *row_text(const struct jobq_row *r)
-{
-    char *out = NULL;
-    size_t size;
-    FILE *f = open_memstream(&out, &size);
-    ok(f != NULL);
-    show_row(f, r);
-    fclose(f);
-    return out;
-}
-
 static void same_row(const struct jobq_row *a, const struct jobq_row *b)
 {
-    char *first = row_text(a), *second = row_text(b);
+    char *first = show_text(a), *second = show_text(b);
     if (strcmp(first, second) != 0)
         fail_test(__FILE__, __LINE__, "a repeat answered another row:\n  first %s\n  then  %s", first, second);
     free(first);

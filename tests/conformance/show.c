@@ -2,6 +2,7 @@
 #include "show.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 static const struct show_as as_it_is;
 
@@ -152,4 +153,17 @@ void show_row_as(FILE *out, const struct jobq_row *r, const struct show_as *as)
 void show_row(FILE *out, const struct jobq_row *r)
 {
     show_row_as(out, r, &as_it_is);
+}
+
+char *show_text(const struct jobq_row *r)
+{
+    char *out = NULL;
+    size_t size;
+    FILE *f = open_memstream(&out, &size);
+    if (!f)
+        abort();
+    show_row(f, r);
+    if (fclose(f) != 0)
+        abort();
+    return out;
 }

@@ -15,6 +15,7 @@ struct show_as {
 };
 
 void show_row(FILE *out, const struct jobq_row *row);
+char *show_text(const struct jobq_row *row); /* to be freed; without memory the program ends */
 void show_row_as(FILE *out, const struct jobq_row *row, const struct show_as *as);
 void show_bytes(FILE *out, const char *name, struct jobq_bytes b);
 
