@@ -39,7 +39,8 @@ static size_t size_given(const struct jobq_query *q, const struct jobq_row *row)
     return (q->flags & JOBQ_READ_PAYLOAD ? row->payload_bytes : 0) + row->result.size;
 }
 
-/* The script counts bytes of one call; what was given before counts here. */
+/* The script counts bytes of one call; what was given before counts here. A row that a walk found may have changed
+ * since, so the filter is asked again of the row as it is given. */
 static int take_rows(struct reading *r, struct strings *strings)
 {
     while (strings->at < strings->count && !r->full) {
@@ -48,6 +49,8 @@ static int take_rows(struct reading *r, struct strings *strings)
         struct jobq_row *row = &r->rows[r->count];
         if (rd_row_view(strings, r->arena, r->query->flags, row) <= 0)
             return rd_broken(r->s);
+        if (!r->query->id_count && !jobq_query_matches(r->query, row, r->query->now_ms))
+            continue;
         r->bytes += size_given(r->query, row);
         r->full = r->count && r->query->bytes && r->bytes > r->query->bytes;
         r->count += !r->full;
@@ -192,20 +195,34 @@ static int scan(struct reading *r, char cursor[32], struct smallest *list)
 }
 
 /* Each step has its own deadline: a walk over a large store takes many. */
-static int read_filter(struct reading *r)
+static int walk(struct reading *r, struct smallest *list)
 {
-    struct smallest list = { .most = r->query->limit };
     char cursor[32] = "0";
     int result;
     do {
         rd_link_begin(&r->s->link);
-        result = scan(r, cursor, &list);
+        result = scan(r, cursor, list);
     } while (result == 0 && strcmp(cursor, "0") != 0);
-    tidy(&list);
-    if (result == 0 && list.count) {
+    tidy(list);
+    return result;
+}
+
+/* An empty page says that there is nothing behind it: when all that was found has changed since, the walk goes on. */
+static int read_filter(struct reading *r)
+{
+    struct smallest list = { .most = r->query->limit };
+    const struct jobq_id after = r->query->after;
+    int result;
+    while ((result = walk(r, &list)) == 0 && list.count) {
         rd_link_begin(&r->s->link);
         result = read_ids(r, list.ids, list.count);
+        if (result != 0 || r->count)
+            break;
+        r->query->after = list.ids[0];
+        r->full = false;
+        list.count = 0;
     }
+    r->query->after = after;
     free(list.ids);
     return result;
 }
