@@ -161,6 +161,32 @@ static void bytes_are_kept(void)
     claim_n(3);
 }
 
+/* A bound of bytes, and queues some of which are known and have nothing to give, as in most wants of a worker. */
+static void bytes_and_queues_with_nothing(void)
+{
+    struct jobq_put p[3];
+    static const char *const queues[] = { "held", "high", "q" };
+    for (uint32_t i = 0; i < 3; i++) {
+        p[i] = put_of(i);
+        p[i].queue = text(queues[i]);
+        p[i].payload = text("0123");
+    }
+    p[0].held = 1;
+    struct jobq_exchange x = { .puts = p, .put_count = 3 };
+    go(me, &x);
+    const struct jobq_bytes named[] = { text("held"), text("high"), text("q") };
+    for (int round = 0; round < 3; round++) {
+        struct jobq_want w = due(9);
+        w.queues = named + round % 2;
+        w.queue_count = 3 - (size_t)round % 2;
+        w.bytes = round ? 100 : 4;
+        want(me, &w);
+        is(w.row_count, round < 2);
+        if (round < 2)
+            ids_are(w.rows[0].id, id(1 + (uint32_t)round));
+    }
+}
+
 static void only_named_kinds(void)
 {
     struct jobq_put p[3];
@@ -471,6 +497,7 @@ static const struct test tests[] = {
     { .name = "token is mint and fence, one per want, rising (S2)", .run = token_and_fence },
     { .name = "limit", .run = limit_is_kept },
     { .name = "bytes: stops before, gives one, claims no more than it gives", .run = bytes_are_kept },
+    { .name = "bytes: a queue that has nothing to give is passed by", .run = bytes_and_queues_with_nothing },
     { .name = "only named kinds", .run = only_named_kinds },
     { .name = "queues in the order given", .run = queues_in_order },
     { .name = "a paused queue gives nothing (rule 10)", .run = paused_queue },
