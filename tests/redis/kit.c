@@ -86,3 +86,19 @@ size_t kit_count(struct kit *k, struct jobq_store *store)
     ck_assert_msg(status == JOBQ_OK, "%s", k->err.text);
     return query.row_count;
 }
+
+int kit_run(const char *name, double seconds, const TTest *const *tests, size_t count)
+{
+    Suite *suite = suite_create(name);
+    TCase *one = tcase_create(name);
+    tcase_set_timeout(one, seconds);
+    for (size_t i = 0; i < count; i++)
+        tcase_add_test(one, tests[i]);
+    suite_add_tcase(suite, one);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

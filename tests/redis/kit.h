@@ -34,4 +34,13 @@ size_t kit_claim(struct kit *k, struct jobq_row out[4]);
 int kit_complete(struct kit *k, const struct jobq_row *held, int *verdict); /* returns the unit */
 size_t kit_count(struct kit *k, struct jobq_store *store); /* rows */
 
+/* All of them as one case, each with so many seconds. Returns what main does. */
+int kit_run(const char *name, double seconds, const TTest *const *tests, size_t count);
+#define KIT_MAIN(name, seconds, ...)                                          \
+    int main(void)                                                            \
+    {                                                                         \
+        const TTest *const tests[] = { __VA_ARGS__ };                         \
+        return kit_run(name, seconds, tests, sizeof tests / sizeof tests[0]); \
+    }
+
 #endif

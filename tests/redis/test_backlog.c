@@ -109,17 +109,4 @@ START_TEST(a_backlog_costs_no_more_than_twice)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("redis backlog");
-    TCase *one = tcase_create("backlog");
-    tcase_set_timeout(one, 1800);
-    tcase_add_test(one, a_backlog_costs_no_more_than_twice);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis backlog", 1800, a_backlog_costs_no_more_than_twice)

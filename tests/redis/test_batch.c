@@ -807,40 +807,11 @@ START_TEST(an_older_store_is_brought_up)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("redis batch");
-    TCase *batch = tcase_create("batch");
-    tcase_set_timeout(batch, 120);
-    tcase_add_test(batch, a_batch_is_written_once_and_removed_once);
-    tcase_add_test(batch, few_are_rows);
-    tcase_add_test(batch, what_is_special_is_a_row);
-    tcase_add_test(batch, an_edited_row_is_no_member);
-    tcase_add_test(batch, some_leave_and_then_all);
-    tcase_add_test(batch, reading_and_repeats_write_nothing);
-    tcase_add_test(batch, a_repeat_finds_who_left);
-    tcase_add_test(batch, a_parent_of_a_loaded_job_leaves);
-    tcase_add_test(batch, a_record_is_of_one_namespace);
-    tcase_add_test(batch, one_write_makes_all_leases_longer);
-    tcase_add_test(batch, what_is_given_back_waits);
-    tcase_add_test(batch, while_events_are_kept_each_row_tells);
-    tcase_add_test(batch, retention_goes_by_end_and_id);
-    tcase_add_test(batch, an_end_before_the_last_one_is_a_row);
-    tcase_add_test(batch, no_queue_keeps_more_than_so_many);
-    tcase_add_test(batch, small_steps_are_rid_of_records);
-    tcase_add_test(batch, one_for_one_is_rid_of_records_too);
-    tcase_add_test(batch, groups_stand_in_one_record);
-    tcase_add_test(batch, members_leave_with_their_group);
-    tcase_add_test(batch, all_leave_with_their_groups);
-    tcase_add_test(batch, what_completed_leaves_with_its_group);
-    tcase_add_test(batch, a_limit_sees_members);
-    tcase_add_test(batch, a_store_of_version_3_is_brought_up);
-    tcase_add_test(batch, an_older_store_is_brought_up);
-    suite_add_tcase(suite, batch);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis batch", 120, a_batch_is_written_once_and_removed_once, few_are_rows, what_is_special_is_a_row,
+         an_edited_row_is_no_member, some_leave_and_then_all, reading_and_repeats_write_nothing,
+         a_repeat_finds_who_left, a_parent_of_a_loaded_job_leaves, a_record_is_of_one_namespace,
+         one_write_makes_all_leases_longer, what_is_given_back_waits, while_events_are_kept_each_row_tells,
+         retention_goes_by_end_and_id, an_end_before_the_last_one_is_a_row, no_queue_keeps_more_than_so_many,
+         small_steps_are_rid_of_records, one_for_one_is_rid_of_records_too, groups_stand_in_one_record,
+         members_leave_with_their_group, all_leave_with_their_groups, what_completed_leaves_with_its_group,
+         a_limit_sees_members, a_store_of_version_3_is_brought_up, an_older_store_is_brought_up)

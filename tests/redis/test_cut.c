@@ -188,18 +188,4 @@ START_TEST(while_connecting)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("redis-cut");
-    TCase *one = tcase_create("cut");
-    tcase_set_timeout(one, getenv("JOBQ_TEST_FULL") ? 1200 : 120);
-    tcase_add_test(one, at_every_byte);
-    tcase_add_test(one, while_connecting);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-cut", getenv("JOBQ_TEST_FULL") ? 1200 : 120, at_every_byte, while_connecting)

@@ -249,20 +249,5 @@ START_TEST(off_it_writes_nothing)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = { many_write_and_one_reads, over_a_restart, a_full_server, long_pages,
-                                   off_it_writes_nothing };
-    Suite *suite = suite_create("redis-events");
-    TCase *one = tcase_create("events");
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(one, tests[i]);
-    tcase_set_timeout(one, 60);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-events", 60, many_write_and_one_reads, over_a_restart, a_full_server, long_pages,
+         off_it_writes_nothing)

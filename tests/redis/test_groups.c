@@ -306,20 +306,5 @@ START_TEST(many_groups)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = { never_exceeded_by_one, nothing_stays, without_a_group_in_a_list, at_maxmemory,
-                                   many_groups };
-    Suite *suite = suite_create("redis-groups");
-    TCase *one = tcase_create("groups");
-    tcase_set_timeout(one, 120);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(one, tests[i]);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-groups", 120, never_exceeded_by_one, nothing_stays, without_a_group_in_a_list, at_maxmemory,
+         many_groups)

@@ -307,20 +307,6 @@ START_TEST(rows_that_go_while_they_are_copied)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = { a_successor_at_maxmemory, receipts_go_when_others_come, a_log_goes_with_its_job,
-                                   a_head_that_says_nothing, a_copied_backlog, rows_that_go_while_they_are_copied };
-    Suite *suite = suite_create("redis-leftovers");
-    TCase *one = tcase_create("leftovers");
-    tcase_set_timeout(one, 60);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(one, tests[i]);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-leftovers", 60, a_successor_at_maxmemory, receipts_go_when_others_come,
+         a_log_goes_with_its_job, a_head_that_says_nothing, a_copied_backlog,
+         rows_that_go_while_they_are_copied)

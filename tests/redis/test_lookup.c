@@ -42,18 +42,4 @@ START_TEST(not_found_in_time)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("redis-lookup");
-    TCase *one = tcase_create("names");
-    tcase_add_test(one, found_by_name);
-    tcase_add_test(one, not_found_in_time);
-    tcase_set_timeout(one, 120);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-lookup", 120, found_by_name, not_found_in_time)

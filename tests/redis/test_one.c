@@ -447,22 +447,7 @@ START_TEST(plain_puts_take_the_short_way)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("redis one at a time");
-    TCase *one = tcase_create("one");
-    tcase_set_timeout(one, 120);
-    tcase_add_test(one, one_for_one_comes_to_what_the_memory_store_comes_to);
-    tcase_add_test(one, a_repeat_of_one_for_one_does_nothing);
-    tcase_add_test(one, plain_jobs_are_taken_the_short_way);
-    tcase_add_test(one, rows_beyond_the_count_go_some_at_a_time);
-    tcase_add_test(one, a_put_of_its_own_comes_to_what_the_memory_store_comes_to);
-    tcase_add_test(one, plain_puts_take_the_short_way);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis one at a time", 120, one_for_one_comes_to_what_the_memory_store_comes_to,
+         a_repeat_of_one_for_one_does_nothing, plain_jobs_are_taken_the_short_way,
+         rows_beyond_the_count_go_some_at_a_time, a_put_of_its_own_comes_to_what_the_memory_store_comes_to,
+         plain_puts_take_the_short_way)

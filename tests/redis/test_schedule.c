@@ -174,19 +174,5 @@ START_TEST(many_of_them)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = { several_connections_fire_each_time_once, a_full_server, a_replica, many_of_them };
-    Suite *suite = suite_create("redis-schedule");
-    TCase *one = tcase_create("schedules");
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(one, tests[i]);
-    tcase_set_timeout(one, 60);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-schedule", 60, several_connections_fire_each_time_once, a_full_server, a_replica,
+         many_of_them)

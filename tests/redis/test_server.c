@@ -493,23 +493,7 @@ START_TEST(a_server_that_is_gone)
 }
 END_TEST
 
-int main(void)
-{
-    const TTest *const tests[] = { scripts_are_forgotten, functions_are_forgotten, functions_are_not_for_everybody, a_full_server, a_replica, a_failed_snapshot,
-                                          one_call_an_exchange, passwords, an_evicting_server,
-                                          foreign_and_newer, in_a_cluster, emptied, woken_again_after_the_connection_died,
-                                          closed_while_idle, a_server_that_sleeps, a_server_that_is_gone,
-                                          how_much_may_be_lost };
-    Suite *suite = suite_create("redis-server");
-    TCase *one = tcase_create("server");
-    tcase_set_timeout(one, 60);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(one, tests[i]);
-    suite_add_tcase(suite, one);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
+KIT_MAIN("redis-server", 60, scripts_are_forgotten, functions_are_forgotten, functions_are_not_for_everybody,
+         a_full_server, a_replica, a_failed_snapshot, one_call_an_exchange, passwords, an_evicting_server,
+         foreign_and_newer, in_a_cluster, emptied, woken_again_after_the_connection_died, closed_while_idle,
+         a_server_that_sleeps, a_server_that_is_gone, how_much_may_be_lost)
