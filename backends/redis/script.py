@@ -79,7 +79,7 @@ def check_state(lines):
             each_call.update(names_set(line))
         elif found:
             state.update(found.group(1).split(', '))
-            if found.group(2) and re.search(r'\{ *\}', found.group(2)) and found.group(1) not in ('G', 'B', 'MEMO'):
+            if found.group(2) and re.search(r'\{ *\}', found.group(2)) and found.group(1) not in ('G', 'B', 'MEMO', 'TEXTS'):
                 changed.add(found.group(1).split(', ')[0])
         elif line.startswith(' '):
             changed.update(names_set(line))

@@ -211,6 +211,53 @@ START_TEST(nothing_stays)
 }
 END_TEST
 
+/* Two rows in turn, one of which has something special about it, past the room of a want and around the circle: none is
+ * passed by, and nothing is left of the groups. */
+START_TEST(special_rows_have_their_turn)
+{
+    static const uint32_t turns[] = { 1, 2, 11, 12, 21, 22, 3, 4, 13, 15, 23, 24, 5, 16, 17, 14 };
+    static const size_t limits[] = { 100, 1, 2, 3, 5, 7 };
+    const struct jobq_put_key key = { .scope = { 's' }, .conflict = JOBQ_CONFLICT_RETURN };
+    for (size_t way = 0; way < sizeof limits / sizeof limits[0]; way++) {
+        struct kit k;
+        size_t at = 0;
+        kit_begin(&k, NULL);
+        for (uint32_t i = 1; i <= 24; i++) {
+            struct jobq_put p = put_of(i, i <= 5 ? "a" : i <= 17 ? "b" : "c");
+            if (i == 3 || i == 11)
+                p.timeout_ms = 5000;
+            else if (i == 14)
+                p.rank_add_ms = 100000;
+            else if (i == 24)
+                p.unique = &key;
+            if (i <= 5 || (i > 10 && i <= 17) || i > 20)
+                exchange(&k, (struct jobq_exchange){ .puts = &p, .put_count = 1 });
+        }
+        char cursor[256];
+        size_t cursor_size = 0;
+        while (at < sizeof turns / sizeof turns[0]) {
+            struct jobq_want w = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .limit = limits[way],
+                                   .lease_ms = 30000, .worker = { "w", 1 }, .share = 2,
+                                   .cursor = { cursor_size ? cursor : NULL, cursor_size } };
+            memcpy(w.mint, &k.number, sizeof w.mint);
+            exchange(&k, (struct jobq_exchange){ .want = &w });
+            ck_assert_uint_gt(w.row_count, 0);
+            for (size_t i = 0; i < w.row_count; i++, at++) {
+                const struct jobq_id wanted = kit_id(turns[at]);
+                ck_assert_mem_eq(&w.rows[i].id, &wanted, sizeof wanted);
+                ck_assert_uint_eq(w.rows[i].group.size, 1);
+            }
+            ck_assert_uint_le(w.next_cursor.size, sizeof cursor);
+            cursor_size = w.next_cursor.size;
+            memcpy(cursor, w.next_cursor.data, cursor_size);
+        }
+        ck_assert_uint_eq(want(&k, 5).row_count, 0);
+        ck_assert_uint_eq(keys(&k, "circle:*") + keys(&k, "kinds;*") + keys(&k, "rank:*"), 0);
+        kit_end(&k);
+    }
+}
+END_TEST
+
 /* What has no group stands in lists as it did, in a queue that has groups too. */
 START_TEST(without_a_group_in_a_list)
 {
@@ -306,5 +353,5 @@ START_TEST(many_groups)
 }
 END_TEST
 
-KIT_MAIN("redis-groups", 120, never_exceeded_by_one, nothing_stays, without_a_group_in_a_list, at_maxmemory,
-         many_groups)
+KIT_MAIN("redis-groups", 120, never_exceeded_by_one, nothing_stays, special_rows_have_their_turn,
+         without_a_group_in_a_list, at_maxmemory, many_groups)

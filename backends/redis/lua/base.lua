@@ -13,7 +13,8 @@ local band, bor, bnot = bit.band, bit.bor, bit.bnot
 local with_schedules, with_groups, with_limits = true, true, true -- is their part of the script needed?
 local G = {} -- the functions of groups: a script has room for 200 locals
 local B = {} -- those of batches
-local MEMO = {} -- texts of numbers; a library keeps them from call to call
+local MEMO = {} -- texts of numbers as a BITFIELD names them; a library keeps them from call to call
+local TEXTS = {} -- those of small numbers; a library keeps them, too
 local events -- nil unless they are kept: event.lua
 -- In the store's head under "lacks": what it never had so far, and need not be asked for. A store that says nothing may
 -- have all.
@@ -108,6 +109,14 @@ end
 -- A whole number as text: redis.call would print it as the fraction that it could be, which takes several times as
 -- long.
 local function as_text(n)
+    if n >= 0 and n < 1000 then
+        local text = TEXTS[n]
+        if not text then
+            text = format('%d', n)
+            TEXTS[n] = text
+        end
+        return text
+    end
     return n < EXACT and n > -EXACT and format('%d', n) or n
 end
 

@@ -4,13 +4,13 @@
 
 local want, token, fence, given, claimed -- `token` once the want has given a row
 local full, bytes_left -- there is no room for the next row; for so many bytes of payload there is
+local rows_given
 local plain_parts, hot_of_fresh, make_token, draw_token, has_room, give_row, claim_or_give, claim_fresh, take_from_list
-local write_claims
+local write_claims, claim_run, count_given
 if has_part(HAS_WANT) then
 
 local O_LEASE, O_TIMEOUT, O_CALLBACK, O_EXPIRED, O_EDGES = 1, 2, 3, 4, 5 -- why a row is overdue
 
-local rows_given
 -- each call
 given, claimed = {}, {} -- what the answer says of each row; ids that were claimed
 want, token, fence, full, rows_given, bytes_left = nil, nil, nil, false, 0, 0
@@ -39,7 +39,7 @@ function has_room(size)
     return not full
 end
 
-local function count_given(size)
+function count_given(size)
     rows_given, bytes_left = rows_given + 1, size < bytes_left and bytes_left - size or 0
 end
 
@@ -85,7 +85,6 @@ function claim_or_give(row)
     return true
 end
 
-local claim_run
 do
 
 local ways, last_way
@@ -156,14 +155,15 @@ local function meet_group(way)
     end
 end
 
--- Fresh rows of one timeout and group, for which there is room: from one number of the lists to another.
-function claim_run(q, ids, cold_of, from, to, timeout, group)
+-- Fresh rows of one timeout, for which there is room: from one number of the lists to another. They are of one group or
+-- none, or `group_of` says of which each is, and the numbers `first` and `last` of them when they arrived.
+function claim_run(q, ids, cold_of, from, to, timeout, group, group_of, first, last)
     if from > to then
         return
     end
     draw_token()
     local way, v = way_of(q.name, timeout), #views
-    if group and not way.groups then
+    if (group or group_of) and not way.groups then
         meet_group(way)
     end
     local groups = way.groups
@@ -173,7 +173,7 @@ function claim_run(q, ids, cold_of, from, to, timeout, group)
         views[v + 1], views[v + 2], v = id, cold_of[i], v + 2
         given[g + i], claimed[c + i], list[w + i] = '\0\1', id, id
         if groups then
-            groups[w + i] = group or ''
+            groups[w + i] = group or group_of and group_of[i] or ''
         end
         if way ~= last_way then -- the first of them shows the hot string of all
             given[g + i], views[v + 1], v, last_way = '\0\2', hot, v + 1, way
@@ -183,12 +183,14 @@ function claim_run(q, ids, cold_of, from, to, timeout, group)
         end
     end
     -- in a list they stand as they arrived
-    way.first = math.min(way.first, (cut('>I8', cold_of[from], 10)))
-    way.last = math.max(way.last, (cut('>I8', cold_of[to], 10)))
+    way.first = math.min(way.first, first or (cut('>I8', cold_of[from], 10)))
+    way.last = math.max(way.last, last or (cut('>I8', cold_of[to], 10)))
     local number = to - from + 1
     q[WAITING], q[RUNNING], q.dirty = math.max(q[WAITING] - number, 0), q[RUNNING] + number, true
     if group then
         G.count_slot(q, group, number)
+    elseif group_of then
+        G.count_slots(q, group_of, 1)
     end
 end
 

@@ -222,27 +222,38 @@ local function is_sorted(ids)
     return true
 end
 
-local function by_number(a, b)
-    if a[1] ~= b[1] then
-        return a[1] < b[1]
-    elseif a[2] ~= b[2] then
-        return a[2] < b[2]
+local NUMBERS, NUMBERS_AT = { '>I6', '>I5', '>I5' }, { 1, 7, 12 }
+
+-- By one of their three numbers, those that have it in common by the next. Strings are compared by the server's locale,
+-- numbers are not; and numbers alone are sorted without a function that compares them.
+local function sort_by(number, list)
+    local form, at, numbers, ids_of = NUMBERS[number], NUMBERS_AT[number], {}, {}
+    for i = 1, #list do
+        local key = cut(form, list[i], at)
+        local same = ids_of[key]
+        if not same then
+            numbers[#numbers + 1], ids_of[key] = key, { list[i] }
+        else
+            same[#same + 1] = list[i]
+        end
     end
-    return a[3] < b[3]
+    table.sort(numbers)
+    local out, n = {}, 0
+    for i = 1, #numbers do
+        local same = ids_of[numbers[i]]
+        if same[2] and number < 3 then
+            same = sort_by(number + 1, same)
+        end
+        for k = 1, #same do
+            n = n + 1
+            out[n] = same[k]
+        end
+    end
+    return out
 end
 
--- Strings are compared by the server's locale, numbers are not.
 local function sorted(ids)
-    local keys, list = {}, B.list(ids)
-    for i = 1, #list do
-        local a, b, c = cut('>I6I5I5', list[i])
-        keys[i] = { a, b, c, list[i] }
-    end
-    table.sort(keys, by_number)
-    for i = 1, #keys do
-        list[i] = keys[i][4]
-    end
-    return concat(list)
+    return concat(sort_by(1, B.list(ids)))
 end
 
 -- The first members of the oldest record go with it, or with what they leave of it: they are no more.

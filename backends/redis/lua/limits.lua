@@ -56,7 +56,7 @@ local function say_group(name)
     if of == 2 and #name > 1 then
         local group = sub(name, 2)
         local holds = G.limits_of(group)
-        running = G.slot(name)
+        running = G.running(group)
         starts, starts_wait = use_of('starts:g' .. group, holds.rate, holds.period)
         puts, puts_wait = use_of('puts:g' .. group, holds.quota, holds.quota_period)
     end

@@ -260,9 +260,9 @@ held_in, held_out, new_cold, new_hot = {}, {}, {}, {}
 local zadd, zadd_all, zrem, zrem_all, hold_all, write_new_held, leave_place, drop_held, flush, is_open
 do
 
-local added, taken, laters, left_shelves, kept_shelves
+local added, taken, laters, left_shelves, kept_shelves, fronts, emptied
 -- each call
-added, taken, laters, left_shelves, kept_shelves = {}, {}, {}, {}, {}
+added, taken, laters, left_shelves, kept_shelves, fronts, emptied = {}, {}, {}, {}, {}, {}, {}
 -- end of each call
 
 function zadd(key, score, member)
@@ -458,6 +458,18 @@ function G.keep_shelf(shelf, stays)
     kept_shelves[shelf] = stays
 end
 
+-- The first so many entries of a sorted set go.
+function G.take_front(key, number)
+    local n = #fronts
+    fronts[n + 1], fronts[n + 2] = key, number
+end
+
+-- It is known that none of its rows stays, and that all were of one kind.
+function G.empty_shelf(shelf, queue, group)
+    local n = #emptied
+    emptied[n + 1], emptied[n + 2], emptied[n + 3] = shelf, queue, group
+end
+
 local function is_empty(shelf)
     local empty = true
     for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. shelf)) do
@@ -470,18 +482,40 @@ local function is_empty(shelf)
     return empty
 end
 
+local function note_leave(leave, queue, group)
+    local groups = leave[queue]
+    if groups then
+        groups[#groups + 1] = group
+    else
+        leave[queue] = { group }
+    end
+end
+
 function G.write_circles()
-    local leave = {}
+    local leave, kinds = {}, {}
+    for i = 1, #emptied, 3 do
+        kinds[#kinds + 1] = SPACE .. 'kinds;' .. emptied[i]
+        note_leave(leave, emptied[i + 1], emptied[i + 2])
+    end
+    for i = 1, #kinds, AT_ONCE do
+        call('DEL', unpack(kinds, i, math.min(i + AT_ONCE - 1, #kinds)))
+    end
     for shelf, of in pairs(left_shelves) do
         if not kept_shelves[shelf] and is_empty(shelf) then
-            leave[of.queue] = leave[of.queue] or {}
-            table.insert(leave[of.queue], of.group)
+            note_leave(leave, of.queue, of.group)
         end
     end
     for queue, groups in pairs(leave) do
         in_pieces('ZREM', SPACE .. 'circle:' .. queue, groups)
     end
-    left_shelves, kept_shelves = {}, {}
+    left_shelves, kept_shelves, emptied = {}, {}, {}
+end
+
+function G.write_fronts()
+    for i = 1, #fronts, 2 do
+        call('ZREMRANGEBYRANK', fronts[i], '0', as_text(fronts[i + 1] - 1))
+    end
+    fronts = {}
 end
 
 end
@@ -495,6 +529,9 @@ write_lists = function()
         in_pieces('HSET', HOT, new_hot)
         new_hot = {}
     end
+    if fronts[1] then
+        G.write_fronts()
+    end
     for key, list in pairs(taken) do
         in_pieces('ZREM', key, list)
         taken[key] = nil
@@ -505,7 +542,7 @@ write_lists = function()
     end
     write_held()
     write_next()
-    if next(left_shelves) then
+    if next(left_shelves) or emptied[1] then
         G.write_circles()
     end
     if next(touched) then

@@ -68,7 +68,7 @@ local function take_alone(q)
         elseif row and has_room(row.payload_bytes) then
             full = true
             if claim_or_give(row) and with_groups then
-                G.count_starts(q, row.group, 1)
+                G.count_starts(q, row.group, row.group and G.limits_of(row.group), 1)
             end
         end
     end
@@ -115,7 +115,7 @@ local function take_from_queue(number, queue)
     elseif room > 0 then
         take_plain(q, room)
         if q.limited then
-            G.count_starts(q, nil, #claimed - before)
+            G.count_starts(q, nil, nil, #claimed - before)
         end
     end
 end
