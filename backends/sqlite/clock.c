@@ -103,7 +103,7 @@ static int read_meta(struct jobq_store *s)
     c->anchor = sqlite3_column_int64(row, 1);
     c->high = sqlite3_column_int64(row, 2);
     c->shift = sqlite3_column_int64(row, 3);
-    c->fence = sqlite3_column_int64(row, 4);
+    c->fence = c->fence_taken = sqlite3_column_int64(row, 4);
     c->events = sqlite3_column_int64(row, 5);
     c->event = sqlite3_column_int64(row, 6);
     c->batches = sqlite3_column_int(row, 7) != 0;

@@ -458,7 +458,7 @@ static int lift_fence(struct turn *t, int64_t fence)
 {
     if (fence <= t->s->clock.fence)
         return 0;
-    t->s->clock.fence = fence;
+    t->s->clock.fence = t->s->clock.fence_taken = fence;
     return sq_run(t->s, SQL_FENCE_SET, VALUES(number(fence)));
 }
 

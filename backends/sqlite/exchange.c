@@ -57,11 +57,13 @@ static int do_puts(struct turn *t, struct jobq_exchange *x)
     return 0;
 }
 
-static int do_unit(struct turn *t, struct jobq_exchange *x)
+static int do_unit(struct turn *t, struct jobq_exchange *x, bool with_want)
 {
+    bool claims = with_want && x->want && x->want->mode != JOBQ_WANT_OVERDUE;
     if (sq_beat_all(t, x) != 0 || do_changes(t, x) != 0 || do_puts(t, x) != 0)
         return -1;
-    if (x->trim.limit && sq_trim_run(t, &x->trim) != 0)
+    t->trim_left = x->trim.limit;
+    if (x->trim.limit && sq_trim_run(t, &x->trim, claims) != 0)
         return -1;
     return x->worker ? sq_worker_note(t, x->worker) : 0;
 }
@@ -102,7 +104,7 @@ static void begin_turn(struct turn *t)
 {
     t->s->turns++;
     t->now = 0;
-    t->wake = t->happened = false;
+    t->wake = t->happened = t->trims_later = false;
     t->put_due = t->rate_ms = INT64_MAX;
     t->only_puts = false;
     t->ends = (struct ends){ 0 };
@@ -111,13 +113,21 @@ static void begin_turn(struct turn *t)
     t->guilty_change = t->guilty_put = -1;
 }
 
+static bool claims_any(const struct jobq_want *want)
+{
+    for (size_t i = 0; i < want->row_count; i++)
+        if (!want->rows[i].overdue)
+            return true;
+    return false;
+}
+
 static enum result transact(struct turn *t, struct jobq_exchange *x, bool with_want)
 {
     begin_turn(t);
     t->only_puts = !x->beat_count && !x->change_count && !x->worker && !(with_want && x->want);
     if (sq_tx_begin_write(t->s) != 0)
         return RESULT_UNIT;
-    if (sq_clock_write(t->s, &t->now) != 0 || do_unit(t, x) != 0) {
+    if (sq_clock_write(t->s, &t->now) != 0 || do_unit(t, x, with_want) != 0) {
         sq_tx_rollback(t->s);
         return RESULT_UNIT;
     }
@@ -125,6 +135,10 @@ static enum result transact(struct turn *t, struct jobq_exchange *x, bool with_w
     if (with_want && sq_want_run(t, x->want) != 0) {
         sq_tx_rollback(t->s);
         return RESULT_WANT;
+    }
+    if (t->trims_later && !claims_any(x->want) && sq_trim_run(t, &x->trim, false) != 0) {
+        sq_tx_rollback(t->s);
+        return RESULT_UNIT;
     }
     return commit(t, x);
 }

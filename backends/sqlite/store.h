@@ -37,7 +37,8 @@ struct store_clock {
     uint64_t epoch;
     bool same_boot;
     int64_t anchor, high, shift;
-    int64_t fence; /* the newest */
+    int64_t fence; /* the newest that was drawn */
+    int64_t fence_taken; /* the newest that this handle may draw without asking the store */
     int64_t events, event; /* how many are kept; cursor of the newest */
     bool batches; /* there may be some */
 };
@@ -244,6 +245,8 @@ struct turn {
     int64_t put_due;  /* the first instant that what was put waits for; INT64_MAX: none */
     bool only_puts;   /* nothing but new rows so far */
     bool happened;    /* an event was written */
+    size_t trim_left; /* so many rows may still be removed */
+    bool trims_later; /* rows are over their count, and stay if another one is claimed */
     int64_t rate_ms;  /* until a rate that held the want back lets one start; INT64_MAX: none did */
     struct ends ends;
     struct queue *touched;
@@ -623,7 +626,9 @@ int sq_change_make(struct turn *t, struct jobq_change *change);
 int sq_ends_write(struct turn *t); /* what changes have left to be written */
 int sq_put_row(struct turn *t, struct jobq_put *put); /* its key is its own already */
 int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
-int sq_trim_run(struct turn *t, const struct jobq_trim *trim);
+/* As far as t->trim_left goes. claims: a few rows may stay if the exchange comes to claim one (struct jobq_trim);
+ * t->trims_later says that some did. */
+int sq_trim_run(struct turn *t, const struct jobq_trim *trim, bool claims);
 int sq_trim_results_anew(struct turn *t, struct queue *queue); /* rows came that may have ended before */
 int sq_worker_note(struct turn *t, struct jobq_worker_record *record);
 int sq_want_run(struct turn *t, struct jobq_want *want);

@@ -246,20 +246,30 @@ static int trim_to_batch(struct trimming *tr, const struct batch *b)
     return more > 0 ? trim_batch(tr, b, in_order, &until.id, &high) : more;
 }
 
+static int64_t slack_of(const struct jobq_trim *trim, int64_t keep)
+{
+    int64_t slack = trim->slack_part ? keep / trim->slack_part : 0;
+    return slack < trim->slack_most ? slack : trim->slack_most;
+}
+
 /* Those over the count stand first, those over the age too: the walk ends at the first that is neither. Rows and records are
  * merged by the instant at which they ended and by their ids. */
-static int trim_state(struct turn *t, struct queue *queue, int state, const struct jobq_trim *trim, size_t *left)
+static int trim_state(struct turn *t, struct queue *queue, int state, const struct jobq_trim *trim, bool claims)
 {
     const struct queue_settings *own = &queue->now;
     const struct oldest never = { .finished_at = INT64_MAX };
-    struct trimming tr = { .t = t, .queue = queue, .state = state, .list = list_of(queue->id, state), .left = left,
-                           .keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state],
+    struct trimming tr = { .t = t, .queue = queue, .state = state, .list = list_of(queue->id, state),
+                           .left = &t->trim_left, .keep_ms = own->keeps ? own->keep_ms[state] : trim->keep_ms[state],
                            .after.finished_at = INT64_MIN };
     int64_t keep = own->keeps ? own->keep_count[state] : trim->keep_count[state];
     int64_t rows = sq_queue_rows(queue, COUNT_COMPLETED + (enum queue_count)(state - JOBQ_ROW_COMPLETED));
     struct batch b;
     int found, more = 1;
     tr.over = keep >= 0 && rows > keep ? rows - keep : 0;
+    if (tr.over && tr.keep_ms <= 0 && tr.over <= slack_of(trim, keep) && claims) {
+        t->trims_later = true;
+        return 0;
+    }
     if (!tr.over && tr.keep_ms <= 0)
         return 0;
     while (more > 0 && (found = sq_batch_first(t->s, tr.list, INT64_MIN, INT64_MAX, &b)) != 0)
@@ -323,8 +333,10 @@ static bool is_past(int64_t at, int64_t ms, int64_t now)
 }
 
 /* From where it came to before on; from the first when the clock says that it cannot have come so far. */
-static int trim_results(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left)
+static int trim_results(struct turn *t, struct queue *queue, const struct jobq_trim *trim, bool claims)
 {
+    (void)claims;
+    size_t *left = &t->trim_left;
     const struct queue_settings *own = &queue->now;
     int64_t ms = own->keeps ? own->keep_ms[JOBQ_KEEP_RESULTS] : trim->keep_ms[JOBQ_KEEP_RESULTS];
     struct ended_row rows[AT_ONCE];
@@ -365,32 +377,32 @@ static struct queue *next_queue(struct turn *t, uint32_t ended, const struct job
     return first;
 }
 
-static int trim_rows(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left)
+static int trim_rows(struct turn *t, struct queue *queue, const struct jobq_trim *trim, bool claims)
 {
     for (int state = JOBQ_ROW_COMPLETED; state <= JOBQ_ROW_CANCELLED; state++)
-        if (queue->ended & JOBQ_ROW_BIT((unsigned)state) && trim_state(t, queue, state, trim, left) != 0)
+        if (queue->ended & JOBQ_ROW_BIT((unsigned)state) && trim_state(t, queue, state, trim, claims) != 0)
             return -1;
     return 0;
 }
 
-typedef int (*trim_fn)(struct turn *t, struct queue *queue, const struct jobq_trim *trim, size_t *left);
+typedef int (*trim_fn)(struct turn *t, struct queue *queue, const struct jobq_trim *trim, bool claims);
 
-static int each_queue(struct turn *t, uint32_t ended, trim_fn fn, const struct jobq_trim *trim, size_t *left)
+static int each_queue(struct turn *t, uint32_t ended, trim_fn fn, const struct jobq_trim *trim, bool claims)
 {
     struct jobq_bytes after = { 0 }, name = { 0 };
     struct queue *queue;
-    while (*left && (queue = next_queue(t, ended, &after, &name)) != NULL) {
+    while (t->trim_left && (queue = next_queue(t, ended, &after, &name)) != NULL) {
         after = name;
-        if (!sq_queue_loaded(t, queue->id) || fn(t, queue, trim, left) != 0)
+        if (!sq_queue_loaded(t, queue->id) || fn(t, queue, trim, claims) != 0)
             return -1;
     }
     return 0;
 }
 
-int sq_trim_run(struct turn *t, const struct jobq_trim *trim)
+int sq_trim_run(struct turn *t, const struct jobq_trim *trim, bool claims)
 {
-    size_t left = trim->limit;
-    if (each_queue(t, JOBQ_ROW_ENDED, trim_rows, trim, &left) != 0)
+    t->trims_later = false;
+    if (each_queue(t, JOBQ_ROW_ENDED, trim_rows, trim, claims) != 0)
         return -1;
-    return each_queue(t, JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED), trim_results, trim, &left);
+    return each_queue(t, JOBQ_ROW_BIT(JOBQ_ROW_COMPLETED), trim_results, trim, claims);
 }

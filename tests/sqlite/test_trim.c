@@ -125,4 +125,44 @@ START_TEST(a_key_that_outlives_its_job)
 }
 END_TEST
 
-KIT_MAIN("sqlite trim", what_is_over_the_count, what_is_over_the_age, a_key_that_outlives_its_job)
+/* Ends this one and asks for the next. true: there was one. */
+static bool one_for_one(struct jobq_store *s, struct jobq_row *row)
+{
+    const struct jobq_bytes name = text("q");
+    struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = &name, .queue_count = 1, .limit = 1, .lease_ms = 60000,
+                              .worker = text("w"), .mint = { 8 } };
+    struct jobq_change ends = { .id = row->id, .by = JOBQ_BY_TOKEN, .token = row->token, .edits = JOBQ_ANY_EDITS,
+                                .outcome = JOBQ_OUTCOME_COMPLETE, .state = JOBQ_ROW_COMPLETED };
+    struct jobq_exchange x = { .changes = &ends, .change_count = 1, .want = &want,
+                               .trim = { .limit = 18, .slack_part = 4, .slack_most = 16 } };
+    for (int i = 0; i < 8; i++)
+        x.trim.keep_count[i] = 8;
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_int_eq(ends.verdict, JOBQ_OK);
+    if (want.row_count)
+        *row = want.rows[0];
+    return want.row_count > 0;
+}
+
+/* A quarter of eight may be over while there is another job to take; who took the last one leaves none. */
+START_TEST(a_few_stay_while_jobs_are_taken)
+{
+    static const uint64_t kept[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 8, 9, 8 };
+    enum { JOBS = sizeof kept / sizeof *kept };
+    struct jobq_store *s = store_open("trim.db", "synchronous=normal", NULL);
+    const struct jobq_row *rows;
+    for (uint32_t i = 0; i < JOBS; i++)
+        ck_assert_int_eq(put_job(s, i, "q", 1), JOBQ_OK);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1, 60000, &rows), 1);
+    struct jobq_row row = rows[0];
+    for (int i = 0; i < JOBS; i++) {
+        ck_assert_int_eq(one_for_one(s, &row), i < JOBS - 1);
+        ck_assert_uint_eq(rows_in(s, "q", JOBQ_COMPLETED), kept[i]);
+    }
+    ck_assert_int_eq(sql_value("trim.db", "SELECT sum(completed_trimmed) FROM jobq_tally"), JOBS - 8);
+    store_close(s);
+}
+END_TEST
+
+KIT_MAIN("sqlite trim", what_is_over_the_count, what_is_over_the_age, a_key_that_outlives_its_job,
+         a_few_stay_while_jobs_are_taken)
