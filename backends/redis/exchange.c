@@ -294,17 +294,12 @@ static size_t say_plain(struct request *q, const struct jobq_put *first, size_t 
     while (count < most && count < RUN_MOST && same_run_of_puts(first, &first[count]))
         count++;
     say_run_head(q, first, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct jobq_put_key *key = first[i].unique;
-        rd_argument(q, first[i].id.bytes, sizeof first[i].id);
+    rd_argument_begin(q);
+    for (size_t i = 0; i < count; i++)
+        rd_raw(q, first[i].id.bytes, sizeof first[i].id);
+    rd_argument_end(q);
+    for (size_t i = 0; i < count; i++)
         rd_row_rest(q, &first[i]);
-        if (first[i].group.size)
-            rd_argument(q, first[i].group.data, first[i].group.size);
-        if (key) {
-            rd_argument(q, key->scope, sizeof key->scope);
-            rd_argument(q, key->payload_digest, sizeof key->payload_digest);
-        }
-    }
     return count;
 }
 

@@ -191,9 +191,11 @@ local at_argument
 -- each call
 at_argument = 0
 -- end of each call
-local function argument()
-    at_argument = at_argument + 1
-    return ARGV[at_argument]
+-- The next one. With a number: so many are passed by, and it is said how many stand before them.
+local function argument(number)
+    local before = at_argument
+    at_argument = before + (number or 1)
+    return number and before or ARGV[at_argument]
 end
 
 -- The store's clock: the server's, plus the offset that tests move.

@@ -213,7 +213,7 @@ local function add_to_batch(run, q, i)
     if run.keyed then
         batch.keys[2 * n - 1], batch.keys[2 * n] = run.scopes[i], id .. run.kept .. run.digests[i]
     end
-    local cold = batch.head .. arrival .. batch.times .. run.rests[i]
+    local cold = batch.head .. arrival .. batch.times .. ARGV[run.before + i]
     batch.cold[2 * n - 1], batch.cold[2 * n], batch.count = id, cold, n
     if batch.listed then
         batch.places[n] = id
@@ -231,7 +231,7 @@ end
 local function put_of_run(run, i)
     local p = { id = run.ids[i], queue = run.queue, kind = run.kind, run_base = KEEP_TIME, run_offset = 0,
         expires_base = KEEP_TIME, expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '',
-        rest = run.rests[i], bulk = false }
+        rest = ARGV[run.before + i], bulk = false }
     if run.keyed then
         p.has_key, p.scope, p.digest, p.hold, p.conflict, p.window =
             1, run.scopes[i], run.digests[i], run.hold, run.conflict, run.window
@@ -239,10 +239,37 @@ local function put_of_run(run, i)
     return p
 end
 
--- ARGV: I2 how many, I4 only_if, B flags, B length, queue, B length, kind, with keys B rule, B conflict, i8 window;
--- of each its id, its rest, with groups its group, with keys scope and digest.
+-- Where the key stands in the part of a row of this mask that the client made, behind its rule; and the group.
+local function places_in(run, mask)
+    local key_at = 10 + #run.queue + #run.kind + (band(mask, MASK_TIMEOUT) ~= 0 and 8 or 0)
+    return { key = key_at,
+        group = key_at - 1 + (band(mask, MASK_KEY) ~= 0 and 65 or 0) + (band(mask, MASK_PRIORITY) ~= 0 and 4 or 0) }
+end
+
+-- What the rows say themselves of keys and groups.
+local function read_rests(run)
+    local before, scopes, digests, groups, places = run.before, run.scopes, run.digests, run.groups, {}
+    for i = 1, run.count do
+        local rest = ARGV[before + i]
+        local mask = byte(rest, 2)
+        local at = places[mask]
+        if not at then
+            at = places_in(run, mask)
+            places[mask] = at
+        end
+        if run.keyed then
+            scopes[i], digests[i] = cut('c32c32', rest, at.key)
+        end
+        if run.grouped then
+            groups[i] = cut('>I4c0', rest, at.group)
+        end
+    end
+end
+
+-- ARGV: I2 how many, I4 only_if, B flags, B length, queue, B length, kind, with keys B rule, B conflict, i8 window; the
+-- ids, one behind the other; of each its rest.
 local function read_run(s)
-    local run = { ids = {}, rests = {}, groups = {}, scopes = {}, digests = {} }
+    local run = { ids = {}, groups = {}, scopes = {}, digests = {} }
     local flags, at
     run.count, run.only_if, flags, run.queue, run.kind, at = cut('>I2I4BBc0Bc0', s, 2)
     run.keyed, run.grouped = band(flags, RUN_KEYED) ~= 0, band(flags, RUN_GROUPED) ~= 0
@@ -251,20 +278,83 @@ local function read_run(s)
         run.window_end = give(add(now, run.window))
         run.kept = char(run.hold) .. '\0' .. run.window_end -- of the key's string, see key.lua
     end
-    for i = 1, run.count do
-        run.ids[i], run.rests[i] = argument(), argument()
-        if run.grouped then
-            run.groups[i] = argument()
-        end
-        if run.keyed then
-            run.scopes[i], run.digests[i] = argument(), argument()
-        end
+    run.ids, run.before = B.list(argument()), argument(run.count)
+    if run.keyed or run.grouped then
+        read_rests(run)
     end
     return run
 end
 
 local function has_quota(group)
     return group and with_limits and G.limits_of(group).quota >= 0
+end
+
+-- Are all of them to be stored, and nothing else? Nearly always.
+local function is_simple(run, q, found, held)
+    local ids, scopes, groups, mine = run.ids, run.scopes, run.groups, {}
+    local depth = near(q.depth)
+    if depth >= 0 and q[BLOCKED] + q[WAITING] + run.count > depth then
+        return false
+    end
+    for i = 1, run.count do
+        local id, scope = ids[i], scopes[i]
+        if found[i] or mine[id] or held[i] or (scope and mine[scope]) then
+            return false
+        end
+        mine[id] = true
+        if scope then
+            mine[scope] = true
+        end
+    end
+    if with_limits and run.grouped then
+        G.read_records(groups)
+        for i = 1, run.count do
+            if has_quota(groups[i]) then
+                return false
+            end
+        end
+    end
+    return true
+end
+
+local function forget_rows(ids)
+    if next(rows) or next(colds) or next(hots) then
+        for i = 1, #ids do
+            rows[ids[i]], colds[ids[i]], hots[ids[i]] = nil, nil, nil
+        end
+    end
+end
+
+local function put_simple(run, q)
+    begin_batch(run)
+    local ids, before, count, cold, keys = run.ids, run.before, run.count, batch.cold, batch.keys
+    local head, times, listed, number = batch.head, batch.times, batch.listed, seq
+    for i = 1, count do
+        local arrival, id = pack('>I8', number + i), ids[i]
+        cold[2 * i - 1], cold[2 * i] = id, head .. arrival .. times .. ARGV[before + i]
+        if not listed then
+            add_place(id, arrival, run.groups[i])
+        end
+    end
+    if run.keyed then
+        local scopes, digests, kept = run.scopes, run.digests, run.kept
+        for i = 1, count do
+            keys[2 * i - 1], keys[2 * i] = scopes[i], ids[i] .. kept .. digests[i]
+        end
+    end
+    seq, batch.count = number + count, count
+    if listed then
+        batch.places = ids
+    end
+    if events then
+        for i = 1, count do
+            events.tell_strings(ids[i], cold[2 * i])
+        end
+    end
+    q[WAITING], q[ENQUEUED] = q[WAITING] + count, q[ENQUEUED] + count
+    forget_rows(ids)
+    answer[#answer + 1] = DONE:rep(count)
+    write_batch(run, q)
 end
 
 -- Those whose id or key somebody has go the long way, when what stands before them is stored.
@@ -278,6 +368,10 @@ local function put_run(s)
         return run.count
     end
     local found, held = many(COLD, run.ids), many(KEY, run.scopes)
+    if is_simple(run, q, found, held) then
+        put_simple(run, q)
+        return run.count
+    end
     begin_batch(run)
     for i = 1, run.count do
         local id, scope = run.ids[i], run.scopes[i]
