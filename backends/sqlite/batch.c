@@ -190,13 +190,6 @@ int sq_batch_leave_first(struct jobq_store *s, int64_t list, int64_t to, int64_t
 
 /* ---- claim, end, beat ------------------------------------------------------------------------------------------------ */
 
-/* Rows of groups and of queues with limits are counted one by one, and events tell of each row. */
-bool sq_batch_allowed(const struct turn *t, const struct queue *queue)
-{
-    const struct queue_settings *own = &queue->now;
-    return !t->s->clock.events && !own->grouped && own->concurrency < 0 && own->group_concurrency < 0 && own->rate < 0;
-}
-
 /* Has nothing happened to this due row, and does nothing hang on it? */
 bool sq_batch_plain(const struct job *job, const struct jobq_row *shown)
 {

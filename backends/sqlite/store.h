@@ -595,7 +595,6 @@ int sq_batch_show(struct jobq_store *s, int64_t rank, struct job *job); /* if it
 int sq_batch_leave(struct jobq_store *s, struct job *job);              /* if it is in one: its row says so itself */
 int sq_batch_leave_run(struct jobq_store *s, const struct batch *b, int64_t first, int64_t last);
 int sq_batch_leave_first(struct jobq_store *s, int64_t list, int64_t to, int64_t most);
-bool sq_batch_allowed(const struct turn *t, const struct queue *queue);
 bool sq_batch_plain(const struct job *job, const struct jobq_row *shown); /* shown: with the bytes */
 int sq_batch_begin(struct turn *t, const struct batch *b);
 int sq_batch_end(struct turn *t, const struct ends *ends);

@@ -525,7 +525,7 @@ static int take_by_rank(struct catch *c, const struct wanted *wanted, struct que
 static int take_queue(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn)
 {
     int64_t room = INT64_MAX;
-    c->batches = c->want->limit >= BATCH_LEAST && sq_batch_allowed(c->t, queue);
+    c->batches = c->want->limit >= BATCH_LEAST && !c->t->s->clock.events; /* events tell of each row */
     if (queue->now.paused || sq_queue_rows(queue, COUNT_DUE) <= 0)
         return 0;
     if (queue->now.concurrency >= 0 || queue->now.rate >= 0) {

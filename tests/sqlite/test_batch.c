@@ -210,31 +210,64 @@ static void set_queue(struct jobq_store *s, uint32_t set, int64_t value)
     ck_assert_int_eq(jobq_sqlite()->configure(s, &settings, &err), JOBQ_OK);
 }
 
-START_TEST(limits_groups_and_events_count_each_row)
+START_TEST(groups_and_events_count_each_row)
 {
-    static const uint32_t limits[] = {JOBQ_SETTING_CONCURRENCY, JOBQ_SETTING_GROUP_CONCURRENCY, JOBQ_SETTING_RATE};
     const struct jobq_settings events = {.size = sizeof events, .what = JOBQ_CONFIGURE_EVENTS, .events = 1000};
     const struct jobq_put grouped = {.group = {"g", 1}};
     struct jobq_error err = {0};
     struct jobq_store *s = fresh();
-    int first = 1;
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++, first += MANY) {
-        put_many(s, first, MANY, NULL);
-        set_queue(s, limits[i], 1000);
-        claim(s, MANY);
-        ck_assert_int_eq(batches("true"), 0);
-        set_queue(s, limits[i], -1);
-    }
-    put_many(s, first, MANY, NULL);
+    put_many(s, 1, MANY, NULL);
     ck_assert_int_eq(jobq_sqlite()->configure(s, &events, &err), JOBQ_OK);
     claim(s, MANY);
     ck_assert_int_eq(batches("true"), 0);
     ck_assert_int_eq(count("event", "state = 3"), MANY);
     sql("a.db", "UPDATE jobq_meta SET events = 0");
-    put_many(s, first + MANY, MANY, &grouped);
+    put_many(s, 1 + MANY, MANY, &grouped);
     claim(s, MANY);
     ck_assert_int_eq(batches("true"), 0);
-    ck_assert_int_eq(jobs("state = 3"), 5 * MANY);
+    put_many(s, 1 + 2 * MANY, MANY, NULL);
+    claim(s, MANY);
+    ck_assert_int_eq(in_batches(), MANY); /* no row of a group waits any more */
+    ck_assert_int_eq(jobs("state = 3"), 2 * MANY);
+    close_sound(s);
+}
+END_TEST
+
+/* Members run, so they count: when there are limits already, and when they come later. */
+START_TEST(limits_count_the_members_of_records)
+{
+    struct jobq_store *s = fresh();
+    put_many(s, 1, 4 * MANY, NULL);
+    set_queue(s, JOBQ_SETTING_CONCURRENCY, MANY);
+    const struct jobq_row *rows;
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, &rows), MANY);
+    ck_assert_int_eq(in_batches(), MANY);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), 0);
+    end(s, rows, 10, 100);
+    ck_assert_int_eq(batches("list % 16 = 4"), 1);
+    change(s, end_of(&rows[20]), JOBQ_OK); /* it leaves, and others with it that go on running */
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), 11);
+    set_queue(s, JOBQ_SETTING_CONCURRENCY, -1);
+    claim(s, MANY);
+    set_queue(s, JOBQ_SETTING_CONCURRENCY, 2 * MANY + 1);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), 1);
+    ck_assert_uint_eq(rows_in(s, "q", JOBQ_RUNNING), 2 * MANY + 1);
+    close_sound(s);
+}
+END_TEST
+
+START_TEST(rates_count_the_members_of_records)
+{
+    struct jobq_store *s = fresh();
+    put_many(s, 1, 3 * MANY, NULL);
+    set_queue(s, JOBQ_SETTING_RATE, MANY);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, MANY - 5, 60000, NULL), MANY - 5);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), 5);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), 0);
+    ck_assert_int_eq(in_batches(), MANY - 5); /* five are too few for one */
+    hand_pass(&hand, 2000);
+    ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 1000, 60000, NULL), MANY);
+    ck_assert_int_eq(in_batches(), 2 * MANY - 5);
     close_sound(s);
 }
 END_TEST
@@ -323,7 +356,7 @@ START_TEST(groups_in_turn_pass_by)
     ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 3, 60000, NULL), 3);
     ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 100, 60000, NULL), MANY - 2);
     ck_assert_uint_eq(claim_jobs(s, "q", JOBQ_WANT_DUE, 100, 60000, NULL), 0);
-    ck_assert_int_eq(in_batches(), MANY);
+    ck_assert_int_eq(in_batches(), 2 * MANY - 2); /* no group waits any more */
     ck_assert_uint_eq(rows_in(s, "q", JOBQ_RUNNING), 2 * MANY + 1);
     close_sound(s);
 }
@@ -720,7 +753,8 @@ START_TEST(a_claim_that_was_undone_is_forgotten)
 END_TEST
 
 KIT_MAIN("batch", what_came_together_is_claimed_and_ended_by_one_record, few_are_written_themselves,
-         what_is_special_is_a_row, what_has_run_before_is_a_row, limits_groups_and_events_count_each_row,
+         what_is_special_is_a_row, what_has_run_before_is_a_row, groups_and_events_count_each_row,
+         limits_count_the_members_of_records, rates_count_the_members_of_records,
          events_tell_of_rows_of_a_record, later_ones_are_found_before_and_between, nothing_is_written_where_only_records_are,
          groups_in_turn_pass_by, a_claim_jumps_over_a_record,
          one_that_fails_leaves_and_the_others_stay, all_leave_one_by_one, an_end_with_a_result_among_plain_ones,
