@@ -186,11 +186,9 @@ local function exchange()
         write_first()
     end
     B.begin()
-    if asked == ONE_FOR_ONE and changes == 1 and puts + beats + uses == 0 then
-        local want_part = one_for_one()
-        if want_part then
-            return reply(0, DONE, want_part)
-        end
+    local one = AS_SCRIPT == 1 and one_for_one and one_for_one() -- a library has tried that: lone.lua
+    if one then
+        return one
     end
     do_unit()
     local want_part, schedules = do_want()

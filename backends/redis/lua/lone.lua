@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A put of its own, which is what most calls are: one plain job without key and group. Nothing is needed for it but
--- what is read here, so it comes before all other functions and is answered before they, or their tables, are made.
+-- what is read here, so it comes before all other functions and is answered before they, or their tables, are made. In a
+-- library, which has all functions by then, one for one is answered here too.
 
 -- Is one plain job all that is asked, and does the store do nothing else for it?
 local function is_lone()
@@ -35,9 +36,10 @@ local function put_alone()
     return { answer_head(0, next_at, DONE, NO_WANT, 0) }
 end
 
+local one_for_one -- one.lua: the answer, if that is asked; false or nil: nothing was done
 -- each call
-local lone = is_lone() and put_alone()
-if lone then
-    return lone
+local early = is_lone() and put_alone() or one_for_one and one_for_one()
+if early then
+    return early
 end
 -- end of each call

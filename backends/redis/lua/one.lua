@@ -3,7 +3,6 @@
 -- nor the store has anything special about it, this takes the steps of change.lua, trim.lua and claim.lua by their
 -- rules, without the books that many jobs need. Where they have, nothing is done here.
 
-local one_for_one
 local ONE_FOR_ONE = 13 -- what is asked: HAS_TRIM, HAS_WANT, HAS_RECEIPT
 if has_part(HAS_WANT) and changes > 0 then
 
@@ -57,8 +56,15 @@ local function take_first(list)
     return id, cold, timeout, since
 end
 
--- What the answer says of the want; nil: nothing was done.
-function one_for_one()
+-- Is it all that is asked?
+local function is_one()
+    return asked == ONE_FOR_ONE and changes == 1 and puts + beats + uses == 0 and meta[1] == SCHEMA
+        and not is_repeated()
+end
+
+-- What the answer says of the want, and the row that was claimed: id, cold string, hot string; nil: nothing was done.
+-- What other parts know of this exchange may not be set yet.
+local function hand_in_and_take()
     local ended, way, held_by, result = read_end()
     if not ended or way.group then
         return nil
@@ -67,7 +73,8 @@ function one_for_one()
     local want_said, queue = ARGV[at], ARGV[at + 1]
     local mode, limit, _, lease_ms, others, mint, queues_named, kinds_named, _, places, worker_at =
         cut(WANT_FORMAT, want_said)
-    if mode ~= DUE or limit ~= 1 or queues_named ~= 1 or kinds_named > 1 or places ~= 0 or queue ~= way.queue then
+    if mode ~= DUE or limit ~= 1 or queues_named ~= 1 or kinds_named > 1 or places ~= 0 or queue ~= way.queue
+        or near(add(now, take(lease_ms, 1))) >= EXACT then
         return nil
     end
     local q = queue_of(queue)
@@ -96,8 +103,17 @@ function one_for_one()
     local want_part = '\0' .. token .. '\0\0\0\1\0\2\0\0'
     call('HSET', META, 'fence', format('%d', fence), 'q' .. queue, pack_queue(q),
         receipt_field, make_receipt(DONE, '\0\0\0\0', want_part, id))
-    views[2], views[3], views[4] = id, cold, hot
-    return want_part
+    return want_part, id, cold, hot
+end
+
+local function answered()
+    local want_part, id, cold, hot = hand_in_and_take()
+    -- This lease is the first thing to come, or something before it: none of them is beyond what a score can say.
+    return want_part and { answer_head(0, next_due(), DONE, want_part, 0), id, cold, hot }
+end
+
+function one_for_one()
+    return is_one() and not (tick and near(tick) <= now) and answered()
 end
 
 end
