@@ -13,7 +13,7 @@
 #include "functions.h"
 
 #define TABLES                                                                                                    \
-    "'meta', 'queue', 'tally', 'job', 'error', 'edge', 'key', 'heir', 'bound', 'gauge', 'worker', 'view', 'receipt',"  \
+    "'meta', 'queue', 'tally', 'job', 'batch', 'error', 'edge', 'key', 'heir', 'bound', 'gauge', 'worker', 'view', 'receipt',"  \
     " 'schedule', 'figure', 'happened', 'event', 'unit_answer', 'want_answer'"
 
 /* Nobody's objects stand before the server's own, and what a role's settings say of time and compiling is not meant for this. */
