@@ -10,9 +10,18 @@
 -- Is this row plain? It never ran, nothing hangs on it, nothing was said about it but what it was put with.
 CREATE OR REPLACE FUNCTION @.is_plain(j @.job) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT j.attempt = 0 AND j.flags = 0 AND j.edits = 0 AND j.outcome = 0 AND j.children = 0 AND j.errors = 0
-        AND j.releases = 0 AND j.snoozes = 0 AND j.redrives = 0 AND j.token IS NULL AND j.timeout IS NULL
-        AND j.expires_at IS NULL AND j.callback IS NULL AND j.key_scope IS NULL AND j.tenant IS NULL
-        AND j.data IS NULL AND j.payload_bytes <= 8192
+        AND j.failures = 0 AND j.crashes = 0 AND j.releases = 0 AND j.snoozes = 0 AND j.redrives = 0
+        AND j.reason = 0 AND j.token IS NULL AND j.timeout IS NULL AND j.expires_at IS NULL AND j.callback IS NULL
+        AND j.key_scope IS NULL AND j.tenant IS NULL AND j.progress IS NULL AND j.result IS NULL AND j.data IS NULL
+        AND j.payload_bytes <= 8192
+$$;
+
+-- The ends of a list of ids.
+CREATE OR REPLACE FUNCTION @.id_low(p_ids uuid[]) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT u FROM unnest(p_ids) AS u ORDER BY u LIMIT 1
+$$;
+CREATE OR REPLACE FUNCTION @.id_high(p_ids uuid[]) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT u FROM unnest(p_ids) AS u ORDER BY u DESC LIMIT 1
 $$;
 
 -- A member as the row it would be. p_finished_at NULL: it runs.
@@ -60,7 +69,7 @@ END $$;
 CREATE OR REPLACE FUNCTION @.members_of(p_ids uuid[]) RETURNS SETOF @.job LANGUAGE sql STABLE AS $$
     SELECT m.* FROM (
         SELECT b.* FROM @.batch AS b
-        WHERE b.high >= (SELECT min(u) FROM unnest(p_ids) AS u) AND b.low <= (SELECT max(u) FROM unnest(p_ids) AS u)
+        WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids))
             AND b.ids && p_ids) AS b
     CROSS JOIN LATERAL @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, 24,
         p_ids) AS m
@@ -80,7 +89,7 @@ $$;
 
 -- Members of a batch that is locked are rows of [job] again.
 CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_out uuid[]; v_fates smallint[]; v_first integer;
+DECLARE v_out uuid[];
 BEGIN
     WITH back AS (
         INSERT INTO @.job OVERRIDING SYSTEM VALUE
@@ -133,7 +142,7 @@ DECLARE b @.batch;
 BEGIN
     FOR b IN
         SELECT x.* FROM @.batch AS x
-        WHERE x.high >= (SELECT min(u) FROM unnest(p_ids) AS u) AND x.low <= (SELECT max(u) FROM unnest(p_ids) AS u)
+        WHERE x.high >= (SELECT @.id_low(p_ids)) AND x.low <= (SELECT @.id_high(p_ids))
             AND x.ids && p_ids
         ORDER BY x.token, x.queue FOR UPDATE
     LOOP
@@ -154,4 +163,47 @@ BEGIN
         EXIT WHEN cardinality(v_there) <= cardinality(v_locked);
         PERFORM @.batch_leave(p_ids);
     END LOOP;
+END $$;
+
+-- Of the rows of one queue that a claim takes, p_plain of each: which of them become members? Fewer than eight are not
+-- worth a batch; more than 4,096 are more than is to be unpacked at once.
+CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
+DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
+BEGIN
+    IF v_most < 8 OR @.told() THEN
+        RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
+    ELSIF v_most > 4096 THEN
+        RETURN p_plain[: v_places[4096]] || array_fill(false, ARRAY[cardinality(p_plain) - v_places[4096]]);
+    END IF;
+    RETURN p_plain;
+END $$;
+
+-- Rows that are locked become members: those of each queue of a batch. As want_take; o_places are those of o_ids.
+CREATE OR REPLACE FUNCTION @.batch_take(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_at tid[],
+    p_of bytea[], p_joins boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
+    OUT o_places bigint[]) LANGUAGE plpgsql AS $$
+DECLARE v_token bytea := uuid_send(p_token);
+BEGIN
+    WITH taken AS (
+        DELETE FROM @.job AS j USING unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i)
+        WHERE j.ctid = u.at AND u.joins
+        RETURNING u.i, j.id, j.queue, j AS as_put, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
+            ARRAY[uuid_send(j.id), v_token, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL, NULL,
+                NULL, j.trace] AS bytes,
+            ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1, NULL,
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until, NULL,
+                NULL, NULL, NULL, NULL, NULL, p_before + u.i] AS numbers
+    ), kept AS (
+        INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
+        SELECT p_token, t.queue, count(*), p_now, p_until, (array_agg(t.id ORDER BY t.id))[1],
+            (array_agg(t.id ORDER BY t.id))[count(*)], p_worker, array_fill(0::smallint, ARRAY[count(*)::integer]),
+            array_agg(t.id ORDER BY t.i), array_agg(t.as_put ORDER BY t.i)
+        FROM taken AS t GROUP BY t.queue
+    ), counted AS (
+        INSERT INTO @.tally
+        SELECT t.queue, 2, 4, count(*), @.bucket(t.waited), least(sum(t.waited), 9223372036854775807)
+        FROM taken AS t GROUP BY t.queue, @.bucket(t.waited)
+    )
+    SELECT array_agg(t.bytes), array_agg(t.numbers), array_agg(t.id ORDER BY t.i), array_agg(t.i ORDER BY t.i)
+    INTO o_bytes, o_numbers, o_ids, o_places FROM taken AS t;
 END $$;

@@ -173,7 +173,7 @@ BEGIN
         -- What was picked is claimed before anybody can meet it again, and then the circle is looked at anew.
         IF cardinality(v_at) > 0 AND (v_done OR v_group IS NULL OR v_group <= o_group) THEN
             v_took := @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
-                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late,
+                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late, NULL,
                                                   p_before + coalesce(array_length(o_numbers, 1), 0));
             o_bytes := o_bytes || v_took.o_bytes;
             o_numbers := o_numbers || v_took.o_numbers;

@@ -33,20 +33,31 @@ CREATE OR REPLACE FUNCTION @.token_next(p_mint bytea) RETURNS uuid LANGUAGE sql 
 $$;
 
 -- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely:
--- nothing else is held by this process or claimed in this want. p_before: so many rows are given before these. Rows
--- come in any order, with their places; o_ids, those claimed, in theirs.
+-- nothing else is held by this process or claimed in this want. p_before: so many rows are given before these. p_joins:
+-- those that become members of a batch, NULL for none. Rows come in any order, with their places; o_ids, those claimed,
+-- in theirs.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
-    p_at tid[], p_of bytea[], p_late boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[],
-    OUT o_ids uuid[])
+    p_at tid[], p_of bytea[], p_late boolean[], p_joins boolean[], p_before integer, OUT o_bytes bytea[],
+    OUT o_numbers bigint[], OUT o_ids uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_claimed integer := cardinality(array_positions(p_late, false));
+    v_joined integer := coalesce(cardinality(array_positions(p_joins, true)), 0);
+    v_batch record;
     v_until bigint := @.add(p_now, p_lease);
     v_alone integer := CASE WHEN v_claimed = 1 AND p_lonely THEN 4 ELSE 0 END;
-    v_scopes bytea[]; v_jobs uuid[]; v_bytes bytea[]; v_numbers bigint[];
+    v_scopes bytea[]; v_jobs uuid[]; v_bytes bytea[]; v_numbers bigint[]; v_ids uuid[]; v_places bigint[];
     v_queue integer; v_waited bigint;
 BEGIN
-    IF v_claimed = 1 AND cardinality(p_at) = 1 THEN -- the same without what gathers many
+    IF v_joined > 0 THEN
+        v_batch := @.batch_take(p_now, p_token, v_until, p_worker, p_at, p_of, p_joins, p_before);
+        o_bytes := v_batch.o_bytes;
+        o_numbers := v_batch.o_numbers;
+        o_ids := v_batch.o_ids;
+    END IF;
+    IF v_joined = cardinality(p_at) THEN
+        RETURN;
+    ELSIF v_claimed = 1 AND cardinality(p_at) = 1 THEN -- the same without what gathers many
         UPDATE @.job AS j SET state = 3, shelf = NULL, place = NULL, outcome = 0, token = p_token, worker = p_worker,
             attempt = CASE WHEN j.attempt < 9223372036854775807 THEN j.attempt + 1 ELSE j.attempt END, progress = NULL,
             flags = j.flags & ~396 | v_alone,
@@ -68,8 +79,8 @@ BEGIN
                 started_at = p_now, stop_at = CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END,
                 lease_until = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END),
                 clock = least(v_until, CASE WHEN j.timeout > 0 THEN @.add(p_now, j.timeout) END)
-            FROM unnest(p_at, p_of, p_late) WITH ORDINALITY AS u(at, name, late, i)
-            WHERE j.ctid = u.at AND NOT u.late
+            FROM unnest(p_at, p_of, p_late, p_joins) WITH ORDINALITY AS u(at, name, late, joins, i)
+            WHERE j.ctid = u.at AND NOT u.late AND u.joins IS NOT TRUE
             RETURNING u.i, j.id, @.row_bytes(j, u.name) AS bytes, @.row_numbers(j, 0, p_before + u.i) AS numbers,
                 j.key_hold, j.key_scope, j.queue, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
         ), counted AS (
@@ -77,9 +88,15 @@ BEGIN
             SELECT c.queue, 2, 4, count(*), @.bucket(c.waited), least(sum(c.waited), 9223372036854775807)
             FROM claimed AS c GROUP BY c.queue, @.bucket(c.waited)
         )
-        SELECT array_agg(c.bytes), array_agg(c.numbers), array_agg(c.id ORDER BY c.i),
+        SELECT array_agg(c.bytes), array_agg(c.numbers), array_agg(c.id ORDER BY c.i), array_agg(c.i ORDER BY c.i),
             array_agg(c.key_scope) FILTER (WHERE c.key_hold = 1), array_agg(c.id) FILTER (WHERE c.key_hold = 1)
-        INTO o_bytes, o_numbers, o_ids, v_scopes, v_jobs FROM claimed AS c;
+        INTO v_bytes, v_numbers, v_ids, v_places, v_scopes, v_jobs FROM claimed AS c;
+        o_bytes := o_bytes || v_bytes;
+        o_numbers := o_numbers || v_numbers;
+        o_ids := o_ids || v_ids;
+        IF v_joined > 0 THEN
+            o_ids := ARRAY(SELECT u.id FROM unnest(o_ids, v_batch.o_places || v_places) AS u(id, i) ORDER BY u.i);
+        END IF;
     END IF;
     IF @.told() THEN
         PERFORM @.tell(p_now, o_ids);
@@ -110,8 +127,8 @@ CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit int
 DECLARE
     v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[];
     v_places integer[];
-    v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}';
-    v_picked tid[]; v_late boolean[]; v_cut boolean := false; v_turns boolean;
+    v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}'; v_joined boolean[] := '{}';
+    v_picked tid[]; v_late boolean[]; v_joins boolean[]; v_cut boolean := false; v_turns boolean;
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
     v_given integer := 0; v_used bigint := 0; v_sum bigint; v_starts bigint;
     v_room bigint; v_groups boolean;
@@ -183,18 +200,19 @@ BEGIN
                 v_at := ARRAY[v_one.o_at];
                 v_of := ARRAY[v_names[i]];
                 v_expired := ARRAY[v_one.o_late];
+                v_joined := ARRAY[false];
                 v_given := 1;
                 v_starts := CASE WHEN v_one.o_late THEN 0 ELSE 1 END;
             END IF;
         ELSIF v_turns THEN
             o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
-                v_took := @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired,
+                v_took := @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired, v_joined,
                                                       coalesce(array_length(o_numbers, 1), 0));
                 o_bytes := o_bytes || v_took.o_bytes;
                 o_numbers := o_numbers || v_took.o_numbers;
                 o_ids := o_ids || v_took.o_ids;
-                v_at := '{}'; v_of := '{}'; v_expired := '{}';
+                v_at := '{}'; v_of := '{}'; v_expired := '{}'; v_joined := '{}';
             END IF;
             v_took := @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
                 o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker,
@@ -217,10 +235,10 @@ BEGIN
             v_from := o_from[2 + v_places[i]];
             LOOP
                 IF v_limit = 1 THEN -- the first, whatever its size
-                    SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)],
+                    SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)], ARRAY[false],
                            least(j.payload_bytes, p_bytes), false,
                            CASE WHEN j.expires_at <= p_now THEN 0 ELSE 1 END, j.place
-                    INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
+                    INTO v_picked, v_late, v_joins, v_sum, v_cut, v_starts, v_first
                     FROM @.job AS j
                     WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                         AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
@@ -229,7 +247,7 @@ BEGIN
                 ELSE
                     WITH held AS MATERIALIZED (
                         SELECT j.ctid AS at, j.payload_bytes, j.place, j.n,
-                            coalesce(j.expires_at <= p_now, false) AS late
+                            coalesce(j.expires_at <= p_now, false) AS late, @.is_plain(j) AS plain
                         FROM @.job AS j
                         WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
@@ -245,9 +263,10 @@ BEGIN
                     )
                     SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits),
                            array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
+                           array_agg(s.plain ORDER BY s.o) FILTER (WHERE fits),
                            max(s.used) FILTER (WHERE fits), bool_or(NOT fits),
                            count(*) FILTER (WHERE fits AND NOT s.late), min(s.place)
-                    INTO v_picked, v_late, v_sum, v_cut, v_starts, v_first
+                    INTO v_picked, v_late, v_joins, v_sum, v_cut, v_starts, v_first
                     FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
                 END IF;
                 EXIT WHEN v_first IS NOT NULL OR v_from <= @.nowhere() OR p_from[2] = 0;
@@ -257,6 +276,7 @@ BEGIN
             IF v_picked IS NOT NULL THEN
                 v_at := v_at || v_picked;
                 v_expired := v_expired || v_late;
+                v_joined := v_joined || @.batch_joins(v_joins);
                 v_of := v_of || array_fill(v_names[i], ARRAY[cardinality(v_picked)]);
                 v_used := v_sum;
                 v_given := v_given + cardinality(v_picked);
@@ -277,7 +297,7 @@ BEGIN
         -- Not before the rows are ours: another's claim of one of them would have the higher fence.
         o_token := coalesce(o_token, @.token_next(p_mint));
         v_took := @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
-                                              v_expired, coalesce(array_length(o_numbers, 1), 0));
+                                              v_expired, v_joined, coalesce(array_length(o_numbers, 1), 0));
         o_bytes := o_bytes || v_took.o_bytes;
         o_numbers := o_numbers || v_took.o_numbers;
         o_ids := o_ids || v_took.o_ids;
