@@ -9,7 +9,7 @@
 
 /* ---- items that can be done together ---------------------------------------------------------------------------- */
 
-enum { FLAG_PLAIN_CHANGES = 8, FLAG_PLAIN_PUTS = 16 };
+enum { FLAG_PLAIN_CHANGES = 8, FLAG_PLAIN_PUTS = 16, FLAG_ALIKE_CHANGES = 64 };
 
 static int by_16_bytes(const void *a, const void *b)
 {
@@ -50,6 +50,19 @@ static bool changes_are_apart(const struct jobq_exchange *x)
             return false;
     return x->change_count < 2 ||
            pq_all_differ((const char *)x->changes[0].id.bytes, sizeof *x->changes, x->change_count);
+}
+
+/* Are all changes the same but for the id of the job, and plain? What ends together mostly is: it is told once. */
+static bool changes_are_alike(const struct jobq_exchange *x)
+{
+    const struct jobq_change *first = x->changes;
+    for (size_t i = 0; i < x->change_count; i++) {
+        const struct jobq_change *c = &x->changes[i];
+        if (!pq_change_is_plain(c) || c->set || c->edits != JOBQ_ANY_EDITS || c->reason != first->reason ||
+            memcmp(c->token.bytes, first->token.bytes, sizeof c->token.bytes) != 0)
+            return false;
+    }
+    return true;
 }
 
 /* ---- columns: NULL as a whole when no item has a value ------------------------------------------------------------- */
@@ -165,8 +178,9 @@ static void pack_lines(struct params *p, const struct jobq_exchange *x)
     pack_end(p);
 }
 
-static void pack_changes(struct params *p, const struct jobq_exchange *x, bool plain)
+static void pack_changes(struct params *p, const struct jobq_exchange *x, bool plain, bool alike)
 {
+    size_t told = alike ? 1 : x->change_count;
     if (!x->change_count) {
         pack_nulls(p, 11);
         return;
@@ -176,11 +190,11 @@ static void pack_changes(struct params *p, const struct jobq_exchange *x, bool p
         pack_add_id(p, x->changes[i].id.bytes);
     pack_end(p);
     pack_begin(p, ELEMENT_ID);
-    for (size_t i = 0; i < x->change_count; i++)
+    for (size_t i = 0; i < told; i++)
         pack_add_id(p, x->changes[i].token.bytes);
     pack_end(p);
     pack_begin(p, ELEMENT_INT8);
-    for (size_t i = 0; i < x->change_count; i++)
+    for (size_t i = 0; i < told; i++)
         pack_change_numbers(p, &x->changes[i], plain);
     pack_end(p);
     pack_digests(p, x);
@@ -254,13 +268,15 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
     bool plain = x->change_count && changes_are_apart(x), any = false;
     for (size_t i = 0; i < x->change_count && plain; i++)
         any |= pq_change_is_plain(&x->changes[i]);
+    bool alike = any && changes_are_alike(x);
     flags |= any ? FLAG_PLAIN_CHANGES : 0;
+    flags |= alike ? FLAG_ALIKE_CHANGES : 0;
     flags |= x->put_count && pq_puts_are_apart(x, keyed) ? FLAG_PLAIN_PUTS : 0;
     pack_int4(p, flags);
     pq_request_pack(s, x, x->number && (x->beat_count || x->change_count || x->put_count || x->worker), p);
     pack_items(p, x);
     pack_beats(p, x);
-    pack_changes(p, x, any);
+    pack_changes(p, x, any, alike);
     pq_puts_pack(x, keyed, p);
     pq_trim_pack(p, &x->trim);
     pack_worker(p, x->worker);

@@ -207,3 +207,122 @@ BEGIN
     SELECT array_agg(t.bytes), array_agg(t.numbers), array_agg(t.id ORDER BY t.i), array_agg(t.i ORDER BY t.i)
     INTO o_bytes, o_numbers, o_ids, o_places FROM taken AS t;
 END $$;
+
+-- Which of these ids are a batch's: their places there, rising, and among p_ids. Two lists without an order of their
+-- own: by hash.
+CREATE OR REPLACE FUNCTION @.batch_pairs(b_ids uuid[], p_ids uuid[], OUT o_at integer[], OUT o_of integer[])
+LANGUAGE plpgsql IMMUTABLE SET enable_hashjoin = on AS $$
+DECLARE v_at integer;
+BEGIN
+    IF cardinality(p_ids) = 1 THEN
+        v_at := array_position(b_ids, p_ids[1]);
+        IF v_at IS NOT NULL THEN
+            o_at := ARRAY[v_at];
+            o_of := ARRAY[1];
+        END IF;
+    ELSE
+        SELECT array_agg(m.i ORDER BY m.i), array_agg(u.i ORDER BY m.i) INTO o_at, o_of
+        FROM unnest(b_ids) WITH ORDINALITY AS m(id, i) JOIN unnest(p_ids) WITH ORDINALITY AS u(id, i) ON u.id = m.id;
+    END IF;
+END $$;
+
+-- What became of the members of a batch that is locked: its row is written or removed.
+CREATE OR REPLACE FUNCTION @.batch_write(p_token uuid, p_queue integer, p_fates smallint[], p_ends bigint[])
+    RETURNS void LANGUAGE plpgsql AS $$
+DECLARE v_running integer; v_completed integer; v_first bigint;
+BEGIN
+    SELECT count(*) FILTER (WHERE f = 0), count(*) FILTER (WHERE f > 0), min(p_ends[2 * f - 1]) FILTER (WHERE f > 0)
+    INTO v_running, v_completed, v_first FROM unnest(p_fates) AS f;
+    IF v_running + v_completed = 0 THEN
+        DELETE FROM @.batch AS b WHERE b.token = p_token AND b.queue = p_queue;
+    ELSE
+        UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = v_running, completed = v_completed,
+            finished_at = v_first
+        WHERE b.token = p_token AND b.queue = p_queue;
+    END IF;
+END $$;
+
+-- Members at these places are none any more.
+CREATE OR REPLACE FUNCTION @.batch_end(p_token uuid, p_queue integer, p_fates smallint[], p_ends bigint[],
+    p_places integer[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. cardinality(p_places) LOOP
+        p_fates[p_places[i]] := -1;
+    END LOOP;
+    PERFORM @.batch_write(p_token, p_queue, p_fates, p_ends);
+END $$;
+
+CREATE OR REPLACE FUNCTION @.with_result(j @.job, p_result bytea) RETURNS @.job LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    j.result := p_result;
+    RETURN j;
+END $$;
+
+-- Members complete: changes that are plain, as [changes] has them. p_alike: all of them are the same. o_whole: all were
+-- made; else o_done has those that were, in any order. Batches are locked in their order; rows are not touched, but for
+-- those of members that complete with a result, which leave as what they are then.
+CREATE OR REPLACE FUNCTION @.batch_complete(p_now bigint, p_alike boolean, p_ids uuid[], p_tokens uuid[],
+    p_nums bigint[], p_results bytea[], OUT o_whole boolean, OUT o_done integer[], OUT o_queues integer[])
+    LANGUAGE plpgsql AS $$
+DECLARE
+    v_items integer := cardinality(p_ids); v_queue integer; v_ran bigint;
+    v_at integer[]; v_of integer[]; v_fates smallint[]; v_ends bigint[]; v_end integer; v_count bigint; v_n integer;
+    v_reason bigint; v_out integer[];
+    b record;
+BEGIN
+    o_whole := false;
+    IF p_alike AND v_items >= 8 THEN -- what was claimed together
+        UPDATE @.batch AS x SET fates = array_fill(1::smallint, ARRAY[v_items]), ends = ARRAY[p_now, p_nums[6]],
+            running = 0, completed = v_items, finished_at = p_now
+        WHERE x.token = p_tokens[1] AND x.running = v_items AND x.ids = p_ids
+        RETURNING x.queue, greatest(p_now - x.started_at, 0) INTO v_queue, v_ran;
+        IF FOUND THEN
+            INSERT INTO @.tally VALUES (v_queue, 4, 5, v_items, @.bucket(v_ran),
+                least(v_ran::numeric * v_items, 9223372036854775807), p_now);
+            o_whole := true;
+            o_queues := ARRAY[v_queue];
+            RETURN;
+        END IF;
+    END IF;
+    FOR b IN
+        SELECT x.token, x.queue, x.started_at, x.lease_until, x.worker, x.fates, x.ends, x.ids FROM @.batch AS x
+        WHERE x.token = ANY (ARRAY(SELECT DISTINCT u FROM unnest(p_tokens) AS u)) AND x.running > 0
+        ORDER BY x.token, x.queue FOR UPDATE
+    LOOP
+        SELECT p.o_at, p.o_of INTO v_at, v_of FROM @.batch_pairs(b.ids, p_ids) AS p;
+        v_fates := b.fates;
+        v_ends := b.ends;
+        v_reason := NULL;
+        v_count := 0;
+        v_out := NULL;
+        FOR k IN 1 .. coalesce(cardinality(v_at), 0) LOOP
+            v_n := CASE WHEN p_alike THEN 0 ELSE 20 * v_of[k] - 20 END;
+            CONTINUE WHEN v_fates[v_at[k]] <> 0 OR p_nums[v_n + 20] <> 1 OR p_nums[v_n + 3] > 0
+                OR NOT p_alike AND p_tokens[v_of[k]] <> b.token;
+            IF p_nums[v_n + 7] & 4 <> 0 THEN
+                v_out := v_out || k;
+            ELSIF p_nums[v_n + 6] IS DISTINCT FROM v_reason THEN
+                v_reason := p_nums[v_n + 6];
+                v_ends := v_ends || ARRAY[p_now, v_reason];
+                v_end := cardinality(v_ends) / 2;
+            END IF;
+            v_fates[v_at[k]] := CASE WHEN p_nums[v_n + 7] & 4 <> 0 THEN -1 ELSE v_end END;
+            v_count := v_count + 1;
+            o_done := o_done || v_of[k];
+        END LOOP;
+        CONTINUE WHEN v_count = 0;
+        IF v_out IS NOT NULL THEN
+            INSERT INTO @.job OVERRIDING SYSTEM VALUE
+            SELECT (@.with_result(@.member(x.rows[v_at[k]], b.token, b.worker, b.started_at, 0, p_now,
+                p_nums[20 * v_of[k] - 14]), p_results[v_of[k]])).*
+            FROM @.batch AS x CROSS JOIN unnest(v_out) AS k WHERE x.token = b.token AND x.queue = b.queue;
+        END IF;
+        PERFORM @.batch_write(b.token, b.queue, v_fates, v_ends);
+        v_ran := greatest(p_now - b.started_at, 0);
+        INSERT INTO @.tally VALUES (b.queue, 4, 5, v_count, @.bucket(v_ran),
+            least(v_ran::numeric * v_count, 9223372036854775807), p_now);
+        IF b.queue <> ALL (coalesce(o_queues, '{}')) THEN
+            o_queues := o_queues || b.queue;
+        END IF;
+    END LOOP;
+END $$;

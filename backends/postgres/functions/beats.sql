@@ -2,11 +2,29 @@
 -- Heartbeats. p_from, p_to: the tokens meant, both ends included; p_nums: {flags, lease} of each.
 CREATE OR REPLACE FUNCTION @.beats(p_now bigint, p_from uuid[], p_to uuid[], p_nums bigint[],
     OUT o_held bigint[], OUT o_marks @.view[], OUT o_mark_at integer[], OUT o_woke boolean) LANGUAGE plpgsql AS $$
-DECLARE v_back uuid[]; v_held bigint; v_marks @.view[];
+DECLARE v_back uuid[]; v_held bigint; v_members bigint; v_marks @.view[]; v_batch @.batch;
 BEGIN
     o_held := '{}';
     o_woke := false;
     FOR i IN 1 .. cardinality(p_from) LOOP
+        -- Members first: what is given back leaves, what is kept has nothing but the end of its lease.
+        IF p_nums[2 * i - 1] & 1 <> 0 THEN
+            FOR v_batch IN
+                SELECT x.* FROM @.batch AS x WHERE x.token BETWEEN p_from[i] AND p_to[i] AND x.running > 0
+                ORDER BY x.token, x.queue FOR UPDATE
+            LOOP
+                PERFORM @.batch_out(v_batch, 8, NULL);
+            END LOOP;
+        ELSE
+            WITH kept AS (
+                UPDATE @.batch AS x SET lease_until = greatest(x.lease_until, @.add(p_now, p_nums[2 * i]))
+                FROM (SELECT y.token, y.queue FROM @.batch AS y
+                      WHERE y.token BETWEEN p_from[i] AND p_to[i] AND y.running > 0
+                      ORDER BY y.token, y.queue FOR UPDATE) AS z
+                WHERE x.token = z.token AND x.queue = z.queue RETURNING x.running
+            )
+            SELECT sum(k.running) INTO v_members FROM kept AS k;
+        END IF;
         PERFORM 1 FROM @.job AS j WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] ORDER BY j.id FOR UPDATE;
         IF p_nums[2 * i - 1] & 1 <> 0 THEN
             WITH back AS (
@@ -33,6 +51,7 @@ BEGIN
                 FILTER (WHERE j.flags & 16 <> 0 OR j.stop_at <= p_now)
             INTO v_held, v_marks
             FROM @.job AS j WHERE j.state = 3 AND j.token BETWEEN p_from[i] AND p_to[i] AND j.outcome = 0;
+            v_held := v_held + coalesce(v_members, 0);
             UPDATE @.job AS j SET lease_until = x.until, clock = x.until
             FROM (SELECT k.id, greatest(k.lease_until, least(@.add(p_now, p_nums[2 * i]), k.stop_at)) AS until
                   FROM @.job AS k WHERE k.state = 3 AND k.token BETWEEN p_from[i] AND p_to[i] AND k.outcome = 0

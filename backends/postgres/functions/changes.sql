@@ -2,10 +2,11 @@
 -- Changes: what happens to rows that are there. p_nums has 20 numbers for each: by, allowed, edits (-1: any), outcome,
 -- state, reason, set, run_at base and offset, callback_until base and offset, lease_ms, failures, crashes, snoozes,
 -- releases, redrives, alone, error_kind, plain. plain: a complete under its token that sets a result at most, in a unit
--- in which no change depends on another; those are made together, p_plain says that there are any. p_lines: lines of
+-- in which no change depends on another; those are made together, p_plain says that there are any. p_alike: all are, under
+-- one token, with one reason, whatever the edits and without results; tokens and numbers are those of the first. p_lines: lines of
 -- log, those of all changes in a row; p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when
 -- every one was made.
-CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[],
+CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_alike boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[],
     p_digests bytea[], p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
     p_line_ends integer[], p_lines bytea[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
@@ -18,6 +19,7 @@ DECLARE
     v_i integer; v_place integer; v_told integer := 0;
     v_woke boolean;
     v_queue integer; v_ran bigint;
+    v_batch record;
     r record;
 BEGIN
     o_woke := false;
@@ -40,6 +42,22 @@ BEGIN
         END IF;
     END IF;
     IF p_plain THEN
+        v_batch := @.batch_complete(p_now, p_alike, p_ids, p_tokens, p_nums, p_results);
+        v_done := v_batch.o_done;
+        v_queues := v_batch.o_queues;
+        IF v_queues IS NOT NULL THEN
+            o_woke := @.frees_slots(v_queues, false);
+            o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
+            IF cardinality(v_done) = v_items OR v_batch.o_whole THEN
+                RETURN;
+            END IF;
+        END IF;
+    END IF;
+    IF p_alike AND v_items > 1 THEN
+        p_tokens := array_fill(p_tokens[1], ARRAY[v_items]);
+        p_nums := ARRAY(SELECT p_nums[1 + g % 20] FROM generate_series(0, 20 * v_items - 1) AS g);
+    END IF;
+    IF p_plain THEN
         WITH made AS (
             UPDATE @.job AS j SET state = 4, reason = u.reason, outcome = 1, lease_until = NULL, stop_at = NULL,
                 clock = NULL, finished_at = p_now, pending = 0, result = CASE WHEN u.sets & 4 <> 0 THEN u.result
@@ -47,7 +65,7 @@ BEGIN
             FROM (SELECT x.i, x.id, x.token, x.result, p_nums[20 * x.i - 17] AS edits, p_nums[20 * x.i - 14] AS reason,
                          p_nums[20 * x.i - 13] AS sets
                   FROM unnest(p_ids, p_tokens, p_results) WITH ORDINALITY AS x(id, token, result, i)
-                  WHERE p_nums[20 * x.i] = 1 ORDER BY x.id) AS u
+                  WHERE p_nums[20 * x.i] = 1 AND x.i <> ALL (coalesce(v_done, '{}')) ORDER BY x.id) AS u
             -- By its id: IS TRUE keeps the token, which all of a batch share, and what runs from being looked up.
             WHERE j.id = u.id AND (j.state = 3) IS TRUE AND (j.token = u.token) IS TRUE AND j.outcome = 0
                 AND (u.edits < 0 OR j.edits = u.edits)
@@ -60,7 +78,7 @@ BEGIN
             SELECT m.queue, 4, 5, count(*), @.bucket(m.ran), least(sum(m.ran), 9223372036854775807), p_now
             FROM made AS m GROUP BY m.queue, @.bucket(m.ran) RETURNING queue
         )
-        SELECT array_agg(m.i), array_agg(m.key_scope) FILTER (WHERE m.key_scope IS NOT NULL),
+        SELECT v_done || array_agg(m.i::integer), array_agg(m.key_scope) FILTER (WHERE m.key_scope IS NOT NULL),
                array_agg(m.id) FILTER (WHERE m.key_scope IS NOT NULL), (SELECT array_agg(c.queue) FROM counted AS c),
                (SELECT bool_or(q.concurrency IS NOT NULL OR q.group_concurrency IS NOT NULL)
                 FROM counted AS c JOIN @.queue AS q ON q.id = c.queue), bool_or(m.tenant IS NOT NULL)
@@ -68,14 +86,15 @@ BEGIN
         IF v_tenants AND NOT v_slots THEN
             v_slots := EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0);
         END IF;
-        o_woke := coalesce(v_slots, false);
+        o_woke := o_woke OR coalesce(v_slots, false);
     END IF;
     IF v_scopes IS NOT NULL THEN
         v_woke := @.keys_settle(v_scopes, v_jobs, 4, p_now);
         o_woke := o_woke OR v_woke;
     END IF;
     IF v_queues IS NOT NULL THEN
-        o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
+        o_ended := o_ended
+            || ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
         IF cardinality(v_done) = v_items THEN
             IF @.told() THEN
                 PERFORM @.tell(p_now, p_ids);

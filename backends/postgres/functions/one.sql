@@ -52,7 +52,7 @@ BEGIN
     SELECT l.now, q.id, coalesce(q.keep_count[5], p_trim[6]), coalesce(q.keep_ms[5], p_trim[14]),
         coalesce(q.keep_ms[1], p_trim[10]),
         CASE WHEN p_from[1] > l.now THEN p_from[1]
-             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > l.now AND k.id <> p_id ORDER BY k.clock LIMIT 1) END,
+             ELSE @.clock_next(l.now, p_id) END,
         (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1),
         a.at, greatest(l.now - a.started_at, 0), b.at, b.id, b.place, greatest(l.now - b.since, 0), b.bytes, b.numbers,

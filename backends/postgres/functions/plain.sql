@@ -37,7 +37,7 @@ BEGIN
     ON CONFLICT (id) DO NOTHING
     RETURNING j.queue, j.created_at,
         CASE WHEN p_known > j.created_at THEN p_known
-             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > j.created_at ORDER BY k.clock LIMIT 1) END,
+             ELSE @.clock_next(j.created_at, NULL) END,
         (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
     INTO v_queue, v_now, v_clock, v_later, v_tick;
@@ -83,7 +83,7 @@ DECLARE
 BEGIN
     SELECT q.id, v_now + m.shift,
         CASE WHEN p_known > v_now + m.shift THEN p_known
-             ELSE (SELECT k.clock FROM @.job AS k WHERE k.clock > v_now + m.shift ORDER BY k.clock LIMIT 1) END,
+             ELSE @.clock_next(v_now + m.shift, NULL) END,
         (SELECT k.run_at FROM @.job AS k WHERE k.shelf = 3 ORDER BY k.run_at LIMIT 1),
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)
     INTO v_queue, v_now, v_clock, v_later, v_tick

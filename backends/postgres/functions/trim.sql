@@ -40,6 +40,149 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Completed rows at these places in the table go, with what hangs on them, but those that another has or that have
+-- children. Returns how many. Asked again of what is locked: it may be a newer version of the row.
+CREATE OR REPLACE FUNCTION @.trim_rows(p_rows tid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE v_rows tid[]; v_errors uuid[]; v_logs uuid[]; v_children uuid[];
+BEGIN
+    v_rows := ARRAY(SELECT j.ctid FROM unnest(p_rows) AS u(at) JOIN @.job AS j ON j.ctid = u.at
+                    WHERE (j.state = 4) IS TRUE AND j.children = 0 FOR UPDATE OF j SKIP LOCKED);
+    WITH gone AS (
+        DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags
+    )
+    SELECT array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 512 <> 0),
+        array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0) INTO v_errors, v_logs, v_children FROM gone AS g;
+    IF v_errors IS NOT NULL THEN
+        DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
+    END IF;
+    IF v_logs IS NOT NULL THEN
+        DELETE FROM @.log AS l WHERE l.job = ANY (v_logs);
+    END IF;
+    IF v_children IS NOT NULL THEN
+        DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
+    END IF;
+    RETURN cardinality(v_rows);
+END $$;
+
+-- The oldest of what completed in a queue where members of batches are among it: rows and members alike, by when they
+-- ended, then by id. p_first: none is older; p_end: what ended before; p_over: so many are passed by or removed, p_left:
+-- removed. Returns what is left of p_left. What others have locked stays, with its place in the count.
+CREATE OR REPLACE FUNCTION @.trim_batches(p_queue integer, p_first bigint, p_end bigint, p_over bigint, p_left bigint)
+    RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_over bigint := p_over; v_left bigint := p_left; v_most bigint; v_count bigint;
+    v_at bigint := p_first; v_id uuid := '00000000-0000-0000-0000-000000000000'; -- rows up to here were looked at
+    v_end bigint; v_last bigint; v_rows tid[]; v_ids uuid[]; v_fates smallint[]; v_places integer[];
+    v_passed uuid[] := '{}';
+    r record; b record;
+BEGIN
+    WHILE v_left > 0 AND v_over > 0 LOOP
+        v_most := least(v_left, v_over);
+        -- The oldest batch, the one behind it, and the oldest row.
+        SELECT array_agg(x.token) AS tokens, array_agg(x.finished_at) AS ats, max(x.completed) AS most,
+            (SELECT k.finished_at FROM @.job AS k WHERE k.queue = p_queue AND k.state = 4
+                AND (k.finished_at, k.id) > (v_at, v_id) AND k.finished_at < p_end
+             ORDER BY k.finished_at, k.id LIMIT 1) AS row
+        INTO r
+        FROM (SELECT y.token, y.finished_at, y.completed FROM @.batch AS y
+              WHERE y.queue = p_queue AND y.finished_at >= p_first AND y.finished_at < p_end
+                  AND y.token <> ALL (v_passed)
+              ORDER BY y.finished_at LIMIT 2) AS x;
+        IF r.row < coalesce(r.ats[1], p_end) THEN
+            SELECT count(*), array_agg(x.at) FILTER (WHERE x.children = 0), max(x.finished_at), (array_agg(x.id))[count(*)]
+            INTO v_count, v_rows, v_at, v_id
+            FROM (SELECT k.ctid AS at, k.id, k.finished_at, k.children FROM @.job AS k
+                  WHERE k.queue = p_queue AND k.state = 4 AND (k.finished_at, k.id) > (v_at, v_id)
+                      AND k.finished_at < coalesce(r.ats[1], p_end)
+                  ORDER BY k.finished_at, k.id LIMIT v_most) AS x;
+            v_over := v_over - v_count;
+            v_left := v_left - @.trim_rows(v_rows);
+            CONTINUE;
+        END IF;
+        EXIT WHEN r.tokens IS NULL;
+        v_end := least(r.ats[2], r.row, p_end);
+        IF v_end = r.ats[1] THEN -- several ended at the same moment: by id
+            v_ids := ARRAY(
+                SELECT x.id FROM (
+                    SELECT k.id FROM @.job AS k
+                    WHERE k.queue = p_queue AND k.state = 4 AND (k.finished_at, k.id) > (v_at, v_id)
+                        AND k.finished_at = v_end
+                    UNION ALL
+                    SELECT m.id FROM @.batch AS y CROSS JOIN LATERAL unnest(y.fates, y.ids) AS m(fate, id)
+                    WHERE y.queue = p_queue AND y.finished_at = v_end AND y.token <> ALL (v_passed)
+                        AND m.fate > 0 AND y.ends[2 * m.fate - 1] = v_end) AS x
+                ORDER BY x.id LIMIT v_most);
+            v_over := v_over - cardinality(v_ids);
+            v_rows := ARRAY(SELECT j.ctid FROM unnest(v_ids) AS u(id) JOIN @.job AS j ON j.id = u.id);
+            v_left := v_left - @.trim_rows(v_rows);
+            FOR b IN
+                SELECT y.token, y.fates, y.ends, y.ids FROM @.batch AS y
+                WHERE y.queue = p_queue AND y.finished_at = v_end AND y.token <> ALL (v_passed)
+                ORDER BY y.token FOR UPDATE SKIP LOCKED
+            LOOP
+                v_places := ARRAY(
+                    SELECT u FROM unnest((SELECT p.o_at FROM @.batch_pairs(b.ids, v_ids) AS p)) AS u
+                    WHERE b.fates[u] > 0 AND b.ends[2 * b.fates[u] - 1] = v_end);
+                PERFORM @.batch_end(b.token, p_queue, b.fates, b.ends, v_places);
+                v_left := v_left - cardinality(v_places);
+            END LOOP;
+            -- Who is still there is somebody else's at this moment.
+            v_at := v_end;
+            v_id := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+            v_passed := v_passed || ARRAY(SELECT y.token FROM @.batch AS y
+                                          WHERE y.queue = p_queue AND y.finished_at = v_end);
+            CONTINUE;
+        END IF;
+        SELECT y.fates, y.ends, y.ids, y.running, y.completed, y.finished_at INTO b FROM @.batch AS y
+        WHERE y.token = r.tokens[1] AND y.queue = p_queue FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            v_passed := v_passed || r.tokens[1];
+            v_over := v_over - r.most;
+            CONTINUE;
+        END IF;
+        CONTINUE WHEN b.finished_at IS DISTINCT FROM r.ats[1]; -- it changed meanwhile
+        v_last := b.ends[1];
+        IF cardinality(b.ends) > 2 THEN
+            v_last := (SELECT max(b.ends[i]) FROM generate_series(1, cardinality(b.ends), 2) AS i);
+        END IF;
+        IF b.running = 0 AND b.completed <= v_most AND v_last < v_end THEN
+            DELETE FROM @.batch AS y WHERE y.token = r.tokens[1] AND y.queue = p_queue;
+            v_count := b.completed;
+        ELSE
+            v_places := ARRAY(
+                SELECT m.i FROM unnest(b.fates, b.ids) WITH ORDINALITY AS m(fate, id, i)
+                WHERE m.fate > 0 AND b.ends[2 * m.fate - 1] < v_end ORDER BY b.ends[2 * m.fate - 1], m.id LIMIT v_most);
+            PERFORM @.batch_end(r.tokens[1], p_queue, b.fates, b.ends, v_places);
+            v_count := cardinality(v_places);
+        END IF;
+        v_over := v_over - v_count;
+        v_left := v_left - v_count;
+    END LOOP;
+    IF v_left < p_left THEN
+        INSERT INTO @.tally VALUES (p_queue, 5, 10, p_left - v_left);
+    END IF;
+    RETURN v_left;
+END $$;
+
+-- More than 4,096 completed members of a queue: those of the oldest batches become rows, because who lists unpacks all.
+CREATE OR REPLACE FUNCTION @.trim_leave(p_queue integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_over bigint := -4096 + (SELECT sum(x.completed) FROM @.batch AS x
+                              WHERE x.queue = p_queue AND x.finished_at IS NOT NULL);
+    b @.batch;
+BEGIN
+    IF v_over > 0 THEN
+        FOR b IN
+            SELECT x.* FROM @.batch AS x WHERE x.queue = p_queue AND x.finished_at IS NOT NULL
+            ORDER BY x.finished_at LIMIT 4 FOR UPDATE SKIP LOCKED
+        LOOP
+            EXIT WHEN v_over <= 0;
+            PERFORM @.batch_out(b, 16, NULL);
+            v_over := v_over - b.completed;
+        END LOOP;
+    END IF;
+END $$;
+
 -- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and
 -- keep_ms by state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to
 -- children keep their place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One
@@ -54,7 +197,8 @@ DECLARE
     v_pairs integer[] := p_ended;
     v_queue integer; v_state integer; v_keep bigint; v_keep_ms bigint; v_results boolean; v_some boolean := false;
     v_first bigint; v_oldest bigint;
-    v_over bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
+    v_over bigint; v_present bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
+    v_batch bigint; v_end bigint; v_pass record;
 BEGIN
     v_from := CASE WHEN p_from[1] = p_jump THEN p_from[1:25] ELSE ARRAY[p_jump] END;
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
@@ -77,17 +221,27 @@ BEGIN
             coalesce(q.keep_ms[v_state + 1], p_nums[v_state + 10]), coalesce(q.keep_ms[1], p_nums[10]) > 0,
             (SELECT k.finished_at FROM @.job AS k WHERE k.queue = v_queue AND k.state = v_state
                 AND k.finished_at >= v_first
-             ORDER BY k.finished_at, k.id LIMIT 1)
-        INTO v_keep, v_keep_ms, v_results, v_oldest FROM @.queue AS q WHERE q.id = v_queue;
+             ORDER BY k.finished_at, k.id LIMIT 1),
+            CASE WHEN v_state = 4 THEN (SELECT b.finished_at FROM @.batch AS b
+                WHERE b.queue = v_queue AND b.finished_at >= v_first ORDER BY b.finished_at LIMIT 1) END
+        INTO v_keep, v_keep_ms, v_results, v_oldest, v_batch FROM @.queue AS q WHERE q.id = v_queue;
         v_some := v_some OR v_results;
         v_over := 0;
-        IF v_keep >= 0 THEN
-            v_over := @.present(v_queue, v_state + 1) - v_keep;
+        v_present := 0;
+        IF v_keep >= 0 OR v_batch IS NOT NULL THEN
+            v_present := @.present(v_queue, v_state + 1);
+            v_over := CASE WHEN v_keep >= 0 THEN v_present - v_keep ELSE 0 END;
         END IF;
-        v_first := least(v_oldest, p_now - 2000);
+        v_first := least(v_oldest, v_batch, p_now - 2000);
         v_from := @.front_note(v_from, v_queue, v_state, v_first);
         FOR v_step IN 1 .. 2 LOOP
             CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND v_keep_ms <= 0;
+            IF v_batch IS NOT NULL THEN
+                v_end := CASE WHEN v_step = 2 THEN @.add(p_now, -v_keep_ms) ELSE 9223372036854775807 END;
+                v_left := @.trim_batches(v_queue, v_first, v_end,
+                    CASE WHEN v_step = 1 THEN v_over ELSE 9223372036854775807 END, v_left);
+                CONTINUE;
+            END IF;
             IF v_step = 1 THEN
                 SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
                     array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
@@ -132,6 +286,9 @@ BEGIN
             INSERT INTO @.tally VALUES (v_queue, v_state + 1, 10, cardinality(v_rows));
             v_left := v_left - cardinality(v_rows);
         END LOOP;
+        IF v_batch IS NOT NULL AND v_present > 4096 THEN
+            PERFORM @.trim_leave(v_queue);
+        END IF;
     END LOOP;
     IF v_some THEN
         PERFORM @.trim_results(p_now, p_ended, p_nums, v_from, v_left);

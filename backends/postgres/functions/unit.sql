@@ -1,6 +1,15 @@
 -- SPDX-License-Identifier: MIT
+-- The first clock to come, of a row but one, or of a batch's lease.
+CREATE OR REPLACE FUNCTION @.clock_next(p_now bigint, p_but uuid) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN least(
+        (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now AND j.id IS DISTINCT FROM p_but ORDER BY j.clock LIMIT 1),
+        (SELECT b.lease_until FROM @.batch AS b WHERE b.running > 0 AND b.lease_until > p_now
+         ORDER BY b.lease_until LIMIT 1));
+END $$;
+
 -- When the next thing happens by time alone, and when the next schedule is to be looked at, past or not. Behind those
--- the first clock of a row and how many entries were met on the way to it; with p_known, if that is to come, it is
+-- the first clock to come and how many entries were met on the way to it; with p_known, if that is to come, it is
 -- taken as it is.
 CREATE OR REPLACE FUNCTION @.next_due(p_now bigint, p_known bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -8,7 +17,7 @@ DECLARE
         ELSE pg_stat_get_xact_tuples_returned('@.job_clock'::regclass) END;
     v_next bigint[] := ARRAY[
         CASE WHEN p_known > p_now THEN p_known
-             ELSE (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now ORDER BY j.clock LIMIT 1) END,
+             ELSE @.clock_next(p_now, NULL) END,
         (SELECT j.run_at FROM @.job AS j WHERE j.shelf = 3 AND j.run_at > p_now ORDER BY j.run_at LIMIT 1),
         (SELECT s.next_at FROM @.schedule AS s WHERE NOT s.paused ORDER BY s.next_at LIMIT 1)];
     v_tick bigint := coalesce(v_next[3], 9223372036854775807);
@@ -35,7 +44,7 @@ END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's
 -- transaction makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain, 16 puts are plain, 32
--- nobody asks when the next thing happens. p_drop: the client's receipt that may go. p_from, o_from: where the front
+-- nobody asks when the next thing happens, 64 changes are alike. p_drop: the client's receipt that may go. p_from, o_from: where the front
 -- was and is, see functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met
 -- on the way to the next clock behind it.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
@@ -105,7 +114,7 @@ BEGIN
         v_woke := v_beats.o_woke;
     END IF;
     IF p_change_ids IS NOT NULL THEN
-        v_changes := @.changes(said.o_now, p_flags & 8 <> 0, p_change_ids, p_tokens, p_change_nums,
+        v_changes := @.changes(said.o_now, p_flags & 8 <> 0, p_flags & 64 <> 0, p_change_ids, p_tokens, p_change_nums,
             p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors, p_line_ends, p_lines);
         said.o_verdicts := v_changes.o_verdicts;
         said.o_stales := v_changes.o_stales;

@@ -314,8 +314,18 @@ DECLARE
     j @.job; v @.view;
     v_used bigint := 0; v_looked integer := 0; v_why integer;
     v_more boolean;
+    v_members bigint := 0; b @.batch;
 BEGIN
     o_more := false;
+    -- Members whose lease is over leave, of as many batches as could fill this want.
+    FOR b IN
+        SELECT x.* FROM @.batch AS x WHERE x.running > 0 AND x.lease_until <= p_now ORDER BY x.lease_until
+        FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM @.batch_out(b, 8, NULL);
+        v_members := v_members + b.running;
+        EXIT WHEN v_members > 2 * p_limit;
+    END LOOP;
     FOR j IN
         SELECT k.* FROM @.job AS k WHERE k.clock <= p_now ORDER BY k.clock, k.n LIMIT 2 * p_limit + 1
         FOR UPDATE SKIP LOCKED
