@@ -186,7 +186,7 @@ START_TEST(a_table_that_was_changed)
     open_is(0, JOBQ_FOREIGN);
     sql("ALTER TABLE @.job DROP COLUMN extra");
     open_is(0, JOBQ_OK);
-    sql("ALTER TABLE @.job ALTER COLUMN priority TYPE bigint");
+    sql("ALTER TABLE @.receipt ALTER COLUMN part TYPE bigint");
     open_is(0, JOBQ_FOREIGN);
 }
 END_TEST

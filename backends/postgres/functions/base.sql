@@ -192,7 +192,8 @@ BEGIN
     END IF;
     IF what & 8 <> 0 AND j.flags & 64 <> 0 THEN
         SELECT array_agg(e.parent ORDER BY e.parent), array_agg(e.rule ORDER BY e.parent),
-               array_agg(coalesce(p.state, 7)::integer ORDER BY e.parent)
+               array_agg(coalesce(p.state, (SELECT m.state FROM @.members_of(ARRAY[e.parent]) AS m), 7)::integer
+                         ORDER BY e.parent)
         INTO v.edge_ids, v.edge_rules, v.edge_states
         FROM @.edge AS e LEFT JOIN @.job AS p ON p.id = e.parent WHERE e.child = j.id;
     END IF;

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- A lease for a batch. The rows of many plain jobs that one claim takes leave [job] and go into one row of [batch], as
--- they were put; whether they complete together or bit by bit changes that row alone, and retention removes it. Whatever
--- else happens to a member begins with its leaving: it is a row of [job] again, as it would be had there been no
--- batch. Nobody who takes, puts or looks for waiting rows meets a batch. Who finds no row looks here.
+-- they were put; whether they complete together or bit by bit changes that row alone, and retention removes it.
+-- Whatever else happens to a member begins with its leaving: it is a row of [job] again, as it would be had there been
+-- no batch. Nobody who takes, puts or looks for waiting rows meets a batch. Who finds no row looks here.
 --
 -- Order of locks: a batch, then rows of [job]. Who holds a row and finds that another is a member locks a batch late;
 -- so units lock what they change in one go first (batch_rows_lock).
@@ -65,15 +65,39 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The same of those with these ids, in any state.
+CREATE OR REPLACE FUNCTION @.members_at(b_ids uuid[], b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
+    b_worker bytea, b_started_at bigint, b_until bigint, p_ids uuid[]) RETURNS SETOF @.job
+    LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE v_i integer; v_fate integer;
+BEGIN
+    FOREACH v_i IN ARRAY @.batch_positions(b_ids, p_ids) LOOP
+        v_fate := b_fates[v_i];
+        IF v_fate >= 0 THEN
+            RETURN NEXT @.member(b_rows[v_i], b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
+                b_ends[2 * v_fate]);
+        END IF;
+    END LOOP;
+END $$;
+
 -- Of all batches, by ids. STABLE: as of the statement that asks, so that what is in neither place for it is nowhere.
 CREATE OR REPLACE FUNCTION @.members_of(p_ids uuid[]) RETURNS SETOF @.job LANGUAGE sql STABLE AS $$
     SELECT m.* FROM (
         SELECT b.* FROM @.batch AS b
         WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids))
             AND b.ids && p_ids) AS b
-    CROSS JOIN LATERAL @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, 24,
+    CROSS JOIN LATERAL @.members_at(b.ids, b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until,
         p_ids) AS m
 $$;
+
+-- Is there one?
+CREATE OR REPLACE FUNCTION @.batch_has(p_ids uuid[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT 1 FROM @.batch AS b
+        WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids)) AND b.ids && p_ids
+            AND EXISTS (SELECT 1 FROM unnest(@.batch_positions(b.ids, p_ids)) AS i WHERE b.fates[i] >= 0));
+END $$;
 
 -- The same of a queue (NULL: of all), by state, with ids behind p_after.
 CREATE OR REPLACE FUNCTION @.members(p_queue integer, p_bits integer, p_after uuid) RETURNS SETOF @.job
@@ -87,18 +111,29 @@ CREATE OR REPLACE FUNCTION @.members(p_queue integer, p_bits integer, p_after uu
     WHERE m.id > p_after
 $$;
 
+-- Those of a list: as its filters are in functions/read.sql.
+CREATE OR REPLACE FUNCTION @.members_like(p_queue integer, p_states integer, p_after uuid, p_kind bytea, p_tenant bytea,
+    p_reason integer, p_before bigint) RETURNS SETOF @.job LANGUAGE sql STABLE AS $$
+    SELECT m.* FROM @.members(p_queue, p_states, p_after) AS m
+    WHERE (p_kind IS NULL OR m.kind = p_kind) AND (p_tenant IS NULL OR m.tenant = p_tenant)
+        AND (p_reason = 0 OR m.reason = p_reason)
+        AND (p_before IS NULL OR coalesce(m.finished_at, m.created_at) <= p_before)
+$$;
+
 -- Members of a batch that is locked are rows of [job] again.
 CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_out uuid[];
+DECLARE v_out uuid[]; v_ended integer;
 BEGIN
     WITH back AS (
         INSERT INTO @.job OVERRIDING SYSTEM VALUE
         SELECT m.* FROM @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits,
-            p_ids) AS m RETURNING id
+            p_ids) AS m RETURNING id, finished_at
     )
-    SELECT array_agg(back.id) INTO v_out FROM back;
+    SELECT array_agg(back.id), count(back.finished_at) INTO v_out, v_ended FROM back;
     IF v_out IS NULL THEN
         RETURN;
+    ELSIF v_ended > 0 THEN -- they may stand before what retention has met
+        PERFORM nextval('@.jump');
     END IF;
     PERFORM @.batch_fates(b, @.batch_positions(b.ids, v_out), -1::smallint, b.ends);
 END $$;
@@ -113,7 +148,7 @@ BEGIN
         RETURN ARRAY[array_position(b_ids, p_ids[1])];
     END IF;
     RETURN ARRAY(SELECT m.i::integer FROM unnest(b_ids) WITH ORDINALITY AS m(id, i)
-                 JOIN unnest(p_ids) AS u(id) ON u.id = m.id ORDER BY m.i);
+                 WHERE m.id IN (SELECT u.id FROM unnest(p_ids) AS u(id)) ORDER BY m.i);
 END $$;
 
 -- Members at these places have another fate: the row of the batch, which is locked, is written or removed.
@@ -147,6 +182,15 @@ BEGIN
         ORDER BY x.token, x.queue FOR UPDATE
     LOOP
         PERFORM @.batch_out(b, 24, p_ids);
+    END LOOP;
+END $$;
+
+-- All members of all batches leave. Nobody makes a batch meanwhile: whoever calls holds off the claims.
+CREATE OR REPLACE FUNCTION @.batches_leave() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE b @.batch;
+BEGIN
+    FOR b IN SELECT x.* FROM @.batch AS x ORDER BY x.token, x.queue FOR UPDATE LOOP
+        PERFORM @.batch_out(b, 24, NULL);
     END LOOP;
 END $$;
 

@@ -112,7 +112,9 @@ BEGIN
         o_verdicts[v_i] := 0;
     END LOOP;
     IF v_items > 1 THEN
-        PERFORM 1 FROM @.job AS j WHERE j.id = ANY (p_ids) ORDER BY j.id FOR UPDATE;
+        -- Members leave, but for those that were completed where they are.
+        PERFORM @.rows_lock(CASE WHEN v_done IS NULL THEN p_ids ELSE ARRAY(
+            SELECT p_ids[i] FROM generate_series(1, v_items) AS i WHERE i <> ALL (v_done)) END);
     END IF;
     FOR r IN
         SELECT x.i, x.id, x.token, x.digest, x.result, x.progress, x.data, x.payload, x.error,
@@ -141,6 +143,10 @@ BEGIN
                 v_told := r.i;
             END IF;
             SELECT * INTO j FROM @.job AS k WHERE k.id = r.id FOR UPDATE;
+            IF NOT FOUND AND v_items = 1 THEN -- is it a member?
+                PERFORM @.rows_lock(p_ids);
+                SELECT * INTO j FROM @.job AS k WHERE k.id = r.id;
+            END IF;
             -- the guards, in their order
             IF NOT FOUND THEN
                 v_verdict := -4; v_stale := 1;

@@ -46,6 +46,16 @@ BEGIN
     WHERE b.of = p_of AND (p_after IS NULL OR b.name > p_after) ORDER BY b.name LIMIT p_limit;
 END $$;
 
+-- Rows in order of arrival, after p_after. No index has this order, which no claim asks for: many at once.
+CREATE OR REPLACE FUNCTION @.dump_order(p_after bigint, p_limit bigint) RETURNS TABLE (n bigint, id uuid) LANGUAGE sql
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT x.n, x.id FROM (
+        (SELECT j.n, j.id FROM @.job AS j WHERE j.n > p_after ORDER BY j.n LIMIT p_limit)
+        UNION ALL
+        SELECT m.n, m.id FROM @.members(NULL, 24, '00000000-0000-0000-0000-000000000000') AS m WHERE m.n > p_after) AS x
+    ORDER BY x.n LIMIT p_limit
+$$;
+
 -- The rows with these ids that are still there, in this order, as long as payload, data and result fit into p_bytes (0:
 -- all).
 CREATE OR REPLACE FUNCTION @.dump_rows(p_ids uuid[], p_bytes bigint) RETURNS TABLE (n bigint, v @.view, scope bytea,
@@ -57,22 +67,27 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT j.n, @.show(j, 23, 0), j.key_scope, j.key_digest, j.key_hold::integer, j.key_until, j.callback, j.flags,
-        e.parents, e.rules, e.opens
+    SELECT (z.j).n, @.show(z.j, 23, 0), (z.j).key_scope, (z.j).key_digest, (z.j).key_hold::integer, (z.j).key_until,
+        (z.j).callback, (z.j).flags, e.parents, e.rules, e.opens
     FROM (
-        SELECT u.id, u.i, row_number() OVER w AS o,
-            sum(k.payload_bytes + coalesce(octet_length(k.data), 0)
-                + coalesce(octet_length(k.result), 0)) OVER w AS used
-        FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id WINDOW w AS (ORDER BY u.i)
-    ) AS x
-    JOIN @.job AS j ON j.id = x.id
+        SELECT x.id, x.i, CASE WHEN x.member THEN x.m ELSE k END AS j FROM (
+            SELECT y.*, row_number() OVER w AS o, sum(y.size) OVER w AS used FROM (
+                SELECT u.id, u.i, false AS member, NULL::@.job AS m,
+                    k.payload_bytes + coalesce(octet_length(k.data), 0) + coalesce(octet_length(k.result), 0) AS size
+                FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id
+                UNION ALL
+                SELECT m.id, array_position(p_ids, m.id), true, m, m.payload_bytes FROM @.members_of(p_ids) AS m
+            ) AS y WINDOW w AS (ORDER BY y.i)
+        ) AS x
+        LEFT JOIN @.job AS k ON NOT x.member AND k.id = x.id
+        WHERE p_bytes = 0 OR x.used <= p_bytes OR x.o = 1
+    ) AS z
     CROSS JOIN LATERAL (
         SELECT array_agg(f.parent ORDER BY f.parent) AS parents, array_agg(f.rule ORDER BY f.parent) AS rules,
                array_agg(f.open::integer ORDER BY f.parent) AS opens
-        FROM @.edge AS f WHERE f.child = j.id AND j.flags & 64 <> 0
+        FROM @.edge AS f WHERE f.child = z.id AND (z.j).flags & 64 <> 0
     ) AS e
-    WHERE p_bytes = 0 OR x.used <= p_bytes OR x.o = 1
-    ORDER BY x.i;
+    ORDER BY z.i;
 END $$;
 
 -- Keys that are held, by scope. What a rule does not hold any more is on its way out, and no part of a copy.
@@ -228,6 +243,7 @@ DECLARE
     j @.job;
     r record;
 BEGIN
+    PERFORM @.batch_leave(p_ids); -- what is there is met as a row
     FOR r IN
         SELECT x.*, v_queues[x.i] AS queue_id, p_nums[32 * x.i - 31 : 32 * x.i] AS m
         FROM unnest(p_ids, p_tokens, p_kinds, p_tenants, p_workers, p_payloads, p_policies, p_keys,
@@ -295,6 +311,9 @@ BEGIN
             PERFORM @.children(v_open, 1);
         END IF;
     END LOOP;
+    IF @.batch_has(p_ids) THEN
+        RAISE EXCEPTION 'an id was taken meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
     PERFORM nextval('@.jump');
     PERFORM @.load_count(v_counted);
     IF v_grouped THEN

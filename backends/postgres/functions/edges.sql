@@ -4,13 +4,14 @@
 -- Open edges of a parent: more or less of them. An ended row with open edges is overdue since it ended.
 CREATE OR REPLACE FUNCTION @.children(p_parents uuid[], p_more integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM @.job AS j WHERE j.id = ANY (p_parents) ORDER BY j.id FOR UPDATE;
+    PERFORM @.rows_lock(p_parents);
     UPDATE @.job AS j SET children = j.children + p_more,
         clock = CASE WHEN j.finished_at IS NULL THEN j.clock WHEN j.children + p_more > 0 THEN j.finished_at END
     WHERE j.id = ANY (p_parents);
 END $$;
 
--- A new row waits for these, the first rule of each counts; how many do not let it go at once?
+-- A new row waits for these, which whoever calls has locked; the first rule of each counts. How many do not let it go
+-- at once?
 CREATE OR REPLACE FUNCTION @.edges_put(p_child uuid, p_parents uuid[], p_rules integer[]) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE v_open uuid[];
@@ -37,6 +38,7 @@ END $$;
 CREATE OR REPLACE FUNCTION @.edges_reopen(p_child uuid) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE v_open uuid[];
 BEGIN
+    PERFORM @.rows_lock(ARRAY(SELECT e.parent FROM @.edge AS e WHERE e.child = p_child AND NOT e.open));
     DELETE FROM @.edge AS e WHERE e.child = p_child AND NOT e.open AND NOT EXISTS (
         SELECT 1 FROM @.job AS p WHERE p.id = e.parent AND NOT (p.state = 4 OR e.rule = 2 AND p.state IN (5, 6)));
     WITH again AS (

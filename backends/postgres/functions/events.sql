@@ -82,11 +82,16 @@ BEGIN
     o_nums := ARRAY(SELECT u FROM unnest(o_nums) AS u);
 END $$;
 
--- Keep the newest so many. What happened until now was kept as it was said before.
+-- Keep the newest so many. What happened until now was kept as it was said before. No batch is made from then on, and
+-- members leave: only what happens to rows is told.
 CREATE OR REPLACE FUNCTION @.set_events(p_keep bigint) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE v_keep bigint := greatest(p_keep, 0); v_newest bigint;
 BEGIN
+    IF v_keep > 0 THEN
+        PERFORM @.limits_change();
+        PERFORM @.batches_leave();
+    END IF;
     PERFORM pg_advisory_xact_lock(@LOCK + 4);
     WHILE @.events_number(100000) = 100000 LOOP
     END LOOP;

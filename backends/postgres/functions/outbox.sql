@@ -72,8 +72,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         j.failures,
         (SELECT convert_from(e.text, 'UTF8') FROM @.error AS e WHERE e.job = j.id ORDER BY e.seq DESC LIMIT 1),
         @.outbox_time(j.created_at), @.outbox_time(j.finished_at), @.outbox_time(j.started_at)
-    FROM @.job AS j CROSS JOIN LATERAL (SELECT @.outbox_json(j.payload) AS v) AS p
-    WHERE j.queue = (SELECT q.id FROM @.queue AS q WHERE q.name = convert_to(p_queue, 'UTF8'))
+    FROM (
+        SELECT k.* FROM @.job AS k WHERE k.queue = (SELECT q.id FROM @.queue AS q
+                                                    WHERE q.name = convert_to(p_queue, 'UTF8'))
+        UNION ALL
+        SELECT m.* FROM @.queue AS q
+        CROSS JOIN LATERAL @.members(q.id, 24, '00000000-0000-0000-0000-000000000000') AS m
+        WHERE q.name = convert_to(p_queue, 'UTF8')) AS j
+    CROSS JOIN LATERAL (SELECT @.outbox_json(j.payload) AS v) AS p
 $$;
 
 -- The same in seven figures. The average is of the work: from the last start to the end.
@@ -87,7 +93,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                        FILTER (WHERE j.state IN (4, 5) AND j.started_at IS NOT NULL AND j.finished_at IS NOT NULL),
                        3), 0),
         @.outbox_time(max(j.finished_at) FILTER (WHERE j.state IN (4, 5)))
-    FROM @.job AS j WHERE j.queue = (SELECT q.id FROM @.queue AS q WHERE q.name = convert_to(p_queue, 'UTF8'))
+    FROM (
+        SELECT k.state, k.started_at, k.finished_at FROM @.job AS k
+        WHERE k.queue = (SELECT q.id FROM @.queue AS q WHERE q.name = convert_to(p_queue, 'UTF8'))
+        UNION ALL
+        SELECT m.state, m.started_at, m.finished_at FROM @.queue AS q
+        CROSS JOIN LATERAL @.members(q.id, 24, '00000000-0000-0000-0000-000000000000') AS m
+        WHERE q.name = convert_to(p_queue, 'UTF8')) AS j
 $$;
 
 -- The only column of the primary key.

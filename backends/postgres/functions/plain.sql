@@ -47,7 +47,16 @@ BEGIN
         END IF;
         RETURN NULL;
     END IF;
-    INSERT INTO @.tally VALUES (v_queue, 0, 2, 1);
+    -- Is it a member of a batch? Asked only now, because the insert may have waited for who made it one.
+    INSERT INTO @.tally
+    SELECT v_queue, 0, 2, 1
+    WHERE NOT EXISTS (SELECT 1 FROM @.batch AS b WHERE b.high >= p_id AND b.low <= p_id
+                      AND b.fates[array_position(b.ids, p_id)] >= 0);
+    IF NOT FOUND THEN
+        DELETE FROM @.job AS j WHERE j.id = p_id;
+        DELETE FROM @.key AS k WHERE p_scope IS NOT NULL AND k.scope = p_scope;
+        RETURN NULL;
+    END IF;
     UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now,
         ids = NULL, token = NULL
     WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
@@ -110,6 +119,9 @@ BEGIN
             CASE WHEN x.scope IS NOT NULL THEN v_now + p_nums[5 * x.i] END, x.payload
         FROM unnest(p_ids, p_kinds, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
             WITH ORDINALITY AS x(id, kind, payload, policy, key, trace, scope, digest, i);
+        IF @.batch_has(p_ids) THEN -- some are members
+            RAISE unique_violation;
+        END IF;
     EXCEPTION WHEN unique_violation THEN
         RETURN NULL;
     END;

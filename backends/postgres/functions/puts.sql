@@ -49,7 +49,13 @@ BEGIN
         CASE WHEN p_scope IS NOT NULL THEN @.add(p_now, p_nums[12]) END, coalesce(octet_length(p_payload), 0),
         p_tenant, p_policy, p_key, p_trace, p_payload)
     ON CONFLICT (id) DO NOTHING;
-    RETURN CASE WHEN FOUND THEN @.place_of(v_state, v_shelf) ELSE 0 END;
+    IF NOT FOUND THEN
+        RETURN 0;
+    ELSIF @.batch_has(ARRAY[p_id]) THEN -- not looked at before: it may have become a member while this waited for it
+        DELETE FROM @.job AS j WHERE j.id = p_id;
+        RETURN 0;
+    END IF;
+    RETURN @.place_of(v_state, v_shelf);
 END $$;
 
 -- The key is held: the verdict, and what the conflict rule asks for.
@@ -119,6 +125,10 @@ DECLARE
     r record;
 BEGIN
     o_woke := false;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- A row that is seen here and became a member since is in no batch that is seen: then this fails.
+        PERFORM 1 FROM @.job AS j WHERE j.id = ANY (p_ids) FOR KEY SHARE;
+    END IF;
     IF p_keyed > 0 THEN
         PERFORM @.keys_fade(p_now);
     END IF;
@@ -144,13 +154,19 @@ BEGIN
                 p_traces[1], p_payloads[1], p_keys[1])
             ON CONFLICT (id) DO NOTHING;
             IF FOUND THEN
+                -- Is it a member? Asked only now, because the insert may have waited for who made it one.
                 INSERT INTO @.tally
-                    VALUES (v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1);
-                o_woke := v_state = 2;
-                IF @.told() THEN
-                    PERFORM @.tell(p_now, p_ids);
+                SELECT v_queue, 0, CASE WHEN v_state = 1 THEN 1 WHEN v_shelf = 3 THEN 3 ELSE 2 END, 1
+                WHERE NOT EXISTS (SELECT 1 FROM @.batch AS b WHERE b.high >= p_ids[1] AND b.low <= p_ids[1]
+                                  AND b.fates[array_position(b.ids, p_ids[1])] >= 0);
+                IF FOUND THEN
+                    o_woke := v_state = 2;
+                    IF @.told() THEN
+                        PERFORM @.tell(p_now, p_ids);
+                    END IF;
+                    RETURN;
                 END IF;
-                RETURN;
+                DELETE FROM @.job AS j WHERE j.id = p_ids[1];
             END IF;
         END IF;
     END IF;
@@ -211,6 +227,9 @@ BEGIN
             )
             SELECT array_agg(p.id), count(p.shelf), min(p.place) FILTER (WHERE p.shelf <> 3)
             INTO v_put, v_woken, v_least FROM put AS p;
+            IF @.batch_has(p_ids) THEN -- some are members
+                RAISE unique_violation;
+            END IF;
             PERFORM @.jump_before(v_least, p_now);
             o_woke := v_woken > 0;
             IF cardinality(v_put) = v_items THEN
@@ -270,7 +289,8 @@ BEGIN
                 o_nums[v_at] := -21;
                 CONTINUE;
             END IF;
-            SELECT * INTO j FROM @.job AS k WHERE k.id = r.id;
+            SELECT k.* INTO j FROM @.job AS k WHERE k.id = r.id
+            UNION ALL SELECT m.* FROM @.members_of(ARRAY[r.id]) AS m;
             IF FOUND THEN
                 o_nums[v_at] := 1;
                 o_nums[v_at + 1] := j.state;
@@ -289,7 +309,8 @@ BEGIN
             END IF;
             IF r.parents > 0 AND EXISTS (
                 SELECT 1 FROM unnest(p_parents[r.parent : r.parent + r.parents - 1]) AS u(id)
-                WHERE NOT EXISTS (SELECT 1 FROM @.job AS k WHERE k.id = u.id)) THEN
+                WHERE NOT EXISTS (SELECT 1 FROM @.job AS k WHERE k.id = u.id)
+                    AND NOT EXISTS (SELECT 1 FROM @.members_of(ARRAY[u.id]))) THEN
                 o_nums[v_at] := -9;
                 CONTINUE;
             END IF;
@@ -343,8 +364,7 @@ BEGIN
             v_pending := 0;
             IF r.parents > 0 THEN
                 -- The rows first, then the edges: both in the order of ids.
-                PERFORM 1 FROM @.job AS k WHERE k.id = ANY (p_parents[r.parent : r.parent + r.parents - 1])
-                ORDER BY k.id FOR UPDATE;
+                PERFORM @.rows_lock(p_parents[r.parent : r.parent + r.parents - 1]);
                 v_pending := @.edges_put(r.id, p_parents[r.parent : r.parent + r.parents - 1],
                                          p_rules[r.parent : r.parent + r.parents - 1]);
             END IF;

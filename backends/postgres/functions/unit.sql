@@ -95,9 +95,11 @@ BEGIN
             said.o_stop_asked := v_receipt.stop_asked;
             said.o_then := v_receipt.answered;
             IF said.o_same THEN
-                SELECT array_agg(@.show(j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i)
+                SELECT array_agg(@.show(x.j, 0, 0) ORDER BY u.i), array_agg(u.i ORDER BY u.i)
                 INTO said.o_rows, said.o_row_at
-                FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
+                FROM unnest(p_change_ids) WITH ORDINALITY AS u(id, i) CROSS JOIN LATERAL (
+                    SELECT j FROM @.job AS j WHERE j.id = u.id
+                    UNION ALL SELECT m FROM @.members_of(ARRAY[u.id]) AS m) AS x
                 WHERE coalesce(said.o_verdicts[u.i], 0) <> 0 OR p_change_nums[20 * u.i - 13] & 1024 <> 0;
             END IF;
             v_next := @.next_due(said.o_now, NULL);

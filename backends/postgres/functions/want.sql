@@ -410,8 +410,10 @@ BEGIN
             said.o_token := v_receipt.token;
             said.o_more := coalesce(v_receipt.more, false);
             SELECT array_agg(@.show(j, 1, CASE WHEN j.flags & 128 <> 0 THEN 1 WHEN j.flags & 256 <> 0 THEN 2 ELSE 0 END)
-                             ORDER BY u.i) INTO said.o_rows
-            FROM unnest(v_receipt.ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS j ON j.id = u.id
+                             ORDER BY array_position(v_receipt.ids, j.id)) INTO said.o_rows
+            FROM (
+                SELECT k.* FROM unnest(v_receipt.ids) AS u(id) JOIN @.job AS k ON k.id = u.id
+                UNION ALL SELECT m.* FROM @.members_of(v_receipt.ids) AS m) AS j
             WHERE j.state = 3 AND j.outcome = 0 AND j.token = said.o_token;
             v_next := @.next_due(said.o_now, NULL);
             said.o_next_due := v_next[1];
