@@ -222,34 +222,38 @@ BEGIN
     RETURN p_plain;
 END $$;
 
--- Rows that are locked become members: those of each queue of a batch. As want_take; o_places are those of o_ids.
+-- Rows of one queue that are locked become members of a batch. As want_take. The lists are made in the order of p_at:
+-- to sort them costs as much as to make them.
 CREATE OR REPLACE FUNCTION @.batch_take(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_at tid[],
     p_of bytea[], p_joins boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
     OUT o_places bigint[]) LANGUAGE plpgsql AS $$
-DECLARE v_token bytea := uuid_send(p_token);
+DECLARE v_token bytea := uuid_send(p_token); v_at tid[]; v_queues integer[]; v_rows @.job[]; v_waits bigint[];
 BEGIN
-    WITH taken AS (
-        DELETE FROM @.job AS j USING unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i)
-        WHERE j.ctid = u.at AND u.joins
-        RETURNING u.i, j.id, j.queue, j AS as_put, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
-            ARRAY[uuid_send(j.id), v_token, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL, NULL,
-                NULL, j.trace] AS bytes,
-            ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1, NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until, NULL,
-                NULL, NULL, NULL, NULL, NULL, p_before + u.i] AS numbers
-    ), kept AS (
+    SELECT array_agg(j.id), array_agg(j), array_agg(u.i), array_agg(j.ctid), array_agg(j.queue),
+        array_agg(greatest(p_now - greatest(j.run_at, j.created_at), 0)),
+        array_agg(ARRAY[uuid_send(j.id), v_token, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL,
+            NULL, NULL, j.trace]),
+        array_agg(ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until, NULL,
+            NULL, NULL, NULL, NULL, NULL, p_before + u.i])
+    INTO o_ids, v_rows, o_places, v_at, v_queues, v_waits, o_bytes, o_numbers
+    FROM unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i) JOIN @.job AS j ON j.ctid = u.at
+    WHERE u.joins;
+    DELETE FROM @.job AS j WHERE j.ctid = ANY (v_at);
+    IF v_queues[1] = ALL (v_queues) THEN
         INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
-        SELECT p_token, t.queue, count(*), p_now, p_until, (array_agg(t.id ORDER BY t.id))[1],
-            (array_agg(t.id ORDER BY t.id))[count(*)], p_worker, array_fill(0::smallint, ARRAY[count(*)::integer]),
-            array_agg(t.id ORDER BY t.i), array_agg(t.as_put ORDER BY t.i)
-        FROM taken AS t GROUP BY t.queue
-    ), counted AS (
-        INSERT INTO @.tally
-        SELECT t.queue, 2, 4, count(*), @.bucket(t.waited), least(sum(t.waited), 9223372036854775807)
-        FROM taken AS t GROUP BY t.queue, @.bucket(t.waited)
-    )
-    SELECT array_agg(t.bytes), array_agg(t.numbers), array_agg(t.id ORDER BY t.i), array_agg(t.i ORDER BY t.i)
-    INTO o_bytes, o_numbers, o_ids, o_places FROM taken AS t;
+        VALUES (p_token, v_queues[1], cardinality(o_ids), p_now, p_until, @.id_low(o_ids), @.id_high(o_ids), p_worker,
+            array_fill(0::smallint, ARRAY[cardinality(o_ids)]), o_ids, v_rows);
+    ELSE
+        INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
+        SELECT p_token, x.queue, cardinality(x.ids), p_now, p_until, @.id_low(x.ids), @.id_high(x.ids), p_worker,
+            array_fill(0::smallint, ARRAY[cardinality(x.ids)]), x.ids, x.rows
+        FROM (SELECT u.queue, array_agg(u.id ORDER BY u.i) AS ids, array_agg(v_rows[u.i] ORDER BY u.i) AS rows
+              FROM unnest(v_queues, o_ids) WITH ORDINALITY AS u(queue, id, i) GROUP BY u.queue) AS x;
+    END IF;
+    INSERT INTO @.tally
+    SELECT u.queue, 2, 4, count(*), @.bucket(u.waited), least(sum(u.waited), 9223372036854775807)
+    FROM unnest(v_queues, v_waits) AS u(queue, waited) GROUP BY u.queue, @.bucket(u.waited);
 END $$;
 
 -- Which of these ids are a batch's: their places there, rising, and among p_ids. Two lists without an order of their

@@ -113,6 +113,22 @@ BEGIN
     END IF;
 END $$;
 
+-- How many of these sizes fit, one behind the other, and what is used then. p_first: the first does, whatever its size.
+CREATE OR REPLACE FUNCTION @.want_fits(p_sizes bigint[], p_bytes bigint, p_used bigint, p_first boolean) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE v_used bigint := p_used; v_count bigint := 0; v_size bigint;
+BEGIN
+    FOREACH v_size IN ARRAY p_sizes LOOP
+        IF p_first AND v_count = 0 THEN
+            v_size := least(v_size, p_bytes);
+        END IF;
+        EXIT WHEN v_size > p_bytes - v_used;
+        v_used := v_used + v_size;
+        v_count := v_count + 1;
+    END LOOP;
+    RETURN ARRAY[v_count, v_used];
+END $$;
+
 -- Due rows, in the order of the queues, within one by rank or by turns. p_turn_*: where each queue's circle stands,
 -- NULL for all when no place is known; back come those that were looked at. o_busy: another looks at what is limited at
 -- this moment. o_wait: in so many ms a rate allows a start that it held back. p_from: where the front of each queue
@@ -130,7 +146,7 @@ DECLARE
     v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}'; v_joined boolean[] := '{}';
     v_picked tid[]; v_late boolean[]; v_joins boolean[]; v_cut boolean := false; v_turns boolean;
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
-    v_given integer := 0; v_used bigint := 0; v_sum bigint; v_starts bigint;
+    v_given integer := 0; v_used bigint := 0; v_sum bigint; v_sizes bigint[]; v_fits bigint[]; v_starts bigint;
     v_room bigint; v_groups boolean;
     v_from bigint; v_first bigint; v_met bigint; v_jump bigint;
     q @.queue;
@@ -245,29 +261,32 @@ BEGIN
                         AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
                     ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
                 ELSE
-                    WITH held AS MATERIALIZED (
-                        SELECT j.ctid AS at, j.payload_bytes, j.place, j.n,
-                            coalesce(j.expires_at <= p_now, false) AS late, @.is_plain(j) AS plain
+                    -- A list without an order of its own comes as the rows below it do.
+                    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
+                        least(sum(h.payload_bytes), 9223372036854775807), false, count(*) FILTER (WHERE NOT h.late),
+                        min(h.place)
+                    INTO v_picked, v_late, v_joins, v_sizes, v_sum, v_cut, v_starts, v_first
+                    FROM (
+                        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
+                            @.is_plain(j) AS plain
                         FROM @.job AS j
                         WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
                             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
                             AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
-                        ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED
-                    ), sized AS (
-                        SELECT h.*, row_number() OVER w AS o,
-                            CASE WHEN row_number() OVER w = 1 AND v_given = 0 THEN least(h.payload_bytes, p_bytes)
-                                 ELSE h.payload_bytes END AS size
-                        FROM held AS h WINDOW w AS (ORDER BY h.place, h.n)
-                    ), summed AS (
-                        SELECT s.*, v_used + sum(s.size) OVER (ORDER BY s.o) AS used FROM sized AS s
-                    )
-                    SELECT array_agg(s.at ORDER BY s.o) FILTER (WHERE fits),
-                           array_agg(s.late ORDER BY s.o) FILTER (WHERE fits),
-                           array_agg(s.plain ORDER BY s.o) FILTER (WHERE fits),
-                           max(s.used) FILTER (WHERE fits), bool_or(NOT fits),
-                           count(*) FILTER (WHERE fits AND NOT s.late), min(s.place)
-                    INTO v_picked, v_late, v_joins, v_sum, v_cut, v_starts, v_first
-                    FROM (SELECT x.*, p_bytes = 0 OR x.used <= p_bytes AS fits FROM summed AS x) AS s;
+                        ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED) AS h;
+                    IF p_bytes > 0 AND v_sum > p_bytes - v_used THEN
+                        v_fits := @.want_fits(v_sizes, p_bytes, v_used, v_given = 0);
+                        v_sum := v_fits[2];
+                        v_cut := v_fits[1] < cardinality(v_picked);
+                        IF v_cut THEN
+                            v_picked := nullif(v_picked[: v_fits[1]], '{}');
+                            v_late := v_late[: v_fits[1]];
+                            v_joins := v_joins[: v_fits[1]];
+                            v_starts := coalesce(cardinality(array_positions(v_late, false)), 0);
+                        END IF;
+                    ELSE
+                        v_sum := v_used + v_sum;
+                    END IF;
                 END IF;
                 EXIT WHEN v_first IS NOT NULL OR v_from <= @.nowhere() OR p_from[2] = 0;
                 v_from := @.nowhere();
