@@ -12,6 +12,8 @@
 #define FUNCTION_TEXTS
 #include "functions.h"
 
+_Static_assert(STEP_COUNT == SCHEMA_VERSION, "one step for each version");
+
 #define TABLES                                                                                                    \
     "'meta', 'queue', 'tally', 'job', 'batch', 'error', 'edge', 'key', 'heir', 'bound', 'gauge', 'worker', 'view', 'receipt',"  \
     " 'schedule', 'figure', 'happened', 'event', 'unit_answer', 'want_answer'"
