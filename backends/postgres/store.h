@@ -90,7 +90,8 @@ bool elements_next(struct elements *e, struct cell *out);
 /* Rows out of an array of views; all memory from the arena. Returns 0, or -1 without memory or for bytes that are no row. */
 int view_rows(struct jobq_arena *arena, struct cell array, struct jobq_row **rows, size_t *count);
 /* The same of rows that were gathered without edges, errors and lines; without any, *rows stays as it is. */
-int view_gathered(struct jobq_arena *arena, struct cell bytes, struct cell numbers, struct jobq_row **rows, size_t *count);
+int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers,
+                  struct jobq_row **rows, size_t *count);
 /* One view by itself. */
 int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row);
 

@@ -522,7 +522,8 @@ int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
     if (view_rows(arena, cell_of(result, 0, WANT_ROWS), &rows, &w->row_count) != 0)
         return -1;
     if (!w->row_count &&
-        view_gathered(arena, cell_of(result, 0, WANT_BYTES), cell_of(result, 0, WANT_NUMBERS), &rows, &w->row_count) != 0)
+        view_gathered(arena, cell_of(result, 0, WANT_TOKEN), cell_of(result, 0, WANT_BYTES),
+                      cell_of(result, 0, WANT_NUMBERS), &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
     pq_front_note_want(&s->front, cell_of(result, 0, WANT_FROM), x);

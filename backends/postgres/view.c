@@ -322,7 +322,9 @@ static bool take_gathered(struct elements *bytes, struct elements *numbers, stru
     return elements_next(numbers, place);
 }
 
-int view_gathered(struct jobq_arena *arena, struct cell bytes, struct cell numbers, struct jobq_row **rows, size_t *count)
+/* What runs without a token of its own has the want's; without a place it stands where it is. */
+int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers,
+                  struct jobq_row **rows, size_t *count)
 {
     struct jobq_bytes copy;
     struct cell c[VIEW_COUNT], place;
@@ -339,9 +341,14 @@ int view_gathered(struct jobq_arena *arena, struct cell bytes, struct cell numbe
         return -1;
     memset(*rows, 0, *count * sizeof **rows);
     for (size_t i = 0; i < *count; i++) {
-        if (!take_gathered(&of, &and, c, &place) || cell_int(place) < 1 || cell_int(place) > (int64_t)*count)
+        if (!take_gathered(&of, &and, c, &place))
             return -1;
-        fill_plain(c, &(*rows)[cell_int(place) - 1]);
+        int64_t at = place.size < 0 ? (int64_t)i + 1 : cell_int(place);
+        if (at < 1 || at > (int64_t)*count)
+            return -1;
+        if (c[VIEW_TOKEN].size < 0 && cell_int(c[VIEW_STATE]) == JOBQ_ROW_RUNNING)
+            c[VIEW_TOKEN] = token;
+        fill_plain(c, &(*rows)[at - 1]);
     }
     return 0;
 }

@@ -222,38 +222,72 @@ BEGIN
     RETURN p_plain;
 END $$;
 
--- Rows of one queue that are locked become members of a batch. As want_take. The lists are made in the order of p_at:
--- to sort them costs as much as to make them.
+-- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a second
+-- time costs as much as to lock them. The token is the want's, their places are as they stand: postgres/view.c.
+CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name bytea, p_from bigint, p_kinds bytea[],
+    p_token uuid, p_limit bigint, p_worker bytea, p_until bigint, OUT o_at tid[], OUT o_late boolean[],
+    OUT o_plain boolean[], OUT o_sizes bigint[], OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint,
+    OUT o_all boolean, OUT o_ids uuid[], OUT o_rows @.job[], OUT o_waits bigint[], OUT o_bytes bytea[],
+    OUT o_numbers bigint[]) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
+        least(sum(h.payload_bytes), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
+        bool_and(h.plain) AND count(*) BETWEEN 8 AND 4096,
+        array_agg(h.id), array_agg(h.as_put), array_agg(h.waited), array_agg(h.bytes), array_agg(h.numbers)
+    INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first, o_all, o_ids, o_rows, o_waits, o_bytes, o_numbers
+    FROM (
+        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
+            @.is_plain(j) AS plain, j.id, j AS as_put, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
+            ARRAY[uuid_send(j.id), NULL, p_name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL, NULL,
+                NULL, j.trace] AS bytes,
+            ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until,
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL] AS numbers
+        FROM @.job AS j
+        WHERE j.queue = p_queue AND j.shelf = 1 AND j.place >= p_from
+            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+            AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
+        ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
+    o_all := o_all AND NOT coalesce(@.told(), false);
+END $$;
+
+-- Rows of a queue that are locked are members of a batch from now on.
+CREATE OR REPLACE FUNCTION @.batch_make(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_queue integer,
+    p_at tid[], p_ids uuid[], p_rows @.job[], p_waits bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM @.job AS j WHERE j.ctid = ANY (p_at);
+    INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
+    VALUES (p_token, p_queue, cardinality(p_ids), p_now, p_until, @.id_low(p_ids), @.id_high(p_ids), p_worker,
+        array_fill(0::smallint, ARRAY[cardinality(p_ids)]), p_ids, p_rows);
+    INSERT INTO @.tally
+    SELECT p_queue, 2, 4, count(*), @.bucket(w), least(sum(w), 9223372036854775807)
+    FROM unnest(p_waits) AS w GROUP BY @.bucket(w);
+END $$;
+
+-- Some of what is claimed: members of a batch for each queue. As want_take. The lists are in the order of p_at, as in
+-- batch_pick.
 CREATE OR REPLACE FUNCTION @.batch_take(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_at tid[],
     p_of bytea[], p_joins boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
     OUT o_places bigint[]) LANGUAGE plpgsql AS $$
-DECLARE v_token bytea := uuid_send(p_token); v_at tid[]; v_queues integer[]; v_rows @.job[]; v_waits bigint[];
+DECLARE r record;
 BEGIN
-    SELECT array_agg(j.id), array_agg(j), array_agg(u.i), array_agg(j.ctid), array_agg(j.queue),
-        array_agg(greatest(p_now - greatest(j.run_at, j.created_at), 0)),
-        array_agg(ARRAY[uuid_send(j.id), v_token, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL,
-            NULL, NULL, j.trace]),
-        array_agg(ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until, NULL,
-            NULL, NULL, NULL, NULL, NULL, p_before + u.i])
-    INTO o_ids, v_rows, o_places, v_at, v_queues, v_waits, o_bytes, o_numbers
-    FROM unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i) JOIN @.job AS j ON j.ctid = u.at
-    WHERE u.joins;
-    DELETE FROM @.job AS j WHERE j.ctid = ANY (v_at);
-    IF v_queues[1] = ALL (v_queues) THEN
-        INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
-        VALUES (p_token, v_queues[1], cardinality(o_ids), p_now, p_until, @.id_low(o_ids), @.id_high(o_ids), p_worker,
-            array_fill(0::smallint, ARRAY[cardinality(o_ids)]), o_ids, v_rows);
-    ELSE
-        INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
-        SELECT p_token, x.queue, cardinality(x.ids), p_now, p_until, @.id_low(x.ids), @.id_high(x.ids), p_worker,
-            array_fill(0::smallint, ARRAY[cardinality(x.ids)]), x.ids, x.rows
-        FROM (SELECT u.queue, array_agg(u.id ORDER BY u.i) AS ids, array_agg(v_rows[u.i] ORDER BY u.i) AS rows
-              FROM unnest(v_queues, o_ids) WITH ORDINALITY AS u(queue, id, i) GROUP BY u.queue) AS x;
-    END IF;
-    INSERT INTO @.tally
-    SELECT u.queue, 2, 4, count(*), @.bucket(u.waited), least(sum(u.waited), 9223372036854775807)
-    FROM unnest(v_queues, v_waits) AS u(queue, waited) GROUP BY u.queue, @.bucket(u.waited);
+    FOR r IN
+        SELECT j.queue, array_agg(j.ctid) AS at, array_agg(j.id) AS ids, array_agg(j) AS rows, array_agg(u.i) AS places,
+            array_agg(greatest(p_now - greatest(j.run_at, j.created_at), 0)) AS waits,
+            array_agg(ARRAY[uuid_send(j.id), NULL, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL,
+                NULL, NULL, j.trace]) AS bytes,
+            array_agg(ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until,
+                NULL, NULL, NULL, NULL, NULL, NULL, p_before + u.i]) AS numbers
+        FROM unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i) JOIN @.job AS j ON j.ctid = u.at
+        WHERE u.joins GROUP BY j.queue
+    LOOP
+        PERFORM @.batch_make(p_now, p_token, p_until, p_worker, r.queue, r.at, r.ids, r.rows, r.waits);
+        o_bytes := o_bytes || r.bytes;
+        o_numbers := o_numbers || r.numbers;
+        o_ids := o_ids || r.ids;
+        o_places := o_places || r.places;
+    END LOOP;
 END $$;
 
 -- Which of these ids are a batch's: their places there, rising, and among p_ids. Two lists without an order of their

@@ -113,6 +113,25 @@ BEGIN
     END IF;
 END $$;
 
+-- The first rows of a queue that are due, locked. A list without an order of its own comes as the rows below it do.
+CREATE OR REPLACE FUNCTION @.want_pick(p_now bigint, p_queue integer, p_from bigint, p_kinds bytea[], p_token uuid,
+    p_limit bigint, OUT o_at tid[], OUT o_late boolean[], OUT o_plain boolean[], OUT o_sizes bigint[],
+    OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint, OUT o_all boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
+        least(sum(h.payload_bytes), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place)
+    INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first
+    FROM (
+        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
+            @.is_plain(j) AS plain
+        FROM @.job AS j
+        WHERE j.queue = p_queue AND j.shelf = 1 AND j.place >= p_from
+            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+            AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
+        ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
+    o_all := false;
+END $$;
+
 -- How many of these sizes fit, one behind the other, and what is used then. p_first: the first does, whatever its size.
 CREATE OR REPLACE FUNCTION @.want_fits(p_sizes bigint[], p_bytes bigint, p_used bigint, p_first boolean) RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -146,11 +165,12 @@ DECLARE
     v_at tid[] := '{}'; v_of bytea[] := '{}'; v_expired boolean[] := '{}'; v_joined boolean[] := '{}';
     v_picked tid[]; v_late boolean[]; v_joins boolean[]; v_cut boolean := false; v_turns boolean;
     v_limit integer := CASE WHEN p_alone THEN least(p_limit, 1) ELSE p_limit END;
-    v_given integer := 0; v_used bigint := 0; v_sum bigint; v_sizes bigint[]; v_fits bigint[]; v_starts bigint;
+    v_given integer := 0; v_used bigint := 0; v_sum bigint; v_fits bigint[]; v_starts bigint;
     v_room bigint; v_groups boolean;
     v_from bigint; v_first bigint; v_met bigint; v_jump bigint;
+    v_wants bigint; v_all boolean; v_until bigint := @.add(p_now, p_lease);
     q @.queue;
-    v_one record; v_took record;
+    v_one record; v_took record; v_batch record;
 BEGIN
     IF cardinality(p_queues) = 1 THEN
         SELECT ARRAY[y.id], p_queues, ARRAY[y.paused], ARRAY[y.concurrency IS NOT NULL OR y.rate IS NOT NULL],
@@ -249,6 +269,7 @@ BEGIN
             v_cut := v_took.o_full;
         ELSE
             v_from := o_from[2 + v_places[i]];
+            v_all := false;
             LOOP
                 IF v_limit = 1 THEN -- the first, whatever its size
                     SELECT ARRAY[j.ctid], ARRAY[coalesce(j.expires_at <= p_now, false)], ARRAY[false],
@@ -261,21 +282,23 @@ BEGIN
                         AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
                     ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
                 ELSE
-                    -- A list without an order of its own comes as the rows below it do.
-                    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
-                        least(sum(h.payload_bytes), 9223372036854775807), false, count(*) FILTER (WHERE NOT h.late),
-                        min(h.place)
-                    INTO v_picked, v_late, v_joins, v_sizes, v_sum, v_cut, v_starts, v_first
-                    FROM (
-                        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
-                            @.is_plain(j) AS plain
-                        FROM @.job AS j
-                        WHERE j.queue = v_queues[i] AND j.shelf = 1 AND j.place >= v_from
-                            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-                            AND (o_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(o_token))
-                        ORDER BY j.place, j.n LIMIT least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED) AS h;
+                    v_wants := least(v_limit - v_given, v_room);
+                    IF v_wants >= 8 AND cardinality(v_at) = 0 THEN
+                        v_batch := @.batch_pick(p_now, v_queues[i], v_names[i], v_from, p_kinds, o_token, v_wants,
+                            p_worker, v_until);
+                    ELSE
+                        v_batch := @.want_pick(p_now, v_queues[i], v_from, p_kinds, o_token, v_wants);
+                    END IF;
+                    v_picked := v_batch.o_at;
+                    v_late := v_batch.o_late;
+                    v_joins := v_batch.o_plain;
+                    v_sum := v_batch.o_sum;
+                    v_starts := v_batch.o_starts;
+                    v_first := v_batch.o_first;
+                    v_all := v_batch.o_all;
+                    v_cut := false;
                     IF p_bytes > 0 AND v_sum > p_bytes - v_used THEN
-                        v_fits := @.want_fits(v_sizes, p_bytes, v_used, v_given = 0);
+                        v_fits := @.want_fits(v_batch.o_sizes, p_bytes, v_used, v_given = 0);
                         v_sum := v_fits[2];
                         v_cut := v_fits[1] < cardinality(v_picked);
                         IF v_cut THEN
@@ -292,7 +315,16 @@ BEGIN
                 v_from := @.nowhere();
             END LOOP;
             o_from[2 + v_places[i]] := least(v_first, p_now - 2000);
-            IF v_picked IS NOT NULL THEN
+            IF v_all AND NOT v_cut THEN
+                o_token := coalesce(o_token, @.token_next(p_mint)); -- not before the rows are ours
+                PERFORM @.batch_make(p_now, o_token, v_until, p_worker, v_queues[i], v_picked, v_batch.o_ids,
+                    v_batch.o_rows, v_batch.o_waits);
+                o_bytes := o_bytes || v_batch.o_bytes;
+                o_numbers := o_numbers || v_batch.o_numbers;
+                o_ids := o_ids || v_batch.o_ids;
+                v_used := v_sum;
+                v_given := v_given + cardinality(v_picked);
+            ELSIF v_picked IS NOT NULL THEN
                 v_at := v_at || v_picked;
                 v_expired := v_expired || v_late;
                 v_joined := v_joined || @.batch_joins(v_joins);
