@@ -47,9 +47,9 @@ BEGIN
     RETURN j;
 END $$;
 
--- The members of one batch as rows: those of p_bits (8 running, 16 completed) with one of p_ids (NULL: all).
+-- The members of one batch as rows: those of p_bits (8 running, 16 completed).
 CREATE OR REPLACE FUNCTION @.members_in(b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
-    b_worker bytea, b_started_at bigint, b_until bigint, p_bits integer, p_ids uuid[]) RETURNS SETOF @.job
+    b_worker bytea, b_started_at bigint, b_until bigint, p_bits integer) RETURNS SETOF @.job
     LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE j @.job; v_i integer := 0; v_fate integer;
 BEGIN
@@ -57,21 +57,19 @@ BEGIN
         v_i := v_i + 1;
         v_fate := b_fates[v_i];
         IF v_fate = 0 AND p_bits & 8 <> 0 OR v_fate > 0 AND p_bits & 16 <> 0 THEN
-            IF p_ids IS NULL OR j.id = ANY (p_ids) THEN
-                RETURN NEXT @.member(j, b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
-                    b_ends[2 * v_fate]);
-            END IF;
+            RETURN NEXT @.member(j, b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
+                b_ends[2 * v_fate]);
         END IF;
     END LOOP;
 END $$;
 
--- The same of those with these ids, in any state.
-CREATE OR REPLACE FUNCTION @.members_at(b_ids uuid[], b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
-    b_worker bytea, b_started_at bigint, b_until bigint, p_ids uuid[]) RETURNS SETOF @.job
+-- The same of those at these places, in any state.
+CREATE OR REPLACE FUNCTION @.members_at(b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
+    b_worker bytea, b_started_at bigint, b_until bigint, p_at integer[]) RETURNS SETOF @.job
     LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE v_i integer; v_fate integer;
 BEGIN
-    FOREACH v_i IN ARRAY @.batch_positions(b_ids, p_ids) LOOP
+    FOREACH v_i IN ARRAY p_at LOOP
         v_fate := b_fates[v_i];
         IF v_fate >= 0 THEN
             RETURN NEXT @.member(b_rows[v_i], b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
@@ -80,23 +78,45 @@ BEGIN
     END LOOP;
 END $$;
 
--- Of all batches, by ids. STABLE: as of the statement that asks, so that what is in neither place for it is nowhere.
+-- Where these ids stand among a batch's, rising. Two lists without an order of their own: by hash.
+CREATE OR REPLACE FUNCTION @.batch_positions(b_ids uuid[], p_ids uuid[]) RETURNS integer[] LANGUAGE plpgsql IMMUTABLE
+SET enable_hashjoin = on AS $$
+BEGIN
+    IF b_ids = p_ids THEN
+        RETURN ARRAY(SELECT generate_series(1, cardinality(b_ids)));
+    ELSIF cardinality(p_ids) = 1 THEN
+        RETURN array_remove(ARRAY[array_position(b_ids, p_ids[1])], NULL);
+    END IF;
+    RETURN ARRAY(SELECT m.i::integer FROM unnest(b_ids) WITH ORDINALITY AS m(id, i)
+                 WHERE m.id IN (SELECT u.id FROM unnest(p_ids) AS u(id)) ORDER BY m.i);
+END $$;
+
+-- Batches whose ids these are among, and where. A batch's own ids, which are kept apart from the rest of its row, are
+-- not looked at before one of these is within its bounds. STABLE: as of the statement that asks.
+CREATE OR REPLACE FUNCTION @.batches_with(p_ids uuid[]) RETURNS TABLE (token uuid, queue integer, places integer[])
+    LANGUAGE sql STABLE AS $$
+    SELECT x.token, x.queue, x.places FROM (
+        SELECT b.token, b.queue,
+            CASE WHEN EXISTS (SELECT 1 FROM unnest(p_ids) AS u WHERE u BETWEEN b.low AND b.high)
+                 THEN @.batch_positions(b.ids, p_ids) END AS places
+        FROM @.batch AS b WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids))
+        OFFSET 0) AS x -- computed once
+    WHERE cardinality(x.places) > 0
+$$;
+
+-- Members of all batches, by ids. What is in neither place for the statement that asks is nowhere.
 CREATE OR REPLACE FUNCTION @.members_of(p_ids uuid[]) RETURNS SETOF @.job LANGUAGE sql STABLE AS $$
-    SELECT m.* FROM (
-        SELECT b.* FROM @.batch AS b
-        WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids))
-            AND b.ids && p_ids) AS b
-    CROSS JOIN LATERAL @.members_at(b.ids, b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until,
-        p_ids) AS m
+    SELECT m.* FROM @.batches_with(p_ids) AS x JOIN @.batch AS b ON b.token = x.token AND b.queue = x.queue
+    CROSS JOIN LATERAL @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until,
+        x.places) AS m
 $$;
 
 -- Is there one?
 CREATE OR REPLACE FUNCTION @.batch_has(p_ids uuid[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN EXISTS (
-        SELECT 1 FROM @.batch AS b
-        WHERE b.high >= (SELECT @.id_low(p_ids)) AND b.low <= (SELECT @.id_high(p_ids)) AND b.ids && p_ids
-            AND EXISTS (SELECT 1 FROM unnest(@.batch_positions(b.ids, p_ids)) AS i WHERE b.fates[i] >= 0));
+    RETURN EXISTS (SELECT 1 FROM @.batches_with(p_ids) AS x
+                   JOIN @.batch AS b ON b.token = x.token AND b.queue = x.queue CROSS JOIN unnest(x.places) AS i
+                   WHERE b.fates[i] >= 0);
 END $$;
 
 -- The same of a queue (NULL: of all), by state, with ids behind p_after.
@@ -106,8 +126,8 @@ CREATE OR REPLACE FUNCTION @.members(p_queue integer, p_bits integer, p_after uu
         SELECT b.* FROM @.batch AS b
         WHERE b.high > p_after AND (p_queue IS NULL OR b.queue = p_queue)
             AND (p_bits & 8 <> 0 AND b.running > 0 OR p_bits & 16 <> 0 AND b.completed > 0)) AS b
-    CROSS JOIN LATERAL @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits,
-        NULL) AS m
+    CROSS JOIN LATERAL @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits)
+        AS m
     WHERE m.id > p_after
 $$;
 
@@ -120,14 +140,18 @@ CREATE OR REPLACE FUNCTION @.members_like(p_queue integer, p_states integer, p_a
         AND (p_before IS NULL OR coalesce(m.finished_at, m.created_at) <= p_before)
 $$;
 
--- Members of a batch that is locked are rows of [job] again.
-CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Members of a batch that is locked are rows of [job] again: those of p_bits, or those at p_at.
+CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_at integer[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE v_out uuid[]; v_ended integer;
 BEGIN
     WITH back AS (
         INSERT INTO @.job OVERRIDING SYSTEM VALUE
-        SELECT m.* FROM @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits,
-            p_ids) AS m RETURNING id, finished_at
+        SELECT m.* FROM @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits)
+            AS m WHERE p_at IS NULL
+        UNION ALL
+        SELECT m.* FROM @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_at)
+            AS m WHERE p_at IS NOT NULL
+        RETURNING id, finished_at
     )
     SELECT array_agg(back.id), count(back.finished_at) INTO v_out, v_ended FROM back;
     IF v_out IS NULL THEN
@@ -135,53 +159,18 @@ BEGIN
     ELSIF v_ended > 0 THEN -- they may stand before what retention has met
         PERFORM nextval('@.jump');
     END IF;
-    PERFORM @.batch_fates(b, @.batch_positions(b.ids, v_out), -1::smallint, b.ends);
-END $$;
-
--- Where these ids stand among a batch's. Two lists without an order of their own: by hash.
-CREATE OR REPLACE FUNCTION @.batch_positions(b_ids uuid[], p_ids uuid[]) RETURNS integer[] LANGUAGE plpgsql IMMUTABLE
-SET enable_hashjoin = on AS $$
-BEGIN
-    IF b_ids = p_ids THEN
-        RETURN ARRAY(SELECT generate_series(1, cardinality(b_ids)));
-    ELSIF cardinality(p_ids) = 1 THEN
-        RETURN ARRAY[array_position(b_ids, p_ids[1])];
-    END IF;
-    RETURN ARRAY(SELECT m.i::integer FROM unnest(b_ids) WITH ORDINALITY AS m(id, i)
-                 WHERE m.id IN (SELECT u.id FROM unnest(p_ids) AS u(id)) ORDER BY m.i);
-END $$;
-
--- Members at these places have another fate: the row of the batch, which is locked, is written or removed.
-CREATE OR REPLACE FUNCTION @.batch_fates(b @.batch, p_at integer[], p_fate smallint, p_ends bigint[]) RETURNS void
-    LANGUAGE plpgsql AS $$
-DECLARE v_fates smallint[]; v_running integer; v_completed integer; v_first bigint;
-BEGIN
-    v_fates := b.fates;
-    FOR i IN 1 .. cardinality(p_at) LOOP
-        v_fates[p_at[i]] := p_fate;
-    END LOOP;
-    SELECT count(*) FILTER (WHERE f = 0), count(*) FILTER (WHERE f > 0), min(p_ends[2 * f - 1]) FILTER (WHERE f > 0)
-    INTO v_running, v_completed, v_first FROM unnest(v_fates) AS f;
-    IF v_running + v_completed = 0 THEN
-        DELETE FROM @.batch AS x WHERE x.token = b.token AND x.queue = b.queue;
-    ELSE
-        UPDATE @.batch AS x SET fates = v_fates, ends = p_ends, running = v_running, completed = v_completed,
-            finished_at = v_first
-        WHERE x.token = b.token AND x.queue = b.queue;
-    END IF;
+    PERFORM @.batch_end(b.token, b.queue, b.fates, b.ends, @.batch_positions(b.ids, v_out));
 END $$;
 
 -- Members with these ids leave. Who was no member at that moment may be a row by now, or was one all the time.
 CREATE OR REPLACE FUNCTION @.batch_leave(p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE b @.batch;
+DECLARE r record; b @.batch;
 BEGIN
-    FOR b IN
-        SELECT x.* FROM @.batch AS x
-        WHERE x.high >= (SELECT @.id_low(p_ids)) AND x.low <= (SELECT @.id_high(p_ids))
-            AND x.ids && p_ids
-        ORDER BY x.token, x.queue FOR UPDATE
-    LOOP
-        PERFORM @.batch_out(b, 24, p_ids);
+    FOR r IN SELECT x.* FROM @.batches_with(p_ids) AS x ORDER BY x.token, x.queue LOOP
+        SELECT x.* INTO b FROM @.batch AS x WHERE x.token = r.token AND x.queue = r.queue FOR UPDATE;
+        IF FOUND THEN
+            PERFORM @.batch_out(b, 24, r.places);
+        END IF;
     END LOOP;
 END $$;
 
@@ -195,17 +184,18 @@ BEGIN
 END $$;
 
 -- Locks the rows with these ids in the order of their ids; members leave before. What is nowhere when this returns was
--- nowhere at one moment, not in one place before the other was looked at.
+-- nowhere at one moment, not in one place before the other was looked at. It goes round again only when somebody moved
+-- one of them between its looks; whoever is a row then is locked, and moves no more.
 CREATE OR REPLACE FUNCTION @.rows_lock(p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE v_there uuid[]; v_locked uuid[];
 BEGIN
     LOOP
+        PERFORM @.batch_leave(p_ids);
         v_locked := ARRAY(SELECT j.id FROM @.job AS j WHERE j.id = ANY (p_ids) ORDER BY j.id FOR UPDATE);
         EXIT WHEN cardinality(v_locked) >= (SELECT count(DISTINCT u) FROM unnest(p_ids) AS u);
         v_there := ARRAY(SELECT j.id FROM @.job AS j WHERE j.id = ANY (p_ids) UNION ALL
                          SELECT m.id FROM @.members_of(p_ids) AS m);
         EXIT WHEN cardinality(v_there) <= cardinality(v_locked);
-        PERFORM @.batch_leave(p_ids);
     END LOOP;
 END $$;
 
@@ -214,7 +204,8 @@ END $$;
 CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
 BEGIN
-    IF v_most < 8 OR @.told() THEN
+    -- A snapshot of before may not know that events are kept.
+    IF v_most < 8 OR @.told() OR current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
     ELSIF v_most > 4096 THEN
         RETURN p_plain[: v_places[4096]] || array_fill(false, ARRAY[cardinality(p_plain) - v_places[4096]]);
