@@ -199,13 +199,17 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Are batches made in this transaction? Not while events are kept, of which a snapshot from before may not know.
+CREATE OR REPLACE FUNCTION @.batches_made() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT coalesce(@.told(), false) AND current_setting('transaction_isolation') = 'read committed'
+$$;
+
 -- Of the rows of one queue that a claim takes, p_plain of each: which of them become members? Fewer than eight are not
 -- worth a batch; more than 4,096 are more than is to be unpacked at once.
 CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
 BEGIN
-    -- A snapshot of before may not know that events are kept.
-    IF v_most < 8 OR @.told() OR current_setting('transaction_isolation') <> 'read committed' THEN
+    IF v_most < 8 OR NOT @.batches_made() THEN
         RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
     ELSIF v_most > 4096 THEN
         RETURN p_plain[: v_places[4096]] || array_fill(false, ARRAY[cardinality(p_plain) - v_places[4096]]);
@@ -222,7 +226,7 @@ CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name by
     OUT o_numbers bigint[]) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
-        least(sum(h.payload_bytes), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
+        least(coalesce(sum(h.payload_bytes), 0), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
         bool_and(h.plain) AND count(*) BETWEEN 8 AND 4096,
         array_agg(h.id), array_agg(h.as_put), array_agg(h.waited), array_agg(h.bytes), array_agg(h.numbers)
     INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first, o_all, o_ids, o_rows, o_waits, o_bytes, o_numbers
@@ -239,7 +243,7 @@ BEGIN
             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
             AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
         ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
-    o_all := o_all AND NOT coalesce(@.told(), false);
+    o_all := o_all AND @.batches_made();
 END $$;
 
 -- Rows of a queue that are locked are members of a batch from now on.

@@ -119,7 +119,7 @@ CREATE OR REPLACE FUNCTION @.want_pick(p_now bigint, p_queue integer, p_from big
     OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint, OUT o_all boolean) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
-        least(sum(h.payload_bytes), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place)
+        least(coalesce(sum(h.payload_bytes), 0), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place)
     INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first
     FROM (
         SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
