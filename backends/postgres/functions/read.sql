@@ -1,4 +1,24 @@
 -- SPDX-License-Identifier: MIT
+-- Rows by ids, in this order, as far as payload and result fit into p_bytes (0: all), one at least.
+CREATE OR REPLACE FUNCTION @.read_rows(p_ids uuid[], p_flags integer, p_bytes bigint) RETURNS @.view[] LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE v_rows @.view[];
+BEGIN
+    SELECT array_agg(@.show(CASE WHEN x.member THEN x.m ELSE j END, p_flags, 0) ORDER BY x.i) INTO v_rows FROM (
+        SELECT y.*, sum(y.size) OVER (ORDER BY y.i) AS used, min(y.i) OVER () AS first FROM (
+            SELECT u.id, u.i, false AS member, NULL::@.job AS m,
+                CASE WHEN p_flags & 1 <> 0 THEN k.payload_bytes ELSE 0 END
+                    + CASE WHEN p_flags & 2 <> 0 THEN coalesce(octet_length(k.result), 0) ELSE 0 END AS size
+            FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id
+            UNION ALL
+            SELECT m.id, u.i, true, m, CASE WHEN p_flags & 1 <> 0 THEN m.payload_bytes ELSE 0 END
+            FROM @.members_of(p_ids) AS m
+            CROSS JOIN LATERAL unnest(array_positions(p_ids, m.id)) AS u(i)) AS y) AS x
+    LEFT JOIN @.job AS j ON NOT x.member AND j.id = x.id
+    WHERE p_bytes = 0 OR x.used <= p_bytes OR x.i = x.first;
+    RETURN v_rows;
+END $$;
+
 -- Reading rows: by ids in the order asked, or by a filter, ascending by id. p_states: bits of stored states; p_waiting:
 -- 0 all, 1 ready, 2 scheduled; p_before: not younger than so many ms (0: all); p_bytes: of payload and result (0: no
 -- bound). What it looks for is a row of [job] or a member of a batch, and may go from one to the other at any moment:
@@ -30,7 +50,8 @@ BEGIN
                 AND (v_before IS NULL OR j.finished_at <= v_before)
              ORDER BY j.id LIMIT p_limit)
             UNION ALL
-            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before) AS m
+            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before,
+                p_limit) AS m
             ORDER BY id LIMIT p_limit);
     ELSIF p_states = 8 THEN
         v_found := ARRAY(
@@ -40,7 +61,8 @@ BEGIN
                 AND (p_reason = 0 OR j.reason = p_reason) AND (v_before IS NULL OR j.created_at <= v_before)
              ORDER BY j.id LIMIT p_limit)
             UNION ALL
-            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before) AS m
+            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before,
+                p_limit) AS m
             ORDER BY id LIMIT p_limit);
     ELSE
         v_found := ARRAY(
@@ -52,19 +74,9 @@ BEGIN
                 AND (v_before IS NULL OR coalesce(j.finished_at, j.created_at) <= v_before)
              ORDER BY j.id LIMIT p_limit)
             UNION ALL
-            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before) AS m
+            SELECT m.id FROM @.members_like(v_queue, p_states, p_after, p_kind, p_tenant, p_reason, v_before,
+                p_limit) AS m
             ORDER BY id LIMIT p_limit);
     END IF;
-    SELECT array_agg(@.show(CASE WHEN x.member THEN x.m ELSE j END, p_flags, 0) ORDER BY x.i) INTO o_rows FROM (
-        SELECT y.*, sum(y.size) OVER (ORDER BY y.i) AS used, min(y.i) OVER () AS first FROM (
-            SELECT u.id, u.i, false AS member, NULL::@.job AS m,
-                CASE WHEN p_flags & 1 <> 0 THEN k.payload_bytes ELSE 0 END
-                    + CASE WHEN p_flags & 2 <> 0 THEN coalesce(octet_length(k.result), 0) ELSE 0 END AS size
-            FROM unnest(v_found) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id
-            UNION ALL
-            SELECT m.id, u.i, true, m, CASE WHEN p_flags & 1 <> 0 THEN m.payload_bytes ELSE 0 END
-            FROM @.members_of(v_found) AS m
-            CROSS JOIN LATERAL unnest(array_positions(v_found, m.id)) AS u(i)) AS y) AS x
-    LEFT JOIN @.job AS j ON NOT x.member AND j.id = x.id
-    WHERE p_bytes = 0 OR x.used <= p_bytes OR x.i = x.first;
+    o_rows := @.read_rows(v_found, p_flags, p_bytes);
 END $$;
