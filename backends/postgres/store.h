@@ -199,6 +199,8 @@ struct rest {
     unsigned left, whole; /* exchanges that do not try a short way; how many they are in all */
 };
 
+enum { PQ_CLAIMS = 16 };
+
 struct jobq_store {
     struct pq_link link;
     struct address address;
@@ -215,6 +217,8 @@ struct jobq_store {
     struct arrivals arrivals;
     struct front front;
     struct rest rests[PQ_WAYS];
+    uint8_t claims[PQ_CLAIMS][16]; /* tokens of the newest claims of many */
+    size_t claim_next;
     uint64_t last_receipt; /* number of the newest request that left one */
     uint8_t last_client[16];
     _Atomic int backend_pid;

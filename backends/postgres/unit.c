@@ -9,7 +9,8 @@
 
 /* ---- items that can be done together ---------------------------------------------------------------------------- */
 
-enum { FLAG_PLAIN_CHANGES = 8, FLAG_PLAIN_PUTS = 16, FLAG_ALIKE_CHANGES = 64 };
+enum { CLAIM_OF_MANY = 8 }; /* functions/batch.sql */
+enum { FLAG_PLAIN_CHANGES = 8, FLAG_PLAIN_PUTS = 16, FLAG_ALIKE_CHANGES = 64, FLAG_OF_MANY = 128 };
 
 static int by_16_bytes(const void *a, const void *b)
 {
@@ -63,6 +64,22 @@ static bool changes_are_alike(const struct jobq_exchange *x)
             return false;
     }
     return true;
+}
+
+/* What was claimed together is not among the rows, where one that ends by itself would be looked for first. */
+static void remember_claim(struct jobq_store *s, const struct jobq_want *w)
+{
+    const size_t size = sizeof *s->claims;
+    if (w->mode == JOBQ_WANT_DUE && w->row_count >= CLAIM_OF_MANY)
+        memcpy(s->claims[s->claim_next++ % PQ_CLAIMS], w->token.bytes, size);
+}
+
+static bool claimed_together(const struct jobq_store *s, const struct jobq_change *c)
+{
+    for (size_t i = 0; i < PQ_CLAIMS; i++)
+        if (memcmp(s->claims[i], c->token.bytes, sizeof *s->claims) == 0)
+            return true;
+    return false;
 }
 
 /* ---- columns: NULL as a whole when no item has a value ------------------------------------------------------------- */
@@ -220,6 +237,8 @@ void pq_trim_pack(struct params *p, const struct jobq_trim *trim)
         pack_add_int8(p, trim->keep_count[i]);
     for (int i = 0; i < 8; i++)
         pack_add_int8(p, trim->keep_ms[i]);
+    pack_add_int8(p, trim->slack_part ? trim->slack_part : 1);
+    pack_add_int8(p, trim->slack_part ? trim->slack_most : 0);
     pack_end(p);
 }
 
@@ -271,6 +290,7 @@ void pq_unit_pack(const struct jobq_store *s, const struct jobq_exchange *x, int
     bool alike = any && changes_are_alike(x);
     flags |= any ? FLAG_PLAIN_CHANGES : 0;
     flags |= alike ? FLAG_ALIKE_CHANGES : 0;
+    flags |= alike && x->change_count == 1 && claimed_together(s, x->changes) ? FLAG_OF_MANY : 0;
     flags |= x->put_count && pq_puts_are_apart(x, keyed) ? FLAG_PLAIN_PUTS : 0;
     pack_int4(p, flags);
     pq_request_pack(s, x, x->number && (x->beat_count || x->change_count || x->put_count || x->worker), p);
@@ -526,6 +546,7 @@ int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
                       cell_of(result, 0, WANT_NUMBERS), &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
+    remember_claim(s, w);
     pq_front_note_want(&s->front, cell_of(result, 0, WANT_FROM), x);
     w->schedule_now_ms = x->now_ms;
     if (w->mode != JOBQ_WANT_OVERDUE && !cell_bool(cell_of(result, 0, WANT_REPEAT)) && answer_turns(result, w, arena) != 0)

@@ -340,7 +340,7 @@ BEGIN
         DELETE FROM @.batch AS b WHERE b.token = p_token AND b.queue = p_queue;
     ELSE
         UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = v_running, completed = v_completed,
-            finished_at = v_first
+            lease_until = CASE WHEN v_running > 0 THEN b.lease_until END, finished_at = v_first
         WHERE b.token = p_token AND b.queue = p_queue;
     END IF;
 END $$;
@@ -355,10 +355,17 @@ BEGIN
     PERFORM @.batch_write(p_token, p_queue, p_fates, p_ends);
 END $$;
 
-CREATE OR REPLACE FUNCTION @.with_result(j @.job, p_result bytea) RETURNS @.job LANGUAGE plpgsql IMMUTABLE AS $$
+-- Members at these places as rows that completed now, with these reasons and results.
+CREATE OR REPLACE FUNCTION @.members_done(b_rows @.job[], b_token uuid, b_worker bytea, b_started_at bigint,
+    p_now bigint, p_at integer[], p_reasons bigint[], p_results bytea[]) RETURNS SETOF @.job
+    LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE j @.job;
 BEGIN
-    j.result := p_result;
-    RETURN j;
+    FOR i IN 1 .. cardinality(p_at) LOOP
+        j := @.member(b_rows[p_at[i]], b_token, b_worker, b_started_at, NULL, p_now, p_reasons[i]);
+        j.result := p_results[i];
+        RETURN NEXT j;
+    END LOOP;
 END $$;
 
 -- Members complete: changes that are plain, as [changes] has them. p_alike: all of them are the same. o_whole: all were
@@ -376,7 +383,7 @@ BEGIN
     o_whole := false;
     IF p_alike AND v_items >= 8 THEN -- what was claimed together
         UPDATE @.batch AS x SET fates = array_fill(1::smallint, ARRAY[v_items]), ends = ARRAY[p_now, p_nums[6]],
-            running = 0, completed = v_items, finished_at = p_now
+            running = 0, completed = v_items, lease_until = NULL, finished_at = p_now
         WHERE x.token = p_tokens[1] AND x.running = v_items AND x.ids = p_ids
         RETURNING x.queue, greatest(p_now - x.started_at, 0) INTO v_queue, v_ran;
         IF FOUND THEN
@@ -387,8 +394,22 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF v_items = 1 AND p_alike THEN -- one by one: its own end, in one statement
+        UPDATE @.batch AS x SET fates[array_position(x.ids, p_ids[1])] = cardinality(x.ends) / 2 + 1,
+            ends = x.ends || ARRAY[p_now, p_nums[6]], running = x.running - 1, completed = x.completed + 1,
+            lease_until = CASE WHEN x.running > 1 THEN x.lease_until END,
+            finished_at = least(x.finished_at, p_now)
+        WHERE x.token = p_tokens[1] AND x.running > 0 AND x.fates[array_position(x.ids, p_ids[1])] = 0
+        RETURNING x.queue, greatest(p_now - x.started_at, 0) INTO v_queue, v_ran;
+        IF FOUND THEN
+            INSERT INTO @.tally VALUES (v_queue, 4, 5, 1, @.bucket(v_ran), v_ran, p_now);
+            o_whole := true;
+            o_queues := ARRAY[v_queue];
+        END IF;
+        RETURN;
+    END IF;
     FOR b IN
-        SELECT x.token, x.queue, x.started_at, x.lease_until, x.worker, x.fates, x.ends, x.ids FROM @.batch AS x
+        SELECT x.token, x.queue, x.started_at, x.worker, x.fates, x.ends, x.ids FROM @.batch AS x
         WHERE x.token = ANY (ARRAY(SELECT DISTINCT u FROM unnest(p_tokens) AS u)) AND x.running > 0
         ORDER BY x.token, x.queue FOR UPDATE
     LOOP
@@ -416,9 +437,11 @@ BEGIN
         CONTINUE WHEN v_count = 0;
         IF v_out IS NOT NULL THEN
             INSERT INTO @.job OVERRIDING SYSTEM VALUE
-            SELECT (@.with_result(@.member(x.rows[v_at[k]], b.token, b.worker, b.started_at, 0, p_now,
-                p_nums[20 * v_of[k] - 14]), p_results[v_of[k]])).*
-            FROM @.batch AS x CROSS JOIN unnest(v_out) AS k WHERE x.token = b.token AND x.queue = b.queue;
+            SELECT m.* FROM @.batch AS x CROSS JOIN LATERAL @.members_done(x.rows, b.token, b.worker, b.started_at,
+                p_now, ARRAY(SELECT v_at[k] FROM unnest(v_out) AS k),
+                ARRAY(SELECT p_nums[20 * v_of[k] - 14] FROM unnest(v_out) AS k),
+                ARRAY(SELECT p_results[v_of[k]] FROM unnest(v_out) AS k)) AS m
+            WHERE x.token = b.token AND x.queue = b.queue;
         END IF;
         PERFORM @.batch_write(b.token, b.queue, v_fates, v_ends);
         v_ran := greatest(p_now - b.started_at, 0);

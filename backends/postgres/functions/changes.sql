@@ -2,12 +2,12 @@
 -- Changes: what happens to rows that are there. p_nums has 20 numbers for each: by, allowed, edits (-1: any), outcome,
 -- state, reason, set, run_at base and offset, callback_until base and offset, lease_ms, failures, crashes, snoozes,
 -- releases, redrives, alone, error_kind, plain. plain: a complete under its token that sets a result at most, in a unit
--- in which no change depends on another; those are made together, p_plain says that there are any. p_alike: all are, under
--- one token, with one reason, whatever the edits and without results; tokens and numbers are those of the first. p_lines: lines of
--- log, those of all changes in a row; p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when
--- every one was made.
-CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_alike boolean, p_ids uuid[], p_tokens uuid[], p_nums bigint[],
-    p_digests bytea[], p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
+-- in which no change depends on another; those are made together, p_plain says that there are any. p_alike: all are,
+-- under one token, with one reason, whatever the edits and without results; tokens and numbers are those of the first.
+-- p_members: the one that there is may well be a member. p_lines: lines of log, those of all changes in a row;
+-- p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when every one was made.
+CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_alike boolean, p_members boolean,
+    p_ids uuid[], p_tokens uuid[], p_nums bigint[], p_digests bytea[], p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
     p_line_ends integer[], p_lines bytea[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[], OUT o_woke boolean, OUT o_ended integer[]) LANGUAGE plpgsql AS $$
@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     o_woke := false;
     -- One by itself, which has no key, is what a worker that takes one at a time tells with each exchange.
-    IF p_plain AND v_items = 1 THEN
+    IF p_plain AND v_items = 1 AND NOT p_members THEN
         UPDATE @.job AS j SET state = 4, reason = p_nums[6], outcome = 1, lease_until = NULL, stop_at = NULL,
             clock = NULL, finished_at = p_now, pending = 0, result = CASE WHEN p_nums[7] & 4 <> 0 THEN p_results[1]
             ELSE j.result END

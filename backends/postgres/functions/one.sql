@@ -117,7 +117,7 @@ BEGIN
         IF pg_try_advisory_xact_lock(@LOCK + 2) THEN
             v_left[1] := @.one_left(v_keep, v_over, p_trim[1], p_left[3], p_left[4]);
         END IF;
-        v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim, v_ended, v_jump);
+        v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim[1:17], v_ended, v_jump); -- the slack is used up here
     END IF;
     -- One receipt for both parts (2). The one before becomes it: its number is part of the key, so this is what
     -- putting one and dropping the other is, in one statement.

@@ -45,7 +45,7 @@ BEGIN
                                LIMIT 10001) AS x),
         (SELECT count(*) FROM @.job AS j WHERE j.clock <= p_now AND j.state = 3 AND j.queue = q.id)
             + (SELECT coalesce(sum(b.running), 0)::bigint FROM @.batch AS b
-               WHERE b.lease_until <= p_now AND b.running > 0 AND b.queue = q.id),
+               WHERE b.lease_until <= p_now AND b.queue = q.id),
         (SELECT min(x.run_at) FROM (
             (SELECT j.run_at FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 1 ORDER BY j.place, j.n LIMIT 10000)
             UNION ALL

@@ -184,7 +184,8 @@ BEGIN
 END $$;
 
 -- Retention. p_ended: pairs {queue, state} that this unit ended rows in; p_nums: at most so many, keep_count and
--- keep_ms by state (0 to 7 each). Those over the count stand first, those over the age too; rows with open edges to
+-- keep_ms by state (0 to 7 each), and what may stay of what is over: one in so many of those kept, so many at most
+-- (without these two none). Those over the count stand first, those over the age too; rows with open edges to
 -- children keep their place in the count. While events are kept each is one: state 7 (GONE), reason 40 (RETENTION). One
 -- at a time: two that count the same rows would each take what is over. p_from, and what comes back: where the ended
 -- rows began, {jump, then queue, state, finished_at of each}, see functions/front.sql.
@@ -236,6 +237,8 @@ BEGIN
         v_from := @.front_note(v_from, v_queue, v_state, v_first);
         FOR v_step IN 1 .. 2 LOOP
             CONTINUE WHEN v_left <= 0 OR v_step = 1 AND v_over <= 0 OR v_step = 2 AND v_keep_ms <= 0;
+            -- A few may stay, so that a batch is not changed for each that goes.
+            CONTINUE WHEN v_step = 1 AND v_batch IS NOT NULL AND v_over <= least(v_keep / p_nums[18], p_nums[19]);
             IF v_batch IS NOT NULL THEN
                 v_end := CASE WHEN v_step = 2 THEN @.add(p_now, -v_keep_ms) ELSE 9223372036854775807 END;
                 v_left := @.trim_batches(v_queue, v_first, v_end,

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION @.clock_next(p_now bigint, p_but uuid) RETURNS bigint
 BEGIN
     RETURN least(
         (SELECT j.clock FROM @.job AS j WHERE j.clock > p_now AND j.id IS DISTINCT FROM p_but ORDER BY j.clock LIMIT 1),
-        (SELECT b.lease_until FROM @.batch AS b WHERE b.running > 0 AND b.lease_until > p_now
+        (SELECT b.lease_until FROM @.batch AS b WHERE b.lease_until > p_now
          ORDER BY b.lease_until LIMIT 1));
 END $$;
 
@@ -44,9 +44,9 @@ END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's
 -- transaction makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain, 16 puts are plain, 32
--- nobody asks when the next thing happens, 64 changes are alike. p_drop: the client's receipt that may go. p_from, o_from: where the front
--- was and is, see functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met
--- on the way to the next clock behind it.
+-- nobody asks when the next thing happens, 64 changes are alike, 128 the one that there is was claimed with many others.
+-- p_drop: the client's receipt that may go. p_from, o_from: where the front was and is, see functions/front.sql: {next
+-- clock, jump, then triples of trim}; o_from has how many entries were met on the way to the next clock behind it.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
     p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],
@@ -116,8 +116,9 @@ BEGIN
         v_woke := v_beats.o_woke;
     END IF;
     IF p_change_ids IS NOT NULL THEN
-        v_changes := @.changes(said.o_now, p_flags & 8 <> 0, p_flags & 64 <> 0, p_change_ids, p_tokens, p_change_nums,
-            p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors, p_line_ends, p_lines);
+        v_changes := @.changes(said.o_now, p_flags & 8 <> 0, p_flags & 64 <> 0, p_flags & 128 <> 0, p_change_ids,
+            p_tokens, p_change_nums, p_change_digests, p_results, p_progress, p_data, p_new_payloads, p_errors,
+            p_line_ends, p_lines);
         said.o_verdicts := v_changes.o_verdicts;
         said.o_stales := v_changes.o_stales;
         said.o_holders := v_changes.o_holders;

@@ -370,7 +370,7 @@ BEGIN
     o_more := false;
     -- Members whose lease is over leave, of as many batches as could fill this want.
     FOR b IN
-        SELECT x.* FROM @.batch AS x WHERE x.running > 0 AND x.lease_until <= p_now ORDER BY x.lease_until
+        SELECT x.* FROM @.batch AS x WHERE x.lease_until <= p_now ORDER BY x.lease_until
         FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM @.batch_out(b, 8, NULL);

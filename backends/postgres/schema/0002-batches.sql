@@ -7,6 +7,7 @@
 --   fates        of each member: 0 runs, above 0 completed (the number of its end), below 0 is no member any more
 --   ends         {finished_at, reason} of each end
 --   running, completed   how many members are; a batch without any is removed
+--   lease_until  NULL when none runs
 --   low, high    all ids are within
 --   finished_at  of the first end that still has members
 -- Another step that changes [job] has to make all members leave before.
@@ -16,7 +17,7 @@ CREATE TABLE @.batch (
     running integer NOT NULL,
     completed integer NOT NULL DEFAULT 0,
     started_at bigint NOT NULL,
-    lease_until bigint NOT NULL,
+    lease_until bigint,
     finished_at bigint,
     low uuid NOT NULL,
     high uuid NOT NULL,
@@ -26,10 +27,11 @@ CREATE TABLE @.batch (
     ids uuid[] NOT NULL,
     rows @.job[] NOT NULL,
     PRIMARY KEY (token, queue)
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
-    toast.autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE @.batch ALTER COLUMN ids SET STORAGE EXTERNAL, ALTER COLUMN rows SET STORAGE EXTERNAL;
-CREATE INDEX batch_clock ON @.batch (lease_until) WHERE running > 0;
+-- Members that end one by one change no column that an index looks at.
+CREATE INDEX batch_clock ON @.batch (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX batch_ended ON @.batch (queue, finished_at) WHERE finished_at IS NOT NULL;
 -- Ids rise with time: what is put has one beyond nearly every batch.
 CREATE INDEX batch_ids ON @.batch (high);
