@@ -53,14 +53,15 @@ static bool changes_are_apart(const struct jobq_exchange *x)
            pq_all_differ((const char *)x->changes[0].id.bytes, sizeof *x->changes, x->change_count);
 }
 
-/* Are all changes the same but for the id of the job, and plain? What ends together mostly is: it is told once. */
+/* Are all changes the same but for the id of the job, plain and without a result? What ends together mostly is: it is told
+ * once. */
 static bool changes_are_alike(const struct jobq_exchange *x)
 {
     const struct jobq_change *first = x->changes;
     for (size_t i = 0; i < x->change_count; i++) {
         const struct jobq_change *c = &x->changes[i];
-        if (!pq_change_is_plain(c) || c->set || c->edits != JOBQ_ANY_EDITS || c->reason != first->reason ||
-            memcmp(c->token.bytes, first->token.bytes, sizeof c->token.bytes) != 0)
+        if (!pq_change_is_plain(c) || c->result.data || c->set != first->set || c->edits != JOBQ_ANY_EDITS ||
+            c->reason != first->reason || memcmp(c->token.bytes, first->token.bytes, sizeof c->token.bytes) != 0)
             return false;
     }
     return true;

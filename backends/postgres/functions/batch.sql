@@ -377,7 +377,7 @@ CREATE OR REPLACE FUNCTION @.batch_complete(p_now bigint, p_alike boolean, p_ids
 DECLARE
     v_items integer := cardinality(p_ids); v_queue integer; v_ran bigint;
     v_at integer[]; v_of integer[]; v_fates smallint[]; v_ends bigint[]; v_end integer; v_count bigint; v_n integer;
-    v_reason bigint; v_out integer[];
+    v_reason bigint; v_out integer[]; v_leaves boolean;
     b record;
 BEGIN
     o_whole := false;
@@ -423,14 +423,15 @@ BEGIN
             v_n := CASE WHEN p_alike THEN 0 ELSE 20 * v_of[k] - 20 END;
             CONTINUE WHEN v_fates[v_at[k]] <> 0 OR p_nums[v_n + 20] <> 1 OR p_nums[v_n + 3] > 0
                 OR NOT p_alike AND p_tokens[v_of[k]] <> b.token;
-            IF p_nums[v_n + 7] & 4 <> 0 THEN
+            v_leaves := p_nums[v_n + 7] & 4 <> 0 AND p_results[v_of[k]] IS NOT NULL;
+            IF v_leaves THEN
                 v_out := v_out || k;
             ELSIF p_nums[v_n + 6] IS DISTINCT FROM v_reason THEN
                 v_reason := p_nums[v_n + 6];
                 v_ends := v_ends || ARRAY[p_now, v_reason];
                 v_end := cardinality(v_ends) / 2;
             END IF;
-            v_fates[v_at[k]] := CASE WHEN p_nums[v_n + 7] & 4 <> 0 THEN -1 ELSE v_end END;
+            v_fates[v_at[k]] := CASE WHEN v_leaves THEN -1 ELSE v_end END;
             v_count := v_count + 1;
             o_done := o_done || v_of[k];
         END LOOP;

@@ -26,10 +26,18 @@ BEGIN
         SELECT count(*), max(x.finished_at), (array_agg(x.id))[count(*)], array_agg(x.at) FILTER (WHERE x.has)
         INTO v_looked, v_at, v_id, v_rows
         FROM (
-            SELECT k.ctid AS at, k.id, k.finished_at, k.result IS NOT NULL AS has FROM @.job AS k
-            WHERE k.queue = r.id AND k.state = 4 AND k.finished_at >= v_first
+            (SELECT k.ctid AS at, k.id, k.finished_at, k.result IS NOT NULL AS has FROM @.job AS k
+             WHERE k.queue = r.id AND k.state = 4 AND k.finished_at >= v_first
                 AND (k.finished_at, k.id) > (r.results_at, r.results_id) AND k.finished_at < @.add(p_now, -r.ms)
-            ORDER BY k.finished_at, k.id LIMIT v_left) AS x;
+             ORDER BY k.finished_at, k.id LIMIT v_left)
+            UNION ALL -- members have none
+            SELECT NULL, m.id, b.ends[2 * m.fate - 1], false
+            FROM @.batch AS b CROSS JOIN LATERAL unnest(b.fates, b.ids) AS m(fate, id)
+            WHERE b.queue = r.id AND b.finished_at >= v_first AND b.finished_at < @.add(p_now, -r.ms)
+                AND b.ends[cardinality(b.ends) - 1] >= r.results_at AND m.fate > 0
+                AND (b.ends[2 * m.fate - 1], m.id) > (r.results_at, r.results_id)
+                AND b.ends[2 * m.fate - 1] < @.add(p_now, -r.ms)
+            ORDER BY finished_at, id LIMIT v_left) AS x;
         v_left := v_left - v_looked;
         v_mine := ARRAY(SELECT j.ctid FROM unnest(v_rows) AS u(at) JOIN @.job AS j ON j.ctid = u.at AND j.state = 4
                         FOR UPDATE OF j SKIP LOCKED);
