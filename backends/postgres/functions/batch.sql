@@ -243,8 +243,8 @@ BEGIN
     RETURN p_plain;
 END $$;
 
--- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a second
--- time costs as much as to lock them. The token is the want's, their places are as they stand: postgres/view.c.
+-- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a
+-- second time costs as much as to lock them. The token is the want's, their places are as they stand: postgres/view.c.
 CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name bytea, p_from bigint, p_kinds bytea[],
     p_token uuid, p_limit bigint, p_worker bytea, p_until bigint, OUT o_at tid[], OUT o_late boolean[],
     OUT o_plain boolean[], OUT o_sizes bigint[], OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint,
@@ -329,19 +329,19 @@ BEGIN
     END IF;
 END $$;
 
--- What became of the members of a batch that is locked: its row is written or removed.
+-- What became of the members of a batch that is locked: its row is written, and removed when it has none left.
 CREATE OR REPLACE FUNCTION @.batch_write(p_token uuid, p_queue integer, p_fates smallint[], p_ends bigint[])
     RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_running integer; v_completed integer; v_first bigint;
+DECLARE v_members integer;
 BEGIN
-    SELECT count(*) FILTER (WHERE f = 0), count(*) FILTER (WHERE f > 0), min(p_ends[2 * f - 1]) FILTER (WHERE f > 0)
-    INTO v_running, v_completed, v_first FROM unnest(p_fates) AS f;
-    IF v_running + v_completed = 0 THEN
+    UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = x.running, completed = x.completed,
+        lease_until = CASE WHEN x.running > 0 THEN b.lease_until END, finished_at = x.first
+    FROM (SELECT count(*) FILTER (WHERE f = 0) AS running, count(*) FILTER (WHERE f > 0) AS completed,
+              min(p_ends[2 * f - 1]) FILTER (WHERE f > 0) AS first
+          FROM unnest(p_fates) AS f) AS x
+    WHERE b.token = p_token AND b.queue = p_queue RETURNING b.running + b.completed INTO v_members;
+    IF v_members = 0 THEN
         DELETE FROM @.batch AS b WHERE b.token = p_token AND b.queue = p_queue;
-    ELSE
-        UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = v_running, completed = v_completed,
-            lease_until = CASE WHEN v_running > 0 THEN b.lease_until END, finished_at = v_first
-        WHERE b.token = p_token AND b.queue = p_queue;
     END IF;
 END $$;
 

@@ -7,7 +7,8 @@
 -- p_members: the one that there is may well be a member. p_lines: lines of log, those of all changes in a row;
 -- p_line_ends: where those of each end (NULL: there are none). Verdicts: NULL when every one was made.
 CREATE OR REPLACE FUNCTION @.changes(p_now bigint, p_plain boolean, p_alike boolean, p_members boolean,
-    p_ids uuid[], p_tokens uuid[], p_nums bigint[], p_digests bytea[], p_results bytea[], p_progress bytea[], p_data bytea[], p_payloads bytea[], p_errors bytea[],
+    p_ids uuid[], p_tokens uuid[], p_nums bigint[], p_digests bytea[], p_results bytea[], p_progress bytea[],
+    p_data bytea[], p_payloads bytea[], p_errors bytea[],
     p_line_ends integer[], p_lines bytea[],
     OUT o_verdicts integer[], OUT o_stales integer[], OUT o_holders uuid[], OUT o_leases bigint[],
     OUT o_rows @.view[], OUT o_row_at integer[], OUT o_woke boolean, OUT o_ended integer[]) LANGUAGE plpgsql AS $$

@@ -73,8 +73,8 @@ BEGIN
 END $$;
 
 -- The oldest of what completed in a queue where members of batches are among it: rows and members alike, by when they
--- ended, then by id. p_first: none is older; p_end: what ended before; p_over: so many are passed by or removed, p_left:
--- removed. Returns what is left of p_left. What others have locked stays, with its place in the count.
+-- ended, then by id. p_first: none is older; p_end: what ended before; p_over: so many are passed by or removed,
+-- p_left: removed. Returns what is left of p_left. What others have locked stays, with its place in the count.
 CREATE OR REPLACE FUNCTION @.trim_batches(p_queue integer, p_first bigint, p_end bigint, p_over bigint, p_left bigint)
     RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -97,7 +97,8 @@ BEGIN
                   AND y.token <> ALL (v_passed)
               ORDER BY y.finished_at LIMIT 2) AS x;
         IF r.row < coalesce(r.ats[1], p_end) THEN
-            SELECT count(*), array_agg(x.at) FILTER (WHERE x.children = 0), max(x.finished_at), (array_agg(x.id))[count(*)]
+            SELECT count(*), array_agg(x.at) FILTER (WHERE x.children = 0), max(x.finished_at),
+                (array_agg(x.id))[count(*)]
             INTO v_count, v_rows, v_at, v_id
             FROM (SELECT k.ctid AS at, k.id, k.finished_at, k.children FROM @.job AS k
                   WHERE k.queue = p_queue AND k.state = 4 AND (k.finished_at, k.id) > (v_at, v_id)
@@ -149,11 +150,12 @@ BEGIN
             CONTINUE;
         END IF;
         CONTINUE WHEN b.finished_at IS DISTINCT FROM r.ats[1]; -- it changed meanwhile
-        v_last := b.ends[1];
-        IF cardinality(b.ends) > 2 THEN
-            v_last := (SELECT max(b.ends[i]) FROM generate_series(1, cardinality(b.ends), 2) AS i);
+        v_last := NULL; -- when all of it goes: the end of the last
+        IF b.running = 0 AND b.completed <= v_most THEN
+            v_last := CASE WHEN cardinality(b.ends) = 2 THEN b.ends[1]
+                ELSE (SELECT max(b.ends[i]) FROM generate_series(1, cardinality(b.ends), 2) AS i) END;
         END IF;
-        IF b.running = 0 AND b.completed <= v_most AND v_last < v_end THEN
+        IF v_last < v_end THEN
             DELETE FROM @.batch AS y WHERE y.token = r.tokens[1] AND y.queue = p_queue;
             v_count := b.completed;
         ELSE

@@ -44,9 +44,10 @@ END $$;
 
 -- The unit of an exchange: beats, changes, puts, trim, the worker's record. One call is one unit; the caller's
 -- transaction makes it atomic. p_flags: 1 tell who waits, 4 fold the tally, 8 changes are plain, 16 puts are plain, 32
--- nobody asks when the next thing happens, 64 changes are alike, 128 the one that there is was claimed with many others.
--- p_drop: the client's receipt that may go. p_from, o_from: where the front was and is, see functions/front.sql: {next
--- clock, jump, then triples of trim}; o_from has how many entries were met on the way to the next clock behind it.
+-- nobody asks when the next thing happens, 64 changes are alike, 128 the one that there is was claimed with many
+-- others. p_drop: the client's receipt that may go. p_from, o_from: where the front was and is, see
+-- functions/front.sql: {next clock, jump, then triples of trim}; o_from has how many entries were met on the way to the
+-- next clock behind it.
 CREATE OR REPLACE FUNCTION @.unit(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
     p_beat_from uuid[], p_beat_to uuid[], p_beat_nums bigint[],
     p_change_ids uuid[], p_tokens uuid[], p_change_nums bigint[], p_change_digests bytea[], p_results bytea[],

@@ -133,7 +133,8 @@ BEGIN
 END $$;
 
 -- How many of these sizes fit, one behind the other, and what is used then. p_first: the first does, whatever its size.
-CREATE OR REPLACE FUNCTION @.want_fits(p_sizes bigint[], p_bytes bigint, p_used bigint, p_first boolean) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @.want_fits(p_sizes bigint[], p_bytes bigint, p_used bigint, p_first boolean)
+    RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE v_used bigint := p_used; v_count bigint := 0; v_size bigint;
 BEGIN
