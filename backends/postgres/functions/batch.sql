@@ -329,20 +329,26 @@ BEGIN
     END IF;
 END $$;
 
--- What became of the members of a batch that is locked: its row is written, and removed when it has none left.
+-- What became of the members of a batch that is locked: its row is written or removed. Counted by expressions, which
+-- are no statements to start.
 CREATE OR REPLACE FUNCTION @.batch_write(p_token uuid, p_queue integer, p_fates smallint[], p_ends bigint[])
     RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_members integer;
+DECLARE
+    v_running integer := cardinality(array_positions(p_fates, 0::smallint));
+    v_members integer := cardinality(p_fates) - cardinality(array_positions(p_fates, (-1)::smallint));
+    v_first bigint;
 BEGIN
-    UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = x.running, completed = x.completed,
-        lease_until = CASE WHEN x.running > 0 THEN b.lease_until END, finished_at = x.first
-    FROM (SELECT count(*) FILTER (WHERE f = 0) AS running, count(*) FILTER (WHERE f > 0) AS completed,
-              min(p_ends[2 * f - 1]) FILTER (WHERE f > 0) AS first
-          FROM unnest(p_fates) AS f) AS x
-    WHERE b.token = p_token AND b.queue = p_queue RETURNING b.running + b.completed INTO v_members;
     IF v_members = 0 THEN
         DELETE FROM @.batch AS b WHERE b.token = p_token AND b.queue = p_queue;
+        RETURN;
+    ELSIF v_members > v_running AND cardinality(p_ends) = 2 THEN
+        v_first := p_ends[1];
+    ELSIF v_members > v_running THEN
+        v_first := (SELECT min(p_ends[2 * f - 1]) FROM unnest(p_fates) AS f WHERE f > 0);
     END IF;
+    UPDATE @.batch AS b SET fates = p_fates, ends = p_ends, running = v_running, completed = v_members - v_running,
+        lease_until = CASE WHEN v_running > 0 THEN b.lease_until END, finished_at = v_first
+    WHERE b.token = p_token AND b.queue = p_queue;
 END $$;
 
 -- Members at these places are none any more.
