@@ -50,7 +50,7 @@ static inline const char *jobq_mutated(const char *text)
 {
     static const struct jobq_mutation all[] = {
         { 3, "SET lease_until = x.until, clock = x.until", "SET lease_until = x.until" },
-        { 9, "least(v_limit - v_given, v_room) FOR UPDATE SKIP LOCKED", "least(v_limit - v_given, v_room)" },
+        { 9, "LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;", "LIMIT p_limit) AS h;" },
         { 9, "WHERE j.ctid = u.at AND NOT u.late",
           "WHERE j.id = (SELECT k.id FROM @.job AS k WHERE k.ctid = u.at) AND NOT u.late" },
         { 9, "j.n LIMIT 1 FOR UPDATE SKIP LOCKED;", "j.n LIMIT 1;" },
