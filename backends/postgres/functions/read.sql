@@ -4,15 +4,18 @@ CREATE OR REPLACE FUNCTION @.read_rows(p_ids uuid[], p_flags integer, p_bytes bi
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE v_rows @.view[];
 BEGIN
+    WITH here AS MATERIALIZED (
+        SELECT u.id, u.i, false AS member, NULL::@.job AS m,
+            CASE WHEN p_flags & 1 <> 0 THEN k.payload_bytes ELSE 0 END
+                + CASE WHEN p_flags & 2 <> 0 THEN coalesce(octet_length(k.result), 0) ELSE 0 END AS size
+        FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id
+    )
     SELECT array_agg(@.show(CASE WHEN x.member THEN x.m ELSE j END, p_flags, 0) ORDER BY x.i) INTO v_rows FROM (
         SELECT y.*, sum(y.size) OVER (ORDER BY y.i) AS used, min(y.i) OVER () AS first FROM (
-            SELECT u.id, u.i, false AS member, NULL::@.job AS m,
-                CASE WHEN p_flags & 1 <> 0 THEN k.payload_bytes ELSE 0 END
-                    + CASE WHEN p_flags & 2 <> 0 THEN coalesce(octet_length(k.result), 0) ELSE 0 END AS size
-            FROM unnest(p_ids) WITH ORDINALITY AS u(id, i) JOIN @.job AS k ON k.id = u.id
+            SELECT h.* FROM here AS h
             UNION ALL
             SELECT m.id, u.i, true, m, CASE WHEN p_flags & 1 <> 0 THEN m.payload_bytes ELSE 0 END
-            FROM @.members_of(p_ids) AS m
+            FROM @.members_of(CASE WHEN (SELECT count(*) FROM here) < cardinality(p_ids) THEN p_ids END) AS m
             CROSS JOIN LATERAL unnest(array_positions(p_ids, m.id)) AS u(i)) AS y) AS x
     LEFT JOIN @.job AS j ON NOT x.member AND j.id = x.id
     WHERE p_bytes = 0 OR x.used <= p_bytes OR x.i = x.first;
