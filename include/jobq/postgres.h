@@ -33,7 +33,10 @@ struct pg_conn; /* libpq's PGconn */
  * Enqueue, ack, fail and the other outcomes, progress, cancel, get and list work as always, but only while a transaction is
  * open (else JOBQ_FAILED), at its isolation. A call that fails takes back its own part only. What waits for a lock waits as
  * the connection's lock_timeout and statement_timeout say. Where a depth limit is set, an enqueue locks the queue until the
- * transaction ends. Claims, workers, settings, statistics and waiting need a handle of jobq_open.
+ * transaction ends. Jobs that were claimed together are held together: after an outcome of one, outcomes of the others and
+ * their heartbeats wait for the transaction, so it is to end well within a lease. A snapshot (REPEATABLE READ) does not know
+ * an id that was put and claimed since: it is put a second time. Claims, workers, settings, statistics and waiting need a
+ * handle of jobq_open.
  *
  * JOBQ_STALE, and JOBQ_FAILED for an outcome, make the transaction fail: nothing but ROLLBACK is accepted, and COMMIT rolls
  * back and says so.

@@ -501,6 +501,37 @@ START_TEST(put_from_an_old_snapshot)
 }
 END_TEST
 
+/* What that snapshot cannot know: an id that was put and claimed since. It comes twice, and then is in nobody's way: who
+ * looks after leases finds one job, and counts are those of what is there. */
+START_TEST(put_twice_from_an_old_snapshot)
+{
+    struct jobq *mine;
+    PGconn *conn = connection();
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_id id = id_of(5);
+    struct jobq_spec spec = {.size = sizeof spec, .id = &id, .queue = "q", .payload = {"p", 1}};
+    complete(s, taken(s, 200), MANY);
+    ck_assert_int_eq(jobq_postgres_attach(&mine, conn, name_space(), NULL), JOBQ_OK);
+    say(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    say(conn, "SELECT count(*) FROM %s.meta", name_space());
+    taken(s, 0);
+    ck_assert_int_eq(jobq_enqueue(mine, &spec, NULL), JOBQ_OK);
+    say(conn, "COMMIT");
+    say(conn, "SELECT %s.set_clock(40000)", name_space());
+    struct jobq_want want = {.mode = JOBQ_WANT_OVERDUE, .limit = 100, .lease_ms = 30000};
+    struct jobq_exchange x = {.want = &want};
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK && x.want_unit == JOBQ_OK, "%s", last.text);
+    ck_assert_uint_eq(want.row_count, MANY - 1);
+    ck_assert_int_eq(state_of(s, 5), JOBQ_ROW_WAITING);
+    places_are(MANY, MANY);
+    ck_assert_int_eq(sql_value("SELECT running FROM @.stats_queues(NULL, @.clock())"), MANY - 1);
+    ck_assert_int_eq(sql_value("SELECT due FROM @.stats_queues(NULL, @.clock())"), 1);
+    store_close(s);
+    jobq_close(mine);
+    PQfinish(conn);
+}
+END_TEST
+
 /* ---- a crowd ------------------------------------------------------------------------------------------ */
 
 enum { CROWD = 6, ROUNDS = 30, JOBS = 200 };
@@ -702,4 +733,5 @@ END_TEST
 
 KIT_MAIN("postgres batch", brought_up, put_again, a_member_as_parent, cancelled_while_it_is_claimed,
          changed_while_they_are_claimed, put_while_it_is_claimed, a_parent_that_ends_meanwhile, events_from_now_on,
-         held_by_a_program, put_from_an_old_snapshot, all_at_once, found_while_they_move)
+         held_by_a_program, put_from_an_old_snapshot, put_twice_from_an_old_snapshot, all_at_once,
+         found_while_they_move)

@@ -166,26 +166,34 @@ BEGIN
     END IF;
 END $$;
 
--- Members of a batch that is locked are rows of [job] again: those of p_bits, or those at p_at.
+-- Members of a batch that is locked are rows of [job] again: those of p_bits, or those at p_at. One whose id is a row's
+-- meanwhile, put from a snapshot that did not know it, is that row's from now on.
 CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_at integer[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_out uuid[]; v_ended integer;
+DECLARE v_at integer[] := p_at; v_running integer; v_completed integer; v_came integer; v_ended integer;
 BEGIN
+    IF v_at IS NULL THEN
+        v_at := ARRAY(SELECT m.i::integer FROM unnest(b.fates) WITH ORDINALITY AS m(fate, i)
+                      WHERE m.fate = 0 AND p_bits & 8 <> 0 OR m.fate > 0 AND p_bits & 16 <> 0);
+    END IF;
+    SELECT count(*) FILTER (WHERE b.fates[i] = 0), count(*) FILTER (WHERE b.fates[i] > 0) INTO v_running, v_completed
+    FROM unnest(v_at) AS i;
+    IF v_running + v_completed = 0 THEN
+        RETURN;
+    END IF;
     WITH back AS (
         INSERT INTO @.job OVERRIDING SYSTEM VALUE
-        SELECT m.* FROM @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits)
-            AS m WHERE p_at IS NULL
-        UNION ALL
-        SELECT m.* FROM @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_at)
-            AS m WHERE p_at IS NOT NULL
-        RETURNING id, finished_at
+        SELECT m.* FROM @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, v_at) AS m
+        ON CONFLICT (id) DO NOTHING RETURNING finished_at
     )
-    SELECT array_agg(back.id), count(back.finished_at) INTO v_out, v_ended FROM back;
-    IF v_out IS NULL THEN
-        RETURN;
-    ELSIF v_ended > 0 THEN -- they may stand before what retention has met
+    SELECT count(*), count(back.finished_at) INTO v_came, v_ended FROM back;
+    IF v_ended > 0 THEN -- they may stand before what retention has met
         PERFORM nextval('@.jump');
     END IF;
-    PERFORM @.batch_end(b.token, b.queue, b.fates, b.ends, @.batch_positions(b.ids, v_out));
+    IF v_came < v_running + v_completed THEN
+        PERFORM @.count(ARRAY[b.queue, 4, 0, v_running - v_came + v_ended,
+                              b.queue, 5, 0, v_completed - v_ended]::bigint[]);
+    END IF;
+    PERFORM @.batch_end(b.token, b.queue, b.fates, b.ends, v_at);
 END $$;
 
 -- Members with these ids leave. Who was no member at that moment may be a row by now, or was one all the time.
@@ -225,17 +233,12 @@ BEGIN
     END LOOP;
 END $$;
 
--- Are batches made in this transaction? Not while events are kept, of which a snapshot from before may not know.
-CREATE OR REPLACE FUNCTION @.batches_made() RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT NOT coalesce(@.told(), false) AND current_setting('transaction_isolation') = 'read committed'
-$$;
-
 -- Of the rows of one queue that a claim takes, p_plain of each: which of them become members? Fewer than eight are not
 -- worth a batch; more than 4,096 are more than is to be unpacked at once.
 CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
 BEGIN
-    IF v_most < 8 OR NOT @.batches_made() THEN
+    IF v_most < 8 OR @.told() THEN
         RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
     ELSIF v_most > 4096 THEN
         RETURN p_plain[: v_places[4096]] || array_fill(false, ARRAY[cardinality(p_plain) - v_places[4096]]);
@@ -269,7 +272,7 @@ BEGIN
             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
             AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
         ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
-    o_all := o_all AND @.batches_made();
+    o_all := o_all AND NOT coalesce(@.told(), false);
 END $$;
 
 -- Rows of a queue that are locked are members of a batch from now on.
