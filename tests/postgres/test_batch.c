@@ -323,6 +323,30 @@ START_TEST(changed_while_they_are_claimed)
 }
 END_TEST
 
+/* A unit that ends a member of one batch and changes one of another locks both in their order: whoever has the first and
+ * wants the second gets it. */
+START_TEST(batches_are_locked_in_their_order)
+{
+    PGconn *holder = connection();
+    struct late late = {.s = store_open(uri_with(""))};
+    struct jobq_row rows[2] = {*taken(late.s, 0)};
+    rows[1] = *taken(late.s, 100);
+    int low = memcmp(rows[0].token.bytes, rows[1].token.bytes, sizeof rows[0].token.bytes) > 0;
+    struct jobq_change changes[2] = {completed(&rows[!low]), cancelled(low ? 100 : 0, JOBQ_ROW_RUNNING)};
+    struct jobq_exchange x = {.changes = changes, .change_count = 2};
+    say(holder, "BEGIN; SELECT 1 FROM %s.batch ORDER BY token LIMIT 1 FOR UPDATE", name_space());
+    late_begin(&late, &x);
+    say(holder, "SELECT 1 FROM %s.batch ORDER BY token FOR UPDATE NOWAIT", name_space());
+    say(holder, "COMMIT");
+    late_end(&late);
+    ck_assert_int_eq(changes[0].verdict, JOBQ_OK);
+    ck_assert_int_eq(changes[1].verdict, JOBQ_OK);
+    places_are(1, 2 * MANY - 1);
+    PQfinish(holder);
+    store_close(late.s);
+}
+END_TEST
+
 /* The insert waits for the claim that moves the row away; then the id is a member's. By each way of putting. */
 static void put_beside_a_claim(PGconn *claims, struct late *late, bool many, bool usual, bool commit)
 {
@@ -732,6 +756,6 @@ START_TEST(found_while_they_move)
 END_TEST
 
 KIT_MAIN("postgres batch", brought_up, put_again, a_member_as_parent, cancelled_while_it_is_claimed,
-         changed_while_they_are_claimed, put_while_it_is_claimed, a_parent_that_ends_meanwhile, events_from_now_on,
-         held_by_a_program, put_from_an_old_snapshot, put_twice_from_an_old_snapshot, all_at_once,
-         found_while_they_move)
+         changed_while_they_are_claimed, batches_are_locked_in_their_order, put_while_it_is_claimed,
+         a_parent_that_ends_meanwhile, events_from_now_on, held_by_a_program, put_from_an_old_snapshot,
+         put_twice_from_an_old_snapshot, all_at_once, found_while_they_move)

@@ -5,7 +5,7 @@
 -- no batch. Nobody who takes, puts or looks for waiting rows meets a batch. Who finds no row looks here.
 --
 -- Order of locks: a batch, then rows of [job]. Who holds a row and finds that another is a member locks a batch late;
--- so units lock what they change in one go first (batch_rows_lock).
+-- so a unit that changes some locks the batches of all of them first (batches_lock).
 
 -- Is this row plain? It never ran, nothing hangs on it, nothing was said about it but what it was put with.
 CREATE OR REPLACE FUNCTION @.is_plain(j @.job) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
@@ -206,6 +206,13 @@ BEGIN
             PERFORM @.batch_out(b, 24, r.places);
         END IF;
     END LOOP;
+END $$;
+
+-- Batches with members of these ids are locked in their order.
+CREATE OR REPLACE FUNCTION @.batches_lock(p_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM @.batches_with(p_ids) AS x JOIN @.batch AS b ON b.token = x.token AND b.queue = x.queue
+    ORDER BY b.token, b.queue FOR UPDATE OF b;
 END $$;
 
 -- All members of all batches leave. Nobody makes a batch meanwhile: whoever calls holds off the claims.

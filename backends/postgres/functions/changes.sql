@@ -43,6 +43,10 @@ BEGIN
         END IF;
     END IF;
     IF p_plain THEN
+        -- Those of the others would be locked behind those of what completes.
+        IF NOT p_alike AND EXISTS (SELECT 1 FROM generate_series(1, v_items) AS i WHERE p_nums[20 * i] <> 1) THEN
+            PERFORM @.batches_lock(p_ids);
+        END IF;
         v_batch := @.batch_complete(p_now, p_alike, p_ids, p_tokens, p_nums, p_results);
         v_done := v_batch.o_done;
         v_queues := v_batch.o_queues;
