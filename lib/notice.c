@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int jobq_worker_notify(struct jobq_worker *w, jobq_notice_fn fn, void *user)
 {
@@ -26,7 +27,12 @@ void worker_say(struct jobq_worker *w, int notice, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    w->notice(notice, text, w->notice_user);
+    if (!w->aside) {
+        w->notice(notice, text, w->notice_user);
+        return;
+    }
+    w->late_notice = notice; /* nothing but trouble, once, begins in a turn aside */
+    memcpy(w->late_text, text, sizeof w->late_text);
 }
 
 /* Once for each time that it begins to fail, however often it is tried. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The threads that run handlers. Jobs go in at one end and come back finished at the other; no thread here
- * ever calls the store, so a slow store delays no handler. */
+/* The threads that run handlers. Jobs go in at one end and come back finished at the other. A thread calls the store only
+ * when no job waits for it, so a slow store delays no handler. */
 #include "worker.h"
 
 #include <stdlib.h>
@@ -78,7 +78,7 @@ static struct jobq_ctx *next_job(struct pool *pool)
     return take_first(pool);
 }
 
-/* Put it among the finished. Returns whether the turning thread has to be told. */
+/* Put it among the finished. Returns whether somebody has to turn. */
 static bool finish_job(struct pool *pool, struct jobq_ctx *job)
 {
     bool first = !pool->finished;
@@ -106,9 +106,11 @@ static void *pool_thread(void *arg)
         pthread_mutex_lock(&pool->lock);
         if (!finish_job(pool, job))
             continue;
+        bool idle = !pool->first && !pool->closing;
         /* Without the lock: the turning thread asks for it as soon as it wakes. */
         pthread_mutex_unlock(&pool->lock);
-        waker_ring(&w->waker);
+        if (!idle || !worker_turn_aside(w))
+            waker_ring(&w->waker);
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -179,7 +181,7 @@ bool pool_inside(const struct jobq_worker *w)
 void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
 {
     struct pool *pool = &w->pool;
-    size_t wake = 0;
+    size_t wake = 0, here = w->aside; /* who gives them takes one */
 
     if (!list)
         return;
@@ -191,7 +193,10 @@ void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
     for (struct jobq_ctx *job = list; job; job = job->next) {
         job->stage = JOB_QUEUED;
         pool->last = job;
-        wake += wake < pool->idle;
+        if (here)
+            here = 0;
+        else
+            wake += wake < pool->idle;
     }
     pthread_mutex_unlock(&pool->lock);
     while (wake-- > 0) /* who wakes asks for the lock at once */

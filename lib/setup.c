@@ -144,7 +144,8 @@ static void on_poke(void *user)
     struct jobq_worker *w = user;
 
     atomic_fetch_add(&w->pokes, 1);
-    waker_ring(&w->waker);
+    if (!atomic_load(&w->turning))
+        waker_ring(&w->waker);
 }
 
 static void free_handlers(struct jobq_worker *w)
@@ -181,6 +182,11 @@ static int threads_init(struct jobq_worker *w)
         pool_destroy(&w->pool);
         return -1;
     }
+    if (pthread_mutex_init(&w->turns, NULL) != 0) {
+        couriers_destroy(&w->couriers);
+        pool_destroy(&w->pool);
+        return -1;
+    }
     return 0;
 }
 
@@ -210,6 +216,7 @@ int jobq_worker_create(struct jobq_worker **out, struct jobq *q, const struct jo
     if (rc != JOBQ_OK) {
         pool_destroy(&w->pool);
         couriers_destroy(&w->couriers);
+        pthread_mutex_destroy(&w->turns);
         worker_free(w);
         return rc;
     }

@@ -187,11 +187,9 @@ static void collect(struct jobq_worker *w)
     int64_t now = worker_now(w);
     bool back;
 
-    if (waker_look(&w->waker) & WAKE_STORE) {
+    if (waker_look(&w->waker) & WAKE_STORE)
         hear_store(w);
-        (void)waker_look(&w->waker); /* we have told ourselves too */
-    }
-    back = worker_turns_back(w);
+    back = worker_turns_back(w) || w->look_late;
     if (!w->asking) /* what the want under way will see needs no other */
         hear_pokes(w);
     take_finished(w);
@@ -201,7 +199,8 @@ static void collect(struct jobq_worker *w)
     if (w->phase == PHASE_STOPPING && now >= w->grace_until_ms)
         begin_late(w);
     crew_settle(w, now);
-    if (back)
+    w->look_late = back && w->aside;
+    if (back && !w->aside)
         look_for_the_end(w);
 }
 
@@ -309,12 +308,31 @@ static int finish(struct jobq_worker *w)
     return JOBQ_ALREADY;
 }
 
-int worker_step(struct jobq_worker *w)
+static void tell_late(struct jobq_worker *w)
+{
+    if (w->late_notice && w->notice)
+        w->notice(w->late_notice, w->late_text, w->notice_user);
+    w->late_notice = 0;
+}
+
+/* Around whatever is done by whoever turns. What was said meanwhile, and not by this turn itself, is for the next. */
+static void turns_begin(struct jobq_worker *w)
+{
+    atomic_store(&w->turning, true);
+}
+
+static void turns_end(struct jobq_worker *w)
+{
+    atomic_store(&w->turning, false);
+    if (atomic_load(&w->pokes) != w->pokes_seen)
+        waker_ring(&w->waker);
+}
+
+static int step(struct jobq_worker *w)
 {
     int rc;
 
-    if (w->phase == PHASE_ENDED)
-        return JOBQ_ALREADY;
+    tell_late(w);
     collect(w);
     int64_t now = worker_now(w);
     if (next_due_at(w, now) > now)
@@ -328,6 +346,66 @@ int worker_step(struct jobq_worker *w)
         return rc;
     look_for_the_end(w);
     return w->phase == PHASE_ENDED ? finish(w) : JOBQ_OK;
+}
+
+int worker_step(struct jobq_worker *w)
+{
+    if (w->phase == PHASE_ENDED)
+        return JOBQ_ALREADY;
+    turns_begin(w);
+    int rc = step(w);
+    turns_end(w);
+    return rc;
+}
+
+/* By the worker's clock, when the turning thread has something to do. */
+static int64_t wakes_at(struct jobq_worker *w, int64_t now)
+{
+    int64_t at = w->phase == PHASE_ENDED ? NEVER : next_due_at(w, now);
+
+    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked) && !w->under_way)
+        return 0;
+    if (w->phase == PHASE_STOPPING)
+        at = earlier(at, w->grace_until_ms);
+    return earlier(at, crew_wakes_at(w, now));
+}
+
+/* Whether what is due is for the thread that turns by itself: all but outcomes and a want, and what people are told. */
+static bool turn_aside(struct jobq_worker *w)
+{
+    int64_t now;
+
+    if (w->phase != PHASE_WORKING || atomic_load(&w->stop_asked) || w->trouble != TROUBLE_NONE)
+        return false;
+    collect(w);
+    now = worker_now(w);
+    if (!is_plain(w, now))
+        return false;
+    if (next_due_at(w, now) <= now) {
+        if (goes_beside(w, now))
+            worker_turn_beside(w);
+        else if (worker_turn(w) != JOBQ_OK)
+            return false;
+        w->look_late = w->look_late || (w->flags & JOBQ_WORKER_DRAIN && w->held == 0);
+    }
+    return !w->late_notice && !w->look_late && wakes_at(w, worker_now(w)) >= w->waits_until_ms;
+}
+
+bool worker_turn_aside(struct jobq_worker *w)
+{
+    bool all = false;
+
+    if (pthread_mutex_trylock(&w->turns) != 0)
+        return false;
+    if (w->lends_turns) { /* the rest is not this thread's to look at */
+        w->aside = true;
+        turns_begin(w);
+        all = turn_aside(w);
+        turns_end(w);
+        w->aside = false;
+    }
+    pthread_mutex_unlock(&w->turns);
+    return all;
 }
 
 int jobq_worker_dispatch(struct jobq_worker *w)
@@ -345,13 +423,8 @@ int64_t jobq_worker_next_ms(struct jobq_worker *w)
 
     if (check(w) != JOBQ_OK || w->phase == PHASE_NEW)
         return 0;
-    if (w->phase == PHASE_WORKING && atomic_load(&w->stop_asked) && !w->under_way)
-        return 0;
     now = worker_now(w);
-    at = w->phase == PHASE_ENDED ? NEVER : next_due_at(w, now);
-    if (w->phase == PHASE_STOPPING)
-        at = earlier(at, w->grace_until_ms);
-    at = earlier(at, crew_wakes_at(w, now));
+    at = wakes_at(w, now);
     return at <= now ? 0 : earlier(at - now, 3600000);
 }
 
@@ -364,15 +437,31 @@ int jobq_worker_fd(struct jobq_worker *w)
     return rc == JOBQ_OK ? w->waker.epoll : rc;
 }
 
+static void wait_for_turns(struct jobq_worker *w)
+{
+    int64_t ms = jobq_worker_next_ms(w);
+
+    w->waits_until_ms = jobq_add_ms(worker_now(w), ms);
+    pthread_mutex_unlock(&w->turns);
+    waker_wait(&w->waker, ms);
+    pthread_mutex_lock(&w->turns);
+}
+
 int jobq_worker_run(struct jobq_worker *w)
 {
     int rc = check(w);
 
     if (rc == JOBQ_OK && (w->phase == PHASE_NEW || w->phase == PHASE_ENDED))
         rc = worker_begin(w);
-    w->couriers.wanted = rc == JOBQ_OK && w->q->lane_count > 1;
-    while (rc == JOBQ_OK && (rc = worker_step(w)) == JOBQ_OK)
-        waker_wait(&w->waker, jobq_worker_next_ms(w));
+    if (rc != JOBQ_OK)
+        return rc;
+    pthread_mutex_lock(&w->turns);
+    w->couriers.wanted = w->q->lane_count > 1;
+    w->lends_turns = true;
+    while ((rc = worker_step(w)) == JOBQ_OK)
+        wait_for_turns(w);
+    w->lends_turns = false;
+    pthread_mutex_unlock(&w->turns);
     return rc == JOBQ_ALREADY ? JOBQ_OK : rc;
 }
 
@@ -402,6 +491,7 @@ void jobq_worker_destroy(struct jobq_worker *w)
     }
     pool_destroy(&w->pool);
     couriers_destroy(&w->couriers);
+    pthread_mutex_destroy(&w->turns);
     worker_free(w);
 }
 

@@ -18,7 +18,9 @@
  *   notice.c  what is told to people
  *
  * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything
- * that is not in `struct pool` or `struct couriers`, and a turn unless a courier has it. The pool's lock guards the pool,
+ * that is not in `struct pool` or `struct couriers`, and a turn unless a courier has it. While it runs it holds the lock
+ * of turns, and gives it away while it waits: a thread of the pool that has nothing to do may then turn in its place
+ * (worker_turn_aside), which is "the turning thread" until it is back. The pool's lock guards the pool,
  * `counts` and the progress of the jobs. A job belongs to the turning thread, except from pool_give until it comes back from pool_take_finished: then what
  * its handler says belongs to the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread
  * writes, handlers read.
@@ -206,6 +208,7 @@ struct jobq_worker {
     struct poke poke;
     _Atomic bool stop_asked;
     _Atomic uint32_t pokes; /* how often the handle said that something may be due */
+    _Atomic bool turning;   /* somebody is at it, and looks at the pokes before going */
     int64_t (*clock)(void *user); /* monotonic ms; tests bring their own */
     void *clock_user;
 
@@ -231,6 +234,13 @@ struct jobq_worker {
     struct pool pool;
     struct couriers couriers;
     struct jobq_worker_counts counts; /* under the pool's lock */
+    pthread_mutex_t turns;            /* held by whoever turns; the rest of this is under it */
+    bool lends_turns;                 /* inside jobq_worker_run */
+    bool aside;                       /* a thread of the pool turns */
+    int64_t waits_until_ms;           /* when the turning thread wakes by itself */
+    int late_notice;                  /* what it has to tell then; 0: nothing */
+    char late_text[512];
+    bool look_late;                   /* and whether that is the end, when it drains */
 
     /* the turning thread's */
     enum phase phase;
@@ -277,6 +287,9 @@ struct jobq_worker {
 int64_t worker_now(const struct jobq_worker *w);
 int worker_begin(struct jobq_worker *w); /* of a run; JOBQ_OK, INVALID (no handler), NOMEM, FAILED */
 int worker_step(struct jobq_worker *w);  /* the turn that is due, if any; JOBQ_ALREADY at the end */
+/* For a thread of the pool that has just put a job among the finished and finds no other: hand it in and take the next,
+ * if that is all that is due and nobody else turns. False: the turning thread has to be told. */
+bool worker_turn_aside(struct jobq_worker *w);
 void worker_free(struct jobq_worker *w);     /* all of its memory and descriptors */
 int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */

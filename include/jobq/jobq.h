@@ -279,8 +279,8 @@ struct jobq_hooked {
     struct jobq_bytes queue, kind, group, trace; /* absent: none, or not known here: an ack by hand names the job only */
 };
 
-/* Is told what this handle did; `what` and its bytes are lent for the call. Runs in the thread whose call did it, or the
- * turning thread of a worker, after the store has answered; must be quick, and must not use the handle. */
+/* Is told what this handle did; `what` and its bytes are lent for the call. Runs in the thread whose call did it, or a
+ * thread of the worker, one at a time, after the store has answered; must be quick, and must not use the handle. */
 typedef void (*jobq_hook_fn)(const struct jobq_hooked *what, void *user);
 
 /* For tracing: have fn told of what this handle does; NULL for nobody. What it is told may be lost: a process that is killed
