@@ -377,6 +377,8 @@ static bool turn_aside(struct jobq_worker *w)
 
     if (w->phase != PHASE_WORKING || atomic_load(&w->stop_asked) || w->trouble != TROUBLE_NONE)
         return false;
+    if (w->couriers.wanted && w->capacity > w->thread_count) /* the turning thread keeps two exchanges under way */
+        return false;
     collect(w);
     now = worker_now(w);
     if (!is_plain(w, now))
