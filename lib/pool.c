@@ -181,7 +181,7 @@ bool pool_inside(const struct jobq_worker *w)
 void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
 {
     struct pool *pool = &w->pool;
-    size_t wake = 0, here = w->aside; /* who gives them takes one */
+    size_t wake = 0;
 
     if (!list)
         return;
@@ -193,8 +193,8 @@ void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
     for (struct jobq_ctx *job = list; job; job = job->next) {
         job->stage = JOB_QUEUED;
         pool->last = job;
-        if (here)
-            here = 0;
+        if (w->takes_one)
+            w->takes_one = false;
         else
             wake += wake < pool->idle;
     }

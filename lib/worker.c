@@ -400,11 +400,11 @@ bool worker_turn_aside(struct jobq_worker *w)
     if (pthread_mutex_trylock(&w->turns) != 0)
         return false;
     if (w->lends_turns) { /* the rest is not this thread's to look at */
-        w->aside = true;
+        w->aside = w->takes_one = true;
         turns_begin(w);
         all = turn_aside(w);
         turns_end(w);
-        w->aside = false;
+        w->aside = w->takes_one = false;
     }
     pthread_mutex_unlock(&w->turns);
     return all;

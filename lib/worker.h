@@ -237,6 +237,7 @@ struct jobq_worker {
     pthread_mutex_t turns;            /* held by whoever turns; the rest of this is under it */
     bool lends_turns;                 /* inside jobq_worker_run */
     bool aside;                       /* a thread of the pool turns */
+    bool takes_one;                   /* and the first that it gives is its own: nobody is woken for that */
     int64_t waits_until_ms;           /* when the turning thread wakes by itself */
     int late_notice;                  /* what it has to tell then; 0: nothing */
     char late_text[512];

@@ -119,5 +119,27 @@ START_TEST(not_when_the_program_turns)
 }
 END_TEST
 
+/* Nobody is woken for the job that it takes itself; for what is given after that somebody is. */
+START_TEST(only_the_first_is_its_own)
+{
+    struct kit k;
+
+    kit_open(&k);
+    kit_worker(&k, 2, 0, JOBQ_WORKER_NO_BATCH);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    kit_turns(k.w);
+    k.w->takes_one = true;
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    ck_assert(!k.w->takes_one);
+    kit_put(&k, "work", "x");
+    kit_turns(k.w);
+    gate_wait_started(&k.gate, 1);
+    gate_open(&k.gate, -1, JOBQ_DONE);
+    KIT_UNTIL(k.w, completed, 2);
+    kit_close(&k);
+}
+END_TEST
+
 KIT_MAIN("aside", one_after_another, several_threads, trouble_is_told_by_the_thread_that_runs,
-         not_when_the_program_turns)
+         not_when_the_program_turns, only_the_first_is_its_own)

@@ -209,7 +209,7 @@ DECLARE
     v_queue integer; v_state integer; v_keep bigint; v_keep_ms bigint; v_results boolean; v_some boolean := false;
     v_first bigint; v_oldest bigint;
     v_over bigint; v_present bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
-    v_batch bigint; v_end bigint; v_pass record;
+    v_batch bigint; v_end bigint;
 BEGIN
     v_from := CASE WHEN p_from[1] = p_jump THEN p_from[1:25] ELSE ARRAY[p_jump] END;
     IF NOT pg_try_advisory_xact_lock(@LOCK + 2) THEN
