@@ -123,7 +123,7 @@ START_TEST(brought_up)
         " EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
         " DROP TABLE @.batch CASCADE; UPDATE @.meta SET version = 1, shape = 'of then'");
     s = store_open(uri_with(""));
-    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 2);
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 3);
     places_are(6, 0);
     complete(s, rows + 2, 2);
     ck_assert_uint_eq(claim_jobs(s, 4, &rows), 2);

@@ -35,7 +35,7 @@ DECLARE
     v_meta bigint[] := (
         SELECT ARRAY[m.shift, m.events,
             (SELECT r.number FROM @.receipt AS r WHERE p_number > 0 AND r.client = p_client AND r.number >= p_number
-                 AND r.part IN (p_part, 2) ORDER BY r.number DESC LIMIT 1),
+                 AND (r.part = p_part OR r.part = 0 AND r.more IS NOT NULL) ORDER BY r.number DESC LIMIT 1),
             coalesce(pg_sequence_last_value('@.jump'::regclass), 0)]
         FROM @.meta AS m WHERE m.one = 1);
 BEGIN

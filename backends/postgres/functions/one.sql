@@ -119,14 +119,14 @@ BEGIN
         END IF;
         v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim[1:17], v_ended, v_jump); -- the slack is used up here
     END IF;
-    -- One receipt for both parts (2). The one before becomes it: its number is part of the key, so this is what
-    -- putting one and dropping the other is, in one statement.
+    -- One receipt for both parts. The one before becomes it: its number is part of the key, so this is what putting one
+    -- and dropping the other is, in one statement.
     UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,1,0}', answered = v_now,
         ids = ARRAY[v_id], token = v_token
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
     IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered, ids, token)
-        VALUES (p_client, p_number, 2, '{0,1,0}', v_now, ARRAY[v_id], v_token);
+        INSERT INTO @.receipt (client, number, part, items, answered, ids, token, more)
+        VALUES (p_client, p_number, 0, '{0,1,0}', v_now, ARRAY[v_id], v_token, false);
         DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
     v_tick := coalesce(v_tick, 9223372036854775807);

@@ -59,9 +59,10 @@ BEGIN
     END IF;
     UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now,
         ids = NULL, token = NULL
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
     IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, '{0,0,1}', v_now);
+        INSERT INTO @.receipt (client, number, part, items, answered, more)
+        VALUES (p_client, p_number, 0, '{0,0,1}', v_now, false);
         DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
     IF p_flags & 1 <> 0 AND @.wake() THEN
@@ -128,9 +129,10 @@ BEGIN
     INSERT INTO @.tally VALUES (v_queue, 0, 2, cardinality(p_ids));
     UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = v_items, answered = v_now,
         ids = NULL, token = NULL
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 2;
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
     IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered) VALUES (p_client, p_number, 2, v_items, v_now);
+        INSERT INTO @.receipt (client, number, part, items, answered, more)
+        VALUES (p_client, p_number, 0, v_items, v_now, false);
         DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
     END IF;
     IF p_flags & 1 <> 0 AND @.wake() THEN

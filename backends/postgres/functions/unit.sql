@@ -80,7 +80,7 @@ BEGIN
             RAISE EXCEPTION 'this request was given up' USING ERRCODE = 'JQ002';
         ELSE
             SELECT * INTO v_receipt FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_number
-                AND r.part IN (0, 2);
+                AND r.part = 0;
             -- Nothing is done; what was answered is answered again, with the rows as they are now.
             said.o_repeat := true;
             said.o_same := v_receipt.items = p_items;
