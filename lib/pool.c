@@ -65,15 +65,49 @@ static struct jobq_ctx *take_first(struct pool *pool)
         pool->last = NULL;
     job->next = NULL;
     job->stage = JOB_RUNNING;
+    pool->queued--;
     pool->running++;
     return job;
 }
 
-static struct jobq_ctx *next_job(struct pool *pool)
+/* While handlers run, the turning thread has things to do and hears the store itself. Lock held. */
+static bool wants_a_watcher(struct jobq_worker *w)
 {
+    return w->pool.running == 0 && !atomic_load(&w->pool.watching) && atomic_load(&w->lends_turns);
+}
+
+/* Wait for the store in the turning thread's place: of what it hears of, it runs the first itself. False: that thread is
+ * at it, and hears what is left. Lock held. */
+static bool watch(struct jobq_worker *w)
+{
+    struct pool *pool = &w->pool;
+    enum aside done;
+
+    atomic_store(&pool->watching, true);
+    pthread_mutex_unlock(&pool->lock);
+    bool heard = waker_watch(&w->waker);
+    atomic_store(&pool->watching, false);
+    done = worker_turn_aside(w, heard);
+    if (done != ASIDE_ALL)
+        waker_ring(&w->waker);
+    waker_watched(&w->waker);
+    pthread_mutex_lock(&pool->lock);
+    return done != ASIDE_NONE;
+}
+
+static struct jobq_ctx *next_job(struct jobq_worker *w)
+{
+    struct pool *pool = &w->pool;
+    bool may_watch = true;
+
     pool->idle++;
     while (!pool->first && !pool->closing)
-        pthread_cond_wait(&pool->work, &pool->lock);
+        if (may_watch && wants_a_watcher(w)) {
+            may_watch = watch(w);
+        } else {
+            pthread_cond_wait(&pool->work, &pool->lock);
+            may_watch = true;
+        }
     pool->idle--;
     return take_first(pool);
 }
@@ -100,7 +134,7 @@ static void *pool_thread(void *arg)
     struct jobq_ctx *job;
 
     pthread_mutex_lock(&pool->lock);
-    while ((job = next_job(pool)) != NULL) {
+    while ((job = next_job(w)) != NULL) {
         pthread_mutex_unlock(&pool->lock);
         run_job(job);
         pthread_mutex_lock(&pool->lock);
@@ -109,12 +143,23 @@ static void *pool_thread(void *arg)
         bool idle = !pool->first && !pool->closing;
         /* Without the lock: the turning thread asks for it as soon as it wakes. */
         pthread_mutex_unlock(&pool->lock);
-        if (!idle || !worker_turn_aside(w))
+        if (!idle || worker_turn_aside(w, false) != ASIDE_ALL)
             waker_ring(&w->waker);
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+void pool_offer_watch(struct jobq_worker *w)
+{
+    bool offer;
+
+    pthread_mutex_lock(&w->pool.lock);
+    offer = w->pool.idle && wants_a_watcher(w);
+    pthread_mutex_unlock(&w->pool.lock);
+    if (offer)
+        pthread_cond_signal(&w->pool.work);
 }
 
 size_t pool_run_here(struct jobq_worker *w)
@@ -142,6 +187,8 @@ void pool_stop(struct jobq_worker *w)
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->work);
+    if (atomic_load(&pool->watching))
+        waker_call(&w->waker);
     pthread_mutex_unlock(&pool->lock);
     for (size_t i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
@@ -182,6 +229,7 @@ void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
 {
     struct pool *pool = &w->pool;
     size_t wake = 0;
+    bool call;
 
     if (!list)
         return;
@@ -193,12 +241,16 @@ void pool_give(struct jobq_worker *w, struct jobq_ctx *list)
     for (struct jobq_ctx *job = list; job; job = job->next) {
         job->stage = JOB_QUEUED;
         pool->last = job;
+        pool->queued++;
         if (w->takes_one)
             w->takes_one = false;
         else
             wake += wake < pool->idle;
     }
+    call = wake && atomic_load(&pool->watching) && pool->queued >= pool->idle; /* the others do not suffice */
     pthread_mutex_unlock(&pool->lock);
+    if (call)
+        waker_call(&w->waker);
     while (wake-- > 0) /* who wakes asks for the lock at once */
         pthread_cond_signal(&pool->work);
 }
@@ -227,6 +279,7 @@ static struct jobq_ctx *take_out(struct pool *pool, bool (*which)(const struct j
             *at = job->next;
             job->next = NULL;
             job->stage = JOB_FINISHED;
+            pool->queued--;
             *end = job;
             end = &job->next;
         } else {

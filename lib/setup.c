@@ -138,13 +138,17 @@ static int store_wake_fd(struct jobq *q)
     return b->wake_fd(q->lanes[0].store);
 }
 
-/* Called with the handle's lock held: atomics only. */
+/* Called with the handle's lock held: atomics only. Who stops watching looks at the pokes after that. */
 static void on_poke(void *user)
 {
     struct jobq_worker *w = user;
 
     atomic_fetch_add(&w->pokes, 1);
-    if (!atomic_load(&w->turning))
+    if (atomic_load(&w->turning))
+        return;
+    if (atomic_load(&w->pool.watching))
+        waker_call(&w->waker);
+    else
         waker_ring(&w->waker);
 }
 

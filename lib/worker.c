@@ -377,7 +377,7 @@ static bool turn_aside(struct jobq_worker *w)
 
     if (w->phase != PHASE_WORKING || atomic_load(&w->stop_asked) || w->trouble != TROUBLE_NONE)
         return false;
-    if (w->couriers.wanted && w->capacity > w->thread_count) /* the turning thread keeps two exchanges under way */
+    if (w->couriers.wanted && w->capacity > w->thread_count && w->held) /* it keeps two exchanges under way */
         return false;
     collect(w);
     now = worker_now(w);
@@ -393,21 +393,23 @@ static bool turn_aside(struct jobq_worker *w)
     return !w->late_notice && !w->look_late && wakes_at(w, worker_now(w)) >= w->waits_until_ms;
 }
 
-bool worker_turn_aside(struct jobq_worker *w)
+enum aside worker_turn_aside(struct jobq_worker *w, bool heard)
 {
     bool all = false;
 
     if (pthread_mutex_trylock(&w->turns) != 0)
-        return false;
-    if (w->lends_turns) { /* the rest is not this thread's to look at */
+        return ASIDE_NONE;
+    if (atomic_load(&w->lends_turns)) { /* the rest is not this thread's to look at */
         w->aside = w->takes_one = true;
         turns_begin(w);
+        if (heard)
+            hear_store(w);
         all = turn_aside(w);
         turns_end(w);
         w->aside = w->takes_one = false;
     }
     pthread_mutex_unlock(&w->turns);
-    return all;
+    return all ? ASIDE_ALL : ASIDE_REST;
 }
 
 int jobq_worker_dispatch(struct jobq_worker *w)
@@ -445,6 +447,7 @@ static void wait_for_turns(struct jobq_worker *w)
 
     w->waits_until_ms = jobq_add_ms(worker_now(w), ms);
     pthread_mutex_unlock(&w->turns);
+    pool_offer_watch(w);
     waker_wait(&w->waker, ms);
     pthread_mutex_lock(&w->turns);
 }
@@ -453,16 +456,17 @@ int jobq_worker_run(struct jobq_worker *w)
 {
     int rc = check(w);
 
-    if (rc == JOBQ_OK && (w->phase == PHASE_NEW || w->phase == PHASE_ENDED))
-        rc = worker_begin(w);
     if (rc != JOBQ_OK)
         return rc;
     pthread_mutex_lock(&w->turns);
     w->couriers.wanted = w->q->lane_count > 1;
-    w->lends_turns = true;
-    while ((rc = worker_step(w)) == JOBQ_OK)
+    atomic_store(&w->lends_turns, true);
+    if (w->phase == PHASE_NEW || w->phase == PHASE_ENDED)
+        rc = worker_begin(w);
+    while (rc == JOBQ_OK && (rc = worker_step(w)) == JOBQ_OK)
         wait_for_turns(w);
-    w->lends_turns = false;
+    atomic_store(&w->lends_turns, false);
+    waker_call(&w->waker);
     pthread_mutex_unlock(&w->turns);
     return rc == JOBQ_ALREADY ? JOBQ_OK : rc;
 }

@@ -20,10 +20,11 @@
  * Who owns what. The turning thread (the one inside jobq_worker_run or jobq_worker_dispatch) owns everything
  * that is not in `struct pool` or `struct couriers`, and a turn unless a courier has it. While it runs it holds the lock
  * of turns, and gives it away while it waits: a thread of the pool that has nothing to do may then turn in its place
- * (worker_turn_aside), which is "the turning thread" until it is back. The pool's lock guards the pool,
- * `counts` and the progress of the jobs. A job belongs to the turning thread, except from pool_give until it comes back from pool_take_finished: then what
- * its handler says belongs to the handler's thread. `flags` and `lease_end_ms` are atomic: the turning thread
- * writes, handlers read.
+ * (worker_turn_aside), which is "the turning thread" until it is back. One of those that have nothing to do also waits in
+ * its place for the store's wake-up and the handle's pokes (`watching`), so that who hears of a job runs it. The pool's
+ * lock guards the pool, `counts` and the progress of the jobs. A job belongs to the turning thread, except from pool_give
+ * until it comes back from pool_take_finished: then what its handler says belongs to the handler's thread. `flags` and
+ * `lease_end_ms` are atomic: the turning thread writes, handlers read.
  */
 #ifndef JOBQ_WORKER_H
 #define JOBQ_WORKER_H
@@ -44,7 +45,7 @@
 /* ---- wake.c ------------------------------------------------------------------------------------------- */
 
 struct waker {
-    int epoll, event, store; /* -1: none */
+    int epoll, event, store, call; /* -1: none */
 };
 enum wake_source { WAKE_RUNG = 1, WAKE_STORE = 2 };
 
@@ -56,6 +57,11 @@ void waker_ring(const struct waker *waker); /* async-signal-safe; keeps errno */
 int waker_look(const struct waker *waker);
 /* Until something is up, a signal came or the time is over. */
 void waker_wait(const struct waker *waker, int64_t ms);
+/* For a thread that waits for the store in the loop's place, until it is up, a signal came or somebody calls. Returns
+ * whether the store is up; it is the loop's again after waker_watched. */
+bool waker_watch(const struct waker *waker);
+void waker_watched(const struct waker *waker);
+void waker_call(const struct waker *waker);
 
 /* ---- order.c ------------------------------------------------------------------------------------------ */
 
@@ -138,7 +144,8 @@ struct pool {
     struct jobq_ctx *first, *last;       /* queued */
     struct jobq_ctx *finished, *newest; /* in order of their end */
     pthread_t *threads;
-    size_t thread_count, running, idle;
+    size_t thread_count, running, idle, queued;
+    _Atomic bool watching; /* one of the idle ones waits for the store; changed under the lock */
     bool closing;
     bool progress_new; /* some job has progress that was not sent */
 };
@@ -157,6 +164,8 @@ struct jobq_ctx *pool_take_queued(struct jobq_worker *w, bool acked);
 /* Take one job out; false if it has started. */
 bool pool_take_job(struct jobq_worker *w, struct jobq_ctx *job);
 size_t pool_running(struct jobq_worker *w);
+/* The turning thread is about to wait: somebody who has nothing to do may wait in its place. */
+void pool_offer_watch(struct jobq_worker *w);
 size_t pool_run_here(struct jobq_worker *w); /* run what is queued in this thread; returns how many */
 
 /* ---- courier.c ---------------------------------------------------------------------------------------- */
@@ -235,7 +244,7 @@ struct jobq_worker {
     struct couriers couriers;
     struct jobq_worker_counts counts; /* under the pool's lock */
     pthread_mutex_t turns;            /* held by whoever turns; the rest of this is under it */
-    bool lends_turns;                 /* inside jobq_worker_run */
+    _Atomic bool lends_turns;         /* inside jobq_worker_run */
     bool aside;                       /* a thread of the pool turns */
     bool takes_one;                   /* and the first that it gives is its own: nobody is woken for that */
     int64_t waits_until_ms;           /* when the turning thread wakes by itself */
@@ -288,9 +297,14 @@ struct jobq_worker {
 int64_t worker_now(const struct jobq_worker *w);
 int worker_begin(struct jobq_worker *w); /* of a run; JOBQ_OK, INVALID (no handler), NOMEM, FAILED */
 int worker_step(struct jobq_worker *w);  /* the turn that is due, if any; JOBQ_ALREADY at the end */
-/* For a thread of the pool that has just put a job among the finished and finds no other: hand it in and take the next,
- * if that is all that is due and nobody else turns. False: the turning thread has to be told. */
-bool worker_turn_aside(struct jobq_worker *w);
+/* For a thread of the pool that has just put a job among the finished and finds no other, or that waited for the store
+ * and `heard` it: hand in what is done and take the next, if that is all that is due and nobody else turns. */
+enum aside {
+    ASIDE_ALL,  /* that is done */
+    ASIDE_REST, /* the turning thread has to be told */
+    ASIDE_NONE  /* and somebody else turns; the store was not heard */
+};
+enum aside worker_turn_aside(struct jobq_worker *w, bool heard);
 void worker_free(struct jobq_worker *w);     /* all of its memory and descriptors */
 int worker_list_kinds(struct jobq_worker *w); /* what to ask for, from the handlers; JOBQ_OK or NOMEM */
 /* The handler of a kind, or NULL. */

@@ -3,17 +3,20 @@
  * nobody is woken between two jobs. What people are told stays with the thread of jobq_worker_run. */
 #include "door.h"
 
+#include <poll.h>
 #include <string.h>
 
 #define JOBS 20
 
-static struct aside {
+static struct seen {
     struct kit *k;
     pthread_t runner;
     int calls, fail_at;
     int by_runner, by_handler; /* completions, by the thread that told of them */
+    _Atomic int claims;        /* told of by the thread that ran the job then */
     int notices;
 } a;
+static _Thread_local bool claimed_here;
 
 static int64_t real_clock(void *user)
 {
@@ -36,6 +39,10 @@ static int handler(struct jobq_ctx *ctx, void *user)
 static void hear(const struct jobq_hooked *what, void *user)
 {
     (void)user;
+    if (what->what == JOBQ_HOOK_STARTED)
+        atomic_fetch_add(&a.claims, claimed_here);
+    if (what->what == JOBQ_HOOK_STARTED || what->what == JOBQ_HOOK_CLAIMED)
+        claimed_here = what->what == JOBQ_HOOK_CLAIMED;
     if (what->what != JOBQ_HOOK_COMPLETED)
         return;
     if (pthread_equal(a.runner, pthread_self()))
@@ -57,13 +64,13 @@ static void begin(struct kit *k, size_t threads, size_t batch, uint32_t flags, i
         open_behind_door(k);
     else
         kit_open(k);
-    a = (struct aside){ .k = k, .runner = pthread_self(), .fail_at = fail_at };
+    a = (struct seen){ .k = k, .runner = pthread_self(), .fail_at = fail_at };
     kit_worker(k, threads, batch, flags);
     k->w->clock = real_clock;
     jobq_worker_handle(k->w, NULL, handler, NULL);
     ck_assert_int_eq(jobq_worker_notify(k->w, listen_in_place, NULL), JOBQ_OK);
     ck_assert_int_eq(jobq_hook(k->q, hear, NULL), JOBQ_OK);
-    for (int i = 0; i < JOBS; i++)
+    for (int i = 0; i < (flags & JOBQ_WORKER_DRAIN ? JOBS : 0); i++)
         kit_put(k, "work", "x");
 }
 
@@ -112,6 +119,8 @@ START_TEST(not_when_the_program_turns)
     struct kit k;
 
     begin(&k, 1, 0, JOBQ_WORKER_NO_BATCH, 0);
+    for (int i = 0; i < JOBS; i++)
+        kit_put(&k, "work", "x");
     KIT_UNTIL(k.w, completed, JOBS);
     ck_assert_int_eq(a.by_runner, JOBS);
     ck_assert_int_eq(a.by_handler, 0);
@@ -141,5 +150,126 @@ START_TEST(only_the_first_is_its_own)
 }
 END_TEST
 
+/* ---- who waits for the store -------------------------------------------------------------------------------------- */
+
+/* Until a thread of the pool waits for the store, and nobody turns or was told to. */
+static void wait_for_the_watcher(struct jobq_worker *w)
+{
+    for (bool rests = false; !rests; sched_yield()) {
+        struct pollfd bell = { .fd = w->waker.event, .events = POLLIN };
+
+        pthread_mutex_lock(&w->turns);
+        rests = w->held == 0 && poll(&bell, 1, 0) == 0 && atomic_load(&w->pool.watching);
+        pthread_mutex_unlock(&w->turns);
+    }
+}
+
+static int calls(void)
+{
+    int count;
+
+    pthread_mutex_lock(&a.k->w->turns);
+    count = a.calls;
+    pthread_mutex_unlock(&a.k->w->turns);
+    return count;
+}
+
+static void *feed(void *arg)
+{
+    struct kit *from = arg;
+
+    for (int i = 0; i < JOBS; i++) {
+        wait_for_the_watcher(a.k->w);
+        kit_put(from, "work", "x");
+        while (calls() == i)
+            sched_yield();
+    }
+    jobq_worker_stop(a.k->w);
+    return NULL;
+}
+
+/* The turning thread may have been looking for something else just then; never each time. */
+static void hears_and_runs(struct kit *k, struct kit *from, size_t threads)
+{
+    pthread_t feeder;
+
+    begin(k, threads, 0, JOBQ_WORKER_NO_BATCH, 0);
+    if (from != k)
+        kit_join(from, k);
+    ck_assert_int_eq(pthread_create(&feeder, NULL, feed, from), 0);
+    ck_assert_int_eq(jobq_worker_run(k->w), JOBQ_OK);
+    pthread_join(feeder, NULL);
+    ck_assert_int_eq(a.calls, JOBS);
+    ck_assert_int_ge(atomic_load(&a.claims), JOBS / 2);
+    if (from != k)
+        kit_close(from);
+    kit_close(k);
+}
+
+START_TEST(who_hears_of_a_job_runs_it)
+{
+    struct kit k, other;
+
+    hears_and_runs(&k, &other, 1);
+    hears_and_runs(&k, &other, 3);
+}
+END_TEST
+
+START_TEST(also_when_the_job_came_by_its_own_handle)
+{
+    struct kit k;
+
+    hears_and_runs(&k, &k, 1);
+    hears_and_runs(&k, &k, 3);
+}
+END_TEST
+
+static void *put_two_for_later(void *arg)
+{
+    struct kit *k = arg;
+    const struct jobq_spec spec = { .size = sizeof spec, .queue = "work", .kind = "x", .delay_ms = 1000 };
+
+    for (int i = 0; i < 2; i++)
+        kit_put_spec(k, &spec);
+    wait_for_the_watcher(k->w);
+    kit_tick(k, 1000);
+    waker_ring(&k->w->waker); /* its own deadline, had it waited */
+    gate_wait_started(&k->gate, 2);
+    gate_open(&k->gate, -1, JOBQ_DONE);
+    jobq_worker_stop(k->w);
+    return NULL;
+}
+
+/* Two threads, two jobs that the turning thread gives: the one that waits for the store is needed too. */
+START_TEST(the_watcher_is_called_when_the_others_do_not_suffice)
+{
+    struct kit k;
+    pthread_t feeder;
+
+    begin(&k, 2, 2, 0, 0);
+    kit_clock_of(&k, k.w);
+    jobq_worker_handle(k.w, NULL, gate_handler, &k);
+    ck_assert_int_eq(pthread_create(&feeder, NULL, put_two_for_later, &k), 0);
+    ck_assert_int_eq(jobq_worker_run(k.w), JOBQ_OK);
+    pthread_join(feeder, NULL);
+    kit_close(&k);
+}
+END_TEST
+
+/* Without a thread inside jobq_worker_run the store's wake-up belongs to the program's loop. */
+START_TEST(not_when_the_program_waits)
+{
+    struct kit k;
+
+    begin(&k, 2, 0, JOBQ_WORKER_NO_BATCH, 0);
+    kit_put(&k, "work", "x");
+    KIT_UNTIL(k.w, completed, 1);
+    ck_assert(!atomic_load(&k.w->pool.watching));
+    kit_close(&k);
+}
+END_TEST
+
 KIT_MAIN("aside", one_after_another, several_threads, trouble_is_told_by_the_thread_that_runs,
-         not_when_the_program_turns, only_the_first_is_its_own)
+         not_when_the_program_turns, only_the_first_is_its_own, who_hears_of_a_job_runs_it,
+         also_when_the_job_came_by_its_own_handle, the_watcher_is_called_when_the_others_do_not_suffice,
+         not_when_the_program_waits)
