@@ -9,6 +9,10 @@
 #include <time.h>
 
 enum stage { STAGE_NEW, STAGE_QUEUED, STAGE_SENT, STAGE_DONE };
+/* What a caller that waits is told: to look again, or that nobody else touches its call any more. */
+enum bell { BELL_QUIET, BELL_LOOK, BELL_DONE };
+
+#define LET_GO_NS 2000 /* what it takes to wake one, about */
 
 struct shared_answer {
     struct jobq_arena *arena; /* it lies in there itself */
@@ -47,6 +51,7 @@ struct call *call_create(void)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&call->wake, &attr);
     pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&call->own, NULL);
     return call;
 }
 
@@ -57,6 +62,7 @@ void call_unref(struct call *call)
     if (call->shared && __atomic_sub_fetch(&call->shared->refs, 1, __ATOMIC_ACQ_REL) == 0)
         jobq_arena_destroy(call->shared->arena);
     pthread_cond_destroy(&call->wake);
+    pthread_mutex_destroy(&call->own);
     jobq_arena_destroy(call->arena);
     free(call);
 }
@@ -540,19 +546,57 @@ static void batch_run(struct lane *lane, struct batch *b)
         batch_answer(b);
 }
 
-/* Hand the arena to the calls and let the callers go. Lock held. */
+/* Hand the arena to the calls. Lock held. */
 static void batch_finish(struct batch *b, bool poked)
 {
     if (b->shared)
         *b->shared = (struct shared_answer){ b->arena, (int)b->calls };
-    for (struct call *call = b->first, *next; call; call = next) {
-        next = call->next;
-        call->next = NULL;
+    for (struct call *call = b->first; call; call = call->next) {
         call->shared = b->shared;
         call->answer = b->arena;
         call->poked = poked;
         call->stage = STAGE_DONE;
-        pthread_cond_signal(&call->wake);
+    }
+}
+
+/* ---- waking ------------------------------------------------------------------------------------------------------------------- */
+
+/* Who waits does so at a lock of its own: many that are let go at once would all wait again for the handle's. */
+static void ring(struct call *call, enum bell what)
+{
+    pthread_mutex_lock(&call->own);
+    call->bell = what;
+    pthread_mutex_unlock(&call->own);
+    pthread_cond_signal(&call->wake);
+}
+
+void call_look(struct call *call)
+{
+    ring(call, BELL_LOOK);
+}
+
+/* BELL_QUIET: the time is over (NULL: it never is). */
+static enum bell listen_for(struct call *call, const struct timespec *until)
+{
+    enum bell heard;
+
+    pthread_mutex_lock(&call->own);
+    while (call->bell == BELL_QUIET && (until ? pthread_cond_timedwait(&call->wake, &call->own, until) != ETIMEDOUT
+                                              : pthread_cond_wait(&call->wake, &call->own) == 0))
+        ;
+    heard = call->bell;
+    call->bell = BELL_QUIET;
+    pthread_mutex_unlock(&call->own);
+    return heard;
+}
+
+/* Let the callers go. Without the lock. */
+static void batch_ring(struct batch *b)
+{
+    for (struct call *call = b->first, *next; call; call = next) {
+        next = call->next;
+        call->next = NULL;
+        ring(call, BELL_DONE);
         call_unref(call);
     }
 }
@@ -587,7 +631,31 @@ static void batch_room(struct batch *b)
 static void wake_leader(struct jobq *q)
 {
     if (q->first && lane_free(q))
-        pthread_cond_signal(&q->first->wake);
+        call_look(q->first);
+}
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Callers are let go before the lane is: with what they say next the next exchange is larger, which is worth more than that
+ * it begins at once. Not if the store does it all while one is let go. Lock held on entry and return. */
+static void let_go(struct lane *lane, struct batch *b, int64_t took_ns)
+{
+    struct jobq *q = lane->q;
+    bool brief = took_ns < (int64_t)b->calls * LET_GO_NS;
+
+    if (brief)
+        lane_leave(lane);
+    pthread_mutex_unlock(&q->lock);
+    batch_ring(b);
+    pthread_mutex_lock(&q->lock);
+    if (!brief)
+        lane_leave(lane);
 }
 
 /* Lead one exchange. Lock held on entry and return. */
@@ -595,11 +663,13 @@ static void lead(struct lane *lane)
 {
     struct jobq *q = lane->q;
     struct batch b = { .calls = 0 };
+    int64_t began_ns;
 
     lane->busy = true;
     batch_take(q, &b);
     wake_leader(q);
     pthread_mutex_unlock(&q->lock);
+    began_ns = monotonic_ns();
     batch_room(&b);
     if (b.arena) {
         batch_run(lane, &b);
@@ -614,7 +684,7 @@ static void lead(struct lane *lane)
     q->sent -= b.calls;
     q->answers = b.x.unit == JOBQ_OK;
     batch_finish(&b, poke);
-    lane_leave(lane);
+    let_go(lane, &b, monotonic_ns() - began_ns);
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------------------------------ */
@@ -623,6 +693,7 @@ static void enqueue_call(struct jobq *q, struct call *call)
 {
     call->next = NULL;
     call->stage = STAGE_QUEUED;
+    call->bell = BELL_QUIET;
     if (q->last)
         q->last->next = call;
     else
@@ -646,28 +717,48 @@ static void unlink_call(struct jobq *q, struct call *call)
     q->waiting--;
 }
 
-/* Wait for the exchange or for the lead. False when the time is over. Lock held. */
-static bool wait_turn(struct jobq *q, struct call *call, const struct timespec *until)
+/* What its caller waits for comes in any case, and soon. Lock held. */
+static bool is_patient(const struct call *call)
 {
-    if (call->lends && call->stage == STAGE_SENT)
-        return pthread_cond_wait(&call->wake, &q->lock) == 0;
-    return pthread_cond_timedwait(&call->wake, &q->lock, until) != ETIMEDOUT;
+    return call->stage == STAGE_DONE || (call->lends && call->stage == STAGE_SENT);
 }
 
-/* Returns true when the call is done, false when its caller leaves. Lock held. */
-static bool join_or_lead(struct jobq *q, struct call *call, const struct timespec *until)
+/* Its time is over. Returns the stage that it is left in. Lock held. */
+static int leave(struct jobq *q, struct call *call)
 {
-    while (call->stage != STAGE_DONE) {
+    int stage = call->stage;
+
+    if (stage == STAGE_QUEUED) {
+        unlink_call(q, call);
+        wake_leader(q);
+    }
+    return stage;
+}
+
+/* Wait for the exchange, or lead it. Returns STAGE_DONE, or the stage in which its caller leaves it. */
+static int join_or_lead(struct jobq *q, struct call *call, const struct timespec *until)
+{
+    int left = STAGE_NEW;
+
+    pthread_mutex_lock(&q->lock);
+    enqueue_call(q, call);
+    while (left == STAGE_NEW) {
         struct lane *lane = call->stage == STAGE_QUEUED ? lane_free(q) : NULL;
         if (lane) {
             lane->store ? lead(lane) : lane_open(lane);
             continue;
         }
-        if (wait_turn(q, call, until) || call->stage == STAGE_DONE || (call->lends && call->stage == STAGE_SENT))
-            continue;
-        return false;
+        bool patient = is_patient(call);
+        pthread_mutex_unlock(&q->lock);
+        enum bell heard = listen_for(call, patient ? NULL : until);
+        if (heard == BELL_DONE)
+            return STAGE_DONE;
+        pthread_mutex_lock(&q->lock);
+        if (heard == BELL_QUIET && !is_patient(call))
+            left = leave(q, call);
     }
-    return true;
+    pthread_mutex_unlock(&q->lock);
+    return left;
 }
 
 static struct timespec until_of(int64_t ms)
@@ -687,18 +778,10 @@ int call_send(struct jobq *q, struct call *call, int64_t deadline_ms)
         return call->unit = rc;
     struct timespec until = until_of(deadline_ms > 0 ? deadline_ms : q->options.call_timeout_ms);
     call->bytes = call_bytes(call);
-    pthread_mutex_lock(&q->lock);
-    enqueue_call(q, call);
-    bool done = join_or_lead(q, call, &until);
-    bool sent = call->stage == STAGE_SENT;
-    if (!done && !sent) {
-        unlink_call(q, call);
-        wake_leader(q);
-    }
-    pthread_mutex_unlock(&q->lock);
-    if (!done && sent)
+    int stage = join_or_lead(q, call, &until);
+    if (stage == STAGE_SENT)
         return fail_with(JOBQ_UNKNOWN, NULL, "no answer within the call's time; it may still take effect");
-    if (!done)
+    if (stage == STAGE_QUEUED)
         return call->unit = fail_with(JOBQ_FAILED, NULL, "the store was busy for the call's whole time");
     return JOBQ_OK;
 }

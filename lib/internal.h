@@ -264,10 +264,12 @@ struct call {
     struct shared_answer *shared; /* keeps `answer`, which other calls of the exchange may use too */
     /* combine.c's own */
     struct call *next;
-    pthread_cond_t wake;
-    int stage;
+    int stage; /* under the handle's lock */
     int refs;
     size_t bytes;
+    pthread_mutex_t own; /* guards bell; taken last */
+    pthread_cond_t wake;
+    int bell;
 };
 
 struct call *call_create(void); /* NULL without memory */
@@ -279,6 +281,8 @@ int call_run(struct jobq *q, struct call *call, int64_t deadline_ms);
  * caller's own thread is to do with it, which returns call->unit. */
 int call_send(struct jobq *q, struct call *call, int64_t deadline_ms);
 int call_told(struct jobq *q, struct call *call);
+/* Somebody may have to lead it: the first that waits. The handle's lock held. */
+void call_look(struct call *call);
 
 /* ---- alert.c: dead jobs that must not go unnoticed ------------------------------------------------------------------------- */
 

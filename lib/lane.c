@@ -80,7 +80,7 @@ void lane_leave(struct lane *lane)
     if (first && q->idle_waiters && (q->readers_turn || !q->first))
         pthread_cond_signal(&q->idle);
     else if (q->first)
-        pthread_cond_signal(&q->first->wake);
+        call_look(q->first);
 }
 
 struct jobq_store *handle_enter(struct jobq *q)
