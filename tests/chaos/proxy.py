@@ -71,6 +71,14 @@ class Line:
         self.client[1].close()
 
 
+def abort(end):
+    """Also one whose last bytes went out after it was closed: asyncio of Python 3.11 fails there, with nothing left to do."""
+    try:
+        end.transport.abort()
+    except AttributeError:
+        pass
+
+
 async def run(way):
     """Who shoots a process or a server breaks its lines, too."""
     try:
@@ -90,7 +98,7 @@ async def serve(reader, writer, server):
     if line.answer_fault:  # no answer came that it could have met: it is for somebody else
         WAITING.insert(0, line.answer_fault)
     for end in (writer, other[1]):
-        end.transport.abort()
+        abort(end)
 
 
 async def main():
