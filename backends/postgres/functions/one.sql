@@ -26,6 +26,34 @@ BEGIN
         / greatest((SELECT count(*) FROM @.worker AS w), 1);
 END $$;
 
+-- A short way has one receipt, for the unit and the want. The one before becomes it: its number is part of the key, so
+-- this is what putting one and dropping the other is, in one statement.
+CREATE OR REPLACE FUNCTION @.receipt_short(p_client uuid, p_number bigint, p_drop bigint, p_items integer[],
+    p_answered bigint, p_ids uuid[], p_token uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = p_items, answered = p_answered,
+        ids = p_ids, token = p_token
+    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
+    IF NOT FOUND THEN
+        INSERT INTO @.receipt (client, number, part, items, answered, ids, token, more)
+        VALUES (p_client, p_number, 0, p_items, p_answered, p_ids, p_token, false);
+        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
+    END IF;
+END $$;
+
+-- {next due, next tick} of the next instants of [job_clock], of jobs that run later and of schedules.
+CREATE OR REPLACE FUNCTION @.next_short(p_now bigint, p_clock bigint, p_later bigint, p_tick bigint)
+RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_tick bigint := coalesce(p_tick, 9223372036854775807);
+    v_due bigint := coalesce(least(p_clock, p_later, v_tick), 9223372036854775807);
+BEGIN
+    IF v_due <= p_now THEN
+        RETURN @.next_due(p_now, p_clock);
+    END IF;
+    RETURN ARRAY[v_due, v_tick];
+END $$;
+
 -- p_flags: 1 with a result, 2 the process holds other rows. p_from, p_ended: where the fronts are, as of the want and
 -- the unit. p_left: {how many rows may end without a look at retention, the count that this goes by, what a slack
 -- is}. NULL: nothing was done. Else {numbers, front of the want, fronts of ended rows, bytes and numbers of the row
@@ -119,21 +147,8 @@ BEGIN
         END IF;
         v_ended := @.trim(v_now, ARRAY[v_queue, 4], p_trim[1:17], v_ended, v_jump); -- the slack is used up here
     END IF;
-    -- One receipt for both parts. The one before becomes it: its number is part of the key, so this is what putting one
-    -- and dropping the other is, in one statement.
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,1,0}', answered = v_now,
-        ids = ARRAY[v_id], token = v_token
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
-    IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered, ids, token, more)
-        VALUES (p_client, p_number, 0, '{0,1,0}', v_now, ARRAY[v_id], v_token, false);
-        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
-    END IF;
-    v_tick := coalesce(v_tick, 9223372036854775807);
-    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
-    IF v_next[1] <= v_now THEN
-        v_next := @.next_due(v_now, v_clock);
-    END IF;
+    PERFORM @.receipt_short(p_client, p_number, p_drop, '{0,1,0}', v_now, ARRAY[v_id], v_token);
+    v_next := @.next_short(v_now, v_clock, v_later, v_tick);
     v_bytes[2] := uuid_send(v_token);
     RETURN ARRAY[array_send(ARRAY[v_now, v_next[1], v_next[2]] || v_left),
         array_send(ARRAY[coalesce(v_clock, 0), coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0),

@@ -3,6 +3,22 @@
 -- its threads at the same moment. They take the steps of puts.sql by its rules; where a step that they leave out would
 -- do something, nothing is done, and whoever called goes the usual way. Sums are not bounded, as in one.sql.
 
+-- They end alike: the receipt, who waits is told, and what comes next by time.
+CREATE OR REPLACE FUNCTION @.puts_done(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_count integer,
+    p_now bigint, p_clock bigint, p_later bigint, p_tick bigint)
+RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_next bigint[];
+BEGIN
+    PERFORM @.receipt_short(p_client, p_number, p_drop, ARRAY[0, 0, p_count], p_now, NULL, NULL);
+    IF p_flags & 1 <> 0 AND @.wake() THEN
+        NULL; -- an expression is no statement to start
+    END IF;
+    v_next := @.next_short(p_now, p_clock, p_later, p_tick);
+    RETURN ARRAY[p_now, v_next[1], v_next[2], coalesce(p_clock, 0),
+        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
+END $$;
+
 -- A job of its own that is put to be run at once, without a group, parents, a depth of its queue; its key, if it has
 -- one (p_scope), is free and no window of a key has run out. p_flags: 1 tell who waits; p_known: the next clock, if
 -- that is to come. NULL: nothing was done. Else {now, next due, next tick, next clock, entries met on the way to it}.
@@ -15,7 +31,7 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan S
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
-    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
+    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint;
 BEGIN
     IF p_scope IS NOT NULL THEN
         INSERT INTO @.key (scope, job, hold, until, digest)
@@ -57,24 +73,7 @@ BEGIN
         DELETE FROM @.key AS k WHERE p_scope IS NOT NULL AND k.scope = p_scope;
         RETURN NULL;
     END IF;
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = '{0,0,1}', answered = v_now,
-        ids = NULL, token = NULL
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
-    IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered, more)
-        VALUES (p_client, p_number, 0, '{0,0,1}', v_now, false);
-        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
-    END IF;
-    IF p_flags & 1 <> 0 AND @.wake() THEN
-        NULL; -- an expression is no statement to start
-    END IF;
-    v_tick := coalesce(v_tick, 9223372036854775807);
-    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
-    IF v_next[1] <= v_now THEN
-        v_next := @.next_due(v_now, v_clock);
-    END IF;
-    RETURN ARRAY[v_now, v_next[1], v_next[2], coalesce(v_clock, 0),
-        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
+    RETURN @.puts_done(p_flags, p_client, p_number, p_drop, 1, v_now, v_clock, v_later, v_tick);
 END $$;
 
 -- The same for many of one queue, no two with the same id or key. p_nums: {priority, rank_add, timeout, hold, window} of
@@ -88,8 +87,7 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan S
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
-    v_items integer[] := ARRAY[0, 0, cardinality(p_ids)];
-    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint; v_next bigint[];
+    v_queue integer; v_clock bigint; v_later bigint; v_tick bigint;
 BEGIN
     SELECT q.id, v_now + m.shift,
         CASE WHEN p_known > v_now + m.shift THEN p_known
@@ -127,22 +125,5 @@ BEGIN
         RETURN NULL;
     END;
     INSERT INTO @.tally VALUES (v_queue, 0, 2, cardinality(p_ids));
-    UPDATE @.receipt AS r SET number = p_number, at = clock_timestamp(), items = v_items, answered = v_now,
-        ids = NULL, token = NULL
-    WHERE r.client = p_client AND r.number = p_drop AND r.part = 0 AND NOT r.more;
-    IF NOT FOUND THEN
-        INSERT INTO @.receipt (client, number, part, items, answered, more)
-        VALUES (p_client, p_number, 0, v_items, v_now, false);
-        DELETE FROM @.receipt AS r WHERE r.client = p_client AND r.number = p_drop;
-    END IF;
-    IF p_flags & 1 <> 0 AND @.wake() THEN
-        NULL; -- an expression is no statement to start
-    END IF;
-    v_tick := coalesce(v_tick, 9223372036854775807);
-    v_next := ARRAY[coalesce(least(v_clock, v_later, v_tick), 9223372036854775807), v_tick];
-    IF v_next[1] <= v_now THEN
-        v_next := @.next_due(v_now, v_clock);
-    END IF;
-    RETURN ARRAY[v_now, v_next[1], v_next[2], coalesce(v_clock, 0),
-        coalesce(pg_stat_get_xact_tuples_returned('@.job_clock'::regclass), 0)];
+    RETURN @.puts_done(p_flags, p_client, p_number, p_drop, cardinality(p_ids), v_now, v_clock, v_later, v_tick);
 END $$;
