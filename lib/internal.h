@@ -233,7 +233,7 @@ struct jobq_change operator_change(const struct jobq_row *row, uint32_t allowed)
 /* Read the row, plan, send. The row may move on in between: then again. */
 int edit_job(struct jobq *q, const struct jobq_id *id, uint32_t flags, verb_plan plan);
 
-/* ---- combine.c: concurrent calls share one exchange ----------------------------------------------------------------------- */
+/* ---- call.c: concurrent calls share one exchange -------------------------------------------------------------------------- */
 
 /* One caller's part of an exchange. Made by call_create, filled by the caller, run once by call_run. The arrays belong
  * to the caller unless call_own_* was used; with `lends` the caller stays until the exchange is over. */
@@ -262,7 +262,7 @@ struct call {
     struct jobq_arena *answer;
     struct jobq_arena *arena; /* the call's own memory, for copies of input */
     struct shared_answer *shared; /* keeps `answer`, which other calls of the exchange may use too */
-    /* combine.c's own */
+    /* of call.c, combine.c and send.c */
     struct call *next;
     int stage; /* under the handle's lock */
     int refs;
