@@ -360,11 +360,12 @@ static int settle_some(struct turn *t, const struct queue *queue)
 static int settle_above(struct turn *t, struct queue *queue)
 {
     int64_t list = list_of(queue->id, JOBQ_ROW_COMPLETED), rows = 0;
+    int64_t most = t->s->long_walks < LONG_WALKS_OFTEN ? t->s->ended_most : BATCH_PASSED_MOST;
     if (!sq_queue_loaded(t, queue->id))
         return -1;
-    if (sq_queue_rows(queue, COUNT_COMPLETED) <= BATCH_ENDED_MOST * BATCH_LEAST)
+    if (sq_queue_rows(queue, COUNT_COMPLETED) <= most * BATCH_LEAST)
         return 0;
-    if (sq_number(t->s, SQL_BATCH_COUNT, &rows, VALUES(number(list), number(BATCH_ENDED_MOST))) < 0)
+    if (sq_number(t->s, SQL_BATCH_COUNT, &rows, VALUES(number(list), number(most))) < 0)
         return -1;
     return sq_batch_leave_first(t->s, list, INT64_MAX, rows < BATCH_OUT_MOST ? rows : BATCH_OUT_MOST);
 }

@@ -165,13 +165,14 @@ static int insert(struct turn *t, const struct jobq_put *put, const struct job *
                          sq_is_bulky(put->payload) ? nothing() : blob(payload, size), instant(job->lane)));
 }
 
-static int count_put(struct turn *t, int64_t id, const struct jobq_row *r)
+static int count_put(struct turn *t, const struct job *job)
 {
-    struct queue *queue = sq_queue_of(t, id);
+    struct queue *queue = sq_queue_of(t, job->queue);
     if (!queue)
         return -1;
-    queue->diff[sq_row_count(r)]++;
+    queue->diff[sq_row_count(&job->row)]++;
     queue->diff[COUNT_ENQUEUED_TOTAL]++;
+    sq_front_meets(queue, sq_job_list(job), sq_row_place(&job->row), job->n);
     return 0;
 }
 
@@ -198,8 +199,8 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
             return -1;
         return answer_already(t, put) < 0 ? -1 : 0;
     }
-    if (job.flags & FLAG_BULK_PAYLOAD &&
-        sq_bulk_put(t->s, sqlite3_last_insert_rowid(t->s->db), BULK_PAYLOAD, put->payload) != 0)
+    job.n = sqlite3_last_insert_rowid(t->s->db);
+    if (job.flags & FLAG_BULK_PAYLOAD && sq_bulk_put(t->s, job.n, BULK_PAYLOAD, put->payload) != 0)
         return -1;
     if (sq_job_list(&job) < 0 && !ready && sq_lane_ready(t, job.lane) != 0)
         return -1;
@@ -208,7 +209,7 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     answer_row(t, put, &job.row);
     note_due(t, job.row.expires_at_ms);
     note_due(t, job.row.state == JOBQ_ROW_WAITING ? job.row.run_at_ms : 0);
-    if (count_put(t, job.queue, &job.row) != 0)
+    if (count_put(t, &job) != 0)
         return -1;
     return sq_event(t, &job.row, job.queue, job.kind, job.row.state);
 }

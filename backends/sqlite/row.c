@@ -248,8 +248,10 @@ int sq_job_save(struct turn *t, struct job *job)
         return -1;
     job->flags = flags_of(job);
     int64_t list = sq_job_list(job);
-    if (sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane) != 0))
+    struct queue *queue = sq_queue_of(t, job->queue);
+    if (!queue || sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane) != 0))
         return -1;
+    sq_front_meets(queue, list, sq_row_place(r), job->n);
     return sq_run(t->s, SQL_JOB_SAVE,
                   VALUES(number(job->n), number(r->state), number(flags_with(job->flags, r->outcome, r->reason)),
                          number(list), number(sq_row_place(r)), instant(sq_row_alarm(job)),

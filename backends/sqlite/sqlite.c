@@ -143,6 +143,7 @@ int sq_store_create(struct jobq_store **out, int64_t io_timeout_ms, struct jobq_
     s->io_timeout_ms = io_timeout_ms > 0 ? io_timeout_ms : 30000;
     s->wake_fd = s->gate.wal_fd = -1;
     s->epoch = 1;
+    s->ended_most = BATCH_ENDED_MOST;
     sq_clock_init(&s->clock, NULL);
     *out = s;
     return JOBQ_OK;

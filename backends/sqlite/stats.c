@@ -30,13 +30,34 @@ static int ask(const struct tally *t, enum sql which, int64_t where, int64_t bou
     return sq_number(t->s, which, out, values, bound ? 3 : 2) < 0 ? -1 : 0;
 }
 
-static int split_by_time(const struct tally *t, int64_t id, const struct queue_settings *own,
+/* Rows of batches stand before those that wait, and may be many more: who counts what waits begins behind them. */
+struct spot {
+    int64_t place, n;
+};
+
+static int find_first(const struct tally *t, int64_t queue, struct spot *out)
+{
+    int found = sq_list_first(t->s, list_of(queue, LIST_DUE), &out->place, &out->n);
+    if (found == 0)
+        *out = (struct spot){ INT64_MAX, INT64_MAX };
+    return found < 0 ? -1 : 0;
+}
+
+static int find_oldest(const struct tally *t, int64_t queue, const struct spot *first, int64_t *out)
+{
+    *out = 0;
+    return sq_number(t->s, SQL_STATS_OLDEST, out,
+                     VALUES(number(list_of(queue, LIST_DUE)), number(t->now), number(LATER_MOST), number(first->place),
+                            number(first->n))) < 0 ? -1 : 0;
+}
+
+static int split_by_time(const struct tally *t, int64_t id, const struct queue_settings *own, const struct spot *first,
                          struct jobq_queue_stats *out)
 {
     int64_t come = 0, stuck, oldest;
     if (own->count[COUNT_LATER] > 0 && ask(t, SQL_STATS_COME, list_of(id, LIST_LATER), LATER_MOST + 1, &come) != 0)
         return -1;
-    if (ask(t, SQL_STATS_STUCK, id, 0, &stuck) != 0 || ask(t, SQL_STATS_OLDEST, list_of(id, LIST_DUE), LATER_MOST, &oldest) != 0)
+    if (ask(t, SQL_STATS_STUCK, id, 0, &stuck) != 0 || find_oldest(t, id, first, &oldest) != 0)
         return -1;
     out->at_least = come > LATER_MOST;
     out->present[JOBQ_READY] = (uint64_t)(own->count[COUNT_DUE] + come);
@@ -46,7 +67,8 @@ static int split_by_time(const struct tally *t, int64_t id, const struct queue_s
     return 0;
 }
 
-static int fill_queue(const struct tally *t, int64_t id, const char *name, struct jobq_queue_stats *out)
+static int fill_queue(const struct tally *t, int64_t id, const char *name, const struct spot *first,
+                      struct jobq_queue_stats *out)
 {
     struct queue_settings own;
     if (sq_queue_settings(t->s, id, &own) != 0)
@@ -67,14 +89,15 @@ static int fill_queue(const struct tally *t, int64_t id, const char *name, struc
     out->present[JOBQ_DEAD] = (uint64_t)own.count[COUNT_DEAD];
     out->present[JOBQ_CANCELLED] = (uint64_t)own.count[COUNT_CANCELLED];
     sq_figures_view(&own.figures, t->now, out);
-    return split_by_time(t, id, &own, out);
+    return split_by_time(t, id, &own, first, out);
 }
 
-static int fill_kinds(struct tally *t, int64_t id, const char *queue, size_t *room)
+static int fill_kinds(struct tally *t, int64_t id, const char *queue, const struct spot *first, size_t *room)
 {
     struct jobq_kind_stats *kinds = (struct jobq_kind_stats *)t->out->kinds;
     sqlite3_stmt *row = sq_start(t->s, SQL_STATS_KINDS,
-                                 VALUES(number(list_of(id, LIST_DUE)), number(t->now), number(KINDS_MOST)));
+                                 VALUES(number(list_of(id, LIST_DUE)), number(t->now), number(KINDS_MOST),
+                                        number(first->place), number(first->n)));
     int more;
     while ((more = sq_step(t->s, row)) > 0) {
         kinds = jobq_arena_grow(t->arena, kinds, t->out->kind_count, room, sizeof *kinds);
@@ -101,9 +124,13 @@ static int fill_queues(struct tally *t, const struct jobq_bytes *only)
     while ((more = sq_step(t->s, row)) > 0) {
         const char *name = text_column(t, row, 1);
         queues = jobq_arena_grow(t->arena, queues, count, &room, sizeof *queues);
-        int result = queues && name ? fill_queue(t, sqlite3_column_int64(row, 0), name, &queues[count]) : sq_fault_memory(t->s);
+        int64_t id = sqlite3_column_int64(row, 0);
+        struct spot first;
+        int result = queues && name ? find_first(t, id, &first) : sq_fault_memory(t->s);
         if (result == 0)
-            result = fill_kinds(t, sqlite3_column_int64(row, 0), name, &kinds_room);
+            result = fill_queue(t, id, name, &first, &queues[count]);
+        if (result == 0)
+            result = fill_kinds(t, id, name, &first, &kinds_room);
         if (result != 0) {
             sqlite3_reset(row);
             return -1;

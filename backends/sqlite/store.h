@@ -116,6 +116,14 @@ struct queue_settings {
     int64_t results_at, results_n; /* results of rows that ended up to here are gone */
 };
 
+/* All rows of a due list that stand before this are in batches: those at lower places and, where `behind`, those at
+ * this place up to n. It is found by who walks along the list, and goes back when a row comes before it. */
+struct front {
+    uint64_t epoch; /* true as long as this is the store's */
+    int64_t place, n;
+    bool behind;
+};
+
 struct queue {
     int64_t id;
     uint64_t turn;       /* of the exchange that the next two belong to */
@@ -126,6 +134,7 @@ struct queue {
     bool claimed;        /* rows of it, in this exchange */
     bool batched;        /* a batch of it began or ended in this exchange */
     struct meter starts;
+    struct front front;
     struct queue *next_touched;
     struct queue_settings now;
 };
@@ -208,6 +217,8 @@ struct jobq_store {
     uint64_t next_epoch;
     struct batch batch; /* as found last */
     uint64_t batch_epoch;
+    int64_t ended_most; /* BATCH_ENDED_MOST; tests have fewer */
+    int long_walks;     /* rises with each walk past more than BATCH_PASSED_MOST records, falls with each transaction */
     /* Of this exchange, yet to be written: numbers of rows and of lanes. */
     struct runs claimed, ended;
     struct runs lanes_up, lanes_down; /* of one more of these runs, and one fewer */
@@ -584,7 +595,9 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 
 #define BATCH_LEAST 8         /* fewer rows are written one by one */
 #define BATCH_AT_ONCE 64      /* rows that an exchange of fewer writes of old records */
-#define BATCH_ENDED_MOST 256  /* records of rows of a queue that have completed: each is a step for who looks past them */
+#define BATCH_ENDED_MOST 4096 /* records of rows of a queue that have completed */
+#define BATCH_PASSED_MOST 256 /* where walks often do not know the front: each is a step for who looks past them, */
+#define LONG_WALKS_OFTEN 8    /* and a walk past more, which counts for four, is often when this is reached */
 #define BATCH_OUT_MOST 1000   /* rows of older ones that an exchange writes at once */
 void sq_batch_read(sqlite3_stmt *row, struct batch *out); /* the row that batch_first or batch_find stands on */
 int64_t sq_batch_size(const struct batch *b);
@@ -634,6 +647,10 @@ int sq_want_run(struct turn *t, struct jobq_want *want);
 int sq_want_possible(struct jobq_store *s, const struct jobq_want *want, int64_t now); /* 1, 0, -1: a plain read */
 void sq_want_clear(struct jobq_want *want);
 int sq_next_due(struct jobq_store *s, int64_t now, int64_t *out);
+/* This row comes into this list. */
+void sq_front_meets(struct queue *queue, int64_t list, int64_t place, int64_t n);
+/* The first row of a list that is in no batch. 1 found, 0 there is none, -1. */
+int sq_list_first(struct jobq_store *s, int64_t list, int64_t *place, int64_t *n);
 
 /* ---- key.c, edge.c ---------------------------------------------------------------------------------------------------------------------- */
 

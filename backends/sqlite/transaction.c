@@ -40,6 +40,7 @@ int sq_tx_begin_write(struct jobq_store *s)
         forget_pages(s, s->fault.code);
     }
     s->epoch += data_version(s) != s->data_version;
+    s->long_walks -= s->long_walks > 0;
     return result;
 }
 

@@ -111,11 +111,11 @@ static int set_due(struct catch *c, const struct candidate *item)
     int64_t list = sq_job_list(&job);
     if (!queue || (list < 0 && sq_lane_ready(c->t, item->lane) != 0))
         return -1;
+    int64_t place = jobq_add_ms(item->run_at, item->rank_add);
     queue->diff[COUNT_LATER]--;
     queue->diff[COUNT_DUE]++;
-    return sq_run(c->t->s, SQL_JOB_DUE,
-                  VALUES(number(item->n), number(list),
-                         number(jobq_add_ms(item->run_at, item->rank_add))));
+    sq_front_meets(queue, list, place, item->n);
+    return sq_run(c->t->s, SQL_JOB_DUE, VALUES(number(item->n), number(list), number(place)));
 }
 
 static int set_due_bits(struct catch *c, const int64_t *queues, size_t queue_count)
@@ -185,27 +185,6 @@ int64_t sq_list_wanted(const struct jobq_want *want, int64_t queue)
 
 /* ---- a walk along a list ---------------------------------------------------------------------------------------- */
 
-/* Rows of batches stand in due lists only, and there they stay. */
-int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list)
-{
-    *w = (struct walk){ .list = list, .place = INT64_MIN };
-    if (!s->clock.batches || list < 0 || list % 16 != LIST_DUE)
-        return 0;
-    sqlite3_stmt *row = sq_start(s, SQL_BATCH_PASSED, VALUES(number(list / 16)));
-    int more;
-    while ((more = sq_step(s, row)) > 0) {
-        struct stretch *passed = sq_grow(w->passed, w->count, &w->room, sizeof *passed);
-        if (!passed) {
-            sqlite3_reset(row);
-            return sq_fault_memory(s);
-        }
-        w->passed = passed;
-        passed[w->count++] = (struct stretch){ .place = sqlite3_column_int64(row, 0), .first = sqlite3_column_int64(row, 1),
-                                               .last = sqlite3_column_int64(row, 2) };
-    }
-    return more;
-}
-
 bool sq_walk_jumps(struct walk *w, int64_t place, int64_t n)
 {
     const struct stretch *p = w->passed, *end = p + w->count;
@@ -230,30 +209,124 @@ bool sq_walk_goes_on(struct walk *w)
     return goes_on;
 }
 
-/* 1 it has, 0 it has not, 2 the walk goes on behind a batch, -1. */
+/* 1 it has, and the walk stands on it; 0 it has not, 2 the walk goes on behind a batch, -1. */
 static int stretch_has(struct jobq_store *s, const struct wanted *wanted, struct walk *w)
 {
     sqlite3_stmt *row = w->behind ? sq_start(s, SQL_DUE_LIST_SAME, VALUES(number(w->list), number(w->place), number(w->n)))
                                   : sq_start(s, SQL_DUE_LIST, VALUES(number(w->list), number(w->place)));
     int more;
     while ((more = sq_step(s, row)) > 0) {
-        if (sq_walk_jumps(w, sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)))
+        int64_t place = sqlite3_column_int64(row, 1), n = sqlite3_column_int64(row, 2);
+        if (sq_walk_jumps(w, place, n)) {
             more = 2;
-        else if (wanted && !sq_kind_wanted(wanted, sqlite3_column_int64(row, 0)))
+        } else if (wanted && !sq_kind_wanted(wanted, sqlite3_column_int64(row, 0))) {
             continue;
+        } else {
+            w->place = place;
+            w->n = n;
+        }
         sqlite3_reset(row);
         return more;
     }
     return more == 0 && sq_walk_goes_on(w) ? 2 : more;
 }
 
+static int load_passed(struct jobq_store *s, struct walk *w, sqlite3_stmt *row)
+{
+    int more;
+    while ((more = sq_step(s, row)) > 0) {
+        struct stretch *passed = sq_grow(w->passed, w->count, &w->room, sizeof *passed);
+        if (!passed) {
+            sqlite3_reset(row);
+            return sq_fault_memory(s);
+        }
+        w->passed = passed;
+        passed[w->count++] = (struct stretch){ sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+                                               sqlite3_column_int64(row, 2) };
+    }
+    return more;
+}
+
+static int load_behind(struct jobq_store *s, struct walk *w)
+{
+    struct value queue = number(w->list / 16);
+    if (w->behind &&
+        load_passed(s, w, sq_start(s, SQL_BATCH_PASSED_SAME, VALUES(queue, number(w->place), number(w->n)))) != 0)
+        return -1;
+    if (w->behind && w->place == INT64_MAX)
+        return 0;
+    return load_passed(s, w, sq_start(s, SQL_BATCH_PASSED, VALUES(queue, number(w->place + w->behind))));
+}
+
+static void stand_at(struct walk *w, const struct front *front)
+{
+    w->place = front->place;
+    w->n = front->n;
+    w->behind = front->behind;
+}
+
+/* Up to the first row that is in no batch, of whatever kind: that is the front. */
+static int move_front(struct jobq_store *s, struct walk *w, struct front *front)
+{
+    int found = 2;
+    while (found == 2) {
+        *front = (struct front){ .epoch = s->epoch, .place = w->place, .n = w->n, .behind = w->behind };
+        found = stretch_has(s, NULL, w);
+    }
+    stand_at(w, front);
+    return found < 0 ? -1 : 0;
+}
+
+/* Rows of batches stand in due lists only, and there they stay. */
+int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list)
+{
+    *w = (struct walk){ .list = list, .place = INT64_MIN };
+    if (!s->clock.batches || list < 0 || list % 16 != LIST_DUE)
+        return 0;
+    struct queue *queue = sq_queue_slot(s, list / 16);
+    if (!queue)
+        return -1;
+    if (queue->front.epoch == s->epoch)
+        stand_at(w, &queue->front);
+    if (load_behind(s, w) != 0)
+        return -1;
+    if (w->count > BATCH_PASSED_MOST && s->long_walks < LONG_WALKS_OFTEN)
+        s->long_walks += 4;
+    return move_front(s, w, &queue->front);
+}
+
+void sq_front_meets(struct queue *queue, int64_t list, int64_t place, int64_t n)
+{
+    struct front *front = &queue->front;
+    bool before = place < front->place || (front->behind && place == front->place && n <= front->n);
+    if (!before || list != list_of(queue->id, LIST_DUE))
+        return;
+    front->place = place;
+    front->n = n - 1;
+    front->behind = true;
+}
+
+static int walk_to_first(struct jobq_store *s, const struct wanted *wanted, int64_t list, struct walk *w)
+{
+    int found = sq_walk_begin(s, w, list) != 0 ? -1 : 2;
+    while (found == 2)
+        found = stretch_has(s, wanted, w);
+    free(w->passed);
+    return found;
+}
+
 int sq_list_has(struct jobq_store *s, const struct wanted *wanted, int64_t list)
 {
     struct walk walk;
-    int found = sq_walk_begin(s, &walk, list) != 0 ? -1 : 2;
-    while (found == 2)
-        found = stretch_has(s, wanted, &walk);
-    free(walk.passed);
+    return walk_to_first(s, wanted, list, &walk);
+}
+
+int sq_list_first(struct jobq_store *s, int64_t list, int64_t *place, int64_t *n)
+{
+    struct walk walk;
+    int found = walk_to_first(s, NULL, list, &walk);
+    *place = walk.place;
+    *n = walk.n;
     return found;
 }
 

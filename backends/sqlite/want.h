@@ -47,6 +47,7 @@ struct wanted {
 struct walk {
     int64_t list, place, n;
     bool behind; /* it goes on behind n, at the same place; else with that place */
+    /* those behind where it began */
     struct stretch {
         int64_t place, first, last;
     } *passed;

@@ -378,6 +378,192 @@ START_TEST(a_claim_jumps_over_a_record)
 }
 END_TEST
 
+static struct jobq_put put_at(int id, int64_t rank_add_ms, int64_t delay_ms)
+{
+    return (struct jobq_put){.id = id_of(id), .queue = text("q"), .kind = text("k"), .only_if = -1,
+                             .rank_add_ms = rank_add_ms, .run_at = {JOBQ_TIME_NOW, delay_ms}};
+}
+
+/* With whatever else the exchange does, as a worker claims: nothing is read before it. Its rows, up to ten. */
+static size_t claim_with(struct jobq_store *s, struct jobq_exchange x, const struct jobq_row **rows)
+{
+    const struct jobq_bytes name = text("q"), kind = text("k");
+    struct jobq_want want = {.mode = JOBQ_WANT_DUE, .queues = &name, .queue_count = 1, .kinds = &kind, .kind_count = 1,
+                             .limit = 10, .lease_ms = 60000, .worker = text("w"), .mint = {(uint8_t)s->turns, 7}};
+    x.want = &want;
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    *rows = want.rows;
+    return want.row_count;
+}
+
+static bool is_job(const struct jobq_row *row, int number)
+{
+    const struct jobq_id id = id_of(number);
+    return memcmp(&row->id, &id, sizeof id) == 0;
+}
+
+/* A walk begins where the last one found that only records stand before. Whatever comes before that is met. */
+START_TEST(a_row_that_comes_before_the_front_is_found)
+{
+    struct jobq_store *s = fresh();
+    struct jobq_put back = put_at(903, -7000, 0), plain = put_at(500, 0, 0), early = put_at(901, -9000, 0),
+                    later[] = {put_at(902, -8000, 1000), put_at(504, 0, 0)},
+                    last[] = {put_at(505, 0, 0), put_at(506, 0, 0)};
+    const struct jobq_row *rows;
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &back, .put_count = 1}, &rows), 1);
+    struct jobq_change release = end_of(rows);
+    release.outcome = JOBQ_OUTCOME_RELEASE;
+    release.state = JOBQ_ROW_WAITING;
+    put_many(s, 1, 400, NULL);
+    claim(s, 400);
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &plain, .put_count = 1}, &rows), 1);
+    const struct front front = sq_queue_slot(s, 1)->front;
+    ck_assert(front.epoch == s->epoch && front.behind && front.n == 401);
+
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &early, .put_count = 1}, &rows), 1);
+    ck_assert(is_job(&rows[0], 901));
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = later, .put_count = 2}, &rows), 1);
+    hand_pass(&hand, 2000);
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &last[0], .put_count = 1}, &rows), 2);
+    ck_assert(is_job(&rows[0], 902) && is_job(&rows[1], 505));
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &last[1], .put_count = 1}, &rows), 1);
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.changes = &release, .change_count = 1}, &rows), 1);
+    ck_assert(is_job(&rows[0], 903));
+    ck_assert_int_gt(in_batches(), 0);
+    ck_assert_uint_eq(sq_queue_slot(s, 1)->front.epoch, front.epoch);
+    close_sound(s);
+}
+END_TEST
+
+/* When the rows with the greatest numbers are gone, theirs are given again. */
+START_TEST(numbers_that_are_given_again_stand_before_the_front)
+{
+    struct jobq_store *s = fresh();
+    put_many(s, 1, 2 * MANY, NULL);
+    const struct jobq_row *first = claim(s, MANY), *second = claim(s, MANY), *rows;
+    end(s, first, MANY, 0);
+    end(s, second, MANY, 0);
+    ck_assert_int_eq(jobs("true"), 0);
+    const struct front front = sq_queue_slot(s, 1)->front;
+    ck_assert(front.epoch == s->epoch && front.behind && front.n == MANY);
+    struct jobq_put put = put_at(500, 0, 0);
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.puts = &put, .put_count = 1}, &rows), 1);
+    ck_assert_int_eq(jobs("n = 1"), 1);
+    close_sound(s);
+}
+END_TEST
+
+static int steps_of_walks(struct jobq_store *s)
+{
+    const enum sql walks[] = {SQL_BATCH_PASSED, SQL_BATCH_PASSED_SAME, SQL_DUE_LIST, SQL_DUE_LIST_SAME, SQL_DUE_ROWS,
+                              SQL_DUE_ROWS_SAME};
+    int steps = 0;
+    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++)
+        steps += sqlite3_stmt_status(s->statements[walks[i]], SQLITE_STMTSTATUS_VM_STEP, 1);
+    return steps;
+}
+
+/* What is done, and the next of it, in one exchange. */
+static const struct jobq_row *end_and_claim(struct jobq_store *s, const struct jobq_row *rows, size_t count)
+{
+    struct jobq_change changes[10];
+    for (size_t i = 0; i < count; i++)
+        changes[i] = end_of(&rows[i]);
+    ck_assert_uint_eq(claim_with(s, (struct jobq_exchange){.changes = changes, .change_count = count}, &rows), count);
+    ck_assert_int_eq(changes[0].verdict, JOBQ_OK);
+    return rows;
+}
+
+/* How much a claim looks at must not grow with the records that retention keeps. */
+START_TEST(a_claim_begins_behind_old_records)
+{
+    enum { ROUNDS = 200, SIZE = 10 };
+    struct jobq_store *s = fresh();
+    put_many(s, 1, SIZE * ROUNDS / 2, NULL);
+    const struct jobq_row *rows = claim(s, SIZE);
+    for (int i = 1; i < ROUNDS; i++) {
+        if (i >= ROUNDS / 2) {
+            hand_pass(&hand, 10);
+            put_many(s, 1 + SIZE * i, SIZE, NULL);
+        }
+        steps_of_walks(s);
+        rows = end_and_claim(s, rows, SIZE);
+        int steps = steps_of_walks(s);
+        ck_assert_msg(steps < 1000, "%d steps in round %d", steps, i);
+    }
+    ck_assert_int_eq(batches("true"), ROUNDS);
+    close_sound(s);
+}
+END_TEST
+
+static uint64_t ready_by_kind(struct jobq_store *s)
+{
+    struct jobq_stats stats = {.size = sizeof stats};
+    struct jobq_error err = {0};
+    const struct jobq_bytes name = text("q");
+    struct jobq_arena *arena = jobq_arena_create();
+    ck_assert_int_eq(jobq_sqlite()->stats(s, &name, &stats, arena, &err), JOBQ_OK);
+    uint64_t ready = stats.kind_count ? stats.kinds[0].ready : 0;
+    jobq_arena_destroy(arena);
+    return ready;
+}
+
+/* Nor may it for who counts what waits: a worker that finds nothing left asks for statistics. */
+START_TEST(statistics_begin_behind_records)
+{
+    struct jobq_store *s = fresh();
+    sqlite3_stmt *looks[] = {s->statements[SQL_STATS_KINDS], s->statements[SQL_STATS_OLDEST]};
+    put_many(s, 1, 1010, NULL);
+    hand_pass(&hand, 10);
+    put_many(s, 2001, 10, NULL);
+    claim(s, 1000);
+    for (unsigned left = 20, rounds = 0; rounds < 3; rounds++, left -= 10) {
+        sqlite3_stmt_status(looks[0], SQLITE_STMTSTATUS_VM_STEP, 1);
+        sqlite3_stmt_status(looks[1], SQLITE_STMTSTATUS_VM_STEP, 1);
+        ck_assert_uint_eq(rows_in(s, "q", JOBQ_READY), left);
+        ck_assert_uint_eq(ready_by_kind(s), left);
+        for (int j = 0; j < 2; j++) {
+            int steps = sqlite3_stmt_status(looks[j], SQLITE_STMTSTATUS_VM_STEP, 1);
+            ck_assert_msg(steps < 4000, "%d steps", steps);
+        }
+        if (left)
+            claim(s, 10);
+    }
+    close_sound(s);
+}
+END_TEST
+
+static size_t rows_read(struct jobq_store *s, struct jobq_query *query)
+{
+    struct jobq_error err = {0};
+    struct jobq_arena *arena = jobq_arena_create();
+    ck_assert_int_eq(jobq_sqlite()->read(s, query, arena, &err), JOBQ_OK);
+    jobq_arena_destroy(arena);
+    return query->row_count;
+}
+
+/* Of many records at one place the one of a row is looked for, not each of them asked. */
+START_TEST(a_list_looks_for_the_record_of_a_row)
+{
+    struct jobq_query query = {.size = sizeof query, .states = 1u << JOBQ_RUNNING | 1u << JOBQ_READY, .limit = 10};
+    struct jobq_store *s = fresh();
+    put_many(s, 1, 808, NULL);
+    for (int i = 0; i < 100; i++)
+        claim(s, BATCH_LEAST);
+    ck_assert_int_eq(batches("true"), 100);
+    sqlite3_stmt *list = s->statements[SQL_READ_ALL];
+    sqlite3_stmt_status(list, SQLITE_STMTSTATUS_VM_STEP, 1);
+    query.after = id_of(780);
+    ck_assert_uint_eq(rows_read(s, &query), 10);
+    int steps = sqlite3_stmt_status(list, SQLITE_STMTSTATUS_VM_STEP, 1);
+    ck_assert_msg(steps < 1500, "%d steps", steps);
+    query.states = 1u << JOBQ_READY;
+    query.after = id_of(0);
+    ck_assert_uint_eq(rows_read(s, &query), 8);
+    close_sound(s);
+}
+END_TEST
+
 /* ---- who leaves ----------------------------------------------------------------------------------------------- */
 
 START_TEST(one_that_fails_leaves_and_the_others_stay)
@@ -661,22 +847,45 @@ END_TEST
 /* By their number, a thousand rows with each exchange at most. */
 START_TEST(records_of_what_ended_are_bounded)
 {
-    enum { SIZE = BATCH_LEAST, MORE = 10 };
+    enum { SIZE = BATCH_LEAST, MORE = 10, MOST = 256 };
     struct jobq_store *s = fresh();
+    s->ended_most = MOST;
     put_many(s, 1, 2000, NULL);
     end(s, claim(s, 1000), 1000, -1);
     end(s, claim(s, 1000), 1000, -1);
-    for (int i = 0; i < BATCH_ENDED_MOST + MORE; i++) {
+    for (int i = 0; i < MOST + MORE; i++) {
         hand_pass(&hand, 10);
         put_many(s, 2001 + SIZE * i, SIZE, NULL);
         end(s, claim(s, SIZE), SIZE, -1);
-        ck_assert_int_le(batches("true"), BATCH_ENDED_MOST);
+        ck_assert_int_le(batches("true"), MOST);
     }
-    ck_assert_int_eq(batches("true"), BATCH_ENDED_MOST);
+    ck_assert_int_eq(batches("true"), MOST);
     ck_assert_int_eq(jobs("state = 4 AND n <= 2000"), 2000);
-    ck_assert_int_eq(in_batches(), BATCH_ENDED_MOST * SIZE);
-    ck_assert_uint_eq(rows_in(s, "q", JOBQ_COMPLETED), 2000 + SIZE * (BATCH_ENDED_MOST + MORE));
+    ck_assert_int_eq(in_batches(), MOST * SIZE);
+    ck_assert_uint_eq(rows_in(s, "q", JOBQ_COMPLETED), 2000 + SIZE * (MOST + MORE));
     close_sound(s);
+}
+END_TEST
+
+/* Where the front is not known, a claim looks at all records: so there are fewer of them. */
+START_TEST(there_are_fewer_where_others_write)
+{
+    enum { SIZE = 10, ROUNDS = BATCH_PASSED_MOST + 30 };
+    struct jobq_store *a = fresh(), *b = store_open("a.db", NULL, &hand);
+    for (int i = 0; i < ROUNDS; i++) {
+        hand_pass(&hand, 10);
+        put_many(b, 1 + SIZE * i, SIZE, NULL);
+        end(a, claim(a, SIZE), SIZE, -1);
+    }
+    ck_assert_int_le(batches("true"), BATCH_PASSED_MOST + 10);
+    ck_assert_uint_eq(rows_in(a, "q", JOBQ_COMPLETED), SIZE * ROUNDS);
+    put_many(a, 1 + SIZE * ROUNDS, SIZE * ROUNDS, NULL);
+    const struct jobq_row *rows = claim(a, SIZE);
+    for (int i = 1; i < ROUNDS; i++)
+        rows = end_and_claim(a, rows, SIZE);
+    ck_assert_int_gt(batches("true"), BATCH_PASSED_MOST + ROUNDS / 2);
+    store_close(b);
+    close_sound(a);
 }
 END_TEST
 
@@ -756,7 +965,9 @@ KIT_MAIN("batch", what_came_together_is_claimed_and_ended_by_one_record, few_are
          what_is_special_is_a_row, what_has_run_before_is_a_row, groups_and_events_count_each_row,
          limits_count_the_members_of_records, rates_count_the_members_of_records,
          events_tell_of_rows_of_a_record, later_ones_are_found_before_and_between, nothing_is_written_where_only_records_are,
-         groups_in_turn_pass_by, a_claim_jumps_over_a_record,
+         groups_in_turn_pass_by, a_claim_jumps_over_a_record, a_row_that_comes_before_the_front_is_found,
+         numbers_that_are_given_again_stand_before_the_front, a_claim_begins_behind_old_records,
+         statistics_begin_behind_records, a_list_looks_for_the_record_of_a_row,
          one_that_fails_leaves_and_the_others_stay, all_leave_one_by_one, an_end_with_a_result_among_plain_ones,
          a_parent_leaves_before_it_has_a_child,
          a_parent_is_shown_as_its_record_says, a_beat_is_one_write, a_lease_that_is_over_is_told_and_swept,
@@ -764,5 +975,6 @@ KIT_MAIN("batch", what_came_together_is_claimed_and_ended_by_one_record, few_are
          the_first_of_a_record_go_first, rows_and_records_are_merged_by_their_ids,
          ids_in_no_order_leave_before_some_of_them_go,
          ids_in_no_order_within_a_record, large_payloads_go_with_their_rows,
-         records_of_what_ended_are_bounded, small_steps_use_old_records_up, a_store_of_the_first_version_is_brought_up,
+         records_of_what_ended_are_bounded, there_are_fewer_where_others_write, small_steps_use_old_records_up,
+         a_store_of_the_first_version_is_brought_up,
          two_handles_see_one_record, a_claim_that_was_undone_is_forgotten)

@@ -1,9 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- ?1 list of due ones, ?2 now, ?3 bound -> name, how many are ready; from [job_list] and [lane_circle] alone
+-- ?1 list of due ones, ?2 now, ?3 bound, ?4 ?5 place and n of the first row of that list that is in no batch -> name,
+-- how many are ready; from [job_list] and [lane_circle] alone
 SELECT k.name, sum(r.ready) FROM (
     SELECT kind, count(*) AS ready FROM (
-        SELECT kind FROM (SELECT kind FROM [job] AS j WHERE list = ?1 AND NOT EXISTS (SELECT 1 FROM [batch] AS b
-                WHERE b.queue = ?1 / 16 AND b.rank = j.place AND b.first <= j.n AND b.last >= j.n)
+        SELECT kind FROM (SELECT kind FROM [job] AS j WHERE list = ?1 AND place = ?4 AND n >= ?5 AND
+            coalesce((SELECT last FROM [batch] AS b
+                WHERE b.queue = ?1 / 16 AND b.rank = j.place AND b.first <= j.n ORDER BY b.first DESC LIMIT 1), 0) < j.n
+            LIMIT ?3)
+        UNION ALL SELECT kind FROM (SELECT kind FROM [job] AS j WHERE list = ?1 AND place > ?4 AND
+            coalesce((SELECT last FROM [batch] AS b
+                WHERE b.queue = ?1 / 16 AND b.rank = j.place AND b.first <= j.n ORDER BY b.first DESC LIMIT 1), 0) < j.n
             ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM (SELECT kind FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
         UNION ALL SELECT kind FROM
