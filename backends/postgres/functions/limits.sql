@@ -133,22 +133,63 @@ BEGIN
     END IF;
 END $$;
 
--- How many more rows of a group may run, in this queue and in all, NULL for any number. As many rows of the index of
--- running ones are read as the limit has.
-CREATE OR REPLACE FUNCTION @.lane_slots(p_queue integer, p_tenant bytea, p_here bigint, p_everywhere bigint)
-    RETURNS bigint
-LANGUAGE plpgsql AS $$
-DECLARE v_here bigint; v_everywhere bigint;
+-- How many more rows of these groups may start, NULL for any number; o_periods: of those that have a rate, whose starts
+-- are to be counted; o_wait: in so many ms a rate allows a start that it held back. Their gauges are ours from then on;
+-- o_busy: not all of them, and none of those may start. Groups come rising, so gauges are made in one order. As many
+-- rows of the index of running ones are read as a limit has: where a group has one of its own, what runs in this
+-- queue is among them, or it has used that up.
+CREATE OR REPLACE FUNCTION @.lanes_look(p_now bigint, p_queue integer, p_groups bytea[], p_here bigint,
+    OUT o_rooms bigint[], OUT o_periods bigint[], OUT o_busy boolean, OUT o_wait bigint) LANGUAGE plpgsql AS $$
+DECLARE every @.bound; v_mosts bigint[]; v_rates bigint[]; v_limited bytea[]; v_mine bytea[]; v_made bytea[];
 BEGIN
-    IF p_here IS NOT NULL THEN
-        SELECT p_here - count(*) INTO v_here FROM (
-            SELECT 1 FROM @.job AS j WHERE j.state = 3 AND j.tenant = p_tenant AND j.queue = p_queue LIMIT p_here) AS x;
+    o_busy := false;
+    SELECT * INTO every FROM @.bound AS b WHERE b.of = 2 AND b.name = '';
+    SELECT array_agg(x.most), array_agg(x.rate), array_agg(x.period),
+        array_agg(x.name) FILTER (WHERE x.most IS NOT NULL OR x.rate IS NOT NULL OR p_here IS NOT NULL)
+    INTO v_mosts, v_rates, o_periods, v_limited
+    FROM (
+        SELECT u.name, nullif(coalesce(own.concurrency, plan.concurrency, every.concurrency), -1) AS most,
+            nullif(coalesce(own.rate, plan.rate, every.rate), -1) AS rate,
+            CASE WHEN coalesce(own.rate, plan.rate, every.rate) = -1 THEN NULL WHEN own.rate IS NOT NULL
+                THEN own.rate_ms WHEN plan.rate IS NOT NULL THEN plan.rate_ms ELSE every.rate_ms END AS period
+        FROM unnest(p_groups) AS u(name) LEFT JOIN @.bound AS own ON own.of = 2 AND own.name = u.name
+        LEFT JOIN @.bound AS plan ON plan.of = 3 AND plan.name = own.plan) AS x;
+    IF v_limited IS NULL THEN
+        o_rooms := array_fill(NULL::bigint, ARRAY[cardinality(p_groups)]);
+        RETURN;
     END IF;
-    IF p_everywhere IS NOT NULL THEN
-        SELECT p_everywhere - count(*) INTO v_everywhere FROM (
-            SELECT 1 FROM @.job AS j WHERE j.state = 3 AND j.tenant = p_tenant LIMIT p_everywhere) AS x;
+    v_mine := ARRAY(SELECT g.name FROM unnest(v_limited) AS u(name) JOIN @.gauge AS g ON g.of = 2 AND g.name = u.name
+                    FOR UPDATE OF g SKIP LOCKED);
+    IF cardinality(v_mine) < cardinality(v_limited) THEN
+        WITH made AS (
+            INSERT INTO @.gauge (of, name) SELECT 2, u.name FROM unnest(v_limited) AS u(name)
+            WHERE u.name <> ALL (v_mine) ON CONFLICT (of, name) DO NOTHING RETURNING name
+        )
+        SELECT array_agg(m.name) INTO v_made FROM made AS m;
+        v_mine := v_mine || v_made;
+        o_busy := cardinality(v_mine) < cardinality(v_limited);
     END IF;
-    RETURN least(v_here, v_everywhere);
+    o_rooms := ARRAY(
+        SELECT CASE WHEN u.most IS NULL AND u.rate IS NULL AND p_here IS NULL THEN NULL
+                    WHEN o_busy AND u.name <> ALL (v_mine) THEN 0
+                    WHEN u.most IS NOT NULL OR p_here IS NOT NULL
+                        THEN greatest(least(u.most - r.everywhere, p_here - r.here), 0) END
+        FROM unnest(p_groups, v_mosts, v_rates) AS u(name, most, rate) CROSS JOIN LATERAL (
+            SELECT count(*) AS everywhere, count(*) FILTER (WHERE x.queue = p_queue) AS here FROM (
+                SELECT j.queue FROM @.job AS j
+                WHERE j.state = 3 AND j.tenant = u.name AND (u.most IS NOT NULL OR j.queue = p_queue)
+                LIMIT coalesce(u.most, p_here, 0)) AS x) AS r);
+    IF array_remove(v_rates, NULL) <> '{}' THEN
+        SELECT array_agg(CASE WHEN x.rate IS NULL OR x.room = 0 THEN x.room
+                              ELSE least(x.room, greatest(x.rate - x.used, 0)) END),
+            min(@.gauge_wait(x.held, x.rate, x.period, p_now)) FILTER (WHERE x.room IS DISTINCT FROM 0
+                AND x.rate <= x.used)
+        INTO o_rooms, o_wait
+        FROM (
+            SELECT u.room, u.rate, u.period, g.held, @.gauge_used(g.held, p_now) AS used
+            FROM unnest(p_groups, o_rooms, v_rates, o_periods) AS u(name, room, rate, period)
+            LEFT JOIN @.gauge AS g ON g.of = 2 AND g.name = u.name AND u.rate IS NOT NULL) AS x;
+    END IF;
 END $$;
 
 -- Is there anything that limits what groups start?
@@ -157,12 +198,13 @@ BEGIN
     RETURN EXISTS (SELECT 1 FROM @.bound AS b WHERE b.concurrency >= 0 OR b.rate >= 0);
 END $$;
 
--- Starts are counted where there is a rate; without a period there is none.
-CREATE OR REPLACE FUNCTION @.count_starts(p_of integer, p_name bytea, p_period bigint, p_now bigint, p_count bigint)
-RETURNS void LANGUAGE plpgsql AS $$
+-- So many starts, where there is a rate; without a period there is none.
+CREATE OR REPLACE FUNCTION @.count_starts(p_of integer, p_names bytea[], p_periods bigint[], p_now bigint,
+    p_counts bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE @.gauge AS g SET held = @.gauge_add(g.held, p_period, p_now, p_count)
-    WHERE p_period IS NOT NULL AND g.of = p_of AND g.name = p_name;
+    UPDATE @.gauge AS g SET held = @.gauge_add(g.held, u.period, p_now, u.count)
+    FROM unnest(p_names, p_periods, p_counts) AS u(name, period, count)
+    WHERE u.period IS NOT NULL AND u.count > 0 AND g.of = p_of AND g.name = u.name;
 END $$;
 
 -- Rows of these queues do not run any more: does that let others start?

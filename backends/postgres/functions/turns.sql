@@ -1,46 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Groups in turn, and rows that run alone. What a group may start is asked for once in a visit of a queue: its gauge is
--- ours from then on.
-
--- The room of a group as it is met: slots (NULL: any number), and its rate with its gauge, if it has one. o_busy:
--- another looks.
-CREATE OR REPLACE FUNCTION @.lane_look(p_now bigint, p_queue integer, p_tenant bytea, p_here bigint, OUT o_slots bigint,
-    OUT o_rate bigint, OUT o_period bigint, OUT o_held bigint[], OUT o_busy boolean) LANGUAGE plpgsql AS $$
-DECLARE h record;
-BEGIN
-    o_busy := false;
-    SELECT * INTO h FROM @.bounds_of(p_tenant);
-    IF p_here IS NULL AND h.concurrency IS NULL AND h.rate IS NULL THEN
-        RETURN;
-    END IF;
-    IF NOT @.gate(2, p_tenant) THEN
-        o_busy := true;
-        o_slots := 0;
-        RETURN;
-    END IF;
-    o_slots := @.lane_slots(p_queue, p_tenant, p_here, h.concurrency);
-    IF h.rate IS NOT NULL THEN
-        o_rate := h.rate;
-        o_period := h.rate_ms;
-        o_held := @.gauge_turn((SELECT g.held FROM @.gauge AS g WHERE g.of = 2 AND g.name = p_tenant),
-            h.rate_ms, p_now);
-    END IF;
-END $$;
-
--- How many may start, NULL for any number, and in how many ms if it is the rate that says none.
-CREATE OR REPLACE FUNCTION @.lane_room(p_now bigint, p_slots bigint, p_rate bigint, p_period bigint, p_held bigint[],
-    OUT o_room bigint, OUT o_wait bigint) LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE v_left bigint;
-BEGIN
-    o_room := p_slots;
-    IF p_rate IS NOT NULL AND p_slots IS DISTINCT FROM 0 THEN
-        v_left := p_rate - @.gauge_used(p_held, p_now);
-        IF v_left <= 0 THEN
-            o_wait := @.gauge_wait(p_held, p_rate, p_period, p_now);
-        END IF;
-        o_room := least(p_slots, greatest(v_left, 0));
-    END IF;
-END $$;
+-- Groups in turn, and rows that run alone.
 
 -- The first by rank that no limit of its group forbids, passing by at most 64.
 CREATE OR REPLACE FUNCTION @.want_alone(p_now bigint, p_queue integer, p_kinds bytea[], p_here bigint, p_groups boolean,
@@ -48,7 +7,7 @@ CREATE OR REPLACE FUNCTION @.want_alone(p_now bigint, p_queue integer, p_kinds b
 DECLARE
     v_passed integer := 0;
     v_limited boolean;
-    v_lane record; v_room record;
+    v_lane record;
     r record;
 BEGIN
     o_busy := false;
@@ -58,11 +17,10 @@ BEGIN
     LOOP
         v_limited := coalesce(r.tenant <> '', false) AND (p_groups OR p_here IS NOT NULL);
         IF v_limited THEN
-            v_lane := @.lane_look(p_now, p_queue, r.tenant, p_here);
-            v_room := @.lane_room(p_now, v_lane.o_slots, v_lane.o_rate, v_lane.o_period, v_lane.o_held);
+            v_lane := @.lanes_look(p_now, p_queue, ARRAY[r.tenant], p_here);
             o_busy := o_busy OR v_lane.o_busy;
-            o_wait := least(o_wait, v_room.o_wait);
-            IF v_room.o_room = 0 THEN
+            o_wait := least(o_wait, v_lane.o_wait);
+            IF v_lane.o_rooms[1] = 0 THEN
                 v_passed := v_passed + 1;
                 EXIT WHEN v_passed > 64;
                 CONTINUE;
@@ -73,7 +31,7 @@ BEGIN
         o_at := r.at;
         o_late := r.late;
         IF v_limited AND NOT r.late THEN
-            PERFORM @.count_starts(2, r.tenant, v_lane.o_period, p_now, 1);
+            PERFORM @.count_starts(2, ARRAY[r.tenant], v_lane.o_periods, p_now, ARRAY[1::bigint]);
         END IF;
         EXIT;
     END LOOP;
@@ -142,6 +100,57 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The same of many groups at once: the next p_wide of the circle, as far as it rises, and of each at most p_share. o_of:
+-- whose each row is, by number; o_bytes: of all payloads. o_groups is NULL where the circle begins again.
+CREATE OR REPLACE FUNCTION @.turns_pick(p_now bigint, q @.queue, p_group bytea, p_wide bigint, p_share integer,
+    p_limits boolean, p_kinds bytea[], p_given tid[], p_fence bytea, OUT o_groups bytea[], OUT o_at tid[],
+    OUT o_late boolean[], OUT o_of integer[], OUT o_sum bigint, OUT o_busy boolean, OUT o_wait bigint,
+    OUT o_periods bigint[]) LANGUAGE plpgsql AS $$
+DECLARE v_lanes record; v_rooms bigint[];
+BEGIN
+    WITH RECURSIVE circle(name, i) AS (
+        (SELECT j.tenant, 1 FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 4 AND j.tenant > p_group
+         ORDER BY j.tenant LIMIT 1)
+        UNION ALL
+        SELECT x.tenant, c.i + 1 FROM circle AS c CROSS JOIN LATERAL (
+            SELECT j.tenant FROM @.job AS j WHERE j.queue = q.id AND j.shelf = 4 AND j.tenant > c.name
+            ORDER BY j.tenant LIMIT 1) AS x
+        WHERE c.i < p_wide
+    )
+    SELECT array_agg(c.name) INTO o_groups FROM circle AS c;
+    IF o_groups IS NULL THEN
+        RETURN;
+    END IF;
+    IF p_limits THEN
+        v_lanes := @.lanes_look(p_now, q.id, o_groups, q.group_concurrency);
+        v_rooms := v_lanes.o_rooms;
+        o_busy := v_lanes.o_busy;
+        o_wait := v_lanes.o_wait;
+        o_periods := v_lanes.o_periods;
+    END IF;
+    SELECT array_agg(x.at), array_agg(x.late), array_agg(u.i::integer),
+        least(coalesce(sum(x.size), 0), 9223372036854775807)
+    INTO o_at, o_late, o_of, o_sum
+    FROM unnest(o_groups, v_rooms) WITH ORDINALITY AS u(name, room, i) CROSS JOIN LATERAL (
+        SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late
+        FROM @.job AS j
+        WHERE j.queue = q.id AND j.shelf = 4 AND j.tenant = u.name AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+            AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
+        ORDER BY j.place, j.n LIMIT least(p_share, u.room) FOR UPDATE SKIP LOCKED) AS x;
+END $$;
+
+-- Rows of groups that turns_pick has are given: how many of them start?
+CREATE OR REPLACE FUNCTION @.turn_give(p_now bigint, p_groups bytea[], p_periods bigint[], p_of integer[],
+    p_late boolean[]) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    IF array_remove(p_periods, NULL) <> '{}' THEN
+        PERFORM @.count_starts(2, p_groups, p_periods, p_now, ARRAY(
+            SELECT count(u.of) FROM generate_series(1, cardinality(p_groups)) AS i
+            LEFT JOIN unnest(p_of, p_late) AS u(of, late) ON u.of = i AND NOT u.late GROUP BY i ORDER BY i));
+    END IF;
+    RETURN cardinality(array_positions(p_late, false));
+END $$;
+
 -- A visit of a queue whose due rows have groups: struct jobq_turn. p_left: rows that the want has room for, p_room:
 -- that the queue's limits let start (NULL: any number), p_limits: groups may have some here; p_group, p_since,
 -- p_in_turn: its place.
@@ -154,19 +163,54 @@ CREATE OR REPLACE FUNCTION @.want_turns(p_now bigint, q @.queue, p_kinds bytea[]
 LANGUAGE plpgsql AS $$
 DECLARE
     v_group bytea; v_goes_on boolean; v_wraps boolean; v_wrapped boolean; v_cut boolean;
-    v_most bigint; v_room bigint := p_room; v_looks integer := 0; v_count integer; v_began integer;
-    -- of the groups that were looked at
-    v_groups bytea[] := '{}'; v_slots bigint[] := '{}'; v_rates bigint[] := '{}'; v_periods bigint[] := '{}';
-    v_helds bigint[] := '{}'; v_started bigint[] := '{}'; v_of integer;
+    v_most bigint; v_room bigint := p_room; v_looks integer := 0; v_count integer; v_began integer; v_last integer;
+    v_share integer := greatest(p_share, 1); v_wide bigint; v_narrow boolean := false; v_periods bigint[];
     v_late tid[] := '{}';
     -- picked and not claimed yet: of groups behind each other in the circle, each of them once
     v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_done boolean := false;
-    v_lane record; v_can record; v_pick record; v_took record;
+    v_lane record; v_pick record; v_took record;
 BEGIN
     o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
     o_group := p_group; o_since := p_since; o_in_turn := p_in_turn;
     LOOP
         v_done := v_done OR o_full OR o_given >= p_left OR coalesce(v_room <= 0, false);
+
+        -- Many groups at once where each has its turn and all that they give has room, whatever it will be.
+        v_wide := least(64 - v_looks, (p_left - o_given) / v_share, v_room / v_share);
+        IF NOT v_done AND NOT v_narrow AND v_wide > 1 AND o_in_turn = 0 AND o_group IS NOT NULL
+            AND (o_since IS NULL OR o_group >= o_since) THEN
+            v_pick := @.turns_pick(p_now, q, o_group, v_wide, v_share, p_limits, p_kinds, v_late, @.fence_of(p_token));
+            v_narrow := p_bytes > 0 AND v_pick.o_sum > p_bytes - o_used; -- which of them fit is found one by one
+            IF v_pick.o_groups IS NOT NULL AND NOT v_narrow THEN
+                v_count := coalesce(cardinality(v_pick.o_at), 0);
+                v_last := 0; -- the last that gave
+                o_busy := o_busy OR coalesce(v_pick.o_busy, false);
+                o_wait := least(o_wait, v_pick.o_wait);
+                IF v_count > 0 THEN
+                    v_last := v_pick.o_of[v_count];
+                    v_looks := 0;
+                    o_since := NULL;
+                    v_began := @.turn_give(p_now, v_pick.o_groups, v_pick.o_periods, v_pick.o_of, v_pick.o_late);
+                    v_at := v_at || v_pick.o_at;
+                    v_at_late := v_at_late || v_pick.o_late;
+                    IF v_began < v_count THEN
+                        v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late)
+                            WHERE u.late);
+                    END IF;
+                    o_given := o_given + v_count;
+                    o_starts := o_starts + v_began;
+                    o_used := o_used + v_pick.o_sum;
+                    v_room := v_room - v_count;
+                END IF;
+                IF v_last < cardinality(v_pick.o_groups) THEN
+                    o_since := coalesce(o_since, v_pick.o_groups[v_last + 1]);
+                    v_looks := v_looks + cardinality(v_pick.o_groups) - v_last;
+                END IF;
+                o_group := v_pick.o_groups[cardinality(v_pick.o_groups)];
+                CONTINUE;
+            END IF;
+        END IF;
+
         IF NOT v_done THEN
             v_group := @.turn_next(q.id, o_group, o_in_turn);
         END IF;
@@ -203,24 +247,13 @@ BEGIN
         END IF;
 
         -- may it start?
-        v_of := NULL;
+        v_periods := NULL;
         IF p_limits AND v_group <> '' THEN
-            v_of := array_position(v_groups, v_group);
-            IF v_of IS NULL THEN
-                v_lane := @.lane_look(p_now, q.id, v_group, q.group_concurrency);
-                o_busy := o_busy OR v_lane.o_busy;
-                v_groups := v_groups || v_group;
-                v_slots := v_slots || v_lane.o_slots;
-                v_rates := v_rates || v_lane.o_rate;
-                v_periods := v_periods || v_lane.o_period;
-                v_helds := v_helds || coalesce(v_lane.o_held, array_fill(0::bigint, ARRAY[13]));
-                v_started := v_started || 0::bigint;
-                v_of := cardinality(v_groups);
-            END IF;
-            v_can := @.lane_room(p_now, v_slots[v_of], v_rates[v_of], v_periods[v_of],
-                                                 v_helds[13 * v_of - 12 : 13 * v_of]);
-            o_wait := least(o_wait, v_can.o_wait);
-            v_most := least(v_most, v_can.o_room);
+            v_lane := @.lanes_look(p_now, q.id, ARRAY[v_group], q.group_concurrency);
+            v_periods := v_lane.o_periods;
+            o_busy := o_busy OR v_lane.o_busy;
+            o_wait := least(o_wait, v_lane.o_wait);
+            v_most := least(v_most, v_lane.o_rooms[1]);
         END IF;
         v_most := least(v_most, v_room);
 
@@ -245,13 +278,8 @@ BEGIN
             o_given := o_given + v_count;
             o_starts := o_starts + v_began;
             v_room := v_room - v_count;
-            IF v_of IS NOT NULL AND v_began > 0 THEN
-                v_slots[v_of] := v_slots[v_of] - v_began;
-                v_started[v_of] := v_started[v_of] + v_began;
-                IF v_rates[v_of] IS NOT NULL THEN
-                    v_helds[13 * v_of - 12 : 13 * v_of] :=
-                        @.gauge_add(v_helds[13 * v_of - 12 : 13 * v_of], v_periods[v_of], p_now, v_began);
-                END IF;
+            IF v_periods IS NOT NULL THEN
+                PERFORM @.count_starts(2, ARRAY[v_group], v_periods, p_now, ARRAY[v_began::bigint]);
             END IF;
         END IF;
 
@@ -269,11 +297,6 @@ BEGIN
         ELSE
             o_since := coalesce(o_since, v_group);
             v_looks := v_looks + 1;
-        END IF;
-    END LOOP;
-    FOR i IN 1 .. cardinality(v_groups) LOOP
-        IF v_started[i] > 0 AND v_rates[i] IS NOT NULL THEN
-            PERFORM @.count_starts(2, v_groups[i], v_periods[i], p_now, v_started[i]);
         END IF;
     END LOOP;
 END $$;

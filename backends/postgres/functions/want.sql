@@ -337,7 +337,7 @@ BEGIN
             o_more := o_more OR v_cut;
         END IF;
         IF v_starts > 0 AND q.rate IS NOT NULL THEN
-            PERFORM @.count_starts(1, q.name, q.rate_ms, p_now, v_starts);
+            PERFORM @.count_starts(1, ARRAY[q.name], ARRAY[q.rate_ms], p_now, ARRAY[v_starts]);
         END IF;
     END LOOP;
     o_from[2] := pg_stat_get_xact_tuples_returned('@.job_shelf'::regclass) - v_met;
