@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define NAME_SPACE_ROOM 64
 
 /* ---- faults -------------------------------------------------------------------------------------------------- */

@@ -208,13 +208,13 @@ START_TEST(groups_are_claimed_together)
     store_close(s);
     for (int i = 0; i < 600 && counted() < 1; i++)
         usleep(50000);
-    int64_t before = counted();
+    int64_t before = counted(), done = moved();
     s = store_open(uri_with(""));
     ck_assert_uint_eq(claim_jobs(s, GROUPS, &rows), GROUPS);
     for (int i = 0; i < GROUPS; i++)
         ck_assert(rows[i].group.size == 1 && *(const char *)rows[i].group.data == names[i]);
     store_close(s);
-    wait_for_updates(GROUPS);
+    wait_for_moves(done + GROUPS);
     ck_assert_int_gt(counted(), before);
     ck_assert_int_le(counted() - before, FEW_STATEMENTS);
 }

@@ -123,7 +123,7 @@ START_TEST(brought_up)
         " EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
         " DROP TABLE @.batch CASCADE; UPDATE @.meta SET version = 1, shape = 'of then'");
     s = store_open(uri_with(""));
-    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 3);
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 4);
     places_are(6, 0);
     complete(s, rows + 2, 2);
     ck_assert_uint_eq(claim_jobs(s, 4, &rows), 2);
@@ -133,6 +133,26 @@ START_TEST(brought_up)
     complete(s, rows, MANY);
     ck_assert_int_eq(sql_value("SELECT completed FROM @.batch"), MANY);
     ck_assert_int_eq(state_of(s, 100), JOBQ_ROW_COMPLETED);
+    store_close(s);
+}
+END_TEST
+
+/* As step 3 left it: members stay where they are. */
+START_TEST(brought_up_with_members)
+{
+    struct jobq_store *s = store_open(uri_with(""));
+    const struct jobq_row *rows = taken(s, 100);
+    store_close(s);
+    sql("DO $$ DECLARE f record; BEGIN"
+        " FOR f IN SELECT p.oid::regprocedure AS name FROM pg_proc AS p WHERE p.pronamespace = '@'::regnamespace LOOP"
+        " EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
+        " ALTER TABLE @.batch DROP COLUMN tenants; UPDATE @.meta SET version = 3, shape = 'of then'");
+    s = store_open(uri_with(""));
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 4);
+    places_are(0, MANY);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.batch WHERE tenants IS NULL"), 1);
+    complete(s, rows, MANY);
+    ck_assert_int_eq(sql_value("SELECT completed FROM @.batch"), MANY);
     store_close(s);
 }
 END_TEST
@@ -755,7 +775,7 @@ START_TEST(found_while_they_move)
 }
 END_TEST
 
-KIT_MAIN("postgres batch", brought_up, put_again, a_member_as_parent, cancelled_while_it_is_claimed,
-         changed_while_they_are_claimed, batches_are_locked_in_their_order, put_while_it_is_claimed,
-         a_parent_that_ends_meanwhile, events_from_now_on, held_by_a_program, put_from_an_old_snapshot,
-         put_twice_from_an_old_snapshot, all_at_once, found_while_they_move)
+KIT_MAIN("postgres batch", brought_up, brought_up_with_members, put_again, a_member_as_parent,
+         cancelled_while_it_is_claimed, changed_while_they_are_claimed, batches_are_locked_in_their_order,
+         put_while_it_is_claimed, a_parent_that_ends_meanwhile, events_from_now_on, held_by_a_program,
+         put_from_an_old_snapshot, put_twice_from_an_old_snapshot, all_at_once, found_while_they_move)

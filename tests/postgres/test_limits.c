@@ -145,7 +145,7 @@ START_TEST(never_exceeded_by_one)
     static struct crowd c;
     crowd_open(&c);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        sql("TRUNCATE @.job, @.tally, @.queue, @.bound, @.gauge, @.receipt");
+        sql("TRUNCATE @.job, @.batch, @.tally, @.queue, @.bound, @.gauge, @.receipt");
         put_jobs(c.stores[0], 100);
         if (limits[i].of_groups)
             limit_every_group(c.stores[0], limits[i].set, limits[i].value);
@@ -154,10 +154,133 @@ START_TEST(never_exceeded_by_one)
         let_claim(&c);
         ck_assert_msg(c.claimed <= limits[i].expected, "%s: %d", limits[i].name, c.claimed);
         claim_the_rest(c.stores[0]);
-        int64_t running = sql_value("SELECT count(*) FROM @.job WHERE state = 3");
+        int64_t running = sql_value("SELECT (SELECT count(*) FROM @.job WHERE state = 3)"
+                                    " + (SELECT coalesce(sum(b.running), 0) FROM @.batch AS b)");
         ck_assert_msg(running == limits[i].expected, "%s: %d run", limits[i].name, (int)running);
     }
     crowd_close(&c);
+}
+END_TEST
+
+/* ---- members of batches ------------------------------------------------------------------------------------------- */
+
+enum { GROUPS = 10, OF_EACH = 5, SLOTS = 2, FIRST = GROUPS * SLOTS };
+
+static void places_are(int64_t rows, int64_t members)
+{
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.job"), rows);
+    ck_assert_int_eq(sql_value("SELECT coalesce(sum(running), 0) FROM @.batch"), members);
+}
+
+static int64_t running_of(const char *group)
+{
+    return sql_value("SELECT running FROM @.limits_bounds(2, '%s', NULL, 10)", group);
+}
+
+/* Two of each group may run. They are members of one batch, though the circle is gone round twice, and count as rows do:
+ * while they are members, when they have left, and no more when they have ended. */
+static void members_use_slots(bool here)
+{
+    char names[GROUPS];
+    const struct jobq_row *rows;
+    struct jobq_put puts[GROUPS * OF_EACH];
+    struct jobq_exchange x = { .puts = puts, .put_count = GROUPS * OF_EACH };
+    struct jobq_store *s = store_open(uri_with(""));
+    sql("TRUNCATE @.job, @.batch, @.tally, @.queue, @.bound, @.gauge, @.receipt");
+    for (uint32_t i = 0; i < GROUPS * OF_EACH; i++) {
+        names[i % GROUPS] = (char)('a' + i % GROUPS);
+        puts[i] = put_of(i);
+        puts[i].group = (struct jobq_bytes){ &names[i % GROUPS], 1 };
+    }
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    if (here)
+        limit_queue(s, JOBQ_SETTING_GROUP_CONCURRENCY, SLOTS);
+    else
+        limit_every_group(s, JOBQ_SETTING_CONCURRENCY, SLOTS);
+    ck_assert_uint_eq(claim_jobs(s, 100, &rows), FIRST);
+    for (uint32_t i = 0; i < FIRST; i++) { /* in turns */
+        struct jobq_id id = id_of(i);
+        ck_assert_mem_eq(&rows[i].id, &id, sizeof id);
+        ck_assert(rows[i].group.size == 1 && *(const char *)rows[i].group.data == names[i % GROUPS]);
+    }
+    places_are(GROUPS * OF_EACH - FIRST, FIRST);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.batch"), 1);
+    ck_assert_int_eq(running_of("a"), SLOTS);
+    ck_assert_int_eq(running_of("z"), 0);
+    const struct jobq_row first = rows[0];
+    ck_assert_uint_eq(claim_jobs(s, 100, &rows), 0);
+    sql("SELECT @.rows_lock(ARRAY(SELECT ids[1] FROM @.batch))"); /* what makes it leave */
+    places_are(GROUPS * OF_EACH - FIRST + 1, FIRST - 1);
+    ck_assert_int_eq(running_of("a"), SLOTS);
+    ck_assert_uint_eq(claim_jobs(s, 100, &rows), 0);
+    ck_assert_int_eq(ack_job(s, &first), JOBQ_OK);
+    ck_assert_int_eq(running_of("a"), SLOTS - 1);
+    ck_assert_uint_eq(claim_jobs(s, 100, &rows), 1);
+    ck_assert_int_eq(running_of("a"), SLOTS);
+    ck_assert_uint_eq(claim_jobs(s, 100, &rows), 0);
+    store_close(s);
+}
+
+START_TEST(members_use_the_slots_of_groups)
+{
+    members_use_slots(true);
+    members_use_slots(false);
+}
+END_TEST
+
+/* Where each lap of the circle is short, what it gives are members all the same, but for the first few. */
+START_TEST(few_groups_have_members)
+{
+    struct jobq_put puts[40];
+    struct jobq_exchange x = { .puts = puts, .put_count = 40 };
+    struct jobq_store *s = store_open(uri_with(""));
+    const struct jobq_row *rows;
+    for (uint32_t i = 0; i < 40; i++) {
+        puts[i] = put_of(i);
+        puts[i].group = text(i % 2 ? "a" : "b");
+    }
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    ck_assert_uint_eq(claim_jobs(s, 40, &rows), 40);
+    places_are(6, 34);
+    ck_assert_int_eq(sql_value("SELECT count(*) FROM @.batch"), 1);
+    store_close(s);
+}
+END_TEST
+
+/* A list by group finds them, running and completed. */
+START_TEST(members_have_groups)
+{
+    static const char names[] = "abcdefghijklmnop";
+    struct jobq_put puts[16];
+    struct jobq_change changes[16];
+    struct jobq_exchange x = { .puts = puts, .put_count = 16 };
+    struct jobq_store *s = store_open(uri_with(""));
+    const struct jobq_row *rows;
+    for (uint32_t i = 0; i < 16; i++) {
+        puts[i] = put_of(i);
+        puts[i].group = (struct jobq_bytes){ &names[i], 1 };
+    }
+    ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    ck_assert_uint_eq(claim_jobs(s, 16, &rows), 16);
+    for (int ended = 0; ended < 2; ended++) {
+        struct jobq_arena *arena = jobq_arena_create();
+        struct jobq_error err;
+        struct jobq_query query = { .size = sizeof query, .group = text("c"), .limit = 10 };
+        places_are(0, ended ? 0 : 16);
+        ck_assert_msg(jobq_postgres()->read(s, &query, arena, &err) == JOBQ_OK, "%s", err.text);
+        ck_assert_uint_eq(query.row_count, 1);
+        ck_assert(query.rows[0].group.size == 1 && *(const char *)query.rows[0].group.data == 'c');
+        ck_assert_int_eq(query.rows[0].state, ended ? JOBQ_ROW_COMPLETED : JOBQ_ROW_RUNNING);
+        jobq_arena_destroy(arena);
+        for (uint32_t i = 0; i < 16 && !ended; i++)
+            changes[i] = (struct jobq_change){ .id = rows[i].id, .by = JOBQ_BY_TOKEN, .token = rows[i].token,
+                                               .edits = JOBQ_ANY_EDITS, .outcome = JOBQ_OUTCOME_COMPLETE,
+                                               .state = JOBQ_ROW_COMPLETED };
+        x = (struct jobq_exchange){ .changes = changes, .change_count = 16 };
+        if (!ended)
+            ck_assert_msg(exchange(s, &x) == JOBQ_OK, "%s", last.text);
+    }
+    store_close(s);
 }
 END_TEST
 
@@ -225,7 +348,7 @@ static void set_beside_a_claim(const char *group)
     struct jobq_put puts[20];
     for (uint8_t i = 0; i < 3; i++)
         parts[i] = (struct late){ .store = store_open(uri_with("")), .number = i, .group = group };
-    sql("TRUNCATE @.job, @.tally, @.queue, @.bound, @.gauge, @.receipt");
+    sql("TRUNCATE @.job, @.batch, @.tally, @.queue, @.bound, @.gauge, @.receipt");
     for (uint32_t i = 0; i < 20; i++) {
         puts[i] = put_of(i);
         puts[i].group = text(group ? group : "");
@@ -377,7 +500,7 @@ static void fences_rise(const char *queue_of_last, const char *group_of_last)
     struct jobq_exchange x = { .puts = puts, .put_count = 2 };
     struct jobq_want want = { .mode = JOBQ_WANT_DUE, .queues = queues, .queue_count = 2, .limit = 2, .lease_ms = 30000,
                               .worker = { "w", 1 } };
-    sql("TRUNCATE @.job, @.tally, @.queue, @.receipt");
+    sql("TRUNCATE @.job, @.batch, @.tally, @.queue, @.receipt");
     puts[0].group = text("a");
     puts[1].queue = text(queue_of_last);
     puts[1].group = text(group_of_last);
@@ -406,5 +529,6 @@ START_TEST(fences_rise_behind_turns)
 }
 END_TEST
 
-KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one, set_while_others_claim,
+KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one,
+         members_use_the_slots_of_groups, few_groups_have_members, members_have_groups, set_while_others_claim,
          puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)

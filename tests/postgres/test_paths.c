@@ -137,7 +137,7 @@ static void fail_all(struct jobq_store *s, enum path path, struct jobq_change *c
 
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
 
-/* All columns, those of time by how far they are from the step that set them. */
+/* Of rows and of members of batches all columns, those of time by how far they are from the step that set them. */
 #define SHOWN                                                                                                             \
     "(to_jsonb(j) - ARRAY['id', 'n', 'token', 'queue', 'created_at', 'run_at', 'place', 'clock', 'started_at',"            \
     " 'finished_at', 'lease_until', 'stop_at', 'expires_at', 'key_until', 'key_scope']"                                    \
@@ -160,9 +160,10 @@ static void rows_are_equal(const char *when)
     char question[4000];
     snprintf(question, sizeof question,
              "SELECT coalesce(string_agg(y.said, '; '), '') FROM (SELECT concat(x.i, ': ', count(*), ' ', min(x.shown), ' <> ',"
-             " max(x.shown)) AS said FROM (SELECT " NUMBER " AS i, " SHOWN " AS shown FROM %s.job AS j) AS x"
+             " max(x.shown)) AS said FROM (SELECT " NUMBER " AS i, " SHOWN " AS shown FROM (SELECT k.* FROM %s.job AS k"
+             " UNION ALL SELECT m.* FROM %s.members(NULL, 24, '00000000-0000-0000-0000-000000000000') AS m) AS j) AS x"
              " GROUP BY x.i HAVING count(DISTINCT x.shown) <> 1 OR count(*) <> %d LIMIT 1) AS y",
-             "j.id", name_space(), PATHS);
+             "j.id", name_space(), name_space(), PATHS);
     no_difference(question, when);
     snprintf(question, sizeof question,
              "SELECT coalesce(string_agg(y.said, '; '), '') FROM (SELECT concat(x.i, ': ', count(*), ' ', min(x.shown), ' <> ',"

@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION @.is_plain(j @.job) RETURNS boolean LANGUAGE sql IMMU
     SELECT j.attempt = 0 AND j.flags = 0 AND j.edits = 0 AND j.outcome = 0 AND j.children = 0 AND j.errors = 0
         AND j.failures = 0 AND j.crashes = 0 AND j.releases = 0 AND j.snoozes = 0 AND j.redrives = 0
         AND j.reason = 0 AND j.token IS NULL AND j.timeout IS NULL AND j.expires_at IS NULL AND j.callback IS NULL
-        AND j.key_scope IS NULL AND j.tenant IS NULL AND j.progress IS NULL AND j.result IS NULL AND j.data IS NULL
+        AND j.key_scope IS NULL AND j.progress IS NULL AND j.result IS NULL AND j.data IS NULL
         AND j.payload_bytes <= 8192
 $$;
 
@@ -144,9 +144,9 @@ CREATE OR REPLACE FUNCTION @.members_like(p_queue integer, p_states integer, p_a
     p_reason integer, p_before bigint, p_limit bigint) RETURNS TABLE (id uuid) LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    IF p_states & 24 = 0 OR p_tenant IS NOT NULL THEN
-        RETURN; -- they run or have completed, and have no group
-    ELSIF p_kind IS NULL AND (p_before IS NULL OR p_states & 8 = 0) THEN
+    IF p_states & 24 = 0 THEN
+        RETURN; -- they run or have completed
+    ELSIF p_kind IS NULL AND p_tenant IS NULL AND (p_before IS NULL OR p_states & 8 = 0) THEN
         RETURN QUERY
         SELECT m.id FROM @.batch AS b CROSS JOIN LATERAL unnest(b.ids, b.fates) AS m(id, fate)
         WHERE b.high > p_after AND (p_queue IS NULL OR b.queue = p_queue) AND m.id > p_after
@@ -159,6 +159,7 @@ BEGIN
         SELECT m.id FROM @.batch AS b CROSS JOIN LATERAL ROWS FROM (unnest(b.fates), unnest(b.rows)) AS m(fate)
         WHERE b.high > p_after AND (p_queue IS NULL OR b.queue = p_queue) AND m.id > p_after
             AND (p_kind IS NULL OR m.kind = p_kind)
+            AND (p_tenant IS NULL OR b.tenants IS NOT NULL AND m.tenant = p_tenant)
             AND (m.fate = 0 AND p_states & 8 <> 0 AND p_reason = 0 AND (p_before IS NULL OR m.created_at <= p_before)
                  OR m.fate > 0 AND p_states & 16 <> 0 AND (p_reason = 0 OR b.ends[2 * m.fate] = p_reason)
                      AND (p_before IS NULL OR b.ends[2 * m.fate - 1] <= p_before))
@@ -240,21 +241,36 @@ BEGIN
     END LOOP;
 END $$;
 
--- Of the rows of one queue that a claim takes, p_plain of each: which of them become members? Fewer than eight are not
--- worth a batch; more than 4,096 are more than is to be unpacked at once.
-CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
+-- Of the rows of one queue that a claim takes, p_plain of each: which of them become members, when p_before have been
+-- taken before? Fewer than eight are not worth a batch; more than 4,096 are more than is to be unpacked at once.
+CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[], p_before integer) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
 BEGIN
-    IF v_most < 8 OR @.told() THEN
+    IF v_most = 0 OR v_most + p_before < 8 OR p_before >= 4096 OR @.told() THEN
         RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
-    ELSIF v_most > 4096 THEN
-        RETURN p_plain[: v_places[4096]] || array_fill(false, ARRAY[cardinality(p_plain) - v_places[4096]]);
+    ELSIF v_most + p_before > 4096 THEN
+        v_most := v_places[4096 - p_before];
+        RETURN p_plain[: v_most] || array_fill(false, ARRAY[cardinality(p_plain) - v_most]);
     END IF;
     RETURN p_plain;
 END $$;
 
+-- A plain row as it is given out when it is claimed: [row_bytes] and [row_numbers] without what it has not. The token
+-- is the want's, and without places rows are as they stand: postgres/view.c.
+CREATE OR REPLACE FUNCTION @.plain_bytes(j @.job, p_queue bytea, p_worker bytea) RETURNS bytea[]
+    LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[uuid_send(j.id), NULL, p_queue, j.kind, j.tenant, p_worker, j.payload, j.policy, j.key, NULL, NULL,
+        NULL, j.trace]
+$$;
+CREATE OR REPLACE FUNCTION @.plain_numbers(j @.job, p_now bigint, p_until bigint, p_place bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until, NULL, NULL, NULL,
+        NULL, NULL, NULL, p_place]
+$$;
+
 -- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a
--- second time costs as much as to lock them. The token is the want's, their places are as they stand: postgres/view.c.
+-- second time costs as much as to lock them. Who stands here has no group.
 CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name bytea, p_from bigint, p_kinds bytea[],
     p_token uuid, p_limit bigint, p_worker bytea, p_until bigint, OUT o_at tid[], OUT o_late boolean[],
     OUT o_plain boolean[], OUT o_sizes bigint[], OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint,
@@ -269,11 +285,7 @@ BEGIN
     FROM (
         SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
             @.is_plain(j) AS plain, j.id, j AS as_put, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
-            ARRAY[uuid_send(j.id), NULL, p_name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL, NULL,
-                NULL, j.trace] AS bytes,
-            ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL] AS numbers
+            @.plain_bytes(j, p_name, p_worker) AS bytes, @.plain_numbers(j, p_now, p_until, NULL) AS numbers
         FROM @.job AS j
         WHERE j.queue = p_queue AND j.shelf = 1 AND j.place >= p_from
             AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
@@ -282,38 +294,53 @@ BEGIN
     o_all := o_all AND NOT coalesce(@.told(), false);
 END $$;
 
--- Rows of a queue that are locked are members of a batch from now on.
+-- Rows of a queue are members of a batch from now on. p_at: where they are in [job] and locked, NULL when they are out
+-- of it; p_tenants: their groups, NULL when none has one.
 CREATE OR REPLACE FUNCTION @.batch_make(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_queue integer,
-    p_at tid[], p_ids uuid[], p_rows @.job[], p_waits bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+    p_at tid[], p_ids uuid[], p_rows @.job[], p_waits bigint[], p_tenants bytea[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM @.job AS j WHERE j.ctid = ANY (p_at);
-    INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows)
+    IF p_at IS NOT NULL THEN
+        DELETE FROM @.job AS j WHERE j.ctid = ANY (p_at);
+    END IF;
+    INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows, tenants)
     VALUES (p_token, p_queue, cardinality(p_ids), p_now, p_until, @.id_low(p_ids), @.id_high(p_ids), p_worker,
-        array_fill(0::smallint, ARRAY[cardinality(p_ids)]), p_ids, p_rows);
+        array_fill(0::smallint, ARRAY[cardinality(p_ids)]), p_ids, p_rows, p_tenants);
     INSERT INTO @.tally
     SELECT p_queue, 2, 4, count(*), @.bucket(w), least(sum(w), 9223372036854775807)
     FROM unnest(p_waits) AS w GROUP BY @.bucket(w);
 END $$;
 
--- Some of what is claimed: members of a batch for each queue. As want_take. The lists are in the order of p_at, as in
--- batch_pick.
+-- Some of what is claimed, p_joins of each: they leave [job] and are members of a batch for each queue. As want_take.
+-- The lists are in the order of p_at, as in batch_pick. p_keep: no batch is made yet; whoever asks has one queue, and
+-- makes it of o_ids, o_rows, o_waits and o_tenants.
 CREATE OR REPLACE FUNCTION @.batch_take(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_at tid[],
-    p_of bytea[], p_joins boolean[], p_before integer, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
-    OUT o_places bigint[]) LANGUAGE plpgsql AS $$
+    p_of bytea[], p_joins boolean[], p_before integer, p_keep boolean, OUT o_bytes bytea[], OUT o_numbers bigint[],
+    OUT o_ids uuid[], OUT o_places bigint[], OUT o_rows @.job[], OUT o_waits bigint[], OUT o_tenants bytea[])
+    LANGUAGE plpgsql AS $$
 DECLARE r record;
 BEGIN
     FOR r IN
-        SELECT j.queue, array_agg(j.ctid) AS at, array_agg(j.id) AS ids, array_agg(j) AS rows, array_agg(u.i) AS places,
-            array_agg(greatest(p_now - greatest(j.run_at, j.created_at), 0)) AS waits,
-            array_agg(ARRAY[uuid_send(j.id), NULL, u.name, j.kind, NULL, p_worker, j.payload, j.policy, j.key, NULL,
-                NULL, NULL, j.trace]) AS bytes,
-            array_agg(ARRAY[nullif(j.payload_bytes, 0), 3, NULL, NULL, nullif(j.priority, 0), nullif(j.rank_add, 0), 1,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, j.created_at, j.run_at, p_now, NULL, p_until,
-                NULL, NULL, NULL, NULL, NULL, NULL, p_before + u.i]) AS numbers
-        FROM unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i) JOIN @.job AS j ON j.ctid = u.at
-        WHERE u.joins GROUP BY j.queue
+        WITH gone AS (
+            DELETE FROM @.job AS j USING unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i)
+            WHERE j.ctid = u.at AND u.joins
+            RETURNING j.queue, j.id, j AS as_put, j.tenant, u.i,
+                greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
+                @.plain_bytes(j, u.name, p_worker) AS bytes,
+                @.plain_numbers(j, p_now, p_until, p_before + u.i) AS numbers
+        )
+        SELECT g.queue, array_agg(g.id) AS ids, array_agg(g.as_put) AS rows, array_agg(g.i) AS places,
+            array_agg(g.waited) AS waits, array_agg(g.bytes) AS bytes, array_agg(g.numbers) AS numbers,
+            array_agg(g.tenant) AS tenants, bool_or(g.tenant <> '') AS grouped
+        FROM gone AS g GROUP BY g.queue
     LOOP
-        PERFORM @.batch_make(p_now, p_token, p_until, p_worker, r.queue, r.at, r.ids, r.rows, r.waits);
+        IF p_keep THEN
+            o_rows := r.rows;
+            o_waits := r.waits;
+            o_tenants := r.tenants;
+        ELSE
+            PERFORM @.batch_make(p_now, p_token, p_until, p_worker, r.queue, NULL, r.ids, r.rows, r.waits,
+                CASE WHEN r.grouped THEN r.tenants END);
+        END IF;
         o_bytes := o_bytes || r.bytes;
         o_numbers := o_numbers || r.numbers;
         o_ids := o_ids || r.ids;
@@ -386,10 +413,10 @@ END $$;
 
 -- Members complete: changes that are plain, as [changes] has them. p_alike: all of them are the same. o_whole: all were
 -- made; else o_done has those that were, in any order. Batches are locked in their order; rows are not touched, but for
--- those of members that complete with a result, which leave as what they are then.
+-- those of members that complete with a result, which leave as what they are then. o_tenants: some may have had groups.
 CREATE OR REPLACE FUNCTION @.batch_complete(p_now bigint, p_alike boolean, p_ids uuid[], p_tokens uuid[],
-    p_nums bigint[], p_results bytea[], OUT o_whole boolean, OUT o_done integer[], OUT o_queues integer[])
-    LANGUAGE plpgsql AS $$
+    p_nums bigint[], p_results bytea[], OUT o_whole boolean, OUT o_done integer[], OUT o_queues integer[],
+    OUT o_tenants boolean) LANGUAGE plpgsql AS $$
 DECLARE
     v_items integer := cardinality(p_ids); v_queue integer; v_ran bigint;
     v_at integer[]; v_of integer[]; v_fates smallint[]; v_ends bigint[]; v_end integer; v_count bigint; v_n integer;
@@ -397,11 +424,12 @@ DECLARE
     b record;
 BEGIN
     o_whole := false;
+    o_tenants := false;
     IF p_alike AND v_items >= 8 THEN -- what was claimed together
         UPDATE @.batch AS x SET fates = array_fill(1::smallint, ARRAY[v_items]), ends = ARRAY[p_now, p_nums[6]],
             running = 0, completed = v_items, lease_until = NULL, finished_at = p_now
         WHERE x.token = p_tokens[1] AND x.running = v_items AND x.ids = p_ids
-        RETURNING x.queue, greatest(p_now - x.started_at, 0) INTO v_queue, v_ran;
+        RETURNING x.queue, greatest(p_now - x.started_at, 0), x.tenants IS NOT NULL INTO v_queue, v_ran, o_tenants;
         IF FOUND THEN
             INSERT INTO @.tally VALUES (v_queue, 4, 5, v_items, @.bucket(v_ran),
                 least(v_ran::numeric * v_items, 9223372036854775807), p_now);
@@ -416,7 +444,7 @@ BEGIN
             lease_until = CASE WHEN x.running > 1 THEN x.lease_until END,
             finished_at = least(x.finished_at, p_now)
         WHERE x.token = p_tokens[1] AND x.running > 0 AND x.fates[array_position(x.ids, p_ids[1])] = 0
-        RETURNING x.queue, greatest(p_now - x.started_at, 0) INTO v_queue, v_ran;
+        RETURNING x.queue, greatest(p_now - x.started_at, 0), x.tenants IS NOT NULL INTO v_queue, v_ran, o_tenants;
         IF FOUND THEN
             INSERT INTO @.tally VALUES (v_queue, 4, 5, 1, @.bucket(v_ran), v_ran, p_now);
             o_whole := true;
@@ -425,7 +453,8 @@ BEGIN
         RETURN;
     END IF;
     FOR b IN
-        SELECT x.token, x.queue, x.started_at, x.worker, x.fates, x.ends, x.ids FROM @.batch AS x
+        SELECT x.token, x.queue, x.started_at, x.worker, x.fates, x.ends, x.ids, x.tenants IS NOT NULL AS grouped
+        FROM @.batch AS x
         WHERE x.token = ANY (ARRAY(SELECT DISTINCT u FROM unnest(p_tokens) AS u)) AND x.running > 0
         ORDER BY x.token, x.queue FOR UPDATE
     LOOP
@@ -452,6 +481,7 @@ BEGIN
             o_done := o_done || v_of[k];
         END LOOP;
         CONTINUE WHEN v_count = 0;
+        o_tenants := o_tenants OR b.grouped;
         IF v_out IS NOT NULL THEN
             INSERT INTO @.job OVERRIDING SYSTEM VALUE
             SELECT m.* FROM @.batch AS x CROSS JOIN LATERAL @.members_done(x.rows, b.token, b.worker, b.started_at,

@@ -51,7 +51,7 @@ BEGIN
         v_done := v_batch.o_done;
         v_queues := v_batch.o_queues;
         IF v_queues IS NOT NULL THEN
-            o_woke := @.frees_slots(v_queues, false);
+            o_woke := @.frees_slots(v_queues, v_batch.o_tenants);
             o_ended := ARRAY(SELECT x FROM unnest(v_queues) AS q CROSS JOIN LATERAL unnest(ARRAY[q, 4]) AS x);
             IF cardinality(v_done) = v_items OR v_batch.o_whole THEN
                 RETURN;

@@ -133,13 +133,30 @@ BEGIN
     END IF;
 END $$;
 
+-- How many members of batches run of each of these groups, in this queue and in all, those of p_mine included: of
+-- members that are out of [job] and not in a batch yet, one group each. STABLE: as of the statement that asks, which
+-- counts the rows. By hash, since neither list has an order.
+CREATE OR REPLACE FUNCTION @.lanes_members(p_groups bytea[], p_queue integer, p_mine bytea[], OUT o_here bigint[],
+    OUT o_everywhere bigint[]) LANGUAGE plpgsql STABLE SET enable_hashjoin = on AS $$
+BEGIN
+    SELECT array_agg(coalesce(c.here, 0) ORDER BY u.i), array_agg(coalesce(c.everywhere, 0) ORDER BY u.i)
+    INTO o_here, o_everywhere
+    FROM unnest(p_groups) WITH ORDINALITY AS u(name, i) LEFT JOIN (
+        SELECT x.tenant, count(*) AS everywhere, count(*) FILTER (WHERE x.queue = p_queue) AS here FROM (
+            SELECT b.queue, m.tenant FROM @.batch AS b CROSS JOIN LATERAL unnest(b.fates, b.tenants) AS m(fate, tenant)
+            WHERE b.lease_until IS NOT NULL AND b.tenants IS NOT NULL AND m.fate = 0
+            UNION ALL SELECT p_queue, t.tenant FROM unnest(p_mine) AS t(tenant)) AS x
+        GROUP BY x.tenant) AS c ON c.tenant = u.name;
+END $$;
+
 -- How many more rows of these groups may start, NULL for any number; o_periods: of those that have a rate, whose starts
 -- are to be counted; o_wait: in so many ms a rate allows a start that it held back. Their gauges are ours from then on;
 -- o_busy: not all of them, and none of those may start. Groups come rising, so gauges are made in one order. As many
 -- rows of the index of running ones are read as a limit has: where a group has one of its own, what runs in this
--- queue is among them, or it has used that up.
+-- queue is among them, or it has used that up. p_mine: as in lanes_members.
 CREATE OR REPLACE FUNCTION @.lanes_look(p_now bigint, p_queue integer, p_groups bytea[], p_here bigint,
-    OUT o_rooms bigint[], OUT o_periods bigint[], OUT o_busy boolean, OUT o_wait bigint) LANGUAGE plpgsql AS $$
+    p_mine bytea[], OUT o_rooms bigint[], OUT o_periods bigint[], OUT o_busy boolean, OUT o_wait bigint)
+    LANGUAGE plpgsql AS $$
 DECLARE every @.bound; v_mosts bigint[]; v_rates bigint[]; v_limited bytea[]; v_mine bytea[]; v_made bytea[];
 BEGIN
     o_busy := false;
@@ -173,8 +190,10 @@ BEGIN
         SELECT CASE WHEN u.most IS NULL AND u.rate IS NULL AND p_here IS NULL THEN NULL
                     WHEN o_busy AND u.name <> ALL (v_mine) THEN 0
                     WHEN u.most IS NOT NULL OR p_here IS NOT NULL
-                        THEN greatest(least(u.most - r.everywhere, p_here - r.here), 0) END
-        FROM unnest(p_groups, v_mosts, v_rates) AS u(name, most, rate) CROSS JOIN LATERAL (
+                        THEN greatest(least(u.most - r.everywhere - m.o_everywhere[u.i],
+                                            p_here - r.here - m.o_here[u.i]), 0) END
+        FROM unnest(p_groups, v_mosts, v_rates) WITH ORDINALITY AS u(name, most, rate, i)
+        CROSS JOIN @.lanes_members(p_groups, p_queue, p_mine) AS m CROSS JOIN LATERAL (
             SELECT count(*) AS everywhere, count(*) FILTER (WHERE x.queue = p_queue) AS here FROM (
                 SELECT j.queue FROM @.job AS j
                 WHERE j.state = 3 AND j.tenant = u.name AND (u.most IS NOT NULL OR j.queue = p_queue)
@@ -315,7 +334,7 @@ DECLARE v_now bigint := @.clock();
 BEGIN
     RETURN QUERY
     SELECT v_now, x.name, x.plan, x.concurrency, x.rate, x.rate_ms, x.quota, x.quota_ms,
-        (SELECT count(*) FROM @.job AS j WHERE p_of = 2 AND j.state = 3 AND j.tenant = x.name),
+        (SELECT count(*) FROM @.job AS j WHERE p_of = 2 AND j.state = 3 AND j.tenant = x.name) + coalesce(m.rows, 0),
         h.rate, h.rate_ms, h.quota, h.quota_ms, s.held, p.held
     FROM (
         SELECT b.name, b.plan, b.concurrency, b.rate, b.rate_ms, b.quota, b.quota_ms FROM @.bound AS b
@@ -327,6 +346,11 @@ BEGIN
         ORDER BY 1 LIMIT p_limit
     ) AS x
     CROSS JOIN LATERAL @.bounds_of(CASE WHEN p_of = 2 THEN x.name END) AS h
+    LEFT JOIN (
+        SELECT n.tenant, count(*) AS rows
+        FROM @.batch AS b CROSS JOIN LATERAL unnest(b.fates, b.tenants) AS n(fate, tenant)
+        WHERE p_of = 2 AND b.lease_until IS NOT NULL AND b.tenants IS NOT NULL AND n.fate = 0
+        GROUP BY n.tenant) AS m ON m.tenant = x.name
     LEFT JOIN @.gauge AS s ON p_of = 2 AND s.of = 2 AND s.name = x.name
     LEFT JOIN @.gauge AS p ON p_of = 2 AND p.of = 3 AND p.name = x.name
     ORDER BY x.name;

@@ -17,7 +17,7 @@ BEGIN
     LOOP
         v_limited := coalesce(r.tenant <> '', false) AND (p_groups OR p_here IS NOT NULL);
         IF v_limited THEN
-            v_lane := @.lanes_look(p_now, p_queue, ARRAY[r.tenant], p_here);
+            v_lane := @.lanes_look(p_now, p_queue, ARRAY[r.tenant], p_here, NULL);
             o_busy := o_busy OR v_lane.o_busy;
             o_wait := least(o_wait, v_lane.o_wait);
             IF v_lane.o_rooms[1] = 0 THEN
@@ -64,24 +64,27 @@ END $$;
 -- a row more was there, and no room for it; o_more: because of its bytes.
 CREATE OR REPLACE FUNCTION @.turn_pick(p_now bigint, p_queue integer, p_group bytea, p_kinds bytea[], p_given tid[],
     p_most bigint, p_left integer, p_bytes bigint, p_used bigint, p_first boolean, p_fence bytea, OUT o_at tid[],
-    OUT o_late boolean[], OUT o_used bigint, OUT o_full boolean, OUT o_more boolean) LANGUAGE plpgsql AS $$
+    OUT o_late boolean[], OUT o_plain boolean[], OUT o_used bigint, OUT o_full boolean, OUT o_more boolean)
+    LANGUAGE plpgsql AS $$
 DECLARE r record; v_limit bigint := least(p_most, p_left + 1);
 BEGIN
     o_at := '{}';
     o_late := '{}';
+    o_plain := '{}';
     o_used := p_used;
     o_full := false;
     o_more := false;
     FOR r IN
         SELECT x.* FROM (
-            SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late, j.place, j.n
+            SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late,
+                @.is_plain(j) AS plain, j.place, j.n
             FROM @.job AS j
             WHERE p_group = '' AND j.queue = p_queue AND j.shelf = 1 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
                 AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
             ORDER BY j.place, j.n LIMIT CASE WHEN p_group = '' THEN v_limit ELSE 0 END FOR UPDATE SKIP LOCKED) AS x
         UNION ALL
         SELECT y.* FROM (
-            SELECT j.ctid, j.payload_bytes, coalesce(j.expires_at <= p_now, false), j.place, j.n
+            SELECT j.ctid, j.payload_bytes, coalesce(j.expires_at <= p_now, false), @.is_plain(j), j.place, j.n
             FROM @.job AS j
             WHERE j.queue = p_queue AND j.shelf = 4 AND j.tenant = p_group
                 AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
@@ -96,16 +99,18 @@ BEGIN
         EXIT WHEN o_full;
         o_at := o_at || r.at;
         o_late := o_late || r.late;
+        o_plain := o_plain || r.plain;
         o_used := least(o_used + r.size, CASE WHEN p_bytes > 0 THEN p_bytes ELSE o_used + r.size END);
     END LOOP;
 END $$;
 
--- The same of many groups at once: the next p_wide of the circle, as far as it rises, and of each at most p_share. o_of:
--- whose each row is, by number; o_bytes: of all payloads. o_groups is NULL where the circle begins again.
+-- The same of many groups at once: the next p_wide of the circle, as far as it rises, and of each at most p_share.
+-- o_of: whose each row is, by number; o_sum: bytes of all. o_groups is NULL where the circle begins again. p_mine: as
+-- in lanes_members.
 CREATE OR REPLACE FUNCTION @.turns_pick(p_now bigint, q @.queue, p_group bytea, p_wide bigint, p_share integer,
-    p_limits boolean, p_kinds bytea[], p_given tid[], p_fence bytea, OUT o_groups bytea[], OUT o_at tid[],
-    OUT o_late boolean[], OUT o_of integer[], OUT o_sum bigint, OUT o_busy boolean, OUT o_wait bigint,
-    OUT o_periods bigint[]) LANGUAGE plpgsql AS $$
+    p_limits boolean, p_kinds bytea[], p_given tid[], p_fence bytea, p_mine bytea[],
+    OUT o_groups bytea[], OUT o_at tid[], OUT o_late boolean[], OUT o_plain boolean[], OUT o_of integer[],
+    OUT o_sum bigint, OUT o_busy boolean, OUT o_wait bigint, OUT o_periods bigint[]) LANGUAGE plpgsql AS $$
 DECLARE v_lanes record; v_rooms bigint[];
 BEGIN
     WITH RECURSIVE circle(name, i) AS (
@@ -122,17 +127,18 @@ BEGIN
         RETURN;
     END IF;
     IF p_limits THEN
-        v_lanes := @.lanes_look(p_now, q.id, o_groups, q.group_concurrency);
+        v_lanes := @.lanes_look(p_now, q.id, o_groups, q.group_concurrency, p_mine);
         v_rooms := v_lanes.o_rooms;
         o_busy := v_lanes.o_busy;
         o_wait := v_lanes.o_wait;
         o_periods := v_lanes.o_periods;
     END IF;
-    SELECT array_agg(x.at), array_agg(x.late), array_agg(u.i::integer),
+    SELECT array_agg(x.at), array_agg(x.late), array_agg(x.plain), array_agg(u.i::integer),
         least(coalesce(sum(x.size), 0), 9223372036854775807)
-    INTO o_at, o_late, o_of, o_sum
+    INTO o_at, o_late, o_plain, o_of, o_sum
     FROM unnest(o_groups, v_rooms) WITH ORDINALITY AS u(name, room, i) CROSS JOIN LATERAL (
-        SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late
+        SELECT j.ctid AS at, j.payload_bytes AS size, coalesce(j.expires_at <= p_now, false) AS late,
+            @.is_plain(j) AS plain
         FROM @.job AS j
         WHERE j.queue = q.id AND j.shelf = 4 AND j.tenant = u.name AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
             AND j.ctid <> ALL (p_given) AND (j.token IS NULL OR @.fence_of(j.token) < p_fence)
@@ -167,7 +173,9 @@ DECLARE
     v_share integer := greatest(p_share, 1); v_wide bigint; v_narrow boolean := false; v_periods bigint[];
     v_late tid[] := '{}';
     -- picked and not claimed yet: of groups behind each other in the circle, each of them once
-    v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_done boolean := false;
+    v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_at_plain boolean[] := '{}'; v_done boolean := false;
+    -- claimed and out of [job], to be members of one batch
+    v_ids uuid[] := '{}'; v_rows @.job[]; v_waits bigint[]; v_tenants bytea[];
     v_lane record; v_pick record; v_took record;
 BEGIN
     o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
@@ -179,8 +187,10 @@ BEGIN
         v_wide := least(64 - v_looks, (p_left - o_given) / v_share, v_room / v_share);
         IF NOT v_done AND NOT v_narrow AND v_wide > 1 AND o_in_turn = 0 AND o_group IS NOT NULL
             AND (o_since IS NULL OR o_group >= o_since) THEN
-            v_pick := @.turns_pick(p_now, q, o_group, v_wide, v_share, p_limits, p_kinds, v_late, @.fence_of(p_token));
-            v_narrow := p_bytes > 0 AND v_pick.o_sum > p_bytes - o_used; -- which of them fit is found one by one
+            v_pick := @.turns_pick(p_now, q, o_group, v_wide, v_share, p_limits, p_kinds, v_late, @.fence_of(p_token),
+                v_tenants);
+            -- Which of them fit is found one by one.
+            v_narrow := p_bytes > 0 AND coalesce(v_pick.o_sum, 0) > p_bytes - o_used;
             IF v_pick.o_groups IS NOT NULL AND NOT v_narrow THEN
                 v_count := coalesce(cardinality(v_pick.o_at), 0);
                 v_last := 0; -- the last that gave
@@ -193,6 +203,7 @@ BEGIN
                     v_began := @.turn_give(p_now, v_pick.o_groups, v_pick.o_periods, v_pick.o_of, v_pick.o_late);
                     v_at := v_at || v_pick.o_at;
                     v_at_late := v_at_late || v_pick.o_late;
+                    v_at_plain := v_at_plain || v_pick.o_plain;
                     IF v_began < v_count THEN
                         v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late)
                             WHERE u.late);
@@ -217,13 +228,19 @@ BEGIN
         -- What was picked is claimed before anybody can meet it again, and then the circle is looked at anew.
         IF cardinality(v_at) > 0 AND (v_done OR v_group IS NULL OR v_group <= o_group) THEN
             v_took := @.want_take(p_now, p_token, p_lease, p_lonely, p_worker, v_at,
-                                                  array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late, NULL,
-                                                  p_before + coalesce(array_length(o_numbers, 1), 0));
+                array_fill(q.name, ARRAY[cardinality(v_at)]), v_at_late,
+                @.batch_joins(v_at_plain, o_given - cardinality(v_at)), p_before + coalesce(array_length(o_numbers, 1), 0),
+                true);
+            v_ids := v_ids || v_took.o_members;
+            v_rows := v_rows || v_took.o_rows;
+            v_waits := v_waits || v_took.o_waits;
+            v_tenants := v_tenants || v_took.o_tenants;
             o_bytes := o_bytes || v_took.o_bytes;
             o_numbers := o_numbers || v_took.o_numbers;
             o_ids := o_ids || v_took.o_ids;
             v_at := '{}';
             v_at_late := '{}';
+            v_at_plain := '{}';
             CONTINUE;
         END IF;
         EXIT WHEN v_done OR v_group IS NULL;
@@ -249,7 +266,7 @@ BEGIN
         -- may it start?
         v_periods := NULL;
         IF p_limits AND v_group <> '' THEN
-            v_lane := @.lanes_look(p_now, q.id, ARRAY[v_group], q.group_concurrency);
+            v_lane := @.lanes_look(p_now, q.id, ARRAY[v_group], q.group_concurrency, v_tenants);
             v_periods := v_lane.o_periods;
             o_busy := o_busy OR v_lane.o_busy;
             o_wait := least(o_wait, v_lane.o_wait);
@@ -270,6 +287,7 @@ BEGIN
         IF v_count > 0 THEN
             v_at := v_at || v_pick.o_at;
             v_at_late := v_at_late || v_pick.o_late;
+            v_at_plain := v_at_plain || v_pick.o_plain;
             v_began := cardinality(array_positions(v_pick.o_late, false));
             IF v_began < v_count THEN
                 v_late := v_late || ARRAY(SELECT u.at FROM unnest(v_pick.o_at, v_pick.o_late) AS u(at, late)
@@ -299,6 +317,10 @@ BEGIN
             v_looks := v_looks + 1;
         END IF;
     END LOOP;
+    IF v_ids <> '{}' THEN
+        PERFORM @.batch_make(p_now, p_token, @.add(p_now, p_lease), p_worker, q.id, NULL, v_ids, v_rows, v_waits,
+            nullif(v_tenants, array_fill(NULL::bytea, ARRAY[cardinality(v_ids)])));
+    END IF;
 END $$;
 
 -- Of several looks one row came in the end: it ran alone. Its flags are the 14th number.

@@ -34,11 +34,13 @@ $$;
 
 -- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely:
 -- nothing else is held by this process or claimed in this want. p_before: so many rows are given before these. p_joins:
--- those that become members of a batch, NULL for none. Rows come in any order, with their places; o_ids, those claimed,
--- in theirs.
+-- those that become members of a batch, NULL for none; p_keep: and that is not made yet, of o_members,
+-- o_rows, o_waits and o_tenants, see batch_take. Rows come in any order, with their places; o_ids,
+-- those claimed, in theirs.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
-    p_at tid[], p_of bytea[], p_late boolean[], p_joins boolean[], p_before integer, OUT o_bytes bytea[],
-    OUT o_numbers bigint[], OUT o_ids uuid[])
+    p_at tid[], p_of bytea[], p_late boolean[], p_joins boolean[], p_before integer, p_keep boolean,
+    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_members uuid[], OUT o_rows @.job[],
+    OUT o_waits bigint[], OUT o_tenants bytea[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_claimed integer := cardinality(array_positions(p_late, false));
@@ -50,10 +52,17 @@ DECLARE
     v_queue integer; v_waited bigint;
 BEGIN
     IF v_joined > 0 THEN
-        v_batch := @.batch_take(p_now, p_token, v_until, p_worker, p_at, p_of, p_joins, p_before);
+        v_batch := @.batch_take(p_now, p_token, v_until, p_worker, p_at, p_of, p_joins, p_before,
+            p_keep);
         o_bytes := v_batch.o_bytes;
         o_numbers := v_batch.o_numbers;
         o_ids := v_batch.o_ids;
+        IF p_keep THEN
+            o_members := v_batch.o_ids;
+            o_rows := v_batch.o_rows;
+            o_waits := v_batch.o_waits;
+            o_tenants := v_batch.o_tenants;
+        END IF;
     END IF;
     IF v_joined = cardinality(p_at) THEN
         RETURN;
@@ -245,7 +254,7 @@ BEGIN
             o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
                 v_took := @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired, v_joined,
-                                                      coalesce(array_length(o_numbers, 1), 0));
+                                                      coalesce(array_length(o_numbers, 1), 0), false);
                 o_bytes := o_bytes || v_took.o_bytes;
                 o_numbers := o_numbers || v_took.o_numbers;
                 o_ids := o_ids || v_took.o_ids;
@@ -319,7 +328,7 @@ BEGIN
             IF v_all AND NOT v_cut THEN
                 o_token := coalesce(o_token, @.token_next(p_mint)); -- not before the rows are ours
                 PERFORM @.batch_make(p_now, o_token, v_until, p_worker, v_queues[i], v_picked, v_batch.o_ids,
-                    v_batch.o_rows, v_batch.o_waits);
+                    v_batch.o_rows, v_batch.o_waits, NULL);
                 o_bytes := o_bytes || v_batch.o_bytes;
                 o_numbers := o_numbers || v_batch.o_numbers;
                 o_ids := o_ids || v_batch.o_ids;
@@ -328,7 +337,7 @@ BEGIN
             ELSIF v_picked IS NOT NULL THEN
                 v_at := v_at || v_picked;
                 v_expired := v_expired || v_late;
-                v_joined := v_joined || @.batch_joins(v_joins);
+                v_joined := v_joined || @.batch_joins(v_joins, 0);
                 v_of := v_of || array_fill(v_names[i], ARRAY[cardinality(v_picked)]);
                 v_used := v_sum;
                 v_given := v_given + cardinality(v_picked);
@@ -349,7 +358,7 @@ BEGIN
         -- Not before the rows are ours: another's claim of one of them would have the higher fence.
         o_token := coalesce(o_token, @.token_next(p_mint));
         v_took := @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
-                                              v_expired, v_joined, coalesce(array_length(o_numbers, 1), 0));
+                                              v_expired, v_joined, coalesce(array_length(o_numbers, 1), 0), false);
         o_bytes := o_bytes || v_took.o_bytes;
         o_numbers := o_numbers || v_took.o_numbers;
         o_ids := o_ids || v_took.o_ids;
