@@ -16,7 +16,18 @@
 
 /* ---- names in texts ------------------------------------------------------------------------------------------- */
 
-enum word { WORD_DOT, WORD_SCHEMA, WORD_NAME, WORD_CHANNEL, WORD_LOCK, WORD_BOUNDS, WORD_VERSION, WORD_COUNT };
+enum word {
+    WORD_DOT,
+    WORD_SCHEMA,
+    WORD_NAME,
+    WORD_CHANNEL,
+    WORD_LOCK,
+    WORD_BOUNDS,
+    WORD_FEW,
+    WORD_MOST,
+    WORD_VERSION,
+    WORD_COUNT
+};
 
 static void put_word(const struct jobq_store *s, enum word word, FILE *out)
 {
@@ -41,6 +52,12 @@ static void put_word(const struct jobq_store *s, enum word word, FILE *out)
         for (int i = 0; i < JOBQ_DURATION_BUCKETS - 1; i++)
             fprintf(out, "%s%" PRId64, i ? "," : "", jobq_duration_bound(i));
         break;
+    case WORD_FEW:
+        fprintf(out, "%d", BATCH_FEW);
+        break;
+    case WORD_MOST:
+        fprintf(out, "%d", BATCH_MOST);
+        break;
     default:
         fprintf(out, "%d", SCHEMA_VERSION);
         break;
@@ -49,7 +66,8 @@ static void put_word(const struct jobq_store *s, enum word word, FILE *out)
 
 static enum word word_at(const char *text, size_t *length)
 {
-    static const char *const words[] = { "@.", "@SCHEMA", "@NAME", "@CHANNEL", "@LOCK", "@BOUNDS", "@VERSION" };
+    static const char *const words[] = { "@.", "@SCHEMA", "@NAME", "@CHANNEL", "@LOCK", "@BOUNDS", "@FEW", "@MOST",
+                                         "@VERSION" };
     for (int i = 0; i < WORD_COUNT; i++) {
         *length = strlen(words[i]);
         if (strncmp(text, words[i], *length) == 0)

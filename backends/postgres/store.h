@@ -16,6 +16,10 @@
 #define SCHEMA_VERSION 4
 #define NAME_SPACE_ROOM 64
 
+/* A claim of fewer makes no batch, and no batch, nor what has completed in those of a queue, has more members than the most:
+ * functions/batch.sql. */
+enum { BATCH_FEW = 8, BATCH_MOST = 4096 };
+
 /* ---- faults -------------------------------------------------------------------------------------------------- */
 
 enum fault_kind {

@@ -9,7 +9,6 @@
 
 /* ---- items that can be done together ---------------------------------------------------------------------------- */
 
-enum { CLAIM_OF_MANY = 8 }; /* functions/batch.sql */
 enum { FLAG_PLAIN_CHANGES = 8, FLAG_PLAIN_PUTS = 16, FLAG_ALIKE_CHANGES = 64, FLAG_OF_MANY = 128 };
 
 static int by_16_bytes(const void *a, const void *b)
@@ -71,7 +70,7 @@ static bool changes_are_alike(const struct jobq_exchange *x)
 static void remember_claim(struct jobq_store *s, const struct jobq_want *w)
 {
     const size_t size = sizeof *s->claims;
-    if (w->mode == JOBQ_WANT_DUE && w->row_count >= CLAIM_OF_MANY)
+    if (w->mode == JOBQ_WANT_DUE && w->row_count >= BATCH_FEW)
         memcpy(s->claims[s->claim_next++ % PQ_CLAIMS], w->token.bytes, size);
 }
 

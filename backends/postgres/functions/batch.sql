@@ -242,14 +242,14 @@ BEGIN
 END $$;
 
 -- Of the rows of one queue that a claim takes, p_plain of each: which of them become members, when p_before have been
--- taken before? Fewer than eight are not worth a batch; more than 4,096 are more than is to be unpacked at once.
+-- taken before? Fewer than @FEW are not worth a batch; more than @MOST are more than is to be unpacked at once.
 CREATE OR REPLACE FUNCTION @.batch_joins(p_plain boolean[], p_before integer) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE v_places integer[] := array_positions(p_plain, true); v_most integer := cardinality(v_places);
 BEGIN
-    IF v_most = 0 OR v_most + p_before < 8 OR p_before >= 4096 OR @.told() THEN
+    IF v_most = 0 OR v_most + p_before < @FEW OR p_before >= @MOST OR @.told() THEN
         RETURN array_fill(false, ARRAY[cardinality(p_plain)]);
-    ELSIF v_most + p_before > 4096 THEN
-        v_most := v_places[4096 - p_before];
+    ELSIF v_most + p_before > @MOST THEN
+        v_most := v_places[@MOST - p_before];
         RETURN p_plain[: v_most] || array_fill(false, ARRAY[cardinality(p_plain) - v_most]);
     END IF;
     RETURN p_plain;
@@ -279,7 +279,7 @@ CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name by
 BEGIN
     SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
         least(coalesce(sum(h.payload_bytes), 0), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
-        bool_and(h.plain) AND count(*) BETWEEN 8 AND 4096,
+        bool_and(h.plain) AND count(*) BETWEEN @FEW AND @MOST,
         array_agg(h.id), array_agg(h.as_put), array_agg(h.waited), array_agg(h.bytes), array_agg(h.numbers)
     INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first, o_all, o_ids, o_rows, o_waits, o_bytes, o_numbers
     FROM (
@@ -425,7 +425,7 @@ DECLARE
 BEGIN
     o_whole := false;
     o_tenants := false;
-    IF p_alike AND v_items >= 8 THEN -- what was claimed together
+    IF p_alike AND v_items >= @FEW THEN -- what was claimed together
         UPDATE @.batch AS x SET fates = array_fill(1::smallint, ARRAY[v_items]), ends = ARRAY[p_now, p_nums[6]],
             running = 0, completed = v_items, lease_until = NULL, finished_at = p_now
         WHERE x.token = p_tokens[1] AND x.running = v_items AND x.ids = p_ids

@@ -48,15 +48,12 @@ BEGIN
     END LOOP;
 END $$;
 
--- Completed rows at these places in the table go, with what hangs on them, but those that another has or that have
--- children. Returns how many. Asked again of what is locked: it may be a newer version of the row.
-CREATE OR REPLACE FUNCTION @.trim_rows(p_rows tid[]) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE v_rows tid[]; v_errors uuid[]; v_logs uuid[]; v_children uuid[];
+-- Rows at these places in the table, which are locked, go with what hangs on them.
+CREATE OR REPLACE FUNCTION @.trim_gone(p_rows tid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE v_errors uuid[]; v_logs uuid[]; v_children uuid[];
 BEGIN
-    v_rows := ARRAY(SELECT j.ctid FROM unnest(p_rows) AS u(at) JOIN @.job AS j ON j.ctid = u.at
-                    WHERE (j.state = 4) IS TRUE AND j.children = 0 FOR UPDATE OF j SKIP LOCKED);
     WITH gone AS (
-        DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows) RETURNING j.id, j.errors, j.flags
+        DELETE FROM @.job AS j WHERE j.ctid = ANY (p_rows) RETURNING j.id, j.errors, j.flags
     )
     SELECT array_agg(g.id) FILTER (WHERE g.errors > 0), array_agg(g.id) FILTER (WHERE g.flags & 512 <> 0),
         array_agg(g.id) FILTER (WHERE g.flags & 64 <> 0) INTO v_errors, v_logs, v_children FROM gone AS g;
@@ -69,6 +66,16 @@ BEGIN
     IF v_children IS NOT NULL THEN
         DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
     END IF;
+END $$;
+
+-- Completed rows at these places in the table go, with what hangs on them, but those that another has or that have
+-- children. Returns how many. Asked again of what is locked: it may be a newer version of the row.
+CREATE OR REPLACE FUNCTION @.trim_rows(p_rows tid[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE v_rows tid[];
+BEGIN
+    v_rows := ARRAY(SELECT j.ctid FROM unnest(p_rows) AS u(at) JOIN @.job AS j ON j.ctid = u.at
+                    WHERE (j.state = 4) IS TRUE AND j.children = 0 FOR UPDATE OF j SKIP LOCKED);
+    PERFORM @.trim_gone(v_rows);
     RETURN cardinality(v_rows);
 END $$;
 
@@ -174,10 +181,10 @@ BEGIN
     RETURN v_left;
 END $$;
 
--- More than 4,096 completed members of a queue: those of the oldest batches become rows, because who lists unpacks all.
+-- More than @MOST completed members of a queue: those of the oldest batches become rows, because who lists unpacks all.
 CREATE OR REPLACE FUNCTION @.trim_leave(p_queue integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v_over bigint := -4096 + (SELECT sum(x.completed) FROM @.batch AS x
+    v_over bigint := -@MOST + (SELECT sum(x.completed) FROM @.batch AS x
                               WHERE x.queue = p_queue AND x.finished_at IS NOT NULL);
     b @.batch;
 BEGIN
@@ -208,7 +215,7 @@ DECLARE
     v_pairs integer[] := p_ended;
     v_queue integer; v_state integer; v_keep bigint; v_keep_ms bigint; v_results boolean; v_some boolean := false;
     v_first bigint; v_oldest bigint;
-    v_over bigint; v_present bigint; v_errors uuid[]; v_logs uuid[]; v_children uuid[]; v_rows tid[];
+    v_over bigint; v_present bigint; v_rows tid[];
     v_batch bigint; v_end bigint;
 BEGIN
     v_from := CASE WHEN p_from[1] = p_jump THEN p_from[1:25] ELSE ARRAY[p_jump] END;
@@ -256,11 +263,8 @@ BEGIN
                 CONTINUE;
             END IF;
             IF v_step = 1 THEN
-                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
-                    array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
-                       array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
-                INTO v_rows, v_errors, v_children, v_logs FROM (
-                    SELECT j.ctid AS at, j.id, j.errors, j.flags FROM (
+                SELECT array_agg(y.at) INTO v_rows FROM (
+                    SELECT j.ctid AS at FROM (
                         SELECT x.at FROM (
                             SELECT k.ctid AS at, k.children FROM @.job AS k
                             WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
@@ -270,11 +274,8 @@ BEGIN
                     JOIN @.job AS j ON j.ctid = z.at
                     WHERE (j.state = v_state) IS TRUE AND j.children = 0 FOR UPDATE OF j SKIP LOCKED) AS y;
             ELSE
-                SELECT array_agg(y.at), array_agg(y.id) FILTER (WHERE y.errors > 0),
-                    array_agg(y.id) FILTER (WHERE y.flags & 64 <> 0),
-                       array_agg(y.id) FILTER (WHERE y.flags & 512 <> 0)
-                INTO v_rows, v_errors, v_children, v_logs FROM (
-                    SELECT k.ctid AS at, k.id, k.errors, k.flags FROM @.job AS k
+                SELECT array_agg(y.at) INTO v_rows FROM (
+                    SELECT k.ctid AS at FROM @.job AS k
                     WHERE k.queue = v_queue AND k.state = v_state AND k.finished_at >= v_first
                         AND k.finished_at < @.add(p_now, -v_keep_ms) AND k.children = 0
                     ORDER BY k.finished_at, k.id LIMIT v_left FOR UPDATE SKIP LOCKED) AS y;
@@ -286,20 +287,11 @@ BEGIN
                     WHERE j.ctid = ANY (v_rows)
                 ORDER BY j.finished_at, j.id;
             END IF;
-            DELETE FROM @.job AS j WHERE j.ctid = ANY (v_rows);
-            IF v_errors IS NOT NULL THEN
-                DELETE FROM @.error AS e WHERE e.job = ANY (v_errors);
-            END IF;
-            IF v_logs IS NOT NULL THEN
-                DELETE FROM @.log AS l WHERE l.job = ANY (v_logs);
-            END IF;
-            IF v_children IS NOT NULL THEN
-                DELETE FROM @.edge AS e WHERE e.child = ANY (v_children);
-            END IF;
+            PERFORM @.trim_gone(v_rows);
             INSERT INTO @.tally VALUES (v_queue, v_state + 1, 10, cardinality(v_rows));
             v_left := v_left - cardinality(v_rows);
         END LOOP;
-        IF v_batch IS NOT NULL AND v_present > 4096 THEN
+        IF v_batch IS NOT NULL AND v_present > @MOST THEN
             PERFORM @.trim_leave(v_queue);
         END IF;
     END LOOP;

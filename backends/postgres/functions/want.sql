@@ -293,7 +293,7 @@ BEGIN
                     ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
                 ELSE
                     v_wants := least(v_limit - v_given, v_room);
-                    IF v_wants >= 8 AND cardinality(v_at) = 0 THEN
+                    IF v_wants >= @FEW AND cardinality(v_at) = 0 THEN
                         v_batch := @.batch_pick(p_now, v_queues[i], v_names[i], v_from, p_kinds, o_token, v_wants,
                             p_worker, v_until);
                     ELSE
