@@ -33,7 +33,8 @@ def header(name, paths):
     out += [f'    {upper}_COUNT', '};', '#endif', '', f'#ifdef {upper}_TEXTS']
     out += [f'static const char *const {name}_names[] = {{'] + [f'    "{word}",' for word in words] + ['};']
     out += [f'static const char *const {name}_texts[] = {{']
-    out += [f'    /* {word} */\n{literal_of(path)},' for word, path in zip(words, paths)]
+    # In brackets, so that no compiler takes two lines for a comma that is missing.
+    out += [f'    /* {word} */ (\n{literal_of(path)}),' for word, path in zip(words, paths)]
     return '\n'.join(out + ['};', '#endif', ''])
 
 

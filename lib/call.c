@@ -75,7 +75,7 @@ static size_t call_bytes(const struct call *call)
 /* ---- waking ------------------------------------------------------------------------------------------------------------------- */
 
 /* Who waits does so at a lock of its own: many that are let go at once would all wait again for the handle's. */
-static void ring(struct call *call, enum bell what)
+static void ring(struct call *call, int what)
 {
     pthread_mutex_lock(&call->own);
     call->bell = what;
@@ -88,10 +88,10 @@ void call_look(struct call *call)
     ring(call, BELL_LOOK);
 }
 
-/* BELL_QUIET: the time is over (NULL: it never is). */
-static enum bell listen_for(struct call *call, const struct timespec *until)
+/* Returns what was heard; BELL_QUIET: the time is over (NULL: it never is). */
+static int listen_for(struct call *call, const struct timespec *until)
 {
-    enum bell heard;
+    int heard;
 
     pthread_mutex_lock(&call->own);
     while (call->bell == BELL_QUIET && (until ? pthread_cond_timedwait(&call->wake, &call->own, until) != ETIMEDOUT
@@ -237,7 +237,7 @@ static int join_or_lead(struct jobq *q, struct call *call, const struct timespec
         }
         bool patient = is_patient(call);
         pthread_mutex_unlock(&q->lock);
-        enum bell heard = listen_for(call, patient ? NULL : until);
+        int heard = listen_for(call, patient ? NULL : until);
         if (heard == BELL_DONE)
             return STAGE_DONE;
         pthread_mutex_lock(&q->lock);

@@ -269,7 +269,7 @@ struct call {
     size_t bytes;
     pthread_mutex_t own; /* guards bell; taken last */
     pthread_cond_t wake;
-    int bell;
+    int bell; /* enum bell */
 };
 
 struct call *call_create(void); /* NULL without memory */
