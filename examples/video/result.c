@@ -14,10 +14,11 @@ struct view {
     struct jobq *q;
     struct live *live;
     const struct jobq_id *submission;
-    const struct jobq_job *probe;  /* NULL: pruned, as completed probes are before their reports are made */
-    const struct jobq_job *report; /* NULL: none yet */
-    json_t *report_payload;        /* NULL likewise */
-    const struct jobq_job *fetch;  /* NULL: the video was not elsewhere, or the row is no longer kept */
+    const struct jobq_job *probe;   /* NULL: pruned, as completed probes are before their reports are made */
+    const struct jobq_job *report;  /* NULL: none yet */
+    json_t *report_payload;         /* NULL likewise */
+    const struct jobq_job *fetch;   /* NULL: the video was not elsewhere, or the row is no longer kept */
+    const struct jobq_job *telling; /* the job that posts, or else the one that will put it; NULL: neither */
 };
 
 /* ---- one part -------------------------------------------------------------------------------- */
@@ -209,36 +210,25 @@ static json_t *callback_of_job(const struct jobq_job *job)
     return out;
 }
 
-/* What becomes of telling the caller: the job that posts, or, before it is there, the one that will put it.
- */
-static int show_callback(const struct view *view, json_t *out)
+/* What becomes of telling the caller. Until there is a job that posts, the one that will put it waits. */
+static void show_callback(const struct view *view, json_t *out)
 {
-    static const int jobs[] = {PART_WEBHOOK, PART_NOTIFY};
-    int status = JOBQ_NOT_FOUND;
+    const struct jobq_job *job = view->telling;
 
-    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]) && status == JOBQ_NOT_FOUND; i++) {
-        struct jobq_jobs *found = NULL;
-        struct jobq_id id;
-        part_id(view->submission, jobs[i], &id);
-        status = jobq_get(view->q, &id, &found);
-        if (status == JOBQ_OK)
-            json_object_set_new(out, "callback",
-                                jobs[i] == PART_WEBHOOK || found->jobs[0].state == JOBQ_DEAD
-                                    ? callback_of_job(&found->jobs[0])
-                                    : json_pack("{s:s}", "state", "waiting"));
-        jobq_jobs_free(found);
-    }
-    return status == JOBQ_NOT_FOUND ? JOBQ_OK : status;
+    if (job)
+        json_object_set_new(out, "callback",
+                            strcmp(job->queue, parts[PART_WEBHOOK].queue) == 0 || job->state == JOBQ_DEAD
+                                ? callback_of_job(job)
+                                : json_pack("{s:s}", "state", "waiting"));
 }
 
 /* Which file it is about, and whether somebody is to be told, stands in both payloads. */
-static int show_request(const struct view *view, json_t *out)
+static void show_request(const struct view *view, json_t *out)
 {
     json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
     json_t *video = json_object_get(payload, "video");
     const char *url = text_member(payload, "url", NULL);
     char fetched[FETCHED_NAME_BYTES];
-    int status = JOBQ_OK;
 
     if (url) {
         fetched_name(view->submission, url, fetched);
@@ -249,9 +239,8 @@ static int show_request(const struct view *view, json_t *out)
     if (video)
         json_object_set(out, "video", video);
     if (json_object_get(payload, "callbackUrl"))
-        status = show_callback(view, out);
+        show_callback(view, out);
     json_decref(payload);
-    return status;
 }
 
 static int answer(const struct view *view, json_t **out)
@@ -263,9 +252,8 @@ static int answer(const struct view *view, json_t **out)
                      "progress", progress);
     if (!*out)
         return JOBQ_NOMEM;
-    if (status == JOBQ_OK)
-        status = show_request(view, *out);
     if (status == JOBQ_OK) {
+        show_request(view, *out);
         judge(view, *out);
         return JOBQ_OK;
     }
@@ -300,6 +288,22 @@ static int find_row(struct view *view, int part, const char *tenant, struct jobq
     return status;
 }
 
+/* The one that puts it may be removed between two looks, once the one that posts is there. */
+static int find_telling(struct view *view, struct jobq_jobs **jobs)
+{
+    static const int order[] = {PART_WEBHOOK, PART_NOTIFY, PART_WEBHOOK};
+    int status = JOBQ_OK;
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && status == JOBQ_OK && !*jobs; i++) {
+        struct jobq_id id;
+        part_id(view->submission, order[i], &id);
+        status = get_or_none(view->q, &id, jobs);
+    }
+    if (*jobs)
+        view->telling = &(*jobs)->jobs[0];
+    return status;
+}
+
 static int is_elsewhere(const struct view *view)
 {
     json_t *payload = json_of_bytes(view->probe ? view->probe->payload : view->report->payload);
@@ -309,19 +313,21 @@ static int is_elsewhere(const struct view *view)
     return is;
 }
 
-/* The probe is read first: the report is put in the exchange that completes it, so a probe that was seen
- * completed has its report in the store already. */
+/* What is put or ends last is read first, so that nothing is shown without what went before it: the caller is
+ * told when the report has ended, and the report is put in the exchange that completes the probe. */
 int result_of(struct jobq *q, struct live *live, const struct jobq_id *submission, const char *tenant,
               json_t **out)
 {
     struct view view = {.q = q, .live = live, .submission = submission};
-    struct jobq_jobs *probe = NULL, *report = NULL, *fetch = NULL;
+    struct jobq_jobs *telling = NULL, *probe = NULL, *report = NULL, *fetch = NULL;
     int status;
 
     *out = NULL;
     if (!is_submission_id(submission))
         return JOBQ_NOT_FOUND;
-    status = find_row(&view, PART_PROBE, tenant, &probe, &view.probe);
+    status = find_telling(&view, &telling);
+    if (status == JOBQ_OK)
+        status = find_row(&view, PART_PROBE, tenant, &probe, &view.probe);
     if (status == JOBQ_OK)
         status = find_row(&view, PART_REPORT, tenant, &report, &view.report);
     if (status == JOBQ_OK && !view.probe && !view.report)
@@ -336,6 +342,7 @@ int result_of(struct jobq *q, struct live *live, const struct jobq_id *submissio
     jobq_jobs_free(fetch);
     jobq_jobs_free(report);
     jobq_jobs_free(probe);
+    jobq_jobs_free(telling);
     return status;
 }
 

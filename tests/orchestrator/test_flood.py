@@ -79,10 +79,10 @@ class Flood(kit.Case):
         self.works()
 
     def connections(self):
-        """Of the server, taken by it: those of its sockets that have another end."""
+        """Of the server, taken by it: those of its sockets that have another end, or had one and are not closed."""
         with open(f"/proc/{self.server.pid}/net/tcp", encoding="ascii") as table:
             rows = [line.split() for line in table.readlines()[1:]]
-        there = {row[9] for row in rows if row[3] == "01" and row[1].endswith(f":{self.port:04X}")}
+        there = {row[9] for row in rows if row[3] != "0A" and row[1].endswith(f":{self.port:04X}")}
         mine = set()
         for number in self.descriptors():
             try:

@@ -153,6 +153,37 @@ class Webhooks(kit.Case):
         self.assertEqual(result["callback"]["id"], receiver.got[0][1]["webhook-id"])
         self.assertEqual(result["callback"]["failures"], 0)
 
+    def test_told_is_never_shown_without_the_result(self):
+        """Whatever ends while the rows of a submission are read, one after the other."""
+        receiver = self.receiver()
+        shown = set()
+        for number in range(1, 5):
+            fifo = os.path.join(self.folder, f"gate{number}")
+            server = self.start(f"calls{number}", [
+                "env", f"JOBQ_CALLS_GATE={number}:{fifo}", os.environ["JOBQ_CALLS"], "serve", "--store", self.store,
+                "--media", self.media, "--listen", "127.0.0.1:0", "--secret-file", self.secret, *self.opened])
+            self.port = int(server.line("listening on http://127.0.0.1:"))
+            job = self.submit(callbackUrl=receiver.url, metadata={"number": str(number)})
+            os.mkfifo(fifo)
+            answers = []
+            asking = threading.Thread(target=lambda: answers.append(self.result(job)), daemon=True)
+            asking.start()
+            kit.until("the gate", lambda: "\ngate\n" in server.log())
+            worker = self.posting_worker()
+            kit.until("it is told", lambda: len(receiver.got) == number)
+            kit.until("and that has ended", lambda: [row for row in self.jobq("list", "--queue", "video.webhook",
+                                                                             "--state", "completed")
+                                                     if row["id"] == receiver.got[-1][1]["webhook-id"][len("evt_"):]])
+            with open(fifo, "wb"):
+                pass
+            asking.join(90)
+            if answers[0]["callback"]["state"] == "completed":
+                self.assertIn("result", answers[0])
+            shown.add((answers[0]["callback"]["state"], answers[0]["status"]))
+            worker.stop()
+            server.stop()
+        self.assertIn(("waiting", "completed"), shown)
+
     def test_who_does_not_ask_is_not_told(self):
         self.serve(*self.opened)
         self.posting_worker()
