@@ -22,12 +22,12 @@ static void mark(uint8_t out[4], const uint8_t *data, size_t size)
 static void begin_near(uint8_t scope[32], struct jobq_bytes key)
 {
     const uint8_t *data = key.data;
-    const size_t last = key.size < NEAR_LAST ? key.size : NEAR_LAST;
+    const size_t last = key.size < NEAR_LAST ? key.size : NEAR_LAST, before = key.size - last;
     memmove(scope + NEAR_BYTES, scope, 32 - NEAR_BYTES);
-    mark(scope, data, key.size < NEAR_HEAD ? key.size : NEAR_HEAD);
-    mark(scope + 4, data, key.size - last);
+    mark(scope, data, before < NEAR_HEAD ? before : NEAR_HEAD);
+    mark(scope + 4, data, before);
     memset(scope + 8, 0, NEAR_LAST);
-    memcpy(scope + 8, data + key.size - last, last);
+    memcpy(scope + 8, data + before, last);
 }
 
 void key_of_spec(const struct jobq_spec *spec, const char *kind, struct jobq_put_key *out)

@@ -48,13 +48,7 @@ static int do_puts(struct turn *t, struct jobq_exchange *x)
         keys |= x->puts[i].unique != NULL;
     if (keys && sq_keys_fade(t) != 0)
         return -1;
-    for (size_t i = 0; i < x->put_count; i++) {
-        t->guilty_put = (int32_t)i;
-        if (sq_put_make(t, &x->puts[i], x->changes) != 0)
-            return -1;
-    }
-    t->guilty_put = -1;
-    return 0;
+    return sq_puts_make(t, x);
 }
 
 static int do_unit(struct turn *t, struct jobq_exchange *x, bool with_want)

@@ -364,6 +364,14 @@ static int quota_of(struct turn *t, struct jobq_bytes group, struct tenant **out
     return *out ? sq_meter_read(t->s, GAUGE_PUTS, group, &(*out)->puts) : -1;
 }
 
+int sq_quota_has(struct turn *t, struct jobq_bytes group, bool *has)
+{
+    struct tenant *tenant;
+    int result = quota_of(t, group, &tenant);
+    *has = tenant != NULL;
+    return result;
+}
+
 int sq_quota_wait(struct turn *t, struct jobq_bytes group, int64_t *wait_ms)
 {
     struct tenant *tenant;

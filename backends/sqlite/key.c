@@ -42,12 +42,21 @@ int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
     return jobq_key_holds(out->hold, found ? out->row.row.state : out->ended, 0, until, t->now);
 }
 
+void sq_key_values(const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms,
+                   struct value out[KEY_VALUES])
+{
+    out[0] = blob(key->scope, sizeof key->scope);
+    out[1] = id_value(job);
+    out[2] = number(key->hold);
+    out[3] = number(window_until_ms);
+}
+
 static int write_key(struct turn *t, enum sql which, const struct jobq_id *job, const struct jobq_put_key *key,
                      int64_t window_until_ms)
 {
-    return sq_run(t->s, which,
-                  VALUES(blob(key->scope, sizeof key->scope), id_value(job), number(key->hold),
-                         number(window_until_ms)));
+    struct value values[KEY_VALUES];
+    sq_key_values(job, key, window_until_ms, values);
+    return sq_run(t->s, which, values, KEY_VALUES);
 }
 
 int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms)

@@ -10,6 +10,13 @@ static int64_t first_run_at(const struct turn *t, const struct jobq_put *put)
     return put->run_at.base == JOBQ_TIME_KEEP ? t->now : jobq_time_of(&put->run_at, 0, t->now);
 }
 
+static void clear_answer(struct jobq_put *put)
+{
+    put->verdict = put->state = put->shown = put->same_payload = 0;
+    put->holder = (struct jobq_id){ 0 };
+    put->retry_ms = 0;
+}
+
 static void answer_row(const struct turn *t, struct jobq_put *put, const struct jobq_row *r)
 {
     put->holder = r->id;
@@ -52,19 +59,28 @@ static int parents_missing(struct turn *t, const struct jobq_put *put)
     return 0;
 }
 
-/* 1 full, 0 not, -1. */
-static int is_full(struct turn *t, const struct jobq_put *put)
+/* The queue, if it has room for so many only; else NULL. */
+static int find_bounded(struct turn *t, const struct jobq_put *put, const struct queue **out)
 {
     int64_t id;
+    *out = NULL;
     int found = sq_queue_find(t->s, put->queue, &id);
     if (found <= 0)
         return found;
     const struct queue *queue = sq_queue_loaded(t, id);
-    if (!queue)
+    if (queue && queue->now.depth >= 0)
+        *out = queue;
+    return queue ? 0 : -1;
+}
+
+/* 1 full, 0 not, -1. */
+static int is_full(struct turn *t, const struct jobq_put *put)
+{
+    const struct queue *queue;
+    if (find_bounded(t, put, &queue) != 0)
         return -1;
-    int64_t rows = sq_queue_rows(queue, COUNT_BLOCKED) + sq_queue_rows(queue, COUNT_DUE) +
-                   sq_queue_rows(queue, COUNT_LATER);
-    return queue->now.depth >= 0 && rows >= queue->now.depth;
+    return queue && sq_queue_rows(queue, COUNT_BLOCKED) + sq_queue_rows(queue, COUNT_DUE) +
+                        sq_queue_rows(queue, COUNT_LATER) >= queue->now.depth;
 }
 
 /* ---- a key that is held ------------------------------------------------------------------------------------------ */
@@ -114,6 +130,8 @@ static int meet_holder(struct turn *t, struct jobq_put *put, struct key_holder *
     return result;
 }
 
+#define ROW_VALUES 17
+
 /* ---- a new row ----------------------------------------------------------------------------------------------------- */
 
 static void fill_row(struct turn *t, const struct jobq_put *put, uint32_t pending, struct jobq_row *r)
@@ -150,19 +168,20 @@ static void fill_job(struct turn *t, const struct jobq_put *put, uint32_t pendin
     job->window_until_ms = jobq_add_ms(t->now, put->unique->window_ms);
 }
 
-static int insert(struct turn *t, const struct jobq_put *put, const struct job *job)
+/* What its row begins with, in the order of job_put.sql. Lent by `rest`, the put and the job. */
+static void row_values(const struct turn *t, const struct jobq_put *put, const struct job *job, struct pack *rest,
+                       struct value out[ROW_VALUES])
 {
     const struct jobq_row *r = &job->row;
     const char *payload = put->payload.data;
     size_t size = JOBQ_MUTANT(14) && payload ? strnlen(payload, put->payload.size) : put->payload.size;
-    struct pack rest;
-    return sq_run(t->s, SQL_JOB_PUT,
-                  VALUES(id_value(&put->id), number(r->state), number(job->queue), number(job->kind),
-                         number(flags_with(job->flags, JOBQ_OUTCOME_NONE, r->reason)),
-                         number(sq_job_list(job)), number(sq_row_place(r)), instant(r->expires_at_ms),
-                         number(r->run_at_ms), number(t->now), sq_pack(&rest, job), bytes(put->group),
-                         bytes(put->policy), bytes(put->key), bytes(put->trace),
-                         sq_is_bulky(put->payload) ? nothing() : blob(payload, size), instant(job->lane)));
+    const struct value values[ROW_VALUES] = {
+        id_value(&put->id), number(r->state), number(job->queue), number(job->kind),
+        number(flags_with(job->flags, JOBQ_OUTCOME_NONE, r->reason)), number(sq_job_list(job)),
+        number(sq_row_place(r)), instant(r->expires_at_ms), number(r->run_at_ms), number(t->now), sq_pack(rest, job),
+        bytes(put->group), bytes(put->policy), bytes(put->key), bytes(put->trace),
+        sq_is_bulky(put->payload) ? nothing() : blob(payload, size), instant(job->lane) };
+    memcpy(out, values, sizeof values);
 }
 
 static int count_put(struct turn *t, const struct job *job)
@@ -182,17 +201,42 @@ static void note_due(struct turn *t, int64_t at)
         t->put_due = at;
 }
 
+/* Where it belongs: what its row needs to have there before it. *ready: its lane is in the circle already. */
+static int prepare(struct turn *t, const struct jobq_put *put, uint32_t pending, struct job *job, bool *ready)
+{
+    *ready = false;
+    fill_job(t, put, pending, job);
+    if (sq_queue_make(t->s, put->queue, &job->queue) != 0 || sq_kind_make(t->s, put->kind, &job->kind) != 0)
+        return -1;
+    return put->group.size ? sq_lane_make(t, job->queue, put->group, &job->lane, ready) : 0;
+}
+
+/* Its row, number job->n, has come. */
+static int has_come(struct turn *t, struct jobq_put *put, const struct job *job, bool ready)
+{
+    if (sq_job_list(job) < 0 && !ready && sq_lane_ready(t, job->lane) != 0)
+        return -1;
+    put->verdict = JOBQ_OK;
+    put->same_payload = 1;
+    answer_row(t, put, &job->row);
+    note_due(t, job->row.expires_at_ms);
+    note_due(t, job->row.state == JOBQ_ROW_WAITING ? job->row.run_at_ms : 0);
+    if (count_put(t, job) != 0)
+        return -1;
+    return sq_event(t, &job->row, job->queue, job->kind, job->row.state);
+}
+
 int sq_put_row(struct turn *t, struct jobq_put *put)
 {
     struct job job;
-    bool ready = false;
+    struct pack rest;
+    struct value values[ROW_VALUES];
+    bool ready;
     uint32_t pending = 0;
-    if (put->parent_count && sq_edges_put(t, put, &pending) != 0)
+    if ((put->parent_count && sq_edges_put(t, put, &pending) != 0) || prepare(t, put, pending, &job, &ready) != 0)
         return -1;
-    fill_job(t, put, pending, &job);
-    if (sq_queue_make(t->s, put->queue, &job.queue) != 0 || sq_kind_make(t->s, put->kind, &job.kind) != 0 ||
-        (put->group.size && sq_lane_make(t, job.queue, put->group, &job.lane, &ready) != 0) ||
-        insert(t, put, &job) != 0)
+    row_values(t, put, &job, &rest, values);
+    if (sq_run(t->s, SQL_JOB_PUT, values, ROW_VALUES) != 0)
         return -1;
     if (sqlite3_changes(t->s->db) == 0) {
         if (put->unique && sq_key_give_up(t, &put->id, put->unique->scope) != 0)
@@ -202,16 +246,7 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     job.n = sqlite3_last_insert_rowid(t->s->db);
     if (job.flags & FLAG_BULK_PAYLOAD && sq_bulk_put(t->s, job.n, BULK_PAYLOAD, put->payload) != 0)
         return -1;
-    if (sq_job_list(&job) < 0 && !ready && sq_lane_ready(t, job.lane) != 0)
-        return -1;
-    put->verdict = JOBQ_OK;
-    put->same_payload = 1;
-    answer_row(t, put, &job.row);
-    note_due(t, job.row.expires_at_ms);
-    note_due(t, job.row.state == JOBQ_ROW_WAITING ? job.row.run_at_ms : 0);
-    if (count_put(t, &job) != 0)
-        return -1;
-    return sq_event(t, &job.row, job.queue, job.kind, job.row.state);
+    return has_come(t, put, &job, ready);
 }
 
 static int refuse_as(struct jobq_put *put, int verdict)
@@ -278,9 +313,7 @@ static int ask_first(struct turn *t, struct jobq_put *put, const struct refusal 
  * that. */
 static int make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
 {
-    put->verdict = put->state = put->shown = put->same_payload = 0;
-    put->holder = (struct jobq_id){ 0 };
-    put->retry_ms = 0;
+    clear_answer(put);
     if (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK)
         return refuse_as(put, JOBQ_SKIPPED);
     struct refusal refusal;
@@ -303,13 +336,11 @@ static bool settles(int verdict)
            verdict == JOBQ_SUCCESSOR;
 }
 
-int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
+static int make_one(struct turn *t, struct jobq_put *put, const struct jobq_change *changes)
 {
     if (!put->tick || (put->only_if >= 0 && changes[put->only_if].verdict != JOBQ_OK))
         return make(t, put, changes);
-    put->state = put->shown = put->same_payload = 0;
-    put->holder = (struct jobq_id){ 0 };
-    put->retry_ms = 0;
+    clear_answer(put);
     t->only_puts = false;
     int done = answer_already(t, put);
     if (done != 0)
@@ -321,4 +352,108 @@ int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *
     if (make(t, put, changes) != 0)
         return -1;
     return settles(put->verdict) ? sq_tick_settle(t, put->tick) : 0;
+}
+
+/* ---- plain ones that follow each other ------------------------------------------------------------------------------ */
+
+/* One row costs a statement that opens three trees and closes them again, so eight share it. */
+#define TOGETHER 8
+
+/* Is nothing in its way but its id and its key, should they be there? */
+static bool is_plain(const struct jobq_put *put)
+{
+    return !put->tick && put->only_if < 0 && !put->parent_count && !sq_is_bulky(put->payload);
+}
+
+/* 1 nothing limits how many may be put, 0 something does, -1. */
+static int is_free(struct turn *t, const struct jobq_put *put)
+{
+    bool has_quota;
+    const struct queue *bounded;
+    if (find_bounded(t, put, &bounded) != 0 || sq_quota_has(t, put->group, &has_quota) != 0)
+        return -1;
+    return !bounded && !has_quota;
+}
+
+/* All or none of them. 1 they are there, 0 one of them cannot be, -1. */
+static int add_all(struct turn *t, enum sql which, const struct value *values, int count)
+{
+    if (sq_run(t->s, which, values, count) == 0)
+        return 1;
+    return sq_fault_class(t->s) == JOBQ_FAILURE_REFUSED ? 0 : -1;
+}
+
+static int take_keys(struct turn *t, const struct jobq_put *puts)
+{
+    struct value values[TOGETHER * KEY_VALUES];
+    for (size_t i = 0; i < TOGETHER; i++)
+        sq_key_values(&puts[i].id, puts[i].unique, jobq_add_ms(t->now, puts[i].unique->window_ms),
+                      &values[i * KEY_VALUES]);
+    return add_all(t, SQL_KEY_NEW_8, values, TOGETHER * KEY_VALUES);
+}
+
+static int give_keys_up(struct turn *t, const struct jobq_put *puts)
+{
+    for (size_t i = 0; i < TOGETHER; i++)
+        if (sq_key_give_up(t, &puts[i].id, puts[i].unique->scope) != 0)
+            return -1;
+    return 0;
+}
+
+static int put_rows(struct turn *t, const struct jobq_put *puts, struct job *jobs)
+{
+    struct value values[TOGETHER * ROW_VALUES];
+    struct pack rests[TOGETHER];
+    for (size_t i = 0; i < TOGETHER; i++)
+        row_values(t, &puts[i], &jobs[i], &rests[i], &values[i * ROW_VALUES]);
+    int done = add_all(t, SQL_JOB_PUT_8, values, TOGETHER * ROW_VALUES);
+    int64_t last = sqlite3_last_insert_rowid(t->s->db);
+    for (size_t i = 0; i < TOGETHER; i++)
+        jobs[i].n = last - (int64_t)(TOGETHER - 1 - i);
+    return done;
+}
+
+/* The first eight of `count`. 1 they are put, 0 nothing is done: they are for make_one, -1. */
+static int make_together(struct turn *t, struct jobq_put *puts, size_t count)
+{
+    struct job jobs[TOGETHER];
+    bool ready[TOGETHER];
+    if (count < TOGETHER)
+        return 0;
+    for (size_t i = 0; i < TOGETHER; i++) {
+        int goes = is_plain(&puts[i]) && !puts[i].unique == !puts[0].unique ? is_free(t, &puts[i]) : 0;
+        if (goes <= 0)
+            return goes;
+    }
+    for (size_t i = 0; i < TOGETHER; i++)
+        if (prepare(t, &puts[i], 0, &jobs[i], &ready[i]) != 0)
+            return -1;
+    int done = puts->unique ? take_keys(t, puts) : 1;
+    if (done <= 0)
+        return done;
+    done = put_rows(t, puts, jobs);
+    if (done <= 0)
+        return done == 0 && puts->unique ? give_keys_up(t, puts) : done;
+    for (size_t i = 0; i < TOGETHER; i++) {
+        clear_answer(&puts[i]);
+        if (has_come(t, &puts[i], &jobs[i], ready[i]) != 0)
+            return -1;
+    }
+    return 1;
+}
+
+/* Where ids or keys are there already more will be: the rest of the exchange is asked one by one. */
+int sq_puts_make(struct turn *t, struct jobq_exchange *x)
+{
+    bool apart = false;
+    for (size_t i = 0; i < x->put_count;) {
+        int done = apart ? 0 : make_together(t, &x->puts[i], x->put_count - i);
+        apart |= done == 0;
+        t->guilty_put = done > 0 ? -1 : (int32_t)i;
+        if (done < 0 || (done == 0 && make_one(t, &x->puts[i], x->changes) != 0))
+            return -1;
+        i += done ? TOGETHER : 1;
+    }
+    t->guilty_put = -1;
+    return 0;
 }

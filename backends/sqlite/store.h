@@ -457,6 +457,7 @@ int sq_limits_write(struct turn *t); /* what was counted for groups */
 int sq_queue_room(struct turn *t, struct queue *queue, int64_t *room);
 int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *lane, int64_t *room);
 int sq_starts_count(struct turn *t, struct queue *queue, const struct lane *lane, int64_t count); /* lane NULL: no group */
+int sq_quota_has(struct turn *t, struct jobq_bytes group, bool *has);
 int sq_quota_wait(struct turn *t, struct jobq_bytes group, int64_t *wait_ms); /* 0: one more may be put */
 int sq_quota_count(struct turn *t, struct jobq_bytes group);
 struct job;
@@ -637,7 +638,7 @@ int64_t sq_lease_end(const struct jobq_row *r, int64_t now, int64_t lease_ms);
 int sq_change_make(struct turn *t, struct jobq_change *change);
 int sq_ends_write(struct turn *t); /* what changes have left to be written */
 int sq_put_row(struct turn *t, struct jobq_put *put); /* its key is its own already */
-int sq_put_make(struct turn *t, struct jobq_put *put, const struct jobq_change *changes);
+int sq_puts_make(struct turn *t, struct jobq_exchange *x); /* all of them */
 /* As far as t->trim_left goes. claims: a few rows may stay if the exchange comes to claim one (struct jobq_trim);
  * t->trims_later says that some did. */
 int sq_trim_run(struct turn *t, const struct jobq_trim *trim, bool claims);
@@ -664,6 +665,9 @@ struct key_holder {
     struct job row;
 };
 int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out); /* 1 held, 0 free, -1 */
+#define KEY_VALUES 4 /* of key_new and key_put */
+void sq_key_values(const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms,
+                   struct value out[KEY_VALUES]);
 /* 1 taken: the key had no row; 0 it has one, held or not; -1. */
 int sq_key_try(struct turn *t, const struct jobq_id *job, const struct jobq_put_key *key, int64_t window_until_ms);
 int sq_key_give_up(struct turn *t, const struct jobq_id *job, const uint8_t scope[32]);

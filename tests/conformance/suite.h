@@ -42,6 +42,7 @@ struct topic {
 /* In the order in which they run. */
 #define TOPICS(X)  \
     X(put)         \
+    X(many)        \
     X(claim)       \
     X(change)      \
     X(set)         \

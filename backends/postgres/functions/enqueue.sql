@@ -9,7 +9,7 @@ BEGIN
     RETURN substring(int8send(v_hash) FROM 5);
 END $$;
 CREATE OR REPLACE FUNCTION @.key_scope(p_key bytea, p_digest bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT @.key_mark(substring(p_key FROM 1 FOR 8)) || @.key_mark(substring(p_key FROM 1 FOR k.before))
+    SELECT @.key_mark(substring(p_key FROM 1 FOR least(k.before, 8))) || @.key_mark(substring(p_key FROM 1 FOR k.before))
         || substring(substring(p_key FROM k.before + 1) || decode('000000', 'hex') FROM 1 FOR 3)
         || substring(p_digest FROM 1 FOR 21)
     FROM (SELECT greatest(octet_length(p_key) - 3, 0) AS before) AS k
