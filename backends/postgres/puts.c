@@ -75,28 +75,22 @@ static void pack_put_bytes(struct params *p, const struct jobq_exchange *x, size
     pack_end(p);
 }
 
-/* Queues are named once. Fills the number of each put's queue, from 1. */
-static void pack_queues(struct params *p, const struct jobq_exchange *x, int32_t *numbers)
+/* Queues are named once. Fills the number of each put's queue, from 1, and the first put of each queue. */
+static void pack_queues(struct params *p, const struct jobq_exchange *x, int32_t *numbers, int32_t *firsts)
 {
-    size_t *firsts = malloc(x->put_count * sizeof *firsts), count = 0;
-    if (!firsts) {
-        p->broken = true;
-        pack_null(p);
-        return;
-    }
+    size_t count = 0;
     pack_begin(p, ELEMENT_BYTES);
     for (size_t i = 0; i < x->put_count; i++) {
         size_t q = i && same_bytes(x->puts[i].queue, x->puts[i - 1].queue) ? (size_t)numbers[i - 1] - 1 : 0;
         while (q < count && !same_bytes(x->puts[firsts[q]].queue, x->puts[i].queue))
             q++;
         if (q == count) {
-            firsts[count++] = i;
+            firsts[count++] = (int32_t)i;
             pack_add_bytes(p, x->puts[i].queue);
         }
         numbers[i] = (int32_t)q + 1;
     }
     pack_end(p);
-    free(firsts);
 }
 
 /* A new row has no time of its own yet: what is left is "so long from now" or "then". */
@@ -165,7 +159,7 @@ static void pack_parents(struct params *p, const struct jobq_exchange *x, size_t
 
 void pq_puts_pack(const struct jobq_exchange *x, size_t keyed, struct params *p)
 {
-    int32_t *queues = x->put_count ? malloc(x->put_count * sizeof *queues) : NULL;
+    int32_t *queues = x->put_count ? malloc(2 * x->put_count * sizeof *queues) : NULL;
     size_t parents = 0;
     pack_int4(p, (int32_t)keyed);
     if (!queues) {
@@ -173,7 +167,7 @@ void pq_puts_pack(const struct jobq_exchange *x, size_t keyed, struct params *p)
         pack_nulls(p, 15);
         return;
     }
-    pack_queues(p, x, queues);
+    pack_queues(p, x, queues, &queues[x->put_count]);
     pack_begin(p, ELEMENT_ID);
     for (size_t i = 0; i < x->put_count; i++)
         pack_add_id(p, x->puts[i].id.bytes);
