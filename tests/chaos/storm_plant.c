@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EACH        10 /* calls that could show it, for one that does */
-#define EACH_CANCEL 2  /* few meet a job that may still be cancelled */
-
 enum mistake {
     GIVES_TWICE,
     FORGETS_AN_ACK,
@@ -17,14 +14,20 @@ enum mistake {
     BEATS_FOR_TWO,
     KEEPS_A_CANCELLED
 };
-static const char *const names[] = {
-    "a row is given to two",
-    "an ack is answered and not done",
-    "a put is answered and not done",
-    "a list leaves out a row",
-    "the statistics count one too many",
-    "a heartbeat tells of a row too many",
-    "a cancel is answered and not done",
+
+/* Of so many calls that could show it one does. Few cancels meet a job that may still be cancelled; and a heartbeat that
+ * tells of one too many is right about jobs of which one was taken meanwhile. */
+static const struct {
+    const char *name;
+    unsigned each;
+} mistakes[] = {
+    [GIVES_TWICE] = {"a row is given to two", 10},
+    [FORGETS_AN_ACK] = {"an ack is answered and not done", 10},
+    [LOSES_A_PUT] = {"a put is answered and not done", 10},
+    [LISTS_TOO_LITTLE] = {"a list leaves out a row", 1},
+    [COUNTS_ONE_MORE] = {"the statistics count one too many", 1},
+    [BEATS_FOR_TWO] = {"a heartbeat tells of a row too many", 1},
+    [KEEPS_A_CANCELLED] = {"a cancel is answered and not done", 2},
 };
 
 static const struct jobq_backend *real;
@@ -34,7 +37,7 @@ static atomic_uint turns;
 
 static bool now(void)
 {
-    unsigned each = chosen == KEEPS_A_CANCELLED ? EACH_CANCEL : EACH;
+    unsigned each = mistakes[chosen].each;
     return atomic_fetch_add(&turns, 1) % each == each - 1;
 }
 
@@ -117,11 +120,11 @@ static int stats(struct jobq_store *store, const struct jobq_bytes *queue, struc
 
 const struct jobq_backend *storm_plant(const struct jobq_backend *backend, int number, const char **name)
 {
-    if (number >= (int)(sizeof names / sizeof *names))
+    if (number >= (int)(sizeof mistakes / sizeof *mistakes))
         return NULL;
     real = backend;
     chosen = (enum mistake)number;
-    *name = names[number];
+    *name = mistakes[number].name;
     table = *backend;
     table.exchange = exchange;
     table.read = read_rows;
