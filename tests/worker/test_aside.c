@@ -11,7 +11,8 @@
 static struct seen {
     struct kit *k;
     pthread_t runner;
-    int calls, fail_at;
+    _Atomic int calls;
+    int fail_at;
     int by_runner, by_handler; /* completions, by the thread that told of them */
     _Atomic int claims;        /* told of by the thread that ran the job then */
     int notices;
@@ -30,7 +31,7 @@ static int handler(struct jobq_ctx *ctx, void *user)
     (void)ctx;
     (void)user;
     pthread_mutex_lock(&a.k->w->turns);
-    if (++a.calls == a.fail_at)
+    if (atomic_fetch_add(&a.calls, 1) + 1 == a.fail_at)
         door.fail = 1;
     pthread_mutex_unlock(&a.k->w->turns);
     return JOBQ_DONE;
@@ -164,31 +165,22 @@ static void wait_for_the_watcher(struct jobq_worker *w)
     }
 }
 
-static int calls(void)
-{
-    int count;
-
-    pthread_mutex_lock(&a.k->w->turns);
-    count = a.calls;
-    pthread_mutex_unlock(&a.k->w->turns);
-    return count;
-}
-
 static void *feed(void *arg)
 {
     struct kit *from = arg;
 
-    for (int i = 0; i < JOBS; i++) {
+    for (int i = 0; i < 10 * JOBS && atomic_load(&a.claims) < JOBS / 2; i++) {
         wait_for_the_watcher(a.k->w);
         kit_put(from, "work", "x");
-        while (calls() == i)
+        while (atomic_load(&a.calls) == i) /* without the turns: who hears of it must find them free */
             sched_yield();
     }
     jobq_worker_stop(a.k->w);
     return NULL;
 }
 
-/* The turning thread may have been looking for something else just then; never each time. */
+/* The turning thread may have been looking for something else just then: how often it has depends on how busy the machine
+ * is, so jobs come until enough were run by who heard of them. */
 static void hears_and_runs(struct kit *k, struct kit *from, size_t threads)
 {
     pthread_t feeder;
@@ -199,8 +191,7 @@ static void hears_and_runs(struct kit *k, struct kit *from, size_t threads)
     ck_assert_int_eq(pthread_create(&feeder, NULL, feed, from), 0);
     ck_assert_int_eq(jobq_worker_run(k->w), JOBQ_OK);
     pthread_join(feeder, NULL);
-    ck_assert_int_eq(a.calls, JOBS);
-    ck_assert_int_ge(atomic_load(&a.claims), JOBS / 2);
+    ck_assert_int_eq(atomic_load(&a.claims), JOBS / 2);
     if (from != k)
         kit_close(from);
     kit_close(k);
