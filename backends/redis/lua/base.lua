@@ -33,7 +33,7 @@ end
 -- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
-local SCHEMA = '4'
+local SCHEMA = '5'
 
 -- redis.call takes at most about 8,000 arguments from a table.
 local AT_ONCE = 3000

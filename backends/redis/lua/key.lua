@@ -2,9 +2,10 @@
 -- Idempotency keys: one string per key that is held, in the hash "key" by scope:
 --   job (16), B hold, B state the job ended in (0: it has not), window end (8), payload digest (32), [\1 if it has a
 --   successor]
+-- Of a job that has not ended the job alone, as its row says the rest, unless the key was given something else since.
 -- Windows of ended jobs stand in the sorted set "fade" by their end, so that those that ran out can be found.
 
-local own_key, write_key, key_held, take_key, settle_key, load_key_string
+local own_key, write_key, key_held, key_string, take_key, settle_key, load_key_string
 local put_successor -- store.lua: what the key's successor comes to
 do
 
@@ -23,19 +24,38 @@ local function key_holds(hold, state, window)
     return hold == HOLD_FOREVER or live
 end
 
+-- What the row's put said of its key: rule, scope, digest.
+function own_key(row)
+    return cut('Bc32c32', row.cold, row.key_at)
+end
+
+-- As the row says it.
+local function key_of_row(row)
+    local rule, scope, digest = own_key(row)
+    return { scope = scope, job = row.id, hold = rule, ended = 0, window = row.window, digest = digest,
+        successor = false }
+end
+
 local function read_key(scope, loaded)
     local s = loaded or call('HGET', KEY, scope)
     if not s then
         return false
+    elseif #s == 16 then
+        local row = open(s)
+        return row and key_of_row(row)
     end
     local job, hold_rule, ended = cut('c16BB', s)
     return { scope = scope, job = job, hold = hold_rule, ended = ended, window = take(s, 19), digest = sub(s, 27, 58),
         successor = #s > 58 }
 end
 
-function write_key(k)
-    call('HSET', KEY, k.scope, pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest ..
-        (k.successor and '\1' or ''))
+function key_string(k)
+    return pack('c16BB', k.job, k.hold, k.ended) .. give(k.window) .. k.digest .. (k.successor and '\1' or '')
+end
+
+-- `short`: its job's row says the same.
+function write_key(k, short)
+    call('HSET', KEY, k.scope, short and k.job or key_string(k))
     if k.hold == HOLD_WINDOW and k.ended ~= 0 then
         has_met(LACKS_WINDOWS)
         call('ZADD', FADE, near(k.window), k.scope)
@@ -61,11 +81,6 @@ local function let_go(k)
     end
 end
 
--- What the row's put said of its key: rule, scope, digest.
-function own_key(row)
-    return cut('Bc32c32', row.cold, row.key_at)
-end
-
 -- The key with its holder's row, if it is held now.
 function key_held(scope)
     local k = read_key(scope)
@@ -83,17 +98,17 @@ function take_key(row)
     if not row.key_at then
         return
     end
-    local rule, scope, digest = own_key(row)
-    local old = read_key(scope)
-    if old and old.hold == HOLD_WINDOW and rule ~= HOLD_WINDOW then
-        call('ZREM', FADE, scope)
+    local k = key_of_row(row)
+    local old = read_key(k.scope)
+    if old and old.hold == HOLD_WINDOW and k.hold ~= HOLD_WINDOW then
+        call('ZREM', FADE, k.scope)
     end
     local again = old and old.job == row.id
     if old and old.successor and not again then
-        call('HDEL', AFTER, scope)
+        call('HDEL', AFTER, k.scope)
     end
-    write_key({ scope = scope, job = row.id, hold = rule, ended = 0, window = row.window, digest = digest,
-        successor = again and old.successor })
+    k.successor = again and old.successor
+    write_key(k, not k.successor)
 end
 
 -- The row comes to this state: does its key still hold?

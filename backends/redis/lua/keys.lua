@@ -5,9 +5,9 @@
 local out = {}
 now = read_clock(call('HGET', META, 'offset'))
 for i = 1, #ARGV do
-    if key_held(ARGV[i]) then
-        out[#out + 1] = ARGV[i]
-        out[#out + 1] = call('HGET', KEY, ARGV[i])
+    local k = key_held(ARGV[i])
+    if k then
+        out[#out + 1], out[#out + 2] = ARGV[i], key_string(k)
     end
 end
 return out

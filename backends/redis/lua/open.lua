@@ -32,7 +32,8 @@ if found[1] == '2' and band(flags, 2) ~= 0 then -- what a queue counts became on
         call('HSET', META, 'q' .. name, sub(record, 1, 84) .. ('\0'):rep(6) .. sub(record, 85))
     end
 end
-if (found[1] == '2' or found[1] == '3') and band(flags, 2) ~= 0 then -- from 3 on: records have groups, if new ones do
+-- From 3 on records have groups, if new ones do; from 4 on keys are short, if new ones are.
+if (found[1] == '2' or found[1] == '3' or found[1] == '4') and band(flags, 2) ~= 0 then
     call('HSET', META, 'version', SCHEMA)
     found[1] = SCHEMA
 end

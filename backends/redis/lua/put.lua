@@ -211,7 +211,7 @@ end
 local function add_to_batch(run, q, i)
     local id, arrival, n = run.ids[i], next_arrival(), batch.count + 1
     if run.keyed then
-        batch.keys[2 * n - 1], batch.keys[2 * n] = run.scopes[i], id .. run.kept .. run.digests[i]
+        batch.keys[2 * n - 1], batch.keys[2 * n] = run.scopes[i], id
     end
     local cold = batch.head .. arrival .. batch.times .. ARGV[run.before + i]
     batch.cold[2 * n - 1], batch.cold[2 * n], batch.count = id, cold, n
@@ -233,8 +233,8 @@ local function put_of_run(run, i)
         expires_base = KEEP_TIME, expires_offset = 0, held = 0, only_if = 0, has_key = 0, parents = '',
         rest = ARGV[run.before + i], bulk = false }
     if run.keyed then
-        p.has_key, p.scope, p.digest, p.hold, p.conflict, p.window =
-            1, run.scopes[i], run.digests[i], run.hold, run.conflict, run.window
+        p.has_key, p.hold, p.conflict, p.window = 1, run.hold, run.conflict, run.window
+        p.scope, p.digest = cut('c32c32', p.rest, run.key_places[i])
     end
     return p
 end
@@ -248,7 +248,7 @@ end
 
 -- What the rows say themselves of keys and groups.
 local function read_rests(run)
-    local before, scopes, digests, groups, places = run.before, run.scopes, run.digests, run.groups, {}
+    local before, scopes, groups, key_places, places = run.before, run.scopes, run.groups, run.key_places, {}
     for i = 1, run.count do
         local rest = ARGV[before + i]
         local mask = byte(rest, 2)
@@ -258,7 +258,7 @@ local function read_rests(run)
             places[mask] = at
         end
         if run.keyed then
-            scopes[i], digests[i] = cut('c32c32', rest, at.key)
+            scopes[i], key_places[i] = sub(rest, at.key, at.key + 31), at.key
         end
         if run.grouped then
             groups[i] = cut('>I4c0', rest, at.group)
@@ -269,14 +269,13 @@ end
 -- ARGV: I2 how many, I4 only_if, B flags, B length, queue, B length, kind, with keys B rule, B conflict, i8 window; the
 -- ids, one behind the other; of each its rest.
 local function read_run(s)
-    local run = { ids = {}, groups = {}, scopes = {}, digests = {} }
+    local run = { ids = {}, groups = {}, scopes = {}, key_places = {} }
     local flags, at
     run.count, run.only_if, flags, run.queue, run.kind, at = cut('>I2I4BBc0Bc0', s, 2)
     run.keyed, run.grouped = band(flags, RUN_KEYED) ~= 0, band(flags, RUN_GROUPED) ~= 0
     if run.keyed then
         run.hold, run.conflict, run.window = byte(s, at), byte(s, at + 1), take(s, at + 2)
         run.window_end = give(add(now, run.window))
-        run.kept = char(run.hold) .. '\0' .. run.window_end -- of the key's string, see key.lua
     end
     run.ids, run.before = B.list(argument()), argument(run.count)
     if run.keyed or run.grouped then
@@ -337,9 +336,9 @@ local function put_simple(run, q)
         end
     end
     if run.keyed then
-        local scopes, digests, kept = run.scopes, run.digests, run.kept
+        local scopes = run.scopes
         for i = 1, count do
-            keys[2 * i - 1], keys[2 * i] = scopes[i], ids[i] .. kept .. digests[i]
+            keys[2 * i - 1], keys[2 * i] = scopes[i], ids[i]
         end
     end
     seq, batch.count = number + count, count
