@@ -356,18 +356,25 @@ static int settle_some(struct turn *t, const struct queue *queue)
     return 0;
 }
 
-/* What retention keeps beyond the bound is written into its rows, by and by. */
+/* What retention keeps beyond the bound is written into its rows, by and by. To count is a step for each record, so it is
+ * done when a sixty-fourth of them may have come since. */
 static int settle_above(struct turn *t, struct queue *queue)
 {
-    int64_t list = list_of(queue->id, JOBQ_ROW_COMPLETED), rows = 0;
-    int64_t most = t->s->long_walks < LONG_WALKS_OFTEN ? t->s->ended_most : BATCH_PASSED_MOST;
+    struct jobq_store *s = t->s;
+    int64_t list = list_of(queue->id, JOBQ_ROW_COMPLETED);
+    int64_t most = s->long_walks < LONG_WALKS_OFTEN ? s->ended_most : BATCH_PASSED_MOST;
     if (!sq_queue_loaded(t, queue->id))
         return -1;
     if (sq_queue_rows(queue, COUNT_COMPLETED) <= most * BATCH_LEAST)
         return 0;
-    if (sq_number(t->s, SQL_BATCH_COUNT, &rows, VALUES(number(list), number(most))) < 0)
-        return -1;
-    return sq_batch_leave_first(t->s, list, INT64_MAX, rows < BATCH_OUT_MOST ? rows : BATCH_OUT_MOST);
+    if (++queue->uncounted >= most / 64) {
+        queue->uncounted = 0;
+        if (sq_number(s, SQL_BATCH_COUNT, &queue->above, VALUES(number(list), number(most))) < 0)
+            return -1;
+    }
+    int64_t rows = queue->above < BATCH_OUT_MOST ? queue->above : BATCH_OUT_MOST;
+    queue->above -= rows;
+    return sq_batch_leave_first(s, list, INT64_MAX, rows);
 }
 
 int sq_batch_settle(struct turn *t)

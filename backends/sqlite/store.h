@@ -135,6 +135,8 @@ struct queue {
     bool batched;        /* a batch of it began or ended in this exchange */
     struct meter starts;
     struct front front;
+    int64_t uncounted;   /* so many times records of it came since they were counted */
+    int64_t above;       /* rows of those beyond their bound, by that count, that are still to be written */
     struct queue *next_touched;
     struct queue_settings now;
 };
@@ -596,7 +598,7 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 
 #define BATCH_LEAST 8         /* fewer rows are written one by one */
 #define BATCH_AT_ONCE 64      /* rows that an exchange of fewer writes of old records */
-#define BATCH_ENDED_MOST 4096 /* records of rows of a queue that have completed */
+#define BATCH_ENDED_MOST 16384 /* records of rows of a queue that have completed */
 #define BATCH_PASSED_MOST 256 /* where walks often do not know the front: each is a step for who looks past them, */
 #define LONG_WALKS_OFTEN 8    /* and a walk past more, which counts for four, is often when this is reached */
 #define BATCH_OUT_MOST 1000   /* rows of older ones that an exchange writes at once */

@@ -857,11 +857,13 @@ START_TEST(records_of_what_ended_are_bounded)
         hand_pass(&hand, 10);
         put_many(s, 2001 + SIZE * i, SIZE, NULL);
         end(s, claim(s, SIZE), SIZE, -1);
-        ck_assert_int_le(batches("true"), MOST);
+        ck_assert_int_le(batches("true"), MOST + MOST / 64);
     }
-    ck_assert_int_eq(batches("true"), MOST);
+    ck_assert_int_ge(batches("true"), MOST);
+    /* To count them takes as long as there are many, so it is not done each time. */
+    ck_assert_int_le(sqlite3_stmt_status(s->statements[SQL_BATCH_COUNT], SQLITE_STMTSTATUS_RUN, 0), (MOST + MORE) / 2);
     ck_assert_int_eq(jobs("state = 4 AND n <= 2000"), 2000);
-    ck_assert_int_eq(in_batches(), MOST * SIZE);
+    ck_assert_int_eq(in_batches(), SIZE * batches("true"));
     ck_assert_uint_eq(rows_in(s, "q", JOBQ_COMPLETED), 2000 + SIZE * (MOST + MORE));
     close_sound(s);
 }
