@@ -385,6 +385,52 @@ START_TEST(set_while_others_claim)
 }
 END_TEST
 
+/* ---- gauges that are not there yet ---------------------------------------------------------------------------- */
+
+static PGconn *in_a_transaction(void)
+{
+    PGconn *conn = PQconnectdb(server_address());
+    PGresult *result = PQexec(conn, "BEGIN; SET LOCAL lock_timeout = '2s'"); /* for who waits after all */
+    ck_assert_int_eq(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    return conn;
+}
+
+static bool yes(PGconn *conn, const char *what)
+{
+    char command[200];
+    snprintf(command, sizeof command, "SELECT * FROM %s.%s", name_space(), what);
+    PGresult *result = PQexec(conn, command);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", what, PQerrorMessage(conn));
+    bool is = PQntuples(result) == 1;
+    PQclear(result);
+    return is;
+}
+
+/* Two claims that make gauges, each in an order of its own: nobody waits for the other. */
+START_TEST(gauges_are_made_in_any_order)
+{
+    static const char *const looks[] = { "gate(1, 'a') AS x WHERE x", "gate(1, 'b') AS x WHERE x",
+                                         "lanes_look(0, 1, '{a}', 1, '{}') AS x WHERE NOT x.o_busy",
+                                         "lanes_look(0, 1, '{b}', 1, '{}') AS x WHERE NOT x.o_busy" };
+    struct jobq_store *s = store_open(uri_with(""));
+    for (int i = 0; i < 4; i += 2) {
+        const char *first = looks[i], *second = looks[i + 1];
+        PGconn *one = in_a_transaction(), *other = in_a_transaction();
+        ck_assert(yes(one, first));
+        yes(other, second); /* made or not */
+        ck_assert(!yes(other, first));
+        ck_assert(yes(one, second));
+        PQclear(PQexec(one, "COMMIT"));
+        ck_assert(yes(other, first));
+        ck_assert(yes(other, second));
+        PQfinish(one);
+        PQfinish(other);
+    }
+    store_close(s);
+}
+END_TEST
+
 /* ---- many who put ------------------------------------------------------------------------------------------------- */
 
 static void *put_some(void *argument)
@@ -531,4 +577,4 @@ END_TEST
 
 KIT_MAIN("postgres limits", fences_rise_in_turns, fences_rise_behind_turns, never_exceeded_by_one,
          members_use_the_slots_of_groups, few_groups_have_members, members_have_groups, set_while_others_claim,
-         puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)
+         gauges_are_made_in_any_order, puts_of_each_group, the_quota_of_plain_sql, the_quota_of_a_transaction)

@@ -104,11 +104,18 @@ END $$;
 
 -- ---- who may look ---------------------------------------------------------------------------------------------------
 
+-- Claims make gauges that are not there one at a time: two that make some, each in an order of its own, would wait for
+-- each other. False: another is at it, and theirs count as another's.
+CREATE OR REPLACE FUNCTION @.gauges_make() RETURNS boolean LANGUAGE sql AS $$
+    SELECT pg_try_advisory_xact_lock(@LOCK + 6)
+$$;
+
 -- The gauge of a group is ours, or another's: then false. What has no row yet gets one.
 CREATE OR REPLACE FUNCTION @.gate(p_of integer, p_name bytea) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM @.gauge AS g WHERE g.of = p_of AND g.name = p_name FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND NOT EXISTS (SELECT 1 FROM @.gauge AS g WHERE g.of = p_of AND g.name = p_name)
+        AND @.gauges_make() THEN
         INSERT INTO @.gauge (of, name) VALUES (p_of, p_name) ON CONFLICT (of, name) DO NOTHING;
     END IF;
     RETURN FOUND;
@@ -151,9 +158,9 @@ END $$;
 
 -- How many more rows of these groups may start, NULL for any number; o_periods: of those that have a rate, whose starts
 -- are to be counted; o_wait: in so many ms a rate allows a start that it held back. Their gauges are ours from then on;
--- o_busy: not all of them, and none of those may start. Groups come rising, so gauges are made in one order. As many
--- rows of the index of running ones are read as a limit has: where a group has one of its own, what runs in this
--- queue is among them, or it has used that up. p_mine: as in lanes_members.
+-- o_busy: not all of them, and none of those may start. As many rows of the index of running ones are read as a limit
+-- has: where a group has one of its own, what runs in this queue is among them, or it has used that up. p_mine: as in
+-- lanes_members.
 CREATE OR REPLACE FUNCTION @.lanes_look(p_now bigint, p_queue integer, p_groups bytea[], p_here bigint,
     p_mine bytea[], OUT o_rooms bigint[], OUT o_periods bigint[], OUT o_busy boolean, OUT o_wait bigint)
     LANGUAGE plpgsql AS $$
@@ -178,12 +185,16 @@ BEGIN
     v_mine := ARRAY(SELECT g.name FROM unnest(v_limited) AS u(name) JOIN @.gauge AS g ON g.of = 2 AND g.name = u.name
                     FOR UPDATE OF g SKIP LOCKED);
     IF cardinality(v_mine) < cardinality(v_limited) THEN
-        WITH made AS (
-            INSERT INTO @.gauge (of, name) SELECT 2, u.name FROM unnest(v_limited) AS u(name)
-            WHERE u.name <> ALL (v_mine) ON CONFLICT (of, name) DO NOTHING RETURNING name
-        )
-        SELECT array_agg(m.name) INTO v_made FROM made AS m;
-        v_mine := v_mine || v_made;
+        v_made := ARRAY(SELECT u.name FROM unnest(v_limited) AS u(name)
+                        WHERE NOT EXISTS (SELECT 1 FROM @.gauge AS g WHERE g.of = 2 AND g.name = u.name));
+        IF v_made <> '{}' AND @.gauges_make() THEN
+            WITH made AS (
+                INSERT INTO @.gauge (of, name) SELECT 2, u.name FROM unnest(v_made) AS u(name)
+                ON CONFLICT (of, name) DO NOTHING RETURNING name
+            )
+            SELECT array_agg(m.name) INTO v_made FROM made AS m;
+            v_mine := v_mine || v_made;
+        END IF;
         o_busy := cardinality(v_mine) < cardinality(v_limited);
     END IF;
     o_rooms := ARRAY(
