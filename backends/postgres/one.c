@@ -155,7 +155,7 @@ static int answer_row(struct jobq_want *w, struct cell bytes, struct cell number
 {
     struct jobq_row *rows = NULL;
     pq_want_clear(w);
-    if (view_gathered(arena, (struct cell){ .size = -1 }, bytes, numbers, &rows, &w->row_count) != 0)
+    if (view_gathered(arena, (struct cell){ .size = -1 }, bytes, numbers, 0, &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
     if (w->row_count)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define NAME_SPACE_ROOM 64
 
 /* A claim of fewer makes no batch, and no batch, nor what has completed in those of a queue, has more members than the most:
@@ -93,9 +93,21 @@ bool elements_next(struct elements *e, struct cell *out);
 
 /* Rows out of an array of views; all memory from the arena. Returns 0, or -1 without memory or for bytes that are no row. */
 int view_rows(struct jobq_arena *arena, struct cell array, struct jobq_row **rows, size_t *count);
-/* The same of rows that were gathered without edges, errors and lines; without any, *rows stays as it is. */
-int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers,
+/* The same of rows that were gathered without edges, errors and lines, behind `before` rows that are left zero; without
+ * any of both, *rows stays as it is. */
+int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers, size_t before,
                   struct jobq_row **rows, size_t *count);
+
+int64_t view_fence_of(const struct jobq_token *token);
+
+/* Members of batches that were claimed just now, as these have them; the queue of each batch and how many it has. */
+struct members {
+    struct cell ids, bytes, numbers, queues, counts;
+};
+size_t view_member_count(struct cell ids);
+/* Fills as many rows; `claimed`: what is the same for all of them, its bytes from the arena. */
+int view_members(struct jobq_arena *arena, const struct members *m, const struct jobq_row *claimed,
+                 struct jobq_row *rows);
 /* One view by itself. */
 int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row);
 

@@ -491,7 +491,8 @@ int pq_unit_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
 enum want_column {
     WANT_NOW, WANT_NEXT_DUE, WANT_REPEAT, WANT_TOKEN, WANT_MORE, WANT_ROWS, WANT_NEXT_TICK, WANT_TICK_NAMES,
     WANT_TICK_BYTES, WANT_TICK_NUMBERS, WANT_BUSY, WANT_TURNS, WANT_TURNS_GIVEN, WANT_FROM, WANT_BYTES,
-    WANT_NUMBERS, WANT_COLUMNS
+    WANT_NUMBERS, WANT_MEMBER_IDS, WANT_MEMBER_BYTES, WANT_MEMBER_NUMBERS, WANT_MEMBER_QUEUES, WANT_MEMBER_COUNTS,
+    WANT_COLUMNS
 };
 
 void pq_want_clear(struct jobq_want *want)
@@ -527,6 +528,32 @@ static int answer_turns(const PGresult *result, struct jobq_want *w, struct jobq
     return jobq_turn_cursor(arena, w->cursor, turns, count, &w->next_cursor);
 }
 
+/* Rows that are due: members of batches, then the others. */
+static int answer_due(const PGresult *result, const struct jobq_exchange *x, struct jobq_arena *arena,
+                      struct jobq_row **rows, size_t *count)
+{
+    const struct jobq_want *w = x->want;
+    const struct jobq_time lease = { .base = JOBQ_TIME_NOW, .offset_ms = w->lease_ms };
+    const struct members m = {
+        .ids = cell_of(result, 0, WANT_MEMBER_IDS), .bytes = cell_of(result, 0, WANT_MEMBER_BYTES),
+        .numbers = cell_of(result, 0, WANT_MEMBER_NUMBERS), .queues = cell_of(result, 0, WANT_MEMBER_QUEUES),
+        .counts = cell_of(result, 0, WANT_MEMBER_COUNTS),
+    };
+    const size_t members = view_member_count(m.ids);
+    struct jobq_row claimed = {
+        .token = w->token, .fence = view_fence_of(&w->token), .state = JOBQ_ROW_RUNNING, .attempt = 1,
+        .started_at_ms = x->now_ms, .lease_until_ms = jobq_time_of(&lease, 0, x->now_ms),
+    };
+    if (view_gathered(arena, cell_of(result, 0, WANT_TOKEN), cell_of(result, 0, WANT_BYTES),
+                      cell_of(result, 0, WANT_NUMBERS), members, rows, count) != 0)
+        return -1;
+    if (!members)
+        return 0;
+    if (jobq_arena_bytes(arena, w->worker.data, w->worker.size, &claimed.worker) != 0)
+        return -1;
+    return view_members(arena, &m, &claimed, *rows);
+}
+
 int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exchange *x, struct jobq_arena *arena)
 {
     struct jobq_want *w = x->want;
@@ -541,9 +568,7 @@ int pq_want_answer(struct jobq_store *s, const PGresult *result, struct jobq_exc
     w->more = cell_bool(cell_of(result, 0, WANT_MORE));
     if (view_rows(arena, cell_of(result, 0, WANT_ROWS), &rows, &w->row_count) != 0)
         return -1;
-    if (!w->row_count &&
-        view_gathered(arena, cell_of(result, 0, WANT_TOKEN), cell_of(result, 0, WANT_BYTES),
-                      cell_of(result, 0, WANT_NUMBERS), &rows, &w->row_count) != 0)
+    if (!w->row_count && answer_due(result, x, arena, &rows, &w->row_count) != 0)
         return -1;
     w->rows = rows;
     remember_claim(s, w);

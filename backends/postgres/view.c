@@ -254,7 +254,7 @@ static int fill_entries(struct jobq_arena *arena, const struct cell *c, struct j
     return 0;
 }
 
-static int64_t fence_of(const struct jobq_token *token)
+int64_t view_fence_of(const struct jobq_token *token)
 {
     return (int64_t)unsigned_of((const char *)token->bytes + 8, 8);
 }
@@ -264,7 +264,7 @@ static void fill_plain(const struct cell *c, struct jobq_row *r)
     *r = (struct jobq_row){ 0 };
     cell_copy(c[VIEW_ID], r->id.bytes, sizeof r->id.bytes);
     cell_copy(c[VIEW_TOKEN], r->token.bytes, sizeof r->token.bytes);
-    r->fence = fence_of(&r->token);
+    r->fence = view_fence_of(&r->token);
     fill_bytes(c, r);
     fill_numbers(c, r);
     fill_times(c, r);
@@ -311,44 +311,109 @@ int view_row(struct jobq_arena *arena, struct cell record, struct jobq_row *row)
     return fill_row(arena, (struct cell){ .data = copy.data, .size = record.size }, row);
 }
 
-static bool take_gathered(struct elements *bytes, struct elements *numbers, struct cell *c, struct cell *place)
+static bool take_cells(struct elements *e, struct cell *cells, int count)
 {
-    for (int i = 0; i < GATHERED_BYTES; i++)
-        if (!elements_next(bytes, &c[i]))
+    for (int i = 0; i < count; i++)
+        if (!elements_next(e, &cells[i]))
             return false;
-    for (int i = 0; i < GATHERED_NUMBERS; i++)
-        if (!elements_next(numbers, &c[GATHERED_BYTES + i]))
-            return false;
-    return elements_next(numbers, place);
+    return true;
 }
 
-/* What runs without a token of its own has the want's; without a place it stands where it is. */
-int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers,
+static bool take_gathered(struct elements *bytes, struct elements *numbers, struct cell *c, struct cell *place)
+{
+    return take_cells(bytes, c, GATHERED_BYTES) && take_cells(numbers, c + GATHERED_BYTES, GATHERED_NUMBERS) &&
+           elements_next(numbers, place);
+}
+
+/* What runs without a token of its own has the want's; without a place it stands where it is. `before` rows in front of
+ * them are left to the caller. */
+int view_gathered(struct jobq_arena *arena, struct cell token, struct cell bytes, struct cell numbers, size_t before,
                   struct jobq_row **rows, size_t *count)
 {
-    struct jobq_bytes copy;
+    struct jobq_bytes copy = { 0 };
     struct cell c[VIEW_COUNT], place;
-    size_t same;
+    size_t same, gathered;
     *count = 0;
-    if (bytes.size < 0)
+    if (bytes.size < 0 && !before)
         return 0;
-    if (jobq_arena_bytes(arena, bytes.data, (size_t)bytes.size, &copy) != 0)
+    if (bytes.size > 0 && jobq_arena_bytes(arena, bytes.data, (size_t)bytes.size, &copy) != 0)
         return -1;
-    struct elements of = table_elements((struct cell){ .data = copy.data, .size = bytes.size }, GATHERED_BYTES, count);
+    bytes.data = copy.data;
+    struct elements of = table_elements(bytes, GATHERED_BYTES, &gathered);
     struct elements and = table_elements(numbers, GATHERED_NUMBERS + 1, &same);
+    *count = before + gathered;
     *rows = jobq_arena_alloc(arena, *count * sizeof **rows);
-    if (!*count || same != *count || !*rows)
+    if ((bytes.size >= 0 && !gathered) || same != gathered || !*rows)
         return -1;
     memset(*rows, 0, *count * sizeof **rows);
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = before; i < *count; i++) {
         if (!take_gathered(&of, &and, c, &place))
             return -1;
         int64_t at = place.size < 0 ? (int64_t)i + 1 : cell_int(place);
-        if (at < 1 || at > (int64_t)*count)
+        if (at <= (int64_t)before || at > (int64_t)*count)
             return -1;
         if (c[VIEW_TOKEN].size < 0 && cell_int(c[VIEW_STATE]) == JOBQ_ROW_RUNNING)
             c[VIEW_TOKEN] = token;
         fill_plain(c, &(*rows)[at - 1]);
     }
     return 0;
+}
+
+/* ---- members ---------------------------------------------------------------------------------------------------- */
+
+/* What a batch keeps of each of its members: functions/batch.sql. */
+enum { PUT_KIND, PUT_TENANT, PUT_PAYLOAD, PUT_POLICY, PUT_KEY, PUT_TRACE, PUT_BYTES };
+enum { PUT_ARRIVAL, PUT_PRIORITY, PUT_RANK_ADD, PUT_CREATED_AT, PUT_RUN_AT, PUT_NUMBERS };
+
+size_t view_member_count(struct cell ids)
+{
+    return (size_t)cell_elements(ids).left;
+}
+
+/* A member that was claimed just now: `claimed` has what all of them have. */
+static void fill_member(const struct jobq_row *claimed, struct jobq_bytes queue, struct cell id,
+                        const struct cell *bytes, const struct cell *numbers, struct jobq_row *r)
+{
+    *r = *claimed;
+    cell_copy(id, r->id.bytes, sizeof r->id.bytes);
+    r->queue = queue;
+    r->kind = cell_bytes(bytes[PUT_KIND]);
+    r->group = cell_bytes(bytes[PUT_TENANT]);
+    r->payload = cell_bytes(bytes[PUT_PAYLOAD]);
+    r->payload_bytes = r->payload.size;
+    r->policy = cell_bytes(bytes[PUT_POLICY]);
+    r->key = cell_bytes(bytes[PUT_KEY]);
+    r->trace = cell_bytes(bytes[PUT_TRACE]);
+    r->priority = (int32_t)cell_int(numbers[PUT_PRIORITY]);
+    r->rank_add_ms = cell_int(numbers[PUT_RANK_ADD]);
+    r->created_at_ms = cell_int(numbers[PUT_CREATED_AT]);
+    r->run_at_ms = cell_int(numbers[PUT_RUN_AT]);
+}
+
+int view_members(struct jobq_arena *arena, const struct members *m, const struct jobq_row *claimed,
+                 struct jobq_row *rows)
+{
+    const size_t expected = view_member_count(m->ids);
+    struct elements ids = cell_elements(m->ids), counts = cell_elements(m->counts);
+    struct cell id, queue, count, bytes[PUT_BYTES], numbers[PUT_NUMBERS];
+    struct jobq_bytes copy, names;
+    size_t done = 0, same_bytes, same_numbers;
+    if (m->bytes.size < 0 || m->queues.size < 0 ||
+        jobq_arena_bytes(arena, m->bytes.data, (size_t)m->bytes.size, &copy) != 0 ||
+        jobq_arena_bytes(arena, m->queues.data, (size_t)m->queues.size, &names) != 0)
+        return -1;
+    struct elements queues = cell_elements((struct cell){ .data = names.data, .size = m->queues.size });
+    struct cell copied = { .data = copy.data, .size = m->bytes.size };
+    struct elements of = table_elements(copied, PUT_BYTES, &same_bytes);
+    struct elements and = table_elements(m->numbers, PUT_NUMBERS, &same_numbers);
+    if (same_bytes != expected || same_numbers != expected)
+        return -1;
+    while (elements_next(&queues, &queue) && elements_next(&counts, &count))
+        for (int64_t left = cell_int(count); left > 0; left--) {
+            if (!elements_next(&ids, &id) || !take_cells(&of, bytes, PUT_BYTES) ||
+                !take_cells(&and, numbers, PUT_NUMBERS))
+                return -1;
+            fill_member(claimed, cell_bytes(queue), id, bytes, numbers, &rows[done++]);
+        }
+    return done == expected ? 0 : -1;
 }

@@ -53,4 +53,13 @@ int kit_run(const char *name, const TTest *const *tests, size_t count);
         return kit_run(name, tests, sizeof tests / sizeof tests[0]);     \
     }
 
+/* A store as step 4 of the schema left it: batches have rows. */
+#define WITHOUT_STEP_5                                                                                         \
+    "ALTER TABLE @.batch ADD COLUMN rows @.job[];"                                                             \
+    "UPDATE @.batch AS b SET rows = ARRAY(SELECT m FROM @.members_at(b.queue, b.ids, b.bytes, b.numbers,"      \
+    " b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, @.batch_places(b.fates, 24)) AS m);"    \
+    "ALTER TABLE @.batch ALTER COLUMN rows SET NOT NULL, DROP COLUMN bytes, DROP COLUMN numbers;"              \
+    "ALTER TYPE @.want_answer DROP ATTRIBUTE o_member_ids, DROP ATTRIBUTE o_member_bytes,"                     \
+    " DROP ATTRIBUTE o_member_numbers, DROP ATTRIBUTE o_member_queues, DROP ATTRIBUTE o_member_counts;"
+
 #endif

@@ -78,7 +78,7 @@ static size_t found(struct jobq_store *s, uint32_t first, uint32_t count, struct
 {
     struct jobq_id ids[MANY];
     struct jobq_error err;
-    struct jobq_query query = {.size = sizeof query, .ids = ids, .id_count = count};
+    struct jobq_query query = {.size = sizeof query, .ids = ids, .id_count = count, .flags = JOBQ_READ_PAYLOAD};
     for (uint32_t i = 0; i < count; i++)
         ids[i] = id_of(first + i);
     ck_assert_msg(jobq_postgres()->read(s, &query, arena, &err) == JOBQ_OK, "read: %s", err.text);
@@ -108,6 +108,11 @@ static void places_are(int64_t rows, int64_t members)
 
 /* ---- a store from before ------------------------------------------------------------------------------ */
 
+#define DROP_FUNCTIONS                                                                                        \
+    "DO $$ DECLARE f record; BEGIN"                                                                           \
+    " FOR f IN SELECT p.oid::regprocedure AS name FROM pg_proc AS p WHERE p.pronamespace = '@'::regnamespace" \
+    " LOOP EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
+
 /* As step 1 made it: what came later is taken away. */
 START_TEST(brought_up)
 {
@@ -118,12 +123,10 @@ START_TEST(brought_up)
     ck_assert_uint_eq(claim_jobs(s, 4, &rows), 4);
     complete(s, rows, 2);
     store_close(s);
-    sql("DO $$ DECLARE f record; BEGIN"
-        " FOR f IN SELECT p.oid::regprocedure AS name FROM pg_proc AS p WHERE p.pronamespace = '@'::regnamespace LOOP"
-        " EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
-        " DROP TABLE @.batch CASCADE; UPDATE @.meta SET version = 1, shape = 'of then'");
+    sql(WITHOUT_STEP_5 DROP_FUNCTIONS "DROP TABLE @.batch CASCADE;"
+                                      "UPDATE @.meta SET version = 1, shape = 'of then'");
     s = store_open(uri_with(""));
-    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 4);
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 5);
     places_are(6, 0);
     complete(s, rows + 2, 2);
     ck_assert_uint_eq(claim_jobs(s, 4, &rows), 2);
@@ -137,22 +140,107 @@ START_TEST(brought_up)
 }
 END_TEST
 
-/* As step 3 left it: members stay where they are. */
+#define AS_PUT "SELECT hashtextextended(string_agg(b.bytes::text || b.numbers::text, ''), 0) FROM @.batch AS b"
+
+/* As step 3 left it: members stay where they are, and what they were put with with them. */
 START_TEST(brought_up_with_members)
 {
     struct jobq_store *s = store_open(uri_with(""));
     const struct jobq_row *rows = taken(s, 100);
+    const int64_t as_put = sql_value(AS_PUT);
     store_close(s);
-    sql("DO $$ DECLARE f record; BEGIN"
-        " FOR f IN SELECT p.oid::regprocedure AS name FROM pg_proc AS p WHERE p.pronamespace = '@'::regnamespace LOOP"
-        " EXECUTE 'DROP FUNCTION IF EXISTS ' || f.name || ' CASCADE'; END LOOP; END $$;"
-        " ALTER TABLE @.batch DROP COLUMN tenants; UPDATE @.meta SET version = 3, shape = 'of then'");
+    sql(WITHOUT_STEP_5 DROP_FUNCTIONS "ALTER TABLE @.batch DROP COLUMN tenants;"
+                                      "UPDATE @.meta SET version = 3, shape = 'of then'");
     s = store_open(uri_with(""));
-    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 4);
+    ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 5);
     places_are(0, MANY);
     ck_assert_int_eq(sql_value("SELECT count(*) FROM @.batch WHERE tenants IS NULL"), 1);
+    ck_assert_int_eq(sql_value(AS_PUT), as_put);
+    ck_assert_int_eq(state_of(s, 100), JOBQ_ROW_RUNNING);
     complete(s, rows, MANY);
     ck_assert_int_eq(sql_value("SELECT completed FROM @.batch"), MANY);
+    store_close(s);
+}
+END_TEST
+
+/* ---- what a claim gives ------------------------------------------------------------------------------- */
+
+static void same_bytes(struct jobq_bytes a, struct jobq_bytes b)
+{
+    ck_assert_int_eq(a.data == NULL, b.data == NULL);
+    ck_assert_uint_eq(a.size, b.size);
+    if (a.size)
+        ck_assert_mem_eq(a.data, b.data, a.size);
+}
+
+static void same_row(const struct jobq_row *a, const struct jobq_row *b)
+{
+    const struct jobq_bytes as[] = {a->queue,  a->kind, a->group, a->worker, a->payload,
+                                    a->policy, a->key,  a->trace, a->result, a->data};
+    const struct jobq_bytes bs[] = {b->queue,  b->kind, b->group, b->worker, b->payload,
+                                    b->policy, b->key,  b->trace, b->result, b->data};
+    const int64_t an[] = {a->fence,           a->state,         a->reason,         a->outcome,
+                          a->priority,        a->rank_add_ms,   a->attempt,        (int64_t)a->payload_bytes,
+                          a->created_at_ms,   a->run_at_ms,     a->started_at_ms,  a->finished_at_ms,
+                          a->lease_until_ms,  a->stop_at_ms,    a->timeout_ms,     a->edits,
+                          a->failures,        a->ran_alone};
+    const int64_t bn[] = {b->fence,           b->state,         b->reason,         b->outcome,
+                          b->priority,        b->rank_add_ms,   b->attempt,        (int64_t)b->payload_bytes,
+                          b->created_at_ms,   b->run_at_ms,     b->started_at_ms,  b->finished_at_ms,
+                          b->lease_until_ms,  b->stop_at_ms,    b->timeout_ms,     b->edits,
+                          b->failures,        b->ran_alone};
+    for (size_t i = 0; i < sizeof as / sizeof *as; i++)
+        same_bytes(as[i], bs[i]);
+    for (size_t i = 0; i < sizeof an / sizeof *an; i++)
+        ck_assert_msg(an[i] == bn[i], "number %zu: %lld and %lld", i, (long long)an[i], (long long)bn[i]);
+    ck_assert_mem_eq(&a->id, &b->id, sizeof a->id);
+    ck_assert_mem_eq(&a->token, &b->token, sizeof a->token);
+}
+
+/* One want, three queues: two whose rows all become members, and one where every other has a timeout and stays a row.
+ * Each is given as it is read, in the order of the queues. */
+START_TEST(of_several_queues)
+{
+    const struct jobq_bytes queues[] = {{"a", 1}, {"b", 1}, {"c", 1}};
+    struct jobq_put puts[3 * MANY];
+    struct jobq_store *s = store_open(uri_with(""));
+    struct jobq_arena *arena = jobq_arena_create();
+    const struct jobq_row *rows;
+    ck_assert_ptr_nonnull(arena);
+    for (uint32_t i = 0; i < 3 * MANY; i++) {
+        puts[i] = put_of(i);
+        puts[i].queue = queues[i / MANY];
+        puts[i].priority = (int32_t)(i % 2);
+        puts[i].rank_add_ms = i;
+        puts[i].timeout_ms = i >= 2 * MANY && i % 2 ? 1000 : 0;
+        puts[i].payload = i % 3 ? (struct jobq_bytes){"payload", i % 8} : (struct jobq_bytes){0};
+        puts[i].policy = i % 4 ? (struct jobq_bytes){0} : (struct jobq_bytes){"policy", 6};
+        puts[i].key = i % 5 ? (struct jobq_bytes){0} : (struct jobq_bytes){"key", 3};
+        puts[i].trace = i % 6 ? (struct jobq_bytes){0} : (struct jobq_bytes){"trace", 5};
+    }
+    struct jobq_exchange put = {.puts = puts, .put_count = 3 * MANY};
+    ck_assert_msg(exchange(s, &put) == JOBQ_OK, "put: %s", last.text);
+    struct jobq_want want = {.mode = JOBQ_WANT_DUE,
+                             .queues = queues,
+                             .queue_count = 3,
+                             .limit = 4 * MANY,
+                             .lease_ms = 600,
+                             .worker = {"w", 1}};
+    struct jobq_exchange take = {.want = &want};
+    ck_assert_msg(exchange(s, &take) == JOBQ_OK && take.want_unit == JOBQ_OK, "claim: %s", last.text);
+    ck_assert_uint_eq(want.row_count, 3 * MANY);
+    places_are(MANY / 2, 2 * MANY + MANY / 2);
+    for (uint32_t i = 0; i < 3 * MANY; i++) {
+        struct jobq_id id = id_of(i);
+        ck_assert_mem_eq(&want.rows[i].id, &id, sizeof id);
+        ck_assert_uint_eq(found(s, i, 1, arena, &rows), 1);
+        same_row(&want.rows[i], rows);
+        same_bytes(rows->queue, queues[i / MANY]);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        complete(s, want.rows + i * MANY, MANY);
+    places_are(MANY / 2, 2 * MANY + MANY / 2);
+    jobq_arena_destroy(arena);
     store_close(s);
 }
 END_TEST
@@ -775,7 +863,7 @@ START_TEST(found_while_they_move)
 }
 END_TEST
 
-KIT_MAIN("postgres batch", brought_up, brought_up_with_members, put_again, a_member_as_parent,
+KIT_MAIN("postgres batch", brought_up, brought_up_with_members, of_several_queues, put_again, a_member_as_parent,
          cancelled_while_it_is_claimed, changed_while_they_are_claimed, batches_are_locked_in_their_order,
          put_while_it_is_claimed, a_parent_that_ends_meanwhile, events_from_now_on, held_by_a_program,
          put_from_an_old_snapshot, put_twice_from_an_old_snapshot, all_at_once, found_while_they_move)

@@ -198,7 +198,7 @@ START_TEST(a_newer_store)
     open_is(0, JOBQ_NEWER);
     open_is(JOBQ_OPEN_INSPECT, JOBQ_OK);
     ck_assert_int_eq(sql_value("SELECT version FROM @.meta"), 99);
-    sql("UPDATE @.meta SET version = 4");
+    sql("UPDATE @.meta SET version = 5");
     open_is(0, JOBQ_OK);
     sql("DELETE FROM @.meta");
     open_is(0, JOBQ_CORRUPT);

@@ -24,58 +24,41 @@ CREATE OR REPLACE FUNCTION @.id_high(p_ids uuid[]) RETURNS uuid LANGUAGE sql IMM
     SELECT u FROM unnest(p_ids) AS u ORDER BY u DESC LIMIT 1
 $$;
 
--- A member as the row it would be. p_finished_at NULL: it runs.
-CREATE OR REPLACE FUNCTION @.member(j @.job, p_token uuid, p_worker bytea, p_started_at bigint, p_until bigint,
-    p_finished_at bigint, p_reason bigint) RETURNS @.job LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    j.state := 3;
-    j.shelf := NULL;
-    j.place := NULL;
-    j.attempt := 1;
-    j.token := p_token;
-    j.worker := p_worker;
-    j.started_at := p_started_at;
-    IF p_finished_at IS NULL THEN
-        j.lease_until := p_until;
-        j.clock := p_until;
-    ELSE
-        j.state := 4;
-        j.outcome := 1;
-        j.reason := p_reason;
-        j.finished_at := p_finished_at;
-    END IF;
-    RETURN j;
-END $$;
+-- Where the members of a batch stand: those of p_bits (8 running, 16 completed).
+CREATE OR REPLACE FUNCTION @.batch_places(b_fates smallint[], p_bits integer) RETURNS integer[] LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT ARRAY(SELECT m.i::integer FROM unnest(b_fates) WITH ORDINALITY AS m(fate, i)
+                 WHERE m.fate = 0 AND p_bits & 8 <> 0 OR m.fate > 0 AND p_bits & 16 <> 0 ORDER BY m.i)
+$$;
 
--- The members of one batch as rows: those of p_bits (8 running, 16 completed).
-CREATE OR REPLACE FUNCTION @.members_in(b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
-    b_worker bytea, b_started_at bigint, b_until bigint, p_bits integer) RETURNS SETOF @.job
-    LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE j @.job; v_i integer := 0; v_fate integer;
-BEGIN
-    FOREACH j IN ARRAY b_rows LOOP
-        v_i := v_i + 1;
-        v_fate := b_fates[v_i];
-        IF v_fate = 0 AND p_bits & 8 <> 0 OR v_fate > 0 AND p_bits & 16 <> 0 THEN
-            RETURN NEXT @.member(j, b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
-                b_ends[2 * v_fate]);
-        END IF;
-    END LOOP;
-END $$;
+-- What a batch keeps of a plain row.
+CREATE OR REPLACE FUNCTION @.put_bytes(j @.job) RETURNS bytea[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[j.kind, j.tenant, j.payload, j.policy, j.key, j.trace]
+$$;
+CREATE OR REPLACE FUNCTION @.put_numbers(j @.job) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[j.n, j.priority, j.rank_add, j.created_at, j.run_at]
+$$;
 
--- The same of those at these places, in any state.
-CREATE OR REPLACE FUNCTION @.members_at(b_rows @.job[], b_fates smallint[], b_ends bigint[], b_token uuid,
-    b_worker bytea, b_started_at bigint, b_until bigint, p_at integer[]) RETURNS SETOF @.job
-    LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE v_i integer; v_fate integer;
+-- Members at these places as the rows they would be, in that order: all columns of [job], in its order. The other way
+-- of put_bytes and put_numbers; the rest is as is_plain asks for, or as a claim makes it.
+CREATE OR REPLACE FUNCTION @.members_at(b_queue integer, b_ids uuid[], b_bytes bytea[], b_numbers bigint[],
+    b_fates smallint[], b_ends bigint[], b_token uuid, b_worker bytea, b_started_at bigint, b_until bigint,
+    p_at integer[]) RETURNS SETOF @.job LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    FOREACH v_i IN ARRAY p_at LOOP
-        v_fate := b_fates[v_i];
-        IF v_fate >= 0 THEN
-            RETURN NEXT @.member(b_rows[v_i], b_token, b_worker, b_started_at, b_until, b_ends[2 * v_fate - 1],
-                b_ends[2 * v_fate]);
-        END IF;
-    END LOOP;
+    RETURN QUERY
+    SELECT b_ids[x.i], b_numbers[x.i][1], 1::bigint, 0::bigint, coalesce(octet_length(b_bytes[x.i][3]), 0)::bigint,
+        b_numbers[x.i][5], b_numbers[x.i][3], b_numbers[x.i][4], b_queue,
+        0, b_numbers[x.i][2]::integer, 0, 0, 0, 0, 0, 0, 0, 0, -- flags to redrives
+        (CASE WHEN x.fate = 0 THEN 3 ELSE 4 END)::smallint, (CASE WHEN x.fate = 0 THEN 0 ELSE 1 END)::smallint,
+        coalesce(b_ends[2 * x.fate], 0)::smallint,
+        NULL::smallint, NULL::bigint, CASE WHEN x.fate = 0 THEN b_until END, -- shelf, place, clock
+        b_started_at, b_ends[2 * x.fate - 1], CASE WHEN x.fate = 0 THEN b_until END,
+        NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, -- stop_at to key_until
+        b_token, NULL::smallint,
+        b_bytes[x.i][1], b_worker, b_bytes[x.i][2], b_bytes[x.i][4], b_bytes[x.i][5], b_bytes[x.i][6],
+        NULL::bytea, NULL::bytea, NULL::bytea, NULL::bytea, b_bytes[x.i][3], NULL::bytea, NULL::bytea
+    FROM (SELECT u.i, b_fates[u.i] AS fate FROM unnest(p_at) WITH ORDINALITY AS u(i, o) ORDER BY u.o) AS x
+    WHERE x.fate >= 0;
 END $$;
 
 -- Where these ids stand among a batch's, rising. Two lists without an order of their own: by hash.
@@ -115,8 +98,8 @@ SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT m.* FROM @.batches_with(p_ids) AS x JOIN @.batch AS b ON b.token = x.token AND b.queue = x.queue
-    CROSS JOIN LATERAL @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until,
-        x.places) AS m;
+    CROSS JOIN LATERAL @.members_at(b.queue, b.ids, b.bytes, b.numbers, b.fates, b.ends, b.token, b.worker,
+        b.started_at, b.lease_until, x.places) AS m;
 END $$;
 
 -- Is there one?
@@ -134,8 +117,8 @@ CREATE OR REPLACE FUNCTION @.members(p_queue integer, p_bits integer, p_after uu
         SELECT b.* FROM @.batch AS b
         WHERE b.high > p_after AND (p_queue IS NULL OR b.queue = p_queue)
             AND (p_bits & 8 <> 0 AND b.running > 0 OR p_bits & 16 <> 0 AND b.completed > 0)) AS b
-    CROSS JOIN LATERAL @.members_in(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, p_bits)
-        AS m
+    CROSS JOIN LATERAL @.members_at(b.queue, b.ids, b.bytes, b.numbers, b.fates, b.ends, b.token, b.worker,
+        b.started_at, b.lease_until, @.batch_places(b.fates, p_bits)) AS m
     WHERE m.id > p_after
 $$;
 
@@ -156,13 +139,13 @@ BEGIN
         ORDER BY m.id LIMIT p_limit;
     ELSE
         RETURN QUERY
-        SELECT m.id FROM @.batch AS b CROSS JOIN LATERAL ROWS FROM (unnest(b.fates), unnest(b.rows)) AS m(fate)
+        SELECT m.id FROM @.batch AS b CROSS JOIN LATERAL @.members_at(b.queue, b.ids, b.bytes, b.numbers, b.fates,
+            b.ends, b.token, b.worker, b.started_at, b.lease_until, @.batch_places(b.fates, p_states)) AS m
         WHERE b.high > p_after AND (p_queue IS NULL OR b.queue = p_queue) AND m.id > p_after
             AND (p_kind IS NULL OR m.kind = p_kind)
             AND (p_tenant IS NULL OR b.tenants IS NOT NULL AND m.tenant = p_tenant)
-            AND (m.fate = 0 AND p_states & 8 <> 0 AND p_reason = 0 AND (p_before IS NULL OR m.created_at <= p_before)
-                 OR m.fate > 0 AND p_states & 16 <> 0 AND (p_reason = 0 OR b.ends[2 * m.fate] = p_reason)
-                     AND (p_before IS NULL OR b.ends[2 * m.fate - 1] <= p_before))
+            AND (p_reason = 0 OR m.reason = p_reason)
+            AND (p_before IS NULL OR coalesce(m.finished_at, m.created_at) <= p_before)
         ORDER BY m.id LIMIT p_limit;
     END IF;
 END $$;
@@ -173,8 +156,7 @@ CREATE OR REPLACE FUNCTION @.batch_out(b @.batch, p_bits integer, p_at integer[]
 DECLARE v_at integer[] := p_at; v_running integer; v_completed integer; v_came integer; v_ended integer;
 BEGIN
     IF v_at IS NULL THEN
-        v_at := ARRAY(SELECT m.i::integer FROM unnest(b.fates) WITH ORDINALITY AS m(fate, i)
-                      WHERE m.fate = 0 AND p_bits & 8 <> 0 OR m.fate > 0 AND p_bits & 16 <> 0);
+        v_at := @.batch_places(b.fates, p_bits);
     END IF;
     SELECT count(*) FILTER (WHERE b.fates[i] = 0), count(*) FILTER (WHERE b.fates[i] > 0) INTO v_running, v_completed
     FROM unnest(v_at) AS i;
@@ -183,7 +165,8 @@ BEGIN
     END IF;
     WITH back AS (
         INSERT INTO @.job OVERRIDING SYSTEM VALUE
-        SELECT m.* FROM @.members_at(b.rows, b.fates, b.ends, b.token, b.worker, b.started_at, b.lease_until, v_at) AS m
+        SELECT m.* FROM @.members_at(b.queue, b.ids, b.bytes, b.numbers, b.fates, b.ends, b.token, b.worker,
+            b.started_at, b.lease_until, v_at) AS m
         ON CONFLICT (id) DO NOTHING RETURNING finished_at
     )
     SELECT count(*), count(back.finished_at) INTO v_came, v_ended FROM back;
@@ -255,8 +238,50 @@ BEGIN
     RETURN p_plain;
 END $$;
 
--- A plain row as it is given out when it is claimed: [row_bytes] and [row_numbers] without what it has not. The token
--- is the want's, and without places rows are as they stand: postgres/view.c.
+-- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a
+-- second time costs as much as to lock them. Who stands here has no group.
+CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_from bigint, p_kinds bytea[],
+    p_token uuid, p_limit bigint, OUT o_at tid[], OUT o_late boolean[], OUT o_plain boolean[], OUT o_sizes bigint[],
+    OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint, OUT o_all boolean, OUT o_ids uuid[],
+    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_waits bigint[]) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
+        least(coalesce(sum(h.payload_bytes), 0), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
+        bool_and(h.plain) AND count(*) BETWEEN @FEW AND @MOST,
+        array_agg(h.id), array_agg(h.bytes), array_agg(h.numbers), array_agg(h.waited)
+    INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first, o_all, o_ids, o_bytes, o_numbers, o_waits
+    FROM (
+        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
+            @.is_plain(j) AS plain, j.id, @.put_bytes(j) AS bytes, @.put_numbers(j) AS numbers,
+            greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited
+        FROM @.job AS j
+        WHERE j.queue = p_queue AND j.shelf = 1 AND j.place >= p_from
+            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
+            AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
+        ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
+    o_all := o_all AND NOT coalesce(@.told(), false);
+END $$;
+
+-- Rows of a queue are members of a batch from now on. p_at: where they are in [job] and locked, NULL when they are out
+-- of it; p_tenants: their groups, NULL when none has one.
+CREATE OR REPLACE FUNCTION @.batch_make(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_queue integer,
+    p_at tid[], p_ids uuid[], p_bytes bytea[], p_numbers bigint[], p_waits bigint[], p_tenants bytea[]) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_at IS NOT NULL THEN
+        DELETE FROM @.job AS j WHERE j.ctid = ANY (p_at);
+    END IF;
+    INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, bytes, numbers,
+        tenants)
+    VALUES (p_token, p_queue, cardinality(p_ids), p_now, p_until, @.id_low(p_ids), @.id_high(p_ids), p_worker,
+        array_fill(0::smallint, ARRAY[cardinality(p_ids)]), p_ids, p_bytes, p_numbers, p_tenants);
+    INSERT INTO @.tally
+    SELECT p_queue, 2, 4, count(*), @.bucket(w), least(sum(w), 9223372036854775807)
+    FROM unnest(p_waits) AS w GROUP BY @.bucket(w);
+END $$;
+
+-- A plain row as it is given out among others when it is claimed: [row_bytes] and [row_numbers] without what it has
+-- not. The token is the want's.
 CREATE OR REPLACE FUNCTION @.plain_bytes(j @.job, p_queue bytea, p_worker bytea) RETURNS bytea[]
     LANGUAGE sql IMMUTABLE AS $$
     SELECT ARRAY[uuid_send(j.id), NULL, p_queue, j.kind, j.tenant, p_worker, j.payload, j.policy, j.key, NULL, NULL,
@@ -269,77 +294,38 @@ CREATE OR REPLACE FUNCTION @.plain_numbers(j @.job, p_now bigint, p_until bigint
         NULL, NULL, NULL, p_place]
 $$;
 
--- As want_pick, with what a claim of all of them needs, if they are plain and many (o_all): to look at the rows a
--- second time costs as much as to lock them. Who stands here has no group.
-CREATE OR REPLACE FUNCTION @.batch_pick(p_now bigint, p_queue integer, p_name bytea, p_from bigint, p_kinds bytea[],
-    p_token uuid, p_limit bigint, p_worker bytea, p_until bigint, OUT o_at tid[], OUT o_late boolean[],
-    OUT o_plain boolean[], OUT o_sizes bigint[], OUT o_sum bigint, OUT o_starts bigint, OUT o_first bigint,
-    OUT o_all boolean, OUT o_ids uuid[], OUT o_rows @.job[], OUT o_waits bigint[], OUT o_bytes bytea[],
-    OUT o_numbers bigint[]) LANGUAGE plpgsql AS $$
-BEGIN
-    SELECT array_agg(h.at), array_agg(h.late), array_agg(h.plain), array_agg(h.payload_bytes),
-        least(coalesce(sum(h.payload_bytes), 0), 9223372036854775807), count(*) FILTER (WHERE NOT h.late), min(h.place),
-        bool_and(h.plain) AND count(*) BETWEEN @FEW AND @MOST,
-        array_agg(h.id), array_agg(h.as_put), array_agg(h.waited), array_agg(h.bytes), array_agg(h.numbers)
-    INTO o_at, o_late, o_plain, o_sizes, o_sum, o_starts, o_first, o_all, o_ids, o_rows, o_waits, o_bytes, o_numbers
-    FROM (
-        SELECT j.ctid AS at, j.payload_bytes, j.place, coalesce(j.expires_at <= p_now, false) AS late,
-            @.is_plain(j) AS plain, j.id, j AS as_put, greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
-            @.plain_bytes(j, p_name, p_worker) AS bytes, @.plain_numbers(j, p_now, p_until, NULL) AS numbers
-        FROM @.job AS j
-        WHERE j.queue = p_queue AND j.shelf = 1 AND j.place >= p_from
-            AND (p_kinds IS NULL OR j.kind = ANY (p_kinds))
-            AND (p_token IS NULL OR j.token IS NULL OR @.fence_of(j.token) < @.fence_of(p_token))
-        ORDER BY j.place, j.n LIMIT p_limit FOR UPDATE SKIP LOCKED) AS h;
-    o_all := o_all AND NOT coalesce(@.told(), false);
-END $$;
-
--- Rows of a queue are members of a batch from now on. p_at: where they are in [job] and locked, NULL when they are out
--- of it; p_tenants: their groups, NULL when none has one.
-CREATE OR REPLACE FUNCTION @.batch_make(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_queue integer,
-    p_at tid[], p_ids uuid[], p_rows @.job[], p_waits bigint[], p_tenants bytea[]) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF p_at IS NOT NULL THEN
-        DELETE FROM @.job AS j WHERE j.ctid = ANY (p_at);
-    END IF;
-    INSERT INTO @.batch (token, queue, running, started_at, lease_until, low, high, worker, fates, ids, rows, tenants)
-    VALUES (p_token, p_queue, cardinality(p_ids), p_now, p_until, @.id_low(p_ids), @.id_high(p_ids), p_worker,
-        array_fill(0::smallint, ARRAY[cardinality(p_ids)]), p_ids, p_rows, p_tenants);
-    INSERT INTO @.tally
-    SELECT p_queue, 2, 4, count(*), @.bucket(w), least(sum(w), 9223372036854775807)
-    FROM unnest(p_waits) AS w GROUP BY @.bucket(w);
-END $$;
-
 -- Some of what is claimed, p_joins of each: they leave [job] and are members of a batch for each queue. As want_take.
 -- The lists are in the order of p_at, as in batch_pick. p_keep: no batch is made yet; whoever asks has one queue, and
--- makes it of o_ids, o_rows, o_waits and o_tenants.
+-- makes it of o_ids, o_put_bytes, o_put_numbers, o_waits and o_tenants.
 CREATE OR REPLACE FUNCTION @.batch_take(p_now bigint, p_token uuid, p_until bigint, p_worker bytea, p_at tid[],
     p_of bytea[], p_joins boolean[], p_before integer, p_keep boolean, OUT o_bytes bytea[], OUT o_numbers bigint[],
-    OUT o_ids uuid[], OUT o_places bigint[], OUT o_rows @.job[], OUT o_waits bigint[], OUT o_tenants bytea[])
-    LANGUAGE plpgsql AS $$
+    OUT o_ids uuid[], OUT o_places bigint[], OUT o_put_bytes bytea[], OUT o_put_numbers bigint[],
+    OUT o_waits bigint[], OUT o_tenants bytea[]) LANGUAGE plpgsql AS $$
 DECLARE r record;
 BEGIN
     FOR r IN
         WITH gone AS (
             DELETE FROM @.job AS j USING unnest(p_at, p_of, p_joins) WITH ORDINALITY AS u(at, name, joins, i)
             WHERE j.ctid = u.at AND u.joins
-            RETURNING j.queue, j.id, j AS as_put, j.tenant, u.i,
+            RETURNING j.queue, j.id, @.put_bytes(j) AS put_bytes, @.put_numbers(j) AS put_numbers, j.tenant, u.i,
                 greatest(p_now - greatest(j.run_at, j.created_at), 0) AS waited,
                 @.plain_bytes(j, u.name, p_worker) AS bytes,
                 @.plain_numbers(j, p_now, p_until, p_before + u.i) AS numbers
         )
-        SELECT g.queue, array_agg(g.id) AS ids, array_agg(g.as_put) AS rows, array_agg(g.i) AS places,
-            array_agg(g.waited) AS waits, array_agg(g.bytes) AS bytes, array_agg(g.numbers) AS numbers,
-            array_agg(g.tenant) AS tenants, bool_or(g.tenant <> '') AS grouped
+        SELECT g.queue, array_agg(g.id) AS ids, array_agg(g.put_bytes) AS put_bytes,
+            array_agg(g.put_numbers) AS put_numbers, array_agg(g.i) AS places, array_agg(g.waited) AS waits,
+            array_agg(g.bytes) AS bytes, array_agg(g.numbers) AS numbers, array_agg(g.tenant) AS tenants,
+            bool_or(g.tenant <> '') AS grouped
         FROM gone AS g GROUP BY g.queue
     LOOP
         IF p_keep THEN
-            o_rows := r.rows;
+            o_put_bytes := r.put_bytes;
+            o_put_numbers := r.put_numbers;
             o_waits := r.waits;
             o_tenants := r.tenants;
         ELSE
-            PERFORM @.batch_make(p_now, p_token, p_until, p_worker, r.queue, NULL, r.ids, r.rows, r.waits,
-                CASE WHEN r.grouped THEN r.tenants END);
+            PERFORM @.batch_make(p_now, p_token, p_until, p_worker, r.queue, NULL, r.ids, r.put_bytes,
+                r.put_numbers, r.waits, CASE WHEN r.grouped THEN r.tenants END);
         END IF;
         o_bytes := o_bytes || r.bytes;
         o_numbers := o_numbers || r.numbers;
@@ -398,15 +384,21 @@ BEGIN
     PERFORM @.batch_write(p_token, p_queue, p_fates, p_ends);
 END $$;
 
--- Members at these places as rows that completed now, with these reasons and results.
-CREATE OR REPLACE FUNCTION @.members_done(b_rows @.job[], b_token uuid, b_worker bytea, b_started_at bigint,
-    p_now bigint, p_at integer[], p_reasons bigint[], p_results bytea[]) RETURNS SETOF @.job
-    LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE j @.job;
+-- Members at these places, which run, as rows that completed now, with these reasons and results.
+CREATE OR REPLACE FUNCTION @.members_done(b_queue integer, b_ids uuid[], b_bytes bytea[], b_numbers bigint[],
+    b_fates smallint[], b_token uuid, b_worker bytea, b_started_at bigint, p_now bigint, p_at integer[],
+    p_reasons bigint[], p_results bytea[]) RETURNS SETOF @.job LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE j @.job; v_i integer := 0;
 BEGIN
-    FOR i IN 1 .. cardinality(p_at) LOOP
-        j := @.member(b_rows[p_at[i]], b_token, b_worker, b_started_at, NULL, p_now, p_reasons[i]);
-        j.result := p_results[i];
+    FOR j IN SELECT m.* FROM @.members_at(b_queue, b_ids, b_bytes, b_numbers, b_fates, '{}', b_token, b_worker,
+        b_started_at, NULL, p_at) AS m
+    LOOP
+        v_i := v_i + 1;
+        j.state := 4;
+        j.outcome := 1;
+        j.reason := p_reasons[v_i];
+        j.finished_at := p_now;
+        j.result := p_results[v_i];
         RETURN NEXT j;
     END LOOP;
 END $$;
@@ -484,8 +476,8 @@ BEGIN
         o_tenants := o_tenants OR b.grouped;
         IF v_out IS NOT NULL THEN
             INSERT INTO @.job OVERRIDING SYSTEM VALUE
-            SELECT m.* FROM @.batch AS x CROSS JOIN LATERAL @.members_done(x.rows, b.token, b.worker, b.started_at,
-                p_now, ARRAY(SELECT v_at[k] FROM unnest(v_out) AS k),
+            SELECT m.* FROM @.batch AS x CROSS JOIN LATERAL @.members_done(x.queue, x.ids, x.bytes, x.numbers, x.fates,
+                x.token, x.worker, x.started_at, p_now, ARRAY(SELECT v_at[k] FROM unnest(v_out) AS k),
                 ARRAY(SELECT p_nums[20 * v_of[k] - 14] FROM unnest(v_out) AS k),
                 ARRAY(SELECT p_results[v_of[k]] FROM unnest(v_out) AS k)) AS m
             WHERE x.token = b.token AND x.queue = b.queue;

@@ -175,7 +175,7 @@ DECLARE
     -- picked and not claimed yet: of groups behind each other in the circle, each of them once
     v_at tid[] := '{}'; v_at_late boolean[] := '{}'; v_at_plain boolean[] := '{}'; v_done boolean := false;
     -- claimed and out of [job], to be members of one batch
-    v_ids uuid[] := '{}'; v_rows @.job[]; v_waits bigint[]; v_tenants bytea[];
+    v_ids uuid[] := '{}'; v_bytes bytea[]; v_numbers bigint[]; v_waits bigint[]; v_tenants bytea[];
     v_lane record; v_pick record; v_took record;
 BEGIN
     o_given := 0; o_starts := 0; o_used := p_used; o_full := false; o_more := false; o_busy := false;
@@ -232,7 +232,8 @@ BEGIN
                 @.batch_joins(v_at_plain, o_given - cardinality(v_at)), p_before + coalesce(array_length(o_numbers, 1), 0),
                 true);
             v_ids := v_ids || v_took.o_members;
-            v_rows := v_rows || v_took.o_rows;
+            v_bytes := v_bytes || v_took.o_put_bytes;
+            v_numbers := v_numbers || v_took.o_put_numbers;
             v_waits := v_waits || v_took.o_waits;
             v_tenants := v_tenants || v_took.o_tenants;
             o_bytes := o_bytes || v_took.o_bytes;
@@ -318,8 +319,8 @@ BEGIN
         END IF;
     END LOOP;
     IF v_ids <> '{}' THEN
-        PERFORM @.batch_make(p_now, p_token, @.add(p_now, p_lease), p_worker, q.id, NULL, v_ids, v_rows, v_waits,
-            nullif(v_tenants, array_fill(NULL::bytea, ARRAY[cardinality(v_ids)])));
+        PERFORM @.batch_make(p_now, p_token, @.add(p_now, p_lease), p_worker, q.id, NULL, v_ids, v_bytes,
+            v_numbers, v_waits, nullif(v_tenants, array_fill(NULL::bytea, ARRAY[cardinality(v_ids)])));
     END IF;
 END $$;
 

@@ -34,13 +34,13 @@ $$;
 
 -- Claim what was picked, or give it as it is when it is too late for it; p_of: the names of the queues. p_lonely:
 -- nothing else is held by this process or claimed in this want. p_before: so many rows are given before these. p_joins:
--- those that become members of a batch, NULL for none; p_keep: and that is not made yet, of o_members,
--- o_rows, o_waits and o_tenants, see batch_take. Rows come in any order, with their places; o_ids,
--- those claimed, in theirs.
+-- those that become members of a batch, NULL for none; p_keep: and that is not made yet, of o_members, o_put_bytes,
+-- o_put_numbers, o_waits and o_tenants, see batch_take. Rows come in any order, with their places; o_ids, those
+-- claimed, in theirs.
 CREATE OR REPLACE FUNCTION @.want_take(p_now bigint, p_token uuid, p_lease bigint, p_lonely boolean, p_worker bytea,
     p_at tid[], p_of bytea[], p_late boolean[], p_joins boolean[], p_before integer, p_keep boolean,
-    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_members uuid[], OUT o_rows @.job[],
-    OUT o_waits bigint[], OUT o_tenants bytea[])
+    OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[], OUT o_members uuid[],
+    OUT o_put_bytes bytea[], OUT o_put_numbers bigint[], OUT o_waits bigint[], OUT o_tenants bytea[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_claimed integer := cardinality(array_positions(p_late, false));
@@ -59,7 +59,8 @@ BEGIN
         o_ids := v_batch.o_ids;
         IF p_keep THEN
             o_members := v_batch.o_ids;
-            o_rows := v_batch.o_rows;
+            o_put_bytes := v_batch.o_put_bytes;
+            o_put_numbers := v_batch.o_put_numbers;
             o_waits := v_batch.o_waits;
             o_tenants := v_batch.o_tenants;
         END IF;
@@ -162,12 +163,14 @@ END $$;
 -- NULL for all when no place is known; back come those that were looked at. o_busy: another looks at what is limited at
 -- this moment. o_wait: in so many ms a rate allows a start that it held back. p_from: where the front of each queue
 -- was, see functions/front.sql: {jump, 1 to look again from the very first when there is nothing, place in each of
--- p_queues}; o_from: where it is now, {jump, how many entries were met, places}.
+-- p_queues}; o_from: where it is now, {jump, how many entries were met, places}. o_member_*: as of [want].
 CREATE OR REPLACE FUNCTION @.want_due(p_now bigint, p_alone boolean, p_limit integer, p_bytes bigint, p_lease bigint,
     p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[], p_share integer,
     p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[], p_jump bigint,
     OUT o_token uuid, OUT o_more boolean, OUT o_bytes bytea[], OUT o_numbers bigint[], OUT o_ids uuid[],
-    OUT o_busy boolean, OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[])
+    OUT o_busy boolean, OUT o_wait bigint, OUT o_turns bytea[], OUT o_turn_givens bigint[], OUT o_from bigint[],
+    OUT o_member_ids uuid[], OUT o_member_bytes bytea[], OUT o_member_numbers bigint[], OUT o_member_queues bytea[],
+    OUT o_member_counts integer[])
     LANGUAGE plpgsql AS $$
 DECLARE
     v_queues integer[]; v_names bytea[]; v_paused boolean[]; v_limited boolean[]; v_grouped boolean[];
@@ -254,7 +257,7 @@ BEGIN
             o_token := coalesce(o_token, @.token_next(p_mint));
             IF cardinality(v_at) > 0 THEN
                 v_took := @.want_take(p_now, o_token, p_lease, false, p_worker, v_at, v_of, v_expired, v_joined,
-                                                      coalesce(array_length(o_numbers, 1), 0), false);
+                                                      v_given - cardinality(v_at), false);
                 o_bytes := o_bytes || v_took.o_bytes;
                 o_numbers := o_numbers || v_took.o_numbers;
                 o_ids := o_ids || v_took.o_ids;
@@ -263,8 +266,7 @@ BEGIN
             v_took := @.want_turns(p_now, q, p_kinds, v_limit - v_given, v_room, p_bytes, v_used, v_given = 0,
                 o_token, p_lease, v_limit = 1 AND NOT p_others, p_worker,
                 q.group_concurrency IS NOT NULL OR v_groups, p_share, p_turn_groups[v_places[i]],
-                p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0),
-                coalesce(array_length(o_numbers, 1), 0));
+                p_turn_sinces[v_places[i]], coalesce(p_turn_givens[v_places[i]], 0), v_given);
             o_bytes := o_bytes || v_took.o_bytes;
             o_numbers := o_numbers || v_took.o_numbers;
             o_ids := o_ids || v_took.o_ids;
@@ -293,9 +295,9 @@ BEGIN
                     ORDER BY j.place, j.n LIMIT 1 FOR UPDATE SKIP LOCKED;
                 ELSE
                     v_wants := least(v_limit - v_given, v_room);
-                    IF v_wants >= @FEW AND cardinality(v_at) = 0 THEN
-                        v_batch := @.batch_pick(p_now, v_queues[i], v_names[i], v_from, p_kinds, o_token, v_wants,
-                            p_worker, v_until);
+                    -- Members are given before the others.
+                    IF v_wants >= @FEW AND cardinality(v_at) = 0 AND o_numbers IS NULL THEN
+                        v_batch := @.batch_pick(p_now, v_queues[i], v_from, p_kinds, o_token, v_wants);
                     ELSE
                         v_batch := @.want_pick(p_now, v_queues[i], v_from, p_kinds, o_token, v_wants);
                     END IF;
@@ -328,9 +330,12 @@ BEGIN
             IF v_all AND NOT v_cut THEN
                 o_token := coalesce(o_token, @.token_next(p_mint)); -- not before the rows are ours
                 PERFORM @.batch_make(p_now, o_token, v_until, p_worker, v_queues[i], v_picked, v_batch.o_ids,
-                    v_batch.o_rows, v_batch.o_waits, NULL);
-                o_bytes := o_bytes || v_batch.o_bytes;
-                o_numbers := o_numbers || v_batch.o_numbers;
+                    v_batch.o_bytes, v_batch.o_numbers, v_batch.o_waits, NULL);
+                o_member_ids := o_member_ids || v_batch.o_ids;
+                o_member_bytes := o_member_bytes || v_batch.o_bytes;
+                o_member_numbers := o_member_numbers || v_batch.o_numbers;
+                o_member_queues := o_member_queues || v_names[i];
+                o_member_counts := o_member_counts || cardinality(v_picked);
                 o_ids := o_ids || v_batch.o_ids;
                 v_used := v_sum;
                 v_given := v_given + cardinality(v_picked);
@@ -357,8 +362,8 @@ BEGIN
     IF cardinality(v_at) > 0 THEN
         -- Not before the rows are ours: another's claim of one of them would have the higher fence.
         o_token := coalesce(o_token, @.token_next(p_mint));
-        v_took := @.want_take(p_now, o_token, p_lease, o_numbers IS NULL AND NOT p_others, p_worker, v_at, v_of,
-                                              v_expired, v_joined, coalesce(array_length(o_numbers, 1), 0), false);
+        v_took := @.want_take(p_now, o_token, p_lease, cardinality(v_at) = v_given AND NOT p_others, p_worker, v_at,
+                              v_of, v_expired, v_joined, v_given - cardinality(v_at), false);
         o_bytes := o_bytes || v_took.o_bytes;
         o_numbers := o_numbers || v_took.o_numbers;
         o_ids := o_ids || v_took.o_ids;
@@ -438,7 +443,8 @@ END $$;
 -- The want of an exchange. p_mode: enum jobq_want_mode. o_busy: nothing was given and nothing kept, because others
 -- looked at what is limited; it is to be asked again. p_from, o_from: as of want_due behind the next clock, which
 -- o_from has with the number of entries that were met on the way to it. Rows that are due come in o_bytes and
--- o_numbers, others in o_rows.
+-- o_numbers, behind those that became members of a batch at sight: o_member_*, as the batch has them. Others come in
+-- o_rows.
 CREATE OR REPLACE FUNCTION @.want(p_client uuid, p_number bigint, p_drop bigint, p_mode integer, p_limit integer,
     p_bytes bigint, p_lease bigint, p_others boolean, p_worker bytea, p_mint bytea, p_queues bytea[], p_kinds bytea[],
     p_share integer, p_turn_groups bytea[], p_turn_sinces bytea[], p_turn_givens bigint[], p_from bigint[],
@@ -490,7 +496,12 @@ BEGIN
             p_queues, p_kinds, p_share, p_turn_groups, p_turn_sinces, p_turn_givens, p_from[2:], v_opened[3]);
         said.o_bytes := v_got.o_bytes;
         said.o_numbers := v_got.o_numbers;
-        said.o_busy := v_got.o_busy AND said.o_numbers IS NULL;
+        said.o_member_ids := v_got.o_member_ids;
+        said.o_member_bytes := v_got.o_member_bytes;
+        said.o_member_numbers := v_got.o_member_numbers;
+        said.o_member_queues := v_got.o_member_queues;
+        said.o_member_counts := v_got.o_member_counts;
+        said.o_busy := v_got.o_busy AND v_got.o_token IS NULL;
         said.o_more := v_got.o_busy;
         said.o_turns := v_got.o_turns;
         said.o_turns_given := v_got.o_turn_givens;
@@ -500,7 +511,7 @@ BEGIN
     said.o_token := v_got.o_token;
     said.o_more := v_got.o_more OR coalesce(said.o_more, false);
     IF p_number > 0 AND NOT coalesce(said.o_busy, false) THEN
-        IF said.o_rows IS NULL AND said.o_numbers IS NULL THEN -- nothing that must outlive a crash
+        IF said.o_token IS NULL AND said.o_rows IS NULL THEN -- nothing that must outlive a crash
             PERFORM set_config('synchronous_commit', 'off', true);
         END IF;
         INSERT INTO @.receipt (client, number, part, items, ids, token, more)
