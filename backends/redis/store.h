@@ -13,7 +13,7 @@
 
 #include "scripts.h"
 
-#define SCHEMA_VERSION 5 /* 1 was never released; 2 to 4 are brought up */
+#define SCHEMA_VERSION 6 /* 1 was never released; 2 to 5 are brought up */
 #define EDGES_AT_ONCE 64
 #define NAMESPACES "libjobq:namespaces" /* a set of names: the only key outside of a namespace */
 #define INLINE_MOST 1024 /* a larger payload stands beside its row */

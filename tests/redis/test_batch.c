@@ -770,7 +770,7 @@ START_TEST(a_store_of_version_3_is_brought_up)
     ck_assert_int_ne(run(&x), JOBQ_OK);
     jobq_redis()->close(kit.store);
     ck_assert_int_eq(kit_open(&kit, kit.uri, 0, &kit.store), JOBQ_OK);
-    ck_assert_int_eq(version_of(), 5);
+    ck_assert_int_eq(version_of(), 6);
     there_are(1, 0, 0);
     ack(0, 20, -1);
     there_are(0, 1, 0);
@@ -792,7 +792,7 @@ START_TEST(an_older_store_is_brought_up)
     jobq_redis()->close(looks);
     jobq_redis()->close(kit.store);
     ck_assert_int_eq(kit_open(&kit, kit.uri, 0, &kit.store), JOBQ_OK);
-    ck_assert_int_eq(version_of(), 5);
+    ck_assert_int_eq(version_of(), 6);
     ck_assert_uint_eq(stats_of().present[JOBQ_READY], 10);
     put_some(11, 12);
     struct jobq_put p = plain(13);

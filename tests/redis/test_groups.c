@@ -80,6 +80,16 @@ static size_t keys(struct kit *k, const char *pattern)
     return count;
 }
 
+/* The groups of the queue that have ready rows. */
+static size_t shelves(struct kit *k)
+{
+    redisReply *reply = redis_server_ask(&k->server, "HLEN {jobq}:shelves:q");
+    ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+    size_t count = (size_t)reply->integer;
+    freeReplyObject(reply);
+    return count;
+}
+
 /* ---- 64 handles at once: S9 -------------------------------------------------------------------------------------- */
 
 enum { THREADS = 16, HANDLES = 4, JOBS = 480, GROUPS = 3, OF_QUEUE = 4, OF_GROUP = 2 };
@@ -186,7 +196,7 @@ START_TEST(nothing_stays)
     for (uint32_t i = 0; i < 20; i++)
         put(&k, i, i % 2 ? "a" : "b");
     ck_assert_uint_eq(keys(&k, "circle:*"), 1);
-    ck_assert_uint_eq(keys(&k, "kinds;*"), 2);
+    ck_assert_uint_eq(shelves(&k), 2);
     struct jobq_want w = want(&k, 15);
     ck_assert_uint_eq(w.row_count, 15);
     ck_assert_uint_eq(keys(&k, "slots"), 1);
@@ -197,7 +207,7 @@ START_TEST(nothing_stays)
     ck_assert_uint_eq(w.row_count, 5);
     end_rows(&k, w.rows, 5, JOBQ_ROW_CANCELLED);
     ck_assert_uint_eq(keys(&k, "circle:*"), 0);
-    ck_assert_uint_eq(keys(&k, "kinds*"), 0);
+    ck_assert_uint_eq(shelves(&k), 0);
     ck_assert_uint_eq(keys(&k, "rank:*"), 0);
     ck_assert_uint_eq(keys(&k, "slots"), 0);
     limit_group(&k, "", JOBQ_SETTING_CONCURRENCY | JOBQ_SETTING_RATE | JOBQ_SETTING_QUOTA, JOBQ_LIMIT_UNSET);
@@ -252,7 +262,7 @@ START_TEST(special_rows_have_their_turn)
             memcpy(cursor, w.next_cursor.data, cursor_size);
         }
         ck_assert_uint_eq(want(&k, 5).row_count, 0);
-        ck_assert_uint_eq(keys(&k, "circle:*") + keys(&k, "kinds;*") + keys(&k, "rank:*"), 0);
+        ck_assert_uint_eq(keys(&k, "circle:*") + shelves(&k) + keys(&k, "rank:*"), 0);
         kit_end(&k);
     }
 }
@@ -353,5 +363,55 @@ START_TEST(many_groups)
 }
 END_TEST
 
+static void put_kind(struct kit *k, uint32_t id, const char *group, const char *kind)
+{
+    struct jobq_put p = put_of(id, group);
+    p.kind = bytes(kind);
+    exchange(k, (struct jobq_exchange){ .puts = &p, .put_count = 1 });
+    ck_assert_int_eq(p.verdict, JOBQ_OK);
+}
+
+/* As it was up to version 5: of each group a set of its kinds. */
+static void make_old(struct kit *k)
+{
+    static const char script[] =
+        "local call, from = redis.call, '{jobq}:shelves:q' "
+        "for _, group in ipairs(call('HKEYS', from)) do "
+        "local s, at = call('HGET', from, group), 1 "
+        "while at <= #s do "
+        "call('SADD', '{jobq}:kinds;1;' .. #group .. ':q' .. group, s:sub(at + 1, at + s:byte(at))) "
+        "at = at + 1 + s:byte(at) end end "
+        "call('DEL', from) return call('HSET', '{jobq}:meta', 'version', '5')";
+    redisReply *reply = redis_server_ask(&k->server, "EVAL %s 0", script);
+    ck_assert_msg(reply->type == REDIS_REPLY_INTEGER, "%s", reply->str);
+    freeReplyObject(reply);
+}
+
+/* What its groups had ready is found, and a group of which one kind is left stays. */
+START_TEST(a_store_of_version_5_is_brought_up)
+{
+    static const char *const kinds[] = { "k", "other" };
+    static const struct jobq_bytes only_k = { "k", 1 };
+    struct kit k;
+    kit_begin(&k, NULL);
+    for (uint32_t i = 0; i < 8; i++)
+        put_kind(&k, i, i < 4 ? "a" : "b", kinds[i % 2]);
+    make_old(&k);
+    ck_assert_uint_eq(keys(&k, "kinds;*"), 2);
+    jobq_redis()->close(k.store);
+    ck_assert_int_eq(kit_open(&k, k.uri, 0, &k.store), JOBQ_OK);
+    ck_assert_uint_eq(keys(&k, "kinds;*"), 0);
+    ck_assert_uint_eq(shelves(&k), 2);
+    struct jobq_want w = { .mode = JOBQ_WANT_DUE, .queues = &queue, .queue_count = 1, .kinds = &only_k, .kind_count = 1,
+                           .limit = 10, .lease_ms = 30000, .worker = { "w", 1 } };
+    exchange(&k, (struct jobq_exchange){ .want = &w });
+    ck_assert_uint_eq(w.row_count, 4);
+    ck_assert_uint_eq(shelves(&k), 2);
+    ck_assert_uint_eq(want(&k, 10).row_count, 4);
+    ck_assert_uint_eq(keys(&k, "circle:*") + shelves(&k) + keys(&k, "rank:*"), 0);
+    kit_end(&k);
+}
+END_TEST
+
 KIT_MAIN("redis-groups", 120, never_exceeded_by_one, nothing_stays, special_rows_have_their_turn,
-         without_a_group_in_a_list, at_maxmemory, many_groups)
+         without_a_group_in_a_list, at_maxmemory, many_groups, a_store_of_version_5_is_brought_up)

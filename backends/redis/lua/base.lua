@@ -33,7 +33,7 @@ end
 -- end of each call
 
 local BLOCKED, WAITING, RUNNING, COMPLETED, DEAD, CANCELLED, GONE = 1, 2, 3, 4, 5, 6, 7
-local SCHEMA = '5'
+local SCHEMA = '6'
 
 -- redis.call takes at most about 8,000 arguments from a table.
 local AT_ONCE = 3000
@@ -152,7 +152,7 @@ local function lane_of(queue, kind, group)
     if group then
         return G.shelf_of(queue, group) .. ':' .. kind
     end
-    return #queue .. ':' .. queue .. ':' .. kind
+    return as_text(#queue) .. ':' .. queue .. ':' .. kind
 end
 
 -- Queues are one string each in META, under 'q' and the name; the set "queues" has the names. Names and strings in

@@ -54,9 +54,8 @@ local function close_members(shelf, queue)
 end
 
 -- Some of them are read with those of other groups: `ids`.
-local function open_shelf(queue, group, room, limits, ids)
+local function open_shelf(queue, group, room, limits, kinds, ids)
     local name = G.shelf_of(queue, group)
-    local kinds = call('SMEMBERS', SPACE .. 'kinds;' .. name)
     local shelf = { name = name, group = group, kinds = kinds, starts = 0, others = 0, room = room, limits = limits,
         one_kind = #kinds == 1, key = false, members = false }
     if shelf.one_kind and want.share <= SHORT_MOST and (#want.kinds == 0 or want.is_wanted[kinds[1]]) then
@@ -130,7 +129,7 @@ local function take_members(shelf, q, most)
         shelf.starts = shelf.starts + count
         G.take_front(shelf.key, count)
         if shelf.starts == #members then
-            G.empty_shelf(shelf.name, q.name, group)
+            G.empty_shelf(q.name, group)
         end
     end
     return count
@@ -191,9 +190,12 @@ function G.look_ahead(circle, q)
         end
     end
     local rooms, limits = G.rooms(q, groups)
+    local shelves, kinds_in = many(SPACE .. 'shelves:' .. q.name, groups), {} -- most of them say the same
     for i = 1, #groups do
-        if rooms[i] > 0 then
-            circle.shelves[groups[i]] = open_shelf(q.name, groups[i], rooms[i], limits[i], ids)
+        local s = rooms[i] > 0 and (shelves[i] or '')
+        if s then
+            kinds_in[s] = kinds_in[s] or G.list_kinds(s)
+            circle.shelves[groups[i]] = open_shelf(q.name, groups[i], rooms[i], limits[i], kinds_in[s], ids)
         end
     end
     read_ready(ids)

@@ -32,8 +32,19 @@ if found[1] == '2' and band(flags, 2) ~= 0 then -- what a queue counts became on
         call('HSET', META, 'q' .. name, sub(record, 1, 84) .. ('\0'):rep(6) .. sub(record, 85))
     end
 end
--- From 3 on records have groups, if new ones do; from 4 on keys are short, if new ones are.
-if (found[1] == '2' or found[1] == '3' or found[1] == '4') and band(flags, 2) ~= 0 then
+-- Up to 5 each group of a queue had a set of its kinds. From 3 on records have groups, if new ones do; from 4 on keys
+-- are short, if new ones are.
+if string.match(found[1], '^[2-5]$') and band(flags, 2) ~= 0 then
+    for _, name in ipairs(call('SMEMBERS', QUEUES)) do
+        for _, group in ipairs(call('ZRANGE', SPACE .. 'circle:' .. name, '0', '-1')) do
+            local key, all = SPACE .. 'kinds;' .. #name .. ';' .. #group .. ':' .. name .. group, ''
+            for _, kind in ipairs(call('SMEMBERS', key)) do
+                all = all .. char(#kind) .. kind
+            end
+            call('HSET', SPACE .. 'shelves:' .. name, group, all)
+            call('DEL', key)
+        end
+    end
     call('HSET', META, 'version', SCHEMA)
     found[1] = SCHEMA
 end

@@ -163,15 +163,14 @@ local function begin_batch(run)
         times = times }
 end
 
--- Each group has a lane of its own; all of them join the circle at once.
+-- Each group has a lane of its own; all of them join the circle together.
 local function write_groups_of(run, q)
     local circle = {}
     for group, places in pairs(batch.groups) do
         in_pieces('ZADD', SPACE .. 'rank:' .. lane_of(run.queue, run.kind, group), places)
-        G.note_kind(run.queue, group, run.kind)
-        circle[#circle + 1], circle[#circle + 2] = '0', group
+        circle[#circle + 1] = group
     end
-    in_pieces('ZADD', SPACE .. 'circle:' .. run.queue, circle)
+    G.join_circle(run.queue, circle, run.kind)
     if not q.met_groups then
         meet_groups(q)
     end

@@ -13,7 +13,8 @@
 -- Exchanges open the rows that they touch, change them as tables, and flush writes all of them with their places:
 --        waiting   list:LANE (put due, plain, in order), rank:LANE, alone:LANE or later:QUEUE; a lane is queue
 --                  and kind, for rows with a group, which stand in rank: only, also the group
---        circle    a queue's groups that have rows in rank:, by bytes; kinds;SHELF the kinds of such a group
+--        circle    a queue's groups that have rows in rank:, by bytes; the hash shelves:QUEUE has the same groups, and
+--                  of each the kinds of these rows, B length and kind
 --        ended     ended:STATE:QUEUE by finished_at
 --        clock     whatever falls overdue, by when, and one entry that never does (open.lua)
 --        held      running rows by token
@@ -48,17 +49,43 @@ end
 if with_groups then
 
 function G.shelf_of(queue, group)
-    return #queue .. ';' .. #group .. ':' .. queue .. group
+    return as_text(#queue) .. ';' .. as_text(#group) .. ':' .. queue .. group
 end
 
-function G.note_kind(queue, group, kind)
-    call('SADD', SPACE .. 'kinds;' .. G.shelf_of(queue, group), kind)
+-- The kinds that a string of a shelf names.
+function G.list_kinds(s)
+    local kinds, at, n = {}, 1, 0
+    while at <= #s do
+        n = n + 1
+        kinds[n], at = cut('Bc0', s, at)
+    end
+    return kinds
 end
 
--- A row of this queue, group and kind is ready.
-function G.join_circle(row)
-    G.note_kind(row.queue, row.group, row.kind)
-    call('ZADD', SPACE .. 'circle:' .. row.queue, '0', row.group)
+local function names_kind(s, kind)
+    for _, known in ipairs(G.list_kinds(s)) do
+        if known == kind then
+            return true
+        end
+    end
+    return false
+end
+
+-- Rows of this kind are ready, of each of these groups: the circle is joined by those that are not there.
+function G.join_circle(queue, groups, kind)
+    local entry, key, shelves, circle = char(#kind) .. kind, SPACE .. 'shelves:' .. queue, {}, {}
+    local found = many(key, groups)
+    for i = 1, #groups do
+        local known, n = found[i], #shelves
+        if not known then
+            circle[#circle + 1], circle[#circle + 2] = '0', groups[i]
+        end
+        if known ~= entry and not (known and names_kind(known, kind)) then
+            shelves[n + 1], shelves[n + 2] = groups[i], (known or '') .. entry
+        end
+    end
+    in_pieces('HSET', key, shelves)
+    in_pieces('ZADD', SPACE .. 'circle:' .. queue, circle)
 end
 
 end
@@ -396,7 +423,7 @@ local function enter_place(row, key, score, member)
     if row.state ~= WAITING then
         return
     elseif row.due and row.group and not has(row, F_ALONE) then
-        G.join_circle(row)
+        G.join_circle(row.queue, { row.group }, row.kind)
     elseif row.due then
         call('SADD', SPACE .. 'kinds:' .. row.queue, row.kind)
     else
@@ -464,22 +491,25 @@ function G.take_front(key, number)
     fronts[n + 1], fronts[n + 2] = key, number
 end
 
--- It is known that none of its rows stays, and that all were of one kind.
-function G.empty_shelf(shelf, queue, group)
+-- It is known that none of its rows stays.
+function G.empty_shelf(queue, group)
     local n = #emptied
-    emptied[n + 1], emptied[n + 2], emptied[n + 3] = shelf, queue, group
+    emptied[n + 1], emptied[n + 2] = queue, group
 end
 
-local function is_empty(shelf)
-    local empty = true
-    for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. shelf)) do
+local function is_empty(shelf, queue, group)
+    local key, left = SPACE .. 'shelves:' .. queue, {}
+    local known = call('HGET', key, group) or ''
+    for _, kind in ipairs(G.list_kinds(known)) do
         if call('EXISTS', SPACE .. 'rank:' .. shelf .. ':' .. kind) == 1 then
-            empty = false
-        else
-            call('SREM', SPACE .. 'kinds;' .. shelf, kind)
+            left[#left + 1] = char(#kind) .. kind
         end
     end
-    return empty
+    local kinds = concat(left)
+    if kinds ~= '' and kinds ~= known then
+        call('HSET', key, group, kinds)
+    end
+    return kinds == ''
 end
 
 local function note_leave(leave, queue, group)
@@ -492,21 +522,18 @@ local function note_leave(leave, queue, group)
 end
 
 function G.write_circles()
-    local leave, kinds = {}, {}
-    for i = 1, #emptied, 3 do
-        kinds[#kinds + 1] = SPACE .. 'kinds;' .. emptied[i]
-        note_leave(leave, emptied[i + 1], emptied[i + 2])
-    end
-    for i = 1, #kinds, AT_ONCE do
-        call('DEL', unpack(kinds, i, math.min(i + AT_ONCE - 1, #kinds)))
+    local leave = {}
+    for i = 1, #emptied, 2 do
+        note_leave(leave, emptied[i], emptied[i + 1])
     end
     for shelf, of in pairs(left_shelves) do
-        if not kept_shelves[shelf] and is_empty(shelf) then
+        if not kept_shelves[shelf] and is_empty(shelf, of.queue, of.group) then
             note_leave(leave, of.queue, of.group)
         end
     end
     for queue, groups in pairs(leave) do
         in_pieces('ZREM', SPACE .. 'circle:' .. queue, groups)
+        in_pieces('HDEL', SPACE .. 'shelves:' .. queue, groups)
     end
     left_shelves, kept_shelves, emptied = {}, {}, {}
 end

@@ -84,8 +84,10 @@ end
 -- stands for the others.
 local function look_at_groups(name, kinds, oldest)
     local left = LOOK_MOST
-    for _, group in ipairs(call('ZRANGE', SPACE .. 'circle:' .. name, 0, LOOK_MOST - 1)) do
-        for _, kind in ipairs(call('SMEMBERS', SPACE .. 'kinds;' .. G.shelf_of(name, group))) do
+    local groups = call('ZRANGE', SPACE .. 'circle:' .. name, 0, LOOK_MOST - 1)
+    local shelves = many(SPACE .. 'shelves:' .. name, groups)
+    for i, group in ipairs(groups) do
+        for _, kind in ipairs(G.list_kinds(shelves[i] or '')) do
             local rank = SPACE .. 'rank:' .. lane_of(name, kind, group)
             local ready = call('ZCARD', rank)
             kinds[kind] = (kinds[kind] or 0) + ready
