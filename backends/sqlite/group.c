@@ -316,7 +316,7 @@ int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *l
     if (running < 0 && holds->concurrency > 0 && *room &&
         (sq_lanes_write(t) != 0 || sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0))
         return -1;
-    *room = at_most(*room, holds->concurrency, running);
+    *room = at_most(*room, holds->concurrency, running < 0 ? 0 : running); /* not asked: for a limit of 0 */
     if (holds->rate < 0 || !*room)
         return 0;
     struct tenant *tenant = tenant_of(t, lane->tenant);

@@ -233,6 +233,19 @@ static void changed_for_all_who_have_it(void)
     is(starts(30), 4);
 }
 
+/* No group may start anything but one that may. */
+static void none_of_every_group(void)
+{
+    limit_group("", CONCURRENCY, 0, 0);
+    put_some(0, 3, "q", "a");
+    put_some(10, 3, "q", "b");
+    is(starts(30), 0);
+    limit_group("b", CONCURRENCY, 2, 0);
+    is(starts(30), 2);
+    limit_group("", CONCURRENCY, JOBQ_LIMIT_UNSET, 0);
+    is(starts(30), 3);
+}
+
 /* The four plans of a product, as data. */
 static void plans_of_a_product(void)
 {
@@ -427,6 +440,7 @@ static const struct test tests[] = {
     { .name = "the least decides", .run = the_least_decides, .needs = GROUPS },
     { .name = "own, then plan, then every group", .run = own_then_plan_then_every, .needs = GROUPS },
     { .name = "a plan changed is changed for all who have it", .run = changed_for_all_who_have_it, .needs = GROUPS },
+    { .name = "none of every group", .run = none_of_every_group, .needs = GROUPS },
     { .name = "the plans of a product", .run = plans_of_a_product, .needs = GROUPS },
     { .name = "rows that run alone obey", .run = rows_that_run_alone, .needs = GROUPS },
     { .name = "sweeps obey none", .run = sweeps_obey_none, .needs = GROUPS },
