@@ -7,7 +7,8 @@
  * writes one (sq_job_save and its like) know of batches, beside the ways of a batch itself: claim, beat, end, retention.
  *
  * The rows of a record have numbers that follow each other and one place in the due list, where they still stand. So nothing else
- * is between them there, whatever comes later, and who looks for due rows jumps over them. */
+ * is between them there, whatever comes later, and who looks for due rows jumps over them. Rows of groups stand in the lists of
+ * their lanes; of a record they may be of many. Each lane keeps its front, up to which its rows are members (the schema). */
 #include "store.h"
 
 #include <stddef.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 
 enum batch_column {
-    BATCH_QUEUE, BATCH_RANK, BATCH_FIRST, BATCH_LAST, BATCH_LIST, BATCH_PLACE, BATCH_FLAGS, BATCH_STARTED_AT, BATCH_TOKEN,
+    BATCH_LINE, BATCH_RANK, BATCH_FIRST, BATCH_LAST, BATCH_LIST, BATCH_PLACE, BATCH_FLAGS, BATCH_STARTED_AT, BATCH_TOKEN,
     BATCH_WORKER
 };
 
@@ -24,7 +25,7 @@ enum batch_column {
 void sq_batch_read(sqlite3_stmt *row, struct batch *out)
 {
     struct jobq_bytes worker = sq_column_bytes(row, BATCH_WORKER);
-    out->queue = sqlite3_column_int64(row, BATCH_QUEUE);
+    out->line = sqlite3_column_int64(row, BATCH_LINE);
     out->rank = sqlite3_column_int64(row, BATCH_RANK);
     out->first = sqlite3_column_int64(row, BATCH_FIRST);
     out->last = sqlite3_column_int64(row, BATCH_LAST);
@@ -50,13 +51,13 @@ int64_t sq_batch_size(const struct batch *b)
 }
 
 /* What was found last is nearly always asked for next: rows of one batch are ended together. */
-int sq_batch_find(struct jobq_store *s, int64_t queue, int64_t rank, int64_t n, struct batch *out)
+int sq_batch_find(struct jobq_store *s, int64_t line, int64_t rank, int64_t n, struct batch *out)
 {
     struct batch *last = &s->batch;
     if (!s->clock.batches)
         return 0;
-    if (s->batch_epoch != s->epoch || queue != last->queue || rank != last->rank || n < last->first || n > last->last) {
-        sqlite3_stmt *row = sq_start(s, SQL_BATCH_FIND, VALUES(number(queue), number(rank), number(n)));
+    if (s->batch_epoch != s->epoch || line != last->line || rank != last->rank || n < last->first || n > last->last) {
+        sqlite3_stmt *row = sq_start(s, SQL_BATCH_FIND, VALUES(number(line), number(rank), number(n)));
         int found = sq_step(s, row);
         if (found <= 0)
             return found;
@@ -87,7 +88,7 @@ static int add(struct jobq_store *s, const struct batch *b)
     s->batch_epoch = 0;
     s->clock.batches = true;
     return sq_run(s, SQL_BATCH_ADD,
-                  VALUES(number(b->queue), number(b->rank), number(b->first), number(b->last), number(b->list),
+                  VALUES(number(b->line), number(b->rank), number(b->first), number(b->last), number(b->list),
                          number(b->place), number(b->flags), number(b->started_at), blob(b->token.bytes, sizeof b->token),
                          bytes(worker_of(b))));
 }
@@ -95,7 +96,7 @@ static int add(struct jobq_store *s, const struct batch *b)
 static int span(struct jobq_store *s, const struct batch *b, int64_t first, int64_t last)
 {
     return sq_run(s, SQL_BATCH_SPAN,
-                  VALUES(number(b->queue), number(b->rank), number(b->first), number(first), number(last)));
+                  VALUES(number(b->line), number(b->rank), number(b->first), number(first), number(last)));
 }
 
 /* The rows first to last are no longer in it. */
@@ -104,7 +105,7 @@ static int take_out(struct jobq_store *s, const struct batch *b, int64_t first, 
     struct batch behind = *b;
     s->batch_epoch = 0;
     if (first == b->first && last == b->last)
-        return sq_run(s, SQL_BATCH_DROP, VALUES(number(b->queue), number(b->rank), number(b->first)));
+        return sq_run(s, SQL_BATCH_DROP, VALUES(number(b->line), number(b->rank), number(b->first)));
     if (first == b->first)
         return span(s, b, last + 1, b->last);
     behind.first = last + 1;
@@ -119,9 +120,9 @@ int sq_batch_show(struct jobq_store *s, int64_t rank, struct job *job)
 {
     struct jobq_row *r = &job->row;
     struct batch b;
-    if (!s->clock.batches || r->state != JOBQ_ROW_WAITING || !r->due || r->alone || r->attempt || job->lane)
+    if (!s->clock.batches || r->state != JOBQ_ROW_WAITING || !r->due || r->alone || r->attempt)
         return 0;
-    int found = sq_batch_find(s, job->queue, rank, job->n, &b);
+    int found = sq_batch_find(s, sq_line_of(job->queue, job->lane), rank, job->n, &b);
     if (found <= 0)
         return found;
     job->member = true;
@@ -168,7 +169,7 @@ int sq_batch_leave(struct jobq_store *s, struct job *job)
     if (!job->member)
         return 0;
     job->member = false;
-    int found = sq_batch_find(s, job->queue, job->rank, job->n, &b);
+    int found = sq_batch_find(s, sq_line_of(job->queue, job->lane), job->rank, job->n, &b);
     if (found == 0)
         return sq_fault_text(s, SQLITE_CORRUPT, "row %lld is in no batch", (long long)job->n);
     return found < 0 ? -1 : leave_around(s, &b, job->n, job->n);
@@ -194,16 +195,16 @@ int sq_batch_leave_first(struct jobq_store *s, int64_t list, int64_t to, int64_t
 bool sq_batch_plain(const struct job *job, const struct jobq_row *shown)
 {
     const struct jobq_row *r = &job->row;
-    return r->state == JOBQ_ROW_WAITING && r->due && !(job->flags & ~FLAG_BULK_PAYLOAD) && !job->lane && !r->attempt &&
+    return r->state == JOBQ_ROW_WAITING && r->due && !(job->flags & ~FLAG_BULK_PAYLOAD) && !r->attempt &&
            !r->outcome && !r->reason && !r->edits && !r->failures && !r->crashes && !r->snoozes && !r->releases &&
            !r->redrives && !r->pending && !job->children && !job->errors && !r->expires_at_ms && !r->callback_until_ms &&
-           r->timeout_ms <= 0 && !job->has_key && !job->has_digest && !shown->group.size && !shown->key.data &&
+           r->timeout_ms <= 0 && !job->has_key && !job->has_digest && !shown->key.data &&
            !shown->progress.data && !shown->data.data;
 }
 
 int sq_batch_begin(struct turn *t, const struct batch *b)
 {
-    struct queue *queue = sq_queue_of(t, b->queue);
+    struct queue *queue = sq_queue_of(t, sq_batch_queue(b));
     if (!queue)
         return -1;
     queue->batched = true;
@@ -216,30 +217,32 @@ static int end_part(struct turn *t, const struct batch *b, int64_t first, int64_
     struct batch part = *b;
     part.first = first;
     part.last = last;
-    part.list = list_of(b->queue, JOBQ_ROW_COMPLETED);
+    part.list = list_of(sq_batch_queue(b), JOBQ_ROW_COMPLETED);
     part.place = t->now;
     part.flags = (b->flags & FLAGS_OWN) | told;
     if (first != b->first || last != b->last)
         return take_out(t->s, b, first, last) != 0 ? -1 : add(t->s, &part);
     t->s->batch_epoch = 0;
-    return sq_run(t->s, SQL_BATCH_MOVE, VALUES(number(b->queue), number(b->rank), number(b->first), number(part.list),
+    return sq_run(t->s, SQL_BATCH_MOVE, VALUES(number(b->line), number(b->rank), number(b->first), number(part.list),
                                                number(part.place), number(part.flags)));
 }
 
-/* Rows of one batch complete. 1 their record says so; 0 they have left it, and are to be ended as others; -1. */
-int sq_batch_end(struct turn *t, const struct ends *ends)
+/* Those that were few may have left their record with others that ended before. */
+int sq_batch_end(struct turn *t, const struct ends *ends, const struct run *run, int64_t *done)
 {
     struct queue *queue = sq_queue_of(t, ends->queue);
     struct batch b;
-    int found = queue ? sq_batch_find(t->s, ends->queue, ends->rank, ends->first, &b) : -1;
-    if (found == 0 || (found > 0 && ends->last > b.last))
-        return sq_fault_text(t->s, SQLITE_CORRUPT, "row %lld is in no batch", (long long)ends->first);
-    if (found < 0)
-        return -1;
-    if (ends->last - ends->first + 1 < BATCH_LEAST)
-        return leave_around(t->s, &b, ends->first, ends->last);
+    int found = queue ? sq_batch_find(t->s, ends->line, ends->rank, run->first, &b) : -1;
+    *done = 1;
+    if (found <= 0)
+        return found;
+    int64_t last = run->last < b.last ? run->last : b.last;
+    *done = last - run->first + 1;
+    if (*done < BATCH_LEAST)
+        return leave_around(t->s, &b, run->first, last);
     queue->batched = true;
-    return end_part(t, &b, ends->first, ends->last, ends->told) != 0 ? -1 : 1;
+    queue->uncounted++; /* of groups an exchange may end many */
+    return end_part(t, &b, run->first, last, ends->told) != 0 ? -1 : 1;
 }
 
 int sq_batch_extend(struct turn *t, const struct batch *b, int64_t until)
@@ -247,36 +250,36 @@ int sq_batch_extend(struct turn *t, const struct batch *b, int64_t until)
     if (until <= b->place)
         return 0;
     t->s->batch_epoch = 0;
-    return sq_run(t->s, SQL_BATCH_MOVE, VALUES(number(b->queue), number(b->rank), number(b->first), number(b->list),
+    return sq_run(t->s, SQL_BATCH_MOVE, VALUES(number(b->line), number(b->rank), number(b->first), number(b->list),
                                                number(until), number(b->flags)));
 }
 
 /* ---- what this handle claimed ------------------------------------------------------------------------------------------ */
 
-/* Memory that is not to be had costs time only. In a transaction of the program nobody tells that a claim was undone. */
-void sq_batch_hold(struct jobq_store *s, const struct batch *b, const struct jobq_row *rows)
+/* That of this claim, emptied if it had none. */
+static struct hold *hold_of(struct jobq_store *s, const struct jobq_token *token)
 {
+    for (size_t i = 0; i < HOLDS; i++)
+        if (s->holds[i].count && memcmp(&s->holds[i].token, token, sizeof *token) == 0)
+            return &s->holds[i];
     struct hold *hold = &s->holds[s->next_hold];
-    size_t count = (size_t)sq_batch_size(b);
-    hold->count = 0;
-    if (s->attached || count > HOLD_MOST)
-        return;
-    if (hold->room < count) {
-        struct jobq_id *ids = realloc(hold->ids, count * sizeof *ids);
-        if (!ids)
-            return;
-        hold->ids = ids;
-        hold->room = count;
-    }
-    for (size_t i = 0; i < count; i++)
-        hold->ids[i] = rows[i].id;
-    hold->token = b->token;
-    hold->queue = b->queue;
-    hold->rank = b->rank;
-    hold->first = b->first;
-    hold->count = count;
-    hold->at = 0;
     s->next_hold = (s->next_hold + 1) % HOLDS;
+    hold->token = *token;
+    hold->count = hold->at = 0;
+    return hold;
+}
+
+/* Memory that is not to be had costs time only. In a transaction of the program nobody tells that a claim was undone. */
+void sq_batch_hold(struct jobq_store *s, const struct jobq_token *token, const struct held_row *row)
+{
+    struct hold *hold = s->attached ? NULL : hold_of(s, token);
+    if (!hold || hold->count == HOLD_MOST)
+        return;
+    struct held_row *rows = sq_grow(hold->rows, hold->count, &hold->room, sizeof *rows);
+    if (!rows)
+        return;
+    hold->rows = rows;
+    rows[hold->count++] = *row;
 }
 
 void sq_batch_let_go(struct jobq_store *s)
@@ -285,15 +288,16 @@ void sq_batch_let_go(struct jobq_store *s)
         s->holds[i].count = 0;
 }
 
-/* They are mostly ended in the order in which they were claimed. */
-static bool find_held(struct hold *hold, const struct jobq_id *id)
+/* They are mostly ended in the order in which they were claimed. NULL: it is not among them. */
+static const struct held_row *find_held(struct hold *hold, const struct jobq_id *id)
 {
     for (size_t looked = 0; looked < hold->count; looked++) {
         hold->at = hold->at < hold->count ? hold->at : 0;
-        if (memcmp(&hold->ids[hold->at++], id, sizeof *id) == 0)
-            return true;
+        const struct held_row *row = &hold->rows[hold->at++];
+        if (memcmp(&row->id, id, sizeof *id) == 0)
+            return row;
     }
-    return false;
+    return NULL;
 }
 
 /* A token is of one claim, and the rows of a record with it are those of that claim: a row that is not there any more has left it,
@@ -301,17 +305,18 @@ static bool find_held(struct hold *hold, const struct jobq_id *id)
 static int look_at(struct jobq_store *s, struct hold *hold, const struct jobq_id *id, struct job *out)
 {
     struct batch b;
-    if (!find_held(hold, id))
+    const struct held_row *row = find_held(hold, id);
+    if (!row)
         return 0;
-    int64_t n = hold->first + (int64_t)hold->at - 1;
-    int found = sq_batch_find(s, hold->queue, hold->rank, n, &b);
+    int found = sq_batch_find(s, row->line, row->rank, row->n, &b);
     if (found <= 0 || b.list || memcmp(&b.token, &hold->token, sizeof b.token) != 0)
         return found < 0 ? -1 : 0;
     memset(out, 0, offsetof(struct job, worker));
     out->member = true;
-    out->rank = hold->rank;
-    out->n = n;
-    out->queue = hold->queue;
+    out->rank = row->rank;
+    out->n = row->n;
+    out->queue = sq_batch_queue(&b);
+    out->lane = row->lane;
     out->flags = b.flags & FLAG_BULK;
     out->row.id = *id;
     out->row.state = JOBQ_ROW_RUNNING;
@@ -367,7 +372,7 @@ static int settle_above(struct turn *t, struct queue *queue)
         return -1;
     if (sq_queue_rows(queue, COUNT_COMPLETED) <= most * BATCH_LEAST)
         return 0;
-    if (++queue->uncounted >= most / 64) {
+    if (queue->uncounted >= most / 64) {
         queue->uncounted = 0;
         if (sq_number(s, SQL_BATCH_COUNT, &queue->above, VALUES(number(list), number(most))) < 0)
             return -1;

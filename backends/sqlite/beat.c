@@ -8,7 +8,7 @@
 
 struct held {
     int64_t n, last; /* one row, or those of a batch */
-    int64_t queue, rank; /* of a batch; queue 0: of none */
+    int64_t line, rank; /* of a batch; line 0: of none */
     struct jobq_token token;
     size_t beat;
 };
@@ -67,7 +67,7 @@ static int collect_batches(struct jobq_store *s, const struct jobq_exchange *x, 
     while ((more = sq_step(s, row)) > 0) {
         struct batch b;
         sq_batch_read(row, &b);
-        struct held held = { .n = b.first, .last = b.last, .queue = b.queue, .rank = b.rank, .token = b.token };
+        struct held held = { .n = b.first, .last = b.last, .line = b.line, .rank = b.rank, .token = b.token };
         if (note_beats(s, x, list, &held) == 0)
             continue;
         sqlite3_reset(row);
@@ -130,7 +130,7 @@ static int beat_row(struct turn *t, struct jobq_beat *beat, int64_t n, struct jo
 static int beat_batch(struct turn *t, struct jobq_beat *beat, const struct held *held)
 {
     struct batch b;
-    int found = held->queue ? sq_batch_find(t->s, held->queue, held->rank, held->n, &b) : 0;
+    int found = held->line ? sq_batch_find(t->s, held->line, held->rank, held->n, &b) : 0;
     if (found <= 0)
         return found;
     if (beat->flags & JOBQ_BEAT_RELEASE)

@@ -301,7 +301,8 @@ static int read_guard(struct turn *t, const struct jobq_change *change, struct j
     sq_token_read(row, 4, &job->row.token);
     job->row.started_at_ms = sqlite3_column_int64(row, 6);
     job->lane = sqlite3_column_int64(row, 7);
-    job->row.due = job->row.state == JOBQ_ROW_WAITING && sqlite3_column_int64(row, 8) == list_of(job->queue, LIST_DUE);
+    int64_t list = sqlite3_column_int64(row, 8);
+    job->row.due = job->row.state == JOBQ_ROW_WAITING && (list < 0 || list == list_of(job->queue, LIST_DUE));
     int64_t place = sqlite3_column_int64(row, 9);
     bool sound = sq_unpack(sq_column_bytes(row, 5), job);
     sqlite3_reset(row);
@@ -318,18 +319,30 @@ static int end_rows(struct turn *t, const struct ends *ends, int64_t first, int6
                                             number(ends->told), number(ends->drop_result)));
 }
 
+static int end_members(struct turn *t, const struct ends *ends, struct run run)
+{
+    struct ends row = *ends;
+    row.drop_result = false;
+    for (int64_t done; run.first <= run.last; run.first += done) {
+        int told = sq_batch_end(t, ends, &run, &done);
+        if (told < 0 || (told == 0 && end_rows(t, &row, run.first, run.first + done - 1) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 int sq_ends_write(struct turn *t)
 {
     const struct ends ends = t->ends;
-    struct runs *ended = &t->s->ended;
+    struct runs *ended = &t->s->ended, *members = &t->s->ended_members;
+    int result = 0;
     t->ends = (struct ends){ 0 };
-    int done = ends.member ? sq_batch_end(t, &ends) : 0;
-    if (ends.member && done == 0)
-        done = end_rows(t, &ends, ends.first, ends.last);
-    for (size_t i = 0; i < ended->count && done == 0; i++)
-        done = end_rows(t, &ends, ended->items[i].first, ended->items[i].last);
-    ended->count = 0;
-    return done < 0 ? -1 : 0;
+    for (size_t i = 0; i < members->count && result == 0; i++)
+        result = end_members(t, &ends, members->items[i]);
+    for (size_t i = 0; i < ended->count && result == 0; i++)
+        result = end_rows(t, &ends, ended->items[i].first, ended->items[i].last);
+    members->count = ended->count = 0;
+    return result;
 }
 
 /* What is to be written before this one. When those were few, it may have left its batch with them. */
@@ -338,36 +351,45 @@ static int write_before(struct turn *t, struct job *job)
     struct batch b;
     if (sq_ends_write(t) != 0)
         return -1;
-    int found = job->member ? sq_batch_find(t->s, job->queue, job->rank, job->n, &b) : 0;
+    int found = job->member ? sq_batch_find(t->s, sq_line_of(job->queue, job->lane), job->rank, job->n, &b) : 0;
     job->member = found > 0;
     return found < 0 ? -1 : 0;
 }
 
-/* In the same record as those before it? It is the one that was looked at last. */
-static bool goes_on_in_batch(const struct turn *t, const struct job *job)
+/* Can it be written together with those before it? */
+static bool goes_on(const struct turn *t, const struct job *job, int64_t list, int32_t told, bool drop_result)
 {
-    return t->ends.member && t->ends.last + 1 == job->n && t->ends.rank == job->rank &&
-           t->ends.first >= t->s->batch.first && job->n <= t->s->batch.last;
+    const struct ends *ends = &t->ends;
+    if (ends->list != list || ends->told != told)
+        return false;
+    if (job->member)
+        return !t->s->ended_members.count ||
+               (ends->line == sq_line_of(job->queue, job->lane) && ends->rank == job->rank);
+    return !t->s->ended.count || ends->drop_result == drop_result;
 }
 
-/* What is claimed together is mostly ended together; members of a batch in the order of their numbers. */
+/* What is claimed together is mostly ended together. */
 static int end_row(struct turn *t, struct job *job, int32_t told, bool drop_result)
 {
     int64_t list = list_of(job->queue, JOBQ_ROW_COMPLETED);
-    bool goes_on = t->ends.list == list && t->ends.told == told &&
-                   (job->member ? goes_on_in_batch(t, job) : !t->ends.member && t->ends.drop_result == drop_result);
-    if (!goes_on && write_before(t, job) != 0)
+    if (!goes_on(t, job, list, told, drop_result) && write_before(t, job) != 0)
         return -1;
-    t->ends = (struct ends){ .first = goes_on ? t->ends.first : job->n, .last = job->n, .list = list, .told = told,
-                             .drop_result = drop_result && !job->member, .member = job->member, .queue = job->queue,
-                             .rank = job->rank };
-    return job->member ? 0 : sq_runs_add(t->s, &t->s->ended, job->n);
+    t->ends.list = list;
+    t->ends.queue = job->queue;
+    t->ends.told = told;
+    if (job->member) {
+        t->ends.line = sq_line_of(job->queue, job->lane);
+        t->ends.rank = job->rank;
+    } else {
+        t->ends.drop_result = drop_result;
+    }
+    return sq_runs_add(t->s, job->member ? &t->s->ended_members : &t->s->ended, job->n);
 }
 
 /* Has an earlier change of this exchange ended it, and that is not written yet? */
 static bool is_ending(const struct turn *t, int64_t n)
 {
-    return t->ends.member ? n >= t->ends.first && n <= t->ends.last : sq_runs_have(&t->s->ended, n);
+    return sq_runs_have(&t->s->ended_members, n) || sq_runs_have(&t->s->ended, n);
 }
 
 /* 1 made, 0 it takes the long way, -1. */

@@ -384,8 +384,11 @@ static int fill_job(struct turn *t, const struct jobq_item_row *in, struct job *
     job->children = (uint32_t)children;
     if (sq_queue_make(t->s, in->row.queue, &job->queue) != 0 || sq_kind_make(t->s, in->row.kind, &job->kind) != 0)
         return -1;
-    bool ready;
-    return in->row.group.size ? sq_lane_make(t, job->queue, in->row.group, &job->lane, &ready) : 0;
+    struct lane_mark mark = { .id = 0 };
+    if (in->row.group.size && sq_lane_make(t, job->queue, in->row.group, &mark) != 0)
+        return -1;
+    job->lane = mark.id;
+    return 0;
 }
 
 static struct value in_row(struct jobq_bytes b)
@@ -470,8 +473,10 @@ static int take_row(struct turn *t, struct jobq_item *item)
     item->verdict = found > 0 ? JOBQ_ALREADY : JOBQ_OK;
     if (found != 0)
         return found < 0 ? -1 : 0;
-    if (fill_job(t, in, &job) != 0 || insert(t, &job) != 0 ||
-        insert_more(t, &job, sqlite3_last_insert_rowid(t->s->db)) != 0)
+    if (fill_job(t, in, &job) != 0 || insert(t, &job) != 0)
+        return -1;
+    job.n = sqlite3_last_insert_rowid(t->s->db);
+    if (insert_more(t, &job, job.n) != 0)
         return -1;
     struct queue *queue = sq_queue_of(t, job.queue);
     if (!queue || lift_fence(t, in->row.fence) != 0)
@@ -480,7 +485,7 @@ static int take_row(struct turn *t, struct jobq_item *item)
         return -1;
     queue->diff[sq_row_count(&job.row)]++;
     if (sq_lane_run(t, job.lane, job.row.state == JOBQ_ROW_RUNNING) != 0 ||
-        (sq_job_list(&job) < 0 && sq_lane_ready(t, job.lane) != 0))
+        (sq_job_list(&job) < 0 && sq_lane_ready(t, job.lane, sq_row_place(&job.row), job.n) != 0))
         return -1;
     t->wake = true;
     return take_edges(t, in);

@@ -3,28 +3,31 @@
  * is kept until the end of the exchange. */
 #include "store.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define HAS_PERHAPS 2 /* what lane_next says of a lane where something may wait before the front */
 
 static const struct jobq_bytes every_group = { "", 0 };
 
 /* ---- lanes ------------------------------------------------------------------------------------------------- */
 
-int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id, bool *ready)
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, struct lane_mark *out)
 {
     struct jobq_store *s = t->s;
     sqlite3_stmt *row = sq_start(s, SQL_LANE_FIND, VALUES(bytes(tenant), number(queue)));
     int found = sq_step(s, row);
-    *ready = false;
+    *out = (struct lane_mark){ .place = INT64_MIN };
     if (found > 0) {
-        *id = sqlite3_column_int64(row, 0);
-        *ready = sqlite3_column_int(row, 1) != 0;
+        *out = (struct lane_mark){ .id = sqlite3_column_int64(row, 0), .ready = sqlite3_column_int(row, 1) != 0,
+                                   .place = sqlite3_column_int64(row, 2), .n = sqlite3_column_int64(row, 3) };
         sqlite3_reset(row);
     }
     if (found != 0)
         return found < 0 ? -1 : 0;
     if (sq_run(s, SQL_LANE_ADD, VALUES(bytes(tenant), number(queue))) != 0)
         return -1;
-    *id = sqlite3_last_insert_rowid(s->db);
+    out->id = sqlite3_last_insert_rowid(s->db);
     struct queue *slot = sq_queue_loaded(t, queue);
     if (!slot || slot->now.grouped)
         return slot ? 0 : -1;
@@ -32,9 +35,15 @@ int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_
     return sq_run(s, SQL_QUEUE_GROUPED, VALUES(number(queue)));
 }
 
-int sq_lane_ready(struct turn *t, int64_t lane)
+int sq_lane_ready(struct turn *t, int64_t lane, int64_t place, int64_t n)
 {
-    return sq_run(t->s, SQL_LANE_READY, VALUES(number(lane), number(1)));
+    return sq_run(t->s, SQL_LANE_READY, VALUES(number(lane), number(place), number(n)));
+}
+
+int sq_lane_meets(struct turn *t, const struct lane_mark *mark, int64_t place, int64_t n)
+{
+    bool before = place < mark->place || (place == mark->place && n <= mark->n);
+    return mark->ready && !before ? 0 : sq_lane_ready(t, mark->id, place, n);
 }
 
 static int run_lanes(struct turn *t, struct runs *runs, int64_t by)
@@ -64,6 +73,45 @@ int sq_lane_run(struct turn *t, int64_t lane, int64_t by)
     return sq_run(t->s, SQL_LANE_RUN, VALUES(number(lane), number(lane), number(by)));
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static bool is_sorted(const int64_t *lanes, size_t count)
+{
+    size_t i = 1;
+    while (i < count && lanes[i - 1] <= lanes[i])
+        i++;
+    return i >= count;
+}
+
+static size_t same_from(const int64_t *lanes, size_t count, size_t i)
+{
+    size_t same = 1;
+    while (i + same < count && lanes[i + same] == lanes[i])
+        same++;
+    return same;
+}
+
+/* As above, by one statement as far as their numbers follow each other and each has as many rows. */
+int sq_lanes_take(struct turn *t, const struct batch *b, int64_t *lanes, size_t count)
+{
+    if (!is_sorted(lanes, count))
+        qsort(lanes, count, sizeof *lanes, by_number);
+    for (size_t i = 0, next; i < count; i = next) {
+        size_t rows = same_from(lanes, count, i);
+        int64_t last = lanes[i];
+        for (next = i + rows; next < count && lanes[next] == last + 1 && same_from(lanes, count, next) == rows; next += rows)
+            last++;
+        if (sq_run(t->s, SQL_LANE_TAKE, VALUES(number(lanes[i]), number(last), number((int64_t)rows), number(b->rank),
+                                               number(b->last))) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int read_lane(struct turn *t, sqlite3_stmt *row, int column, struct lane *out)
 {
     struct jobq_bytes tenant = sq_column_bytes(row, column);
@@ -88,6 +136,34 @@ int sq_lane_get(struct turn *t, int64_t id, struct lane *out)
     return result;
 }
 
+/* Something may wait before the front of this lane: what waits there first, or else behind it? When nothing waits before it,
+ * nobody looks again. 1, 0 nothing waits, -1. */
+static int look_before(struct turn *t, int64_t id)
+{
+    int64_t front_place, front_n, early, place, n;
+    sqlite3_stmt *row = sq_start(t->s, SQL_LANE_FRONT, VALUES(number(id)));
+    int found = sq_step(t->s, row);
+    if (found <= 0)
+        return found;
+    front_place = sqlite3_column_int64(row, 1);
+    front_n = sqlite3_column_int64(row, 2);
+    early = sqlite3_column_int64(row, 3);
+    sqlite3_reset(row);
+    found = sq_list_first(t->s, -id, &place, &n);
+    if (found < 0)
+        return -1;
+    bool before = found && (place < front_place || (place == front_place && n <= front_n));
+    if ((!before || place > early) &&
+        sq_run(t->s, SQL_LANE_EARLY, VALUES(number(id), before ? number(place) : nothing())) != 0)
+        return -1;
+    return found;
+}
+
+static int leave_circle(struct turn *t, int64_t lane)
+{
+    return sq_run(t->s, SQL_LANE_EMPTY, VALUES(number(lane)));
+}
+
 /* Lanes that have run empty leave the circle here: each of them entered it once. */
 int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, struct lane *out)
 {
@@ -99,17 +175,19 @@ int sq_lane_next(struct turn *t, int64_t queue, struct jobq_bytes from, bool aft
         if (found <= 0)
             return found;
         out->id = sqlite3_column_int64(row, 0);
-        bool has_rows = sqlite3_column_int(row, 3) != 0;
+        int has_rows = sqlite3_column_int(row, 3);
         int result = read_lane(t, row, 1, out);
         sqlite3_reset(row);
+        if (result == 0 && has_rows == HAS_PERHAPS)
+            has_rows = look_before(t, out->id);
         if (result != 0 || has_rows)
-            return result != 0 ? -1 : 1;
-        if (sq_run(t->s, SQL_LANE_READY, VALUES(number(out->id), number(0))) != 0)
+            return result != 0 || has_rows < 0 ? -1 : 1;
+        if (leave_circle(t, out->id) != 0)
             return -1;
     }
 }
 
-enum lane_column { LANE_ID = VIEW_DATA + 1, LANE_TENANT, LANE_RUNNING, LANE_EVERYWHERE };
+enum lane_column { LANE_ID = VIEW_DATA + 1, LANE_TENANT, LANE_RUNNING, LANE_EVERYWHERE, LANE_EARLY };
 
 int sq_lane_walk(struct turn *t, int64_t queue, struct jobq_bytes from, bool after, sqlite3_stmt **out)
 {
@@ -127,11 +205,13 @@ int sq_lane_step(struct turn *t, sqlite3_stmt *walk, struct lane *out)
     int more;
     while ((more = sq_step(t->s, walk)) > 0) {
         int64_t id = sqlite3_column_int64(walk, LANE_ID);
-        if (sqlite3_column_type(walk, ROW_N) == SQLITE_NULL) {
-            if (sq_run(t->s, SQL_LANE_READY, VALUES(number(id), number(0))) != 0)
-                return -1;
+        int has_rows = sqlite3_column_type(walk, ROW_N) != SQLITE_NULL;
+        if (!has_rows && sqlite3_column_type(walk, LANE_EARLY) != SQLITE_NULL)
+            has_rows = look_before(t, id);
+        if (has_rows < 0 || (!has_rows && leave_circle(t, id) != 0))
+            return -1;
+        if (!has_rows)
             continue;
-        }
         if (read_lane(t, walk, LANE_TENANT, out) != 0)
             return -1;
         out->id = id;

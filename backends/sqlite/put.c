@@ -201,20 +201,23 @@ static void note_due(struct turn *t, int64_t at)
         t->put_due = at;
 }
 
-/* Where it belongs: what its row needs to have there before it. *ready: its lane is in the circle already. */
-static int prepare(struct turn *t, const struct jobq_put *put, uint32_t pending, struct job *job, bool *ready)
+/* Where it belongs: what its row needs to have there before it. */
+static int prepare(struct turn *t, const struct jobq_put *put, uint32_t pending, struct job *job, struct lane_mark *mark)
 {
-    *ready = false;
+    *mark = (struct lane_mark){ .id = 0 };
     fill_job(t, put, pending, job);
     if (sq_queue_make(t->s, put->queue, &job->queue) != 0 || sq_kind_make(t->s, put->kind, &job->kind) != 0)
         return -1;
-    return put->group.size ? sq_lane_make(t, job->queue, put->group, &job->lane, ready) : 0;
+    if (put->group.size && sq_lane_make(t, job->queue, put->group, mark) != 0)
+        return -1;
+    job->lane = mark->id;
+    return 0;
 }
 
 /* Its row, number job->n, has come. */
-static int has_come(struct turn *t, struct jobq_put *put, const struct job *job, bool ready)
+static int has_come(struct turn *t, struct jobq_put *put, const struct job *job, const struct lane_mark *mark)
 {
-    if (sq_job_list(job) < 0 && !ready && sq_lane_ready(t, job->lane) != 0)
+    if (sq_job_list(job) < 0 && sq_lane_meets(t, mark, sq_row_place(&job->row), job->n) != 0)
         return -1;
     put->verdict = JOBQ_OK;
     put->same_payload = 1;
@@ -231,9 +234,9 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     struct job job;
     struct pack rest;
     struct value values[ROW_VALUES];
-    bool ready;
+    struct lane_mark mark;
     uint32_t pending = 0;
-    if ((put->parent_count && sq_edges_put(t, put, &pending) != 0) || prepare(t, put, pending, &job, &ready) != 0)
+    if ((put->parent_count && sq_edges_put(t, put, &pending) != 0) || prepare(t, put, pending, &job, &mark) != 0)
         return -1;
     row_values(t, put, &job, &rest, values);
     if (sq_run(t->s, SQL_JOB_PUT, values, ROW_VALUES) != 0)
@@ -246,7 +249,7 @@ int sq_put_row(struct turn *t, struct jobq_put *put)
     job.n = sqlite3_last_insert_rowid(t->s->db);
     if (job.flags & FLAG_BULK_PAYLOAD && sq_bulk_put(t->s, job.n, BULK_PAYLOAD, put->payload) != 0)
         return -1;
-    return has_come(t, put, &job, ready);
+    return has_come(t, put, &job, &mark);
 }
 
 static int refuse_as(struct jobq_put *put, int verdict)
@@ -417,7 +420,7 @@ static int put_rows(struct turn *t, const struct jobq_put *puts, struct job *job
 static int make_together(struct turn *t, struct jobq_put *puts, size_t count)
 {
     struct job jobs[TOGETHER];
-    bool ready[TOGETHER];
+    struct lane_mark marks[TOGETHER];
     if (count < TOGETHER)
         return 0;
     for (size_t i = 0; i < TOGETHER; i++) {
@@ -426,7 +429,7 @@ static int make_together(struct turn *t, struct jobq_put *puts, size_t count)
             return goes;
     }
     for (size_t i = 0; i < TOGETHER; i++)
-        if (prepare(t, &puts[i], 0, &jobs[i], &ready[i]) != 0)
+        if (prepare(t, &puts[i], 0, &jobs[i], &marks[i]) != 0)
             return -1;
     int done = puts->unique ? take_keys(t, puts) : 1;
     if (done <= 0)
@@ -436,7 +439,7 @@ static int make_together(struct turn *t, struct jobq_put *puts, size_t count)
         return done == 0 && puts->unique ? give_keys_up(t, puts) : done;
     for (size_t i = 0; i < TOGETHER; i++) {
         clear_answer(&puts[i]);
-        if (has_come(t, &puts[i], &jobs[i], ready[i]) != 0)
+        if (has_come(t, &puts[i], &jobs[i], &marks[i]) != 0)
             return -1;
     }
     return 1;

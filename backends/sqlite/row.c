@@ -249,7 +249,7 @@ int sq_job_save(struct turn *t, struct job *job)
     job->flags = flags_of(job);
     int64_t list = sq_job_list(job);
     struct queue *queue = sq_queue_of(t, job->queue);
-    if (!queue || sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane) != 0))
+    if (!queue || sq_job_recount(t, job) != 0 || (list < 0 && sq_lane_ready(t, job->lane, sq_row_place(r), job->n) != 0))
         return -1;
     sq_front_meets(queue, list, sq_row_place(r), job->n);
     return sq_run(t->s, SQL_JOB_SAVE,

@@ -110,9 +110,9 @@ void sq_store_free(struct jobq_store *s)
     sq_names_clear(&s->kinds);
     jobq_receipt_free(s->receipt);
     for (size_t i = 0; i < HOLDS; i++)
-        free(s->holds[i].ids);
-    free(s->claimed.items);
+        free(s->holds[i].rows);
     free(s->ended.items);
+    free(s->ended_members.items);
     free(s->lanes_up.items);
     free(s->lanes_down.items);
     sqlite3_free(s->path);

@@ -14,7 +14,7 @@
 
 #include "statements.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define EDGES_AT_ONCE 64
 #define ERRORS_KEPT 10
 #define LOG_KEPT 100
@@ -135,7 +135,7 @@ struct queue {
     bool batched;        /* a batch of it began or ended in this exchange */
     struct meter starts;
     struct front front;
-    int64_t uncounted;   /* so many times records of it came since they were counted */
+    int64_t uncounted;   /* so many records of it have completed since they were counted */
     int64_t above;       /* rows of those beyond their bound, by that count, that are still to be written */
     struct queue *next_touched;
     struct queue_settings now;
@@ -166,7 +166,8 @@ struct runs { /* in their order, none next to another */
 
 /* Rows of one queue that are claimed, or have completed, by one record; the schema says how it is stored. */
 struct batch {
-    int64_t queue, rank, first, last, list, place, started_at;
+    int64_t line; /* where they stand: the queue, or below 0 its lanes */
+    int64_t rank, first, last, list, place, started_at;
     int32_t flags;
     struct jobq_token token;
     bool has_worker;
@@ -174,13 +175,16 @@ struct batch {
     uint8_t worker[256];
 };
 
-/* Which rows a claim gave, so that their ends need not look for them: in the order of their numbers. */
+/* Which rows a claim gave by records, so that their ends need not look for them: in the order in which it gave them. */
 #define HOLDS 4
 #define HOLD_MOST 4096
+struct held_row {
+    struct jobq_id id;
+    int64_t n, line, rank, lane;
+};
 struct hold {
     struct jobq_token token;
-    int64_t queue, rank, first;
-    struct jobq_id *ids;
+    struct held_row *rows;
     size_t count, room, at; /* at: behind the one that was asked for last */
 };
 
@@ -222,7 +226,7 @@ struct jobq_store {
     int64_t ended_most; /* BATCH_ENDED_MOST; tests have fewer */
     int long_walks;     /* rises with each walk past more than BATCH_PASSED_MOST records, falls with each transaction */
     /* Of this exchange, yet to be written: numbers of rows and of lanes. */
-    struct runs claimed, ended;
+    struct runs ended, ended_members;
     struct runs lanes_up, lanes_down; /* of one more of these runs, and one fewer */
     struct hold holds[HOLDS]; /* what this handle claimed by records */
     size_t next_hold;
@@ -240,13 +244,13 @@ struct jobq_store {
     int64_t checked_us;
 };
 
-/* Rows that end alike, yet to be written: those of store->ended; where they are members of a batch, first to last. */
+/* Rows that end alike, yet to be written: those of store->ended, and of store->ended_members, which are in records. */
 struct ends {
     int64_t list; /* 0: none */
-    int32_t told;     /* outcome and reason, as in `flags` */
-    bool drop_result;
-    bool member;      /* of a batch: */
-    int64_t first, last, queue, rank;
+    int64_t queue;
+    int32_t told;       /* outcome and reason, as in `flags` */
+    bool drop_result;   /* of those that are in no record */
+    int64_t line, rank; /* of those that are in one */
 };
 
 /* One exchange under way. */
@@ -427,10 +431,18 @@ struct lane {
     int64_t everywhere;       /* so many of the group run in all queues; -1: not asked yet */
     struct jobq_bytes tenant; /* in the arena of the turn */
 };
-/* If it is missing. *ready: it is in the circle already. */
-int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, int64_t *id, bool *ready);
-int sq_lane_ready(struct turn *t, int64_t lane); /* a due row came into it */
+/* Whether it is in the circle already, and where its front is; the schema says what that is. */
+struct lane_mark {
+    int64_t id, place, n;
+    bool ready;
+};
+int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, struct lane_mark *out); /* if it is missing */
+/* A due row came into it. sq_lane_meets: the mark was read in this exchange; most often there is nothing to be written. */
+int sq_lane_ready(struct turn *t, int64_t lane, int64_t place, int64_t n);
+int sq_lane_meets(struct turn *t, const struct lane_mark *mark, int64_t place, int64_t n);
 int sq_lane_run(struct turn *t, int64_t lane, int64_t by); /* lane 0: nothing */
+/* Rows of these lanes, each as often as one of its rows, run as members of a record. Sorts them. */
+int sq_lanes_take(struct turn *t, const struct batch *b, int64_t *lanes, size_t count);
 int sq_lanes_write(struct turn *t); /* what sq_lane_run has left to be written: before `running` is read anywhere */
 int sq_lane_get(struct turn *t, int64_t id, struct lane *out);
 /* Groups with due rows one after the other, from this one on (`after`: behind it), each with its first due row, as
@@ -604,8 +616,16 @@ int sq_job_set_bytes(struct jobq_store *s, struct job *job, enum bulk what, stru
 #define BATCH_OUT_MOST 1000   /* rows of older ones that an exchange writes at once */
 void sq_batch_read(sqlite3_stmt *row, struct batch *out); /* the row that batch_first or batch_find stands on */
 int64_t sq_batch_size(const struct batch *b);
-/* The one that the row n, which stands at `rank` in the due list of the queue, is in. 1, 0 in none, -1. */
-int sq_batch_find(struct jobq_store *s, int64_t queue, int64_t rank, int64_t n, struct batch *out);
+static inline int64_t sq_batch_queue(const struct batch *b)
+{
+    return b->line < 0 ? -b->line : b->line;
+}
+static inline int64_t sq_line_of(int64_t queue, int64_t lane)
+{
+    return lane ? -queue : queue;
+}
+/* The one that the row n, which stands at `rank` in the line, is in. 1, 0 in none, -1. */
+int sq_batch_find(struct jobq_store *s, int64_t line, int64_t rank, int64_t n, struct batch *out);
 int sq_batch_first(struct jobq_store *s, int64_t list, int64_t from, int64_t to, struct batch *out); /* by place; as above */
 int sq_batch_show(struct jobq_store *s, int64_t rank, struct job *job); /* if it is in one: what the record says of it */
 int sq_batch_leave(struct jobq_store *s, struct job *job);              /* if it is in one: its row says so itself */
@@ -613,8 +633,10 @@ int sq_batch_leave_run(struct jobq_store *s, const struct batch *b, int64_t firs
 int sq_batch_leave_first(struct jobq_store *s, int64_t list, int64_t to, int64_t most);
 bool sq_batch_plain(const struct job *job, const struct jobq_row *shown); /* shown: with the bytes */
 int sq_batch_begin(struct turn *t, const struct batch *b);
-int sq_batch_end(struct turn *t, const struct ends *ends);
-void sq_batch_hold(struct jobq_store *s, const struct batch *b, const struct jobq_row *rows);
+/* Rows that were members complete. *done: so many, from the first on. 1 their record says so; 0 they are in none (any more),
+ * and are to be ended as others; -1. */
+int sq_batch_end(struct turn *t, const struct ends *ends, const struct run *run, int64_t *done);
+void sq_batch_hold(struct jobq_store *s, const struct jobq_token *token, const struct held_row *row);
 void sq_batch_let_go(struct jobq_store *s); /* what was claimed may not have been */
 /* A row that this handle claimed by a record, is it still in it? 1, 0 it is to be looked for, -1. */
 int sq_batch_held(struct jobq_store *s, const struct jobq_token *token, const struct jobq_id *id, struct job *out);

@@ -58,28 +58,52 @@ static size_t batch_from(const struct catch *c, size_t i)
 {
     const struct taken *first = &c->taken[i];
     size_t count = 0;
-    while (i + count < c->count && first[count].plain && first[count].place == first->place &&
+    while (i + count < c->count && first[count].plain && !first[count].lane && first[count].place == first->place &&
            first[count].queue == first->queue && first[count].n == first->n + (int64_t)count)
         count++;
     return count < BATCH_LEAST ? 0 : count;
 }
 
-static int begin_batch(const struct catch *c, const struct jobq_row *r, const struct taken *taken, size_t count)
+/* Of `count` rows that were read, this one and those behind it by number. */
+static struct batch batch_of(const struct catch *c, size_t at, size_t count)
 {
-    struct batch b = { .queue = taken->queue, .rank = taken->place, .first = taken->n, .last = taken->n + (int64_t)count - 1,
-                       .place = r->lease_until_ms, .started_at = r->started_at_ms, .token = r->token,
+    const struct jobq_row *r = &c->rows[at];
+    const struct taken *taken = &c->taken[at];
+    struct batch b = { .line = sq_line_of(taken->queue, taken->lane), .rank = taken->place, .first = taken->n,
+                       .last = taken->n + (int64_t)count - 1, .place = r->lease_until_ms, .started_at = r->started_at_ms,
+                       .token = r->token, .flags = FLAG_RISES | taken->flags,
                        .has_worker = c->want->worker.data != NULL, .worker_size = c->want->worker.size };
-    b.flags = FLAG_RISES;
-    for (size_t i = 0; i < count; i++) {
-        b.flags |= taken[i].flags;
-        if (i && memcmp(&r[i - 1].id, &r[i].id, sizeof r->id) >= 0)
-            b.flags &= ~FLAG_RISES;
-    }
     if (b.worker_size > sizeof b.worker)
         b.worker_size = sizeof b.worker;
     if (b.worker_size)
         memcpy(b.worker, c->want->worker.data, b.worker_size);
-    sq_batch_hold(c->t->s, &b, r);
+    return b;
+}
+
+/* The row with the next number. */
+static void join(const struct catch *c, struct batch *b, size_t before, size_t at)
+{
+    b->flags |= c->taken[at].flags;
+    if (memcmp(&c->rows[before].id, &c->rows[at].id, sizeof c->rows->id) >= 0)
+        b->flags &= ~FLAG_RISES;
+}
+
+static void hold(const struct catch *c, size_t at)
+{
+    const struct taken *taken = &c->taken[at];
+    const struct held_row row = { .id = c->rows[at].id, .n = taken->n, .line = sq_line_of(taken->queue, taken->lane),
+                                  .rank = taken->place, .lane = taken->lane };
+    sq_batch_hold(c->t->s, &c->rows[at].token, &row);
+}
+
+/* The next `count` rows, of no group. */
+static int begin_batch(const struct catch *c, size_t count)
+{
+    struct batch b = batch_of(c, c->settled, count);
+    for (size_t i = 1; i < count; i++)
+        join(c, &b, c->settled + i - 1, c->settled + i);
+    for (size_t i = 0; i < count; i++)
+        hold(c, c->settled + i);
     return sq_batch_begin(c->t, &b);
 }
 
@@ -129,7 +153,7 @@ static int claim(struct catch *c, size_t count, bool alone)
     if (claim_rows(c, rows, count, alone) != 0)
         return -1;
     bool batch = count >= BATCH_LEAST && batch_from(c, c->settled) == count;
-    if ((batch ? begin_batch : write_claims)(c, rows, taken, count) != 0)
+    if ((batch ? begin_batch(c, count) : write_claims(c, rows, taken, count)) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (note(c, &rows[i], &taken[i]) != 0)
@@ -198,33 +222,117 @@ static int settle(struct catch *c, bool alone)
     return 0;
 }
 
-/* The same of rows that were taken in turn: what came together stands apart there, so it is gathered by number. */
+/* Rows that were taken in turn, by where they stand: what came together stands apart in the turns. */
+struct stand {
+    int64_t place, n;
+    size_t at; /* among those that were taken */
+};
+
+static int by_stand(const void *a, const void *b)
+{
+    const struct stand *x = a, *y = b;
+    int order = (x->place > y->place) - (x->place < y->place);
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+/* The next of them that one record can claim. */
+static size_t record_from(const struct catch *c, const struct stand *stands, size_t count)
+{
+    const struct taken *first = &c->taken[stands->at];
+    size_t rows = 0;
+    while (rows < count && c->taken[stands[rows].at].plain && stands[rows].place == stands->place &&
+           stands[rows].n == stands->n + (int64_t)rows && !c->taken[stands[rows].at].lane == !first->lane)
+        rows++;
+    return rows < BATCH_LEAST ? 0 : rows;
+}
+
+/* The next of them that one statement can claim as rows. */
+static size_t run_from(const struct catch *c, const struct stand *stands, size_t count)
+{
+    size_t rows = 1;
+    while (rows < count && stands[rows].n == stands->n + (int64_t)rows && !record_from(c, &stands[rows], count - rows))
+        rows++;
+    return rows;
+}
+
+static int begin_record(const struct catch *c, const struct stand *stands, size_t count)
+{
+    struct batch b = batch_of(c, stands->at, count);
+    int64_t *lanes = jobq_arena_alloc(c->t->arena, count * sizeof *lanes);
+    if (!lanes)
+        return sq_fault_memory(c->t->s);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            join(c, &b, stands[i - 1].at, stands[i].at);
+        c->taken[stands[i].at].held = true;
+        lanes[i] = c->taken[stands[i].at].lane;
+    }
+    if (sq_batch_begin(c->t, &b) != 0)
+        return -1;
+    return b.line < 0 ? sq_lanes_take(c->t, &b, lanes, count) : 0;
+}
+
+static int write_rows(const struct catch *c, const struct stand *stands, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sq_lane_run(c->t, c->taken[stands[i].at].lane, 1) != 0)
+            return -1;
+    return write_run(c, &c->rows[stands->at], stands->n, stands[count - 1].n);
+}
+
+/* The front of a lane may only go forward: so records begin in the order in which their rows stand. */
+static int write_turns(const struct catch *c, struct stand *stands, size_t count)
+{
+    qsort(stands, count, sizeof *stands, by_stand);
+    for (size_t i = 0, rows; i < count; i += rows) {
+        bool record = (rows = record_from(c, &stands[i], count - i)) != 0;
+        if (!record)
+            rows = run_from(c, &stands[i], count - i);
+        if ((record ? begin_record : write_rows)(c, &stands[i], rows) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* One of those that were taken in turn. 1 it is to be written with others, 0 it is done with, -1. */
+static int settle_turn(struct catch *c, bool alone)
+{
+    struct jobq_row *r = &c->rows[c->settled];
+    const struct taken *taken = &c->taken[c->settled];
+    if (has_expired(c, r)) {
+        give_expired(c, r);
+        return 0;
+    }
+    if (!is_alike(c, c->settled))
+        return claim(c, 1, alone) != 0 ? -1 : sq_lane_run(c->t, taken->lane, 1);
+    return claim_rows(c, r, 1, alone) != 0 || note(c, r, taken) != 0 ? -1 : 1;
+}
+
+/* The same of rows that were taken in turn. */
 static int settle_turns(struct catch *c)
 {
     bool alone = c->want->limit == 1 && !c->want->others;
-    struct runs *claimed = &c->t->s->claimed;
-    const struct jobq_row *like = NULL;
-    if (c->settled < c->count && sq_want_token(c) != 0)
+    size_t first = c->settled, count = 0;
+    if (first == c->count)
+        return 0;
+    struct stand *stands = jobq_arena_alloc(c->t->arena, (c->count - first) * sizeof *stands);
+    if (!stands)
+        return sq_fault_memory(c->t->s);
+    if (sq_want_token(c) != 0)
         return -1;
     for (; c->settled < c->count; c->settled++) {
-        struct jobq_row *r = &c->rows[c->settled];
         const struct taken *taken = &c->taken[c->settled];
-        if (has_expired(c, r)) {
-            give_expired(c, r);
-        } else if (!is_alike(c, c->settled)) {
-            if (claim(c, 1, alone) != 0)
-                return -1;
-        } else if (claim_rows(c, r, 1, alone) != 0 || note(c, r, taken) != 0 ||
-                   sq_runs_add(c->t->s, claimed, taken->n) != 0) {
+        int more = settle_turn(c, alone);
+        if (more < 0)
             return -1;
-        } else {
-            like = r;
-        }
+        if (more)
+            stands[count++] = (struct stand){ .place = taken->place, .n = taken->n, .at = c->settled };
     }
-    for (size_t i = 0; i < claimed->count; i++)
-        if (write_run(c, like, claimed->items[i].first, claimed->items[i].last) != 0)
-            return -1;
-    claimed->count = 0;
+    if (write_turns(c, stands, count) != 0)
+        return -1;
+    for (size_t i = first; i < c->count; i++)
+        if (c->taken[i].held)
+            hold(c, i);
     return 0;
 }
 
@@ -277,10 +385,11 @@ static int take_row(struct catch *c, sqlite3_stmt *row)
     if (!sq_want_room(c, r->payload_bytes))
         return 0;
     c->taken[c->count] = (struct taken){ .n = job.n, .queue = job.queue, .flags = job.flags,
-                                         .place = sqlite3_column_int64(row, ROW_PLACE),
-                                         .plain = c->batches && sq_batch_plain(&job, r),
+                                         .lane = job.lane, .place = sqlite3_column_int64(row, ROW_PLACE),
+                                         .plain = c->batches && !(job.lane && c->passed) && sq_batch_plain(&job, r),
                                          .calm = !r->progress.data && !sq_row_alarm(&job),
                                          .frees_key = job.has_key && job.key.hold != JOBQ_HOLD_LIVE };
+    c->passed |= has_expired(c, r);
     sq_want_give(c, JOBQ_OVERDUE_NONE);
     return 1;
 }
@@ -312,14 +421,15 @@ static sqlite3_stmt *start_rows(const struct catch *c, const struct wanted *want
 static int take_stretch(struct catch *c, const struct wanted *wanted, struct walk *w, int64_t *most)
 {
     sqlite3_stmt *row = start_rows(c, wanted, w);
-    bool jumps = false;
-    int more = row ? 0 : -1;
+    int more = row ? 0 : -1, jumps = 0;
     while (!c->full && *most > 0 && (more = sq_step(c->t->s, row)) > 0) {
-        jumps = sq_walk_jumps(w, sqlite3_column_int64(row, ROW_PLACE), sqlite3_column_int64(row, ROW_N));
+        jumps = sq_walk_jumps(c->t->s, w, sqlite3_column_int64(row, ROW_PLACE), sqlite3_column_int64(row, ROW_N));
         if (jumps)
             break;
-        if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)) || was_given(c, row))
+        if (!sq_kind_wanted(wanted, sqlite3_column_int64(row, ROW_KIND)) || was_given(c, row)) {
+            c->passed = true;
             continue;
+        }
         more = take_row(c, row);
         if (more < 0)
             break;
@@ -327,7 +437,7 @@ static int take_stretch(struct catch *c, const struct wanted *wanted, struct wal
     }
     if (row)
         sqlite3_reset(row);
-    if (more < 0)
+    if (more < 0 || jumps < 0)
         return -1;
     return jumps || (more == 0 && *most > 0 && !c->full && sq_walk_goes_on(w));
 }
@@ -339,6 +449,7 @@ static int take_from(struct catch *c, const struct wanted *wanted, int64_t list,
     if (no_kind(wanted))
         return 0;
     int more = sq_walk_begin(c->t->s, &walk, list) != 0 ? -1 : 1;
+    c->passed = walk.early || wanted->kind_count == 1;
     while (more > 0)
         more = take_stretch(c, wanted, &walk, &most);
     free(walk.passed);
@@ -394,8 +505,10 @@ static int next_group(struct catch *c, const struct queue *queue, const struct j
 static int take_first(struct catch *c, const struct wanted *wanted, const struct lane *lane, int64_t most)
 {
     if (most != 1 || !lane->id || !c->circle || was_given(c, c->circle) ||
+        sqlite3_column_type(c->circle, ROW_N) == SQLITE_NULL ||
         !sq_kind_wanted(wanted, sqlite3_column_int64(c->circle, ROW_KIND)))
         return 0;
+    c->passed = false;
     return take_row(c, c->circle) < 0 ? -1 : 1;
 }
 
@@ -416,7 +529,7 @@ static int take_turn(struct catch *c, const struct wanted *wanted, struct queue 
     int64_t given = (int64_t)(c->count - count), starts = (int64_t)starts_from(c, count);
     *room -= given;
     jobq_turn_gave(turn, lane->tenant, given, c->want->share, c->full || *room == 0);
-    return sq_lane_run(c->t, lane->id, starts) != 0 ? -1 : sq_starts_count(c->t, queue, lane->id ? lane : NULL, starts);
+    return sq_starts_count(c->t, queue, lane->id ? lane : NULL, starts);
 }
 
 static int serve(struct catch *c, const struct wanted *wanted, struct queue *queue, struct jobq_turn *turn,

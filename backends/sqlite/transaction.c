@@ -60,7 +60,7 @@ void sq_tx_rollback(struct jobq_store *s)
     sq_names_clear(&s->queues);
     sq_names_clear(&s->kinds);
     sq_batch_let_go(s);
-    s->claimed.count = s->ended.count = s->lanes_up.count = s->lanes_down.count = 0;
+    s->ended.count = s->ended_members.count = s->lanes_up.count = s->lanes_down.count = 0;
 }
 
 /* The commit record is the last thing that is written to the log. Where writing it failed it is not there, or not whole,

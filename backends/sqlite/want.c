@@ -109,9 +109,9 @@ static int set_due(struct catch *c, const struct candidate *item)
     const struct job job = { .queue = item->queue, .lane = item->lane,
                              .row = { .state = JOBQ_ROW_WAITING, .due = 1, .alone = (item->flags & FLAG_ALONE) != 0 } };
     int64_t list = sq_job_list(&job);
-    if (!queue || (list < 0 && sq_lane_ready(c->t, item->lane) != 0))
-        return -1;
     int64_t place = jobq_add_ms(item->run_at, item->rank_add);
+    if (!queue || (list < 0 && sq_lane_ready(c->t, item->lane, place, item->n) != 0))
+        return -1;
     queue->diff[COUNT_LATER]--;
     queue->diff[COUNT_DUE]++;
     sq_front_meets(queue, list, place, item->n);
@@ -185,20 +185,41 @@ int64_t sq_list_wanted(const struct jobq_want *want, int64_t queue)
 
 /* ---- a walk along a list ---------------------------------------------------------------------------------------- */
 
-bool sq_walk_jumps(struct walk *w, int64_t place, int64_t n)
+static int jump(struct walk *w, int64_t place, int64_t last)
 {
+    w->place = place;
+    w->n = last;
+    w->behind = true;
+    return 1;
+}
+
+/* Along a lane there are members only before its front, and they are looked for only when something else may be there. */
+static int jumps_in_lane(struct jobq_store *s, struct walk *w, int64_t place, int64_t n)
+{
+    struct batch b;
+    if (!w->early || place > w->front_place || (place == w->front_place && n > w->front_n))
+        return 0;
+    int found = sq_batch_find(s, w->line, place, n, &b);
+    if (found <= 0)
+        return found;
+    if (++w->at == BATCH_PASSED_MOST + 1 && s->long_walks < LONG_WALKS_OFTEN)
+        s->long_walks += 4;
+    return jump(w, place, b.last);
+}
+
+int sq_walk_jumps(struct jobq_store *s, struct walk *w, int64_t place, int64_t n)
+{
+    if (w->list < 0)
+        return jumps_in_lane(s, w, place, n);
     const struct stretch *p = w->passed, *end = p + w->count;
     for (p += w->at; p < end && (p->place < place || (p->place == place && p->last < n)); p++)
         ;
     w->at = (size_t)(p - w->passed);
     if (p == end || p->place != place || p->first > n)
-        return false;
+        return 0;
     while (p + 1 < end && p[1].place == place && p[1].first == p->last + 1)
         p++;
-    w->place = place;
-    w->n = p->last;
-    w->behind = true;
-    return true;
+    return jump(w, place, p->last);
 }
 
 bool sq_walk_goes_on(struct walk *w)
@@ -217,8 +238,9 @@ static int stretch_has(struct jobq_store *s, const struct wanted *wanted, struct
     int more;
     while ((more = sq_step(s, row)) > 0) {
         int64_t place = sqlite3_column_int64(row, 1), n = sqlite3_column_int64(row, 2);
-        if (sq_walk_jumps(w, place, n)) {
-            more = 2;
+        int jumps = sq_walk_jumps(s, w, place, n);
+        if (jumps) {
+            more = jumps < 0 ? -1 : 2;
         } else if (wanted && !sq_kind_wanted(wanted, sqlite3_column_int64(row, 0))) {
             continue;
         } else {
@@ -277,11 +299,31 @@ static int move_front(struct jobq_store *s, struct walk *w, struct front *front)
     return found < 0 ? -1 : 0;
 }
 
-/* Rows of batches stand in due lists only, and there they stay. */
+/* From the front of a lane on, or from where something may wait before it. */
+static int begin_in_lane(struct jobq_store *s, struct walk *w)
+{
+    sqlite3_stmt *row = sq_start(s, SQL_LANE_FRONT, VALUES(number(-w->list)));
+    int found = sq_step(s, row);
+    if (found <= 0)
+        return found;
+    w->line = -sqlite3_column_int64(row, 0);
+    w->place = w->front_place = sqlite3_column_int64(row, 1);
+    w->n = w->front_n = sqlite3_column_int64(row, 2);
+    w->early = sqlite3_column_type(row, 3) != SQLITE_NULL;
+    w->behind = !w->early;
+    if (w->early)
+        w->place = sqlite3_column_int64(row, 3);
+    sqlite3_reset(row);
+    return 0;
+}
+
+/* Rows of batches stand in due lists and lanes only, and there they stay. */
 int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list)
 {
     *w = (struct walk){ .list = list, .place = INT64_MIN };
-    if (!s->clock.batches || list < 0 || list % 16 != LIST_DUE)
+    if (list < 0)
+        return begin_in_lane(s, w);
+    if (!s->clock.batches || list % 16 != LIST_DUE)
         return 0;
     struct queue *queue = sq_queue_slot(s, list / 16);
     if (!queue)

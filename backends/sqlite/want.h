@@ -7,9 +7,10 @@
 
 /* What a claim has to know besides the row that is handed out. */
 struct taken {
-    int64_t n, queue, place;
+    int64_t n, queue, lane, place;
     int32_t flags;
     bool plain;     /* may be one of a batch */
+    bool held;      /* is one of a batch */
     bool calm;      /* neither alarm nor progress */
     bool frees_key; /* perhaps */
 };
@@ -28,6 +29,8 @@ struct catch {
     sqlite3_stmt *circle; /* a walk along the groups of a queue, standing on `stands`; NULL: none */
     struct jobq_bytes stands;
     bool batches; /* rows of the queue that is looked at may be claimed by one record */
+    bool passed;  /* in the list that is looked at, rows that stay: what stands behind them has no record, or a lane's
+                   * front would be past them */
     bool full; /* `limit` or `bytes` is reached */
 };
 
@@ -47,15 +50,18 @@ struct wanted {
 struct walk {
     int64_t list, place, n;
     bool behind; /* it goes on behind n, at the same place; else with that place */
+    /* of a lane: */
+    int64_t line, front_place, front_n;
+    bool early; /* something may wait before the front */
     /* those behind where it began */
     struct stretch {
         int64_t place, first, last;
     } *passed;
-    size_t count, room, at;
+    size_t count, room, at; /* at: the next of them; along a lane, how many records were jumped over */
 };
 int sq_walk_begin(struct jobq_store *s, struct walk *w, int64_t list); /* free w->passed, also after -1 */
-/* Is this row of a batch? Then the walk is to begin anew, behind it. */
-bool sq_walk_jumps(struct walk *w, int64_t place, int64_t n);
+/* Is this row of a batch? Then the walk is to begin anew, behind it. 1, 0, -1. */
+int sq_walk_jumps(struct jobq_store *s, struct walk *w, int64_t place, int64_t n);
 /* What it began anew for is at its end: does it go on? */
 bool sq_walk_goes_on(struct walk *w);
 

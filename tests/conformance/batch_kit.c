@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "batch_kit.h"
+#include "passes.h"
 
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 static struct {
     int64_t at_ms;
     const char *queue, *kind;
+    char group[8]; /* of --groups: "": none */
 } born[NUMBERS];
 
 uint32_t number_of(const struct jobq_row *r)
@@ -51,6 +53,10 @@ void put_numbers(const uint32_t *numbers, size_t count, const char *queue, const
         puts[i] = put_of(numbers[i]);
         puts[i].queue = text(queue);
         puts[i].kind = text(kind);
+        if (run.groups) {
+            snprintf(born[numbers[i]].group, sizeof born->group, "g%04u", numbers[i] % 10000);
+            puts[i].group = text(born[numbers[i]].group);
+        }
     }
     go(me, &x);
     int64_t at_ms = row_n(numbers[0])->created_at_ms;
@@ -145,7 +151,7 @@ struct jobq_row as_put(uint32_t number)
 {
     ok(number < NUMBERS && born[number].queue);
     return (struct jobq_row){ .id = id(number), .queue = text(born[number].queue), .kind = text(born[number].kind),
-                              .payload = text("p"), .payload_bytes = 1, .state = JOBQ_ROW_WAITING, .due = 1,
+                              .group = run.groups ? text(born[number].group) : (struct jobq_bytes){ 0 }, .payload = text("p"), .payload_bytes = 1, .state = JOBQ_ROW_WAITING, .due = 1,
                               .created_at_ms = born[number].at_ms, .run_at_ms = born[number].at_ms };
 }
 

@@ -76,6 +76,14 @@ void counts(const char *queue, uint64_t waiting, uint64_t running, uint64_t comp
     {                                                                                                   \
         .name = title, .run = body, .needs = capabilities, .flags = MANY_CALLS                          \
     }
+/* What is asked of the order that ranks and numbers make, which with groups is that of turns. */
+#define ONE_BY_RANK(title, body, capabilities)                                                          \
+    {                                                                                                   \
+        .name = title, .run = body, .needs = capabilities, .flags = MANY_CALLS | NO_GROUPS              \
+    }
+#define BOTH_BY_RANK(title, body, capabilities)                                                         \
+    ONE_BY_RANK(title ", running", body##_running, capabilities),                                       \
+        ONE_BY_RANK(title ", ended", body##_ended, capabilities)
 #define BOTH(title, body, capabilities)                                                                 \
     ONE(title ", running", body##_running, capabilities), ONE(title ", ended", body##_ended, capabilities)
 

@@ -512,6 +512,6 @@ static const struct test tests[] = {
     BOTH("a limit comes (rule 10)", a_limit_comes, LIMITS),
     BOTH("a rate comes (rule 10)", a_rate_comes, LIMITS),
     BOTH("a depth comes", a_depth_comes, 0),
-    BOTH("groups come", groups_come, LIMITS),
+    BOTH_BY_RANK("groups come", groups_come, LIMITS),
 };
 const struct topic topic_batch_read = TOPIC("batch read", tests);

@@ -480,7 +480,7 @@ static const struct test tests[] = {
     ONE("over the count by themselves", over_the_count_by_themselves, 0),
     ONE("none are kept", none_are_kept, 0),
     ONE("up to the limit", up_to_the_limit, 0),
-    ONE("of one instant: by id", of_one_instant_by_id, 0),
+    ONE_BY_RANK("of one instant: by id", of_one_instant_by_id, 0),
     ONE("of one instant: plain ones and others", of_one_instant_with_others, 0),
     ONE("of one instant: two batches", of_one_instant_and_two_batches, 0),
     ONE("over the age", over_the_age, 0),

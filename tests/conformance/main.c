@@ -72,6 +72,8 @@ static bool wanted(const struct test *test, const char *name)
 {
     if (run.only && !strstr(name, run.only))
         return false;
+    if (run.groups && (strncmp(name, "batch", 5) != 0 || test->flags & NO_GROUPS || !store_has(JOBQ_CAP_GROUPS)))
+        return false;
     return store_has(test->needs) && !(test->flags & PLAIN_ONLY && run.pass != PASS_PLAIN);
 }
 
@@ -135,6 +137,8 @@ static int read_arguments(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--trace") == 0)
             run.trace = true;
+        else if (strcmp(argv[i], "--groups") == 0)
+            run.groups = true;
         else if (strcmp(argv[i], "--pass") == 0)
             pass = value, i++;
         else if (strcmp(argv[i], "--only") == 0)

@@ -35,6 +35,7 @@ struct run {
     bool full;   /* all of it, however long it takes */
     long stride; /* of the faults every so many are tried; which of them differs from case to case */
     bool trace;
+    bool groups; /* tests of batches only, where each job that is put with others has a group of its own */
     struct tally *tally;
 };
 

@@ -18,6 +18,7 @@
 
 enum test_flags {
     PLAIN_ONLY = 1, /* large, or about calls that the passes cannot repeat */
+    NO_GROUPS = 4,  /* asks for something else when each job is of a group of its own */
     MANY_CALLS = 2, /* of which an everyday run lets fewer fail */
 };
 

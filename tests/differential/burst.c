@@ -21,6 +21,7 @@ static void generate_puts(struct generator *g, const struct jobq_query *rows, st
     b->queue = (int)PICK(g, 0, 0, 0, 1, 2);
     b->kind = (int)PICK(g, 0, 0, 0, 1);
     b->payload = between(g, 0, 2);
+    b->groups = g->groups && chance(g, 35) ? (int)PICK(g, 1, 3, 10, BURST, BURST) : 0;
     for (int i = 0; i < JOBS - 1 && b->count < wanted; i++) {
         int job = (first + i) % (JOBS - 1);
         if (!is_there(rows, job))
@@ -99,7 +100,8 @@ void show_bursts(FILE *out, const struct step *s)
         show_jobs(out, s->acks.jobs, s->acks.count);
     }
     if (s->burst.count) {
-        fprintf(out, "  plain puts queue=%d kind=%d payload=%d:", s->burst.queue, s->burst.kind, s->burst.payload);
+        fprintf(out, "  plain puts queue=%d kind=%d payload=%d groups=%d:", s->burst.queue, s->burst.kind,
+                s->burst.payload, s->burst.groups);
         show_jobs(out, s->burst.jobs, s->burst.count);
     }
 }
@@ -114,7 +116,7 @@ static bool is_plain(const struct jobq_row *r, int state, int outcome)
 {
     bool touched = r->edits || r->failures || r->crashes || r->snoozes || r->releases || r->redrives || r->reason ||
                    r->cancel_asked || r->alone || r->progress.data || r->error_count || r->has_callback;
-    return r->state == state && r->outcome == outcome && r->attempt == 1 && !touched && !r->group.data && !r->timeout_ms &&
+    return r->state == state && r->outcome == outcome && r->attempt == 1 && !touched && !r->timeout_ms &&
            !r->expires_at_ms;
 }
 

@@ -67,9 +67,9 @@ struct put_step {
     struct tick_step tick;
 };
 
-/* Many plain jobs at once: put into one queue, or completed plainly under one token. */
+/* Many plain jobs at once: put into one queue, of so many groups in turn, or completed plainly under one token. */
 struct put_burst {
-    int queue, kind, payload, count;
+    int queue, kind, payload, groups, count;
     uint8_t jobs[BURST];
 };
 

@@ -162,6 +162,14 @@ static int changes_at(const struct step *s)
     return s->acks.first ? s->acks.count : 0;
 }
 
+/* In the order of their names, as most are put whose order in turns is that of their arrival. */
+static struct jobq_bytes burst_group(int groups, int i)
+{
+    static const char names[] = "!#$%ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~";
+    _Static_assert(sizeof names > BURST, "a name for each");
+    return groups ? (struct jobq_bytes){ &names[i % groups], 1 } : (struct jobq_bytes){ 0 };
+}
+
 static void fill_bursts(const struct side *side, const struct step *s, struct frame *f)
 {
     struct jobq_change *acks = &f->changes[s->acks.first ? 0 : s->change_count];
@@ -174,6 +182,7 @@ static void fill_bursts(const struct side *side, const struct step *s, struct fr
     for (int i = 0; i < s->burst.count; i++)
         f->puts[f->x.put_count++] = (struct jobq_put){ .id = job_id(s->burst.jobs[i]), .queue = name_value(s->burst.queue),
                                                        .kind = name_value(s->burst.kind),
+                                                       .group = burst_group(s->burst.groups, i),
                                                        .payload = bytes_value(s->burst.payload), .only_if = -1 };
 }
 

@@ -112,7 +112,8 @@ static void close_sound(struct jobq_store *s)
     ck_assert_int_eq(sql_value("a.db", "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
     ck_assert_int_eq(
         sql_value("a.db", "SELECT count(*) FROM jobq_batch AS b WHERE last < first OR (SELECT count(*) FROM jobq_job AS j"
-                          " WHERE j.n BETWEEN b.first AND b.last AND j.list = 16 * b.queue + 1 AND j.place = b.rank"
+                          " WHERE j.n BETWEEN b.first AND b.last AND j.list = iif(b.queue > 0, 16 * b.queue + 1, -j.lane)"
+                          " AND j.queue = abs(b.queue) AND j.place = b.rank"
                           " AND j.state = 2 AND j.token IS NULL) <> last - first + 1"),
         0);
     ck_assert_int_eq(sql_value("a.db", "SELECT count(*) FROM jobq_bulk AS b WHERE NOT EXISTS"
@@ -915,7 +916,8 @@ START_TEST(a_store_of_the_first_version_is_brought_up)
     put_many(s, 1, MANY, NULL);
     claim(s, 3);
     store_close(s);
-    sql("a.db", "DROP TABLE jobq_batch; UPDATE jobq_meta SET version = 1");
+    sql("a.db", "ALTER TABLE jobq_lane DROP COLUMN front_place; ALTER TABLE jobq_lane DROP COLUMN front_n;"
+                "ALTER TABLE jobq_lane DROP COLUMN early; DROP TABLE jobq_batch; UPDATE jobq_meta SET version = 1");
     s = store_open("a.db", NULL, &hand);
     ck_assert_int_eq(sql_value("a.db", "SELECT version FROM jobq_meta"), SCHEMA_VERSION);
     ck_assert_uint_eq(rows_in(s, "q", JOBQ_RUNNING), 3);
@@ -953,9 +955,9 @@ START_TEST(a_claim_that_was_undone_is_forgotten)
     struct jobq_store *s = fresh();
     put_many(s, 1, MANY, NULL);
     sq_tx_begin_write(s);
-    const struct jobq_row rows[MANY] = {{.id = id_of(500)}};
-    const struct batch undone = {.queue = 1, .rank = WALL, .first = 1, .last = 8};
-    sq_batch_hold(s, &undone, rows);
+    const struct held_row undone = {.id = id_of(500), .n = 1, .line = 1, .rank = WALL};
+    const struct jobq_token token = {.bytes = {1}};
+    sq_batch_hold(s, &token, &undone);
     sq_tx_rollback(s);
     for (size_t i = 0; i < HOLDS; i++)
         ck_assert_uint_eq(s->holds[i].count, 0);

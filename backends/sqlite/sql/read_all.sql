@@ -6,8 +6,9 @@ SELECT n FROM (
     SELECT j.n, j.id, j.run_at, j.created_at, coalesce(b.place, j.place) AS place, coalesce(b.flags, j.flags) AS flags,
         CASE WHEN b.list IS NULL THEN j.state WHEN b.list = 0 THEN 3 ELSE 4 END AS state
     FROM [job] AS j LEFT JOIN [batch] AS b
-        ON j.list = 16 * j.queue + 1 AND b.queue = j.queue AND b.rank = j.place AND j.n <= b.last AND b.first =
-            (SELECT m.first FROM [batch] AS m WHERE m.queue = j.queue AND m.rank = j.place AND m.first <= j.n
+        ON (j.list = 16 * j.queue + 1 OR j.list < 0) AND b.queue = iif(j.list < 0, -j.queue, j.queue) AND b.rank = j.place
+        AND j.n <= b.last AND b.first = (SELECT m.first FROM [batch] AS m
+            WHERE m.queue = iif(j.list < 0, -j.queue, j.queue) AND m.rank = j.place AND m.first <= j.n
             ORDER BY m.first DESC LIMIT 1)
     WHERE j.id > ?1 AND (?2 IS NULL OR j.queue = ?2) AND (?3 IS NULL OR j.kind = ?3) AND (?4 IS NULL OR j.tenant = ?4))
 WHERE 1 << state & ?5 AND (?6 = 0 OR state <> 2 OR (run_at <= ?7) = (?6 = 1)) AND (?8 IS NULL OR flags >> 20 = ?8)

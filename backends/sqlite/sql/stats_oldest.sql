@@ -13,4 +13,8 @@ SELECT min(run_at) FROM (
     UNION ALL SELECT run_at FROM (SELECT run_at FROM [job] WHERE list = ?1 + 1 ORDER BY place LIMIT ?3)
     UNION ALL SELECT place FROM (SELECT place FROM [job] WHERE list = ?1 + 2 AND place <= ?2 ORDER BY place LIMIT 1)
     UNION ALL SELECT run_at FROM (SELECT j.run_at FROM [lane] AS l CROSS JOIN [job] AS j ON j.list = -l.id
-        WHERE l.queue = ?1 / 16 AND l.ready = 1 LIMIT ?3))
+            AND j.place >= coalesce(l.early, l.front_place) AND (j.place > l.front_place OR
+                (j.place = l.front_place AND j.n > l.front_n) OR (l.early IS NOT NULL AND
+                coalesce((SELECT last FROM [batch] AS b WHERE b.queue = -l.queue AND b.rank = j.place AND b.first <= j.n
+                    ORDER BY b.first DESC LIMIT 1), 0) < j.n))
+            WHERE l.queue = ?1 / 16 AND l.ready = 1 LIMIT ?3))
