@@ -401,12 +401,22 @@ class Together(kit.Case):
             text += piece
         return int(text.split()[1]), json.loads(text.split(b"\r\n\r\n", 1)[1])
 
-    def waiting(self, count):
-        kit.until(f"{count} connections", lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) >= self.descriptors + count)
+    def waiting(self, connections):
+        """Until the server has taken each; one that nobody has taken yet has no inode."""
+        ports = {connection.getsockname()[1] for connection in connections}
+
+        def port(address):
+            return int(address.split(":")[1], 16)
+
+        def taken():
+            with open(f"/proc/{self.server.pid}/net/tcp", encoding="ascii") as table:
+                lines = [line.split() for line in table.readlines()[1:]]
+            return ports <= {port(line[2]) for line in lines if port(line[1]) == self.port and line[9] != "0"}
+
+        kit.until(f"{len(ports)} connections", taken)
 
     def test_each_has_its_own_answer(self):
         self.jobq("limit", "--group", "b", "--quota", "10/h")
-        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
         store = self.hold()
         own = [self.post("a", {"videoPath": "clip.mp4", "jobId": f"own {i}"}) for i in range(20)]
         same = [self.post("a", {"videoPath": "clip.mp4", "jobId": "same"}) for _ in range(32)]
@@ -414,7 +424,7 @@ class Together(kit.Case):
         over = [self.post("b", {"videoPath": "clip.mp4"}) for _ in range(64)]
         told = [self.post("a", {"videoPath": "clip.mp4", "callbackUrl": "http://127.0.0.1:1/", "jobId": f"told {i % 2}"})
                 for i in range(4)]
-        self.waiting(125)
+        self.waiting(own + same + other + over + told)
         store.close()
         answers = [[self.answer(connection) for connection in group] for group in (own, same, other, over, told)]
         own, same, other, over, told = answers
@@ -437,10 +447,9 @@ class Together(kit.Case):
         self.assertLess(len({row["created_at"] for row in probes}), 10, "they were put one by one")
 
     def test_a_stop_answers_those_who_wait_for_the_store(self):
-        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
         store = self.hold()
         waiting = [self.post("a", {"videoPath": "clip.mp4"}) for _ in range(6)]
-        self.waiting(6)
+        self.waiting(waiting)
         self.server.process.send_signal(signal.SIGTERM)
         store.close()
         for status, body in map(self.answer, waiting):
@@ -448,10 +457,9 @@ class Together(kit.Case):
             self.assertEqual(self.row(body["jobId"])["state"], "ready")
 
     def test_who_does_not_wait_harms_nobody(self):
-        self.descriptors = len(os.listdir(f"/proc/{self.server.pid}/fd"))
         store = self.hold()
         gone = [self.post("a", {"videoPath": "clip.mp4", "jobId": f"gone {i}"}) for i in range(6)]
-        self.waiting(6)
+        self.waiting(gone)
         for connection in gone:
             connection.close()
         store.close()
