@@ -60,11 +60,12 @@ copy_tree() {
             tar --null --ignore-failed-read -T - -cf -) | tar -xf - -C "$SYSTEM/src"
 }
 
-# within COMMAND...: as a process of the system, with mounts that go with it.
+# within COMMAND...: as a process of the system, with mounts that go with it. Its root is one of them, as on a machine of its own:
+# what makes mounts private begins there.
 # The parameters are those of the shell inside.
 # shellcheck disable=SC2016
 within() {
-    unshare --mount --pid --fork --kill-child chroot "$SYSTEM" /bin/sh -c '
+    unshare --mount --pid --fork --kill-child /bin/sh -c 'mount --bind "$0" "$0" && exec chroot "$0" "$@"' "$SYSTEM" /bin/sh -c '
         mount -t proc proc /proc && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs -o mode=1777 tmpfs /tmp || exit 3
         export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         unset JOBQ_TEST_REDIS JOBQ_TEST_POSTGRES
