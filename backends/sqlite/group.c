@@ -32,6 +32,7 @@ int sq_lane_make(struct turn *t, int64_t queue, struct jobq_bytes tenant, struct
     if (!slot || slot->now.grouped)
         return slot ? 0 : -1;
     slot->now.grouped = true;
+    s->grouped_epoch = 0;
     return sq_run(s, SQL_QUEUE_GROUPED, VALUES(number(queue)));
 }
 
@@ -110,6 +111,15 @@ int sq_lanes_take(struct turn *t, const struct batch *b, int64_t *lanes, size_t 
             return -1;
     }
     return 0;
+}
+
+/* Where one queue only has groups, what runs of a group runs there. 1, 0, -1. */
+static int one_has_groups(struct jobq_store *s)
+{
+    if (s->grouped_epoch != s->epoch && sq_number(s, SQL_QUEUE_GROUPS, &s->grouped_queues, NULL, 0) < 0)
+        return -1;
+    s->grouped_epoch = s->epoch;
+    return s->grouped_queues < 2;
 }
 
 static int read_lane(struct turn *t, sqlite3_stmt *row, int column, struct lane *out)
@@ -195,7 +205,10 @@ int sq_lane_walk(struct turn *t, int64_t queue, struct jobq_bytes from, bool aft
     if (any < 0 || sq_lanes_write(t) != 0)
         return -1;
     bool counts = any && (t->s->limits_named || t->s->every.concurrency > 0);
-    *out = sq_start(t->s, SQL_LANE_ROWS, VALUES(number(queue), bytes(from), number(after), number(counts)));
+    int one = counts ? one_has_groups(t->s) : 0;
+    if (one < 0)
+        return -1;
+    *out = sq_start(t->s, SQL_LANE_ROWS, VALUES(number(queue), bytes(from), number(after), number(counts && !one)));
     return *out ? 0 : -1;
 }
 
@@ -383,6 +396,17 @@ int sq_queue_room(struct turn *t, struct queue *queue, int64_t *room)
     return 0;
 }
 
+static int count_everywhere(struct turn *t, const struct lane *lane, int64_t *running)
+{
+    int one = one_has_groups(t->s);
+    *running = lane->running;
+    if (one != 0)
+        return one < 0 ? -1 : 0;
+    if (sq_lanes_write(t) != 0)
+        return -1;
+    return sq_number(t->s, SQL_LANE_RUNNING, running, VALUES(bytes(lane->tenant))) < 0 ? -1 : 0;
+}
+
 int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *lane, int64_t *room)
 {
     int any = sq_limits_any(t->s);
@@ -393,8 +417,7 @@ int sq_lane_room(struct turn *t, const struct queue *queue, const struct lane *l
     if (!holds)
         return -1;
     int64_t running = lane->everywhere;
-    if (running < 0 && holds->concurrency > 0 && *room &&
-        (sq_lanes_write(t) != 0 || sq_number(t->s, SQL_LANE_RUNNING, &running, VALUES(bytes(lane->tenant))) < 0))
+    if (running < 0 && holds->concurrency > 0 && *room && count_everywhere(t, lane, &running) != 0)
         return -1;
     *room = at_most(*room, holds->concurrency, running < 0 ? 0 : running); /* not asked: for a limit of 0 */
     if (holds->rate < 0 || !*room)

@@ -219,6 +219,8 @@ struct jobq_store {
     bool limits_named; /* not only those of every group */
     struct jobq_bounds every; /* those of every group */
     uint64_t limits_epoch;
+    int64_t grouped_queues; /* so many have met groups; 2 stands for more. As read last */
+    uint64_t grouped_epoch;
     int64_t next_due; /* as computed last */
     uint64_t next_epoch;
     struct batch batch; /* as found last */

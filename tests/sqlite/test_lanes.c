@@ -356,6 +356,57 @@ START_TEST(limits_hold_while_members_go_one_by_one)
 }
 END_TEST
 
+/* A limit counts what runs of a group in all queues, from when it comes into a second one, whoever puts it there. */
+START_TEST(a_group_comes_into_another_queue)
+{
+    const char *const other[] = {"p", "o"};
+    struct jobq_store *a = fresh(), *b = store_open("a.db", "synchronous=normal", &hand);
+    put_many(a, 1, 4 * GROUPS, GROUPS);
+    limit_groups(a, 2);
+    claim(a, GROUPS);
+    for (int i = 0; i < 2; i++) {
+        struct jobq_put puts[GROUPS];
+        for (int k = 0; k < GROUPS; k++) {
+            puts[k] = put_of(100 + 100 * i + k, k);
+            puts[k].queue = text(other[i]);
+        }
+        put(i ? a : b, puts, GROUPS);
+        ck_assert_uint_eq(claim_jobs(i ? a : b, other[i], JOBQ_WANT_DUE, GROUPS, 60000, NULL), GROUPS);
+        ck_assert_int_eq(running(), (2 + i) * GROUPS);
+        ck_assert_int_eq(start(a), 0);
+        ck_assert_int_eq(start(b), 0);
+        limit_groups(b, 3 + i);
+    }
+    ck_assert_int_eq(start(a), GROUPS);
+    store_close(b);
+    close_sound(a);
+}
+END_TEST
+
+/* By one handle, in the exchange in which it serves them. */
+START_TEST(a_group_comes_into_another_queue_meanwhile)
+{
+    const struct jobq_bytes names[] = {text("q"), text("p")};
+    struct jobq_put puts[GROUPS];
+    struct jobq_store *s = fresh();
+    put_many(s, 1, 2 * GROUPS, GROUPS);
+    limit_groups(s, 1);
+    ck_assert_int_eq(start(s), GROUPS);
+    for (int k = 0; k < GROUPS; k++) {
+        puts[k] = put_of(100 + k, k);
+        puts[k].queue = text("p");
+    }
+    struct jobq_want want = {.mode = JOBQ_WANT_DUE, .queues = names, .queue_count = 2, .limit = 100, .lease_ms = 60000,
+                             .worker = text("w"), .mint = {1}};
+    struct jobq_exchange x = {.puts = puts, .put_count = GROUPS, .want = &want};
+    ck_assert_int_eq(exchange(s, &x), JOBQ_OK);
+    ck_assert_uint_eq(want.row_count, 0);
+    limit_groups(s, 2);
+    ck_assert_int_eq(start(s), GROUPS);
+    close_sound(s);
+}
+END_TEST
+
 START_TEST(a_lease_that_is_over_frees_its_slots)
 {
     const struct jobq_row *rows;
@@ -685,6 +736,7 @@ END_TEST
 KIT_MAIN("lanes", what_groups_get_together_is_claimed_and_ended_by_records, records_are_by_number_and_ends_in_turn,
          a_group_has_several_members, behind_what_is_passed_by_there_is_no_record,
          behind_what_is_too_late_there_is_no_record, limits_hold_while_members_go_one_by_one,
+         a_group_comes_into_another_queue, a_group_comes_into_another_queue_meanwhile,
          a_lease_that_is_over_frees_its_slots, beats_extend_a_record_and_give_it_back,
          a_row_that_comes_before_the_front_is_found, what_is_given_back_is_found_among_members,
          numbers_that_are_given_again_stand_before_the_front, members_before_the_front_cost_nothing, long_ways_before_the_front_are_counted,
