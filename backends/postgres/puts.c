@@ -190,6 +190,52 @@ void pq_puts_pack(const struct jobq_exchange *x, size_t keyed, struct params *p)
 
 /* ---- by themselves ------------------------------------------------------------------------------------- */
 
+/* {priority, rank_add, timeout, hold, window} of a put: functions/plain.sql. */
+enum { PLAIN_NUMBERS = 5 };
+
+static void plain_numbers(const struct jobq_put *put, int64_t numbers[PLAIN_NUMBERS])
+{
+    const struct jobq_put_key *key = put->unique;
+    numbers[0] = put->priority;
+    numbers[1] = put->rank_add_ms;
+    numbers[2] = put->timeout_ms;
+    numbers[3] = key ? key->hold : 0;
+    numbers[4] = key ? key->window_ms : 0;
+}
+
+/* Said once where all have the same. */
+static void pack_plain_numbers(struct params *p, const struct jobq_exchange *x)
+{
+    int64_t first[PLAIN_NUMBERS], numbers[PLAIN_NUMBERS];
+    size_t told = 1;
+    plain_numbers(&x->puts[0], first);
+    for (size_t i = 1; i < x->put_count && told == 1; i++) {
+        plain_numbers(&x->puts[i], numbers);
+        told = memcmp(numbers, first, sizeof first) == 0 ? 1 : x->put_count;
+    }
+    pack_begin(p, ELEMENT_INT8);
+    for (size_t i = 0; i < told; i++) {
+        plain_numbers(&x->puts[i], numbers);
+        for (int k = 0; k < PLAIN_NUMBERS; k++)
+            pack_add_int8(p, numbers[k]);
+    }
+    pack_end(p);
+}
+
+static void pack_plain_kinds(struct params *p, const struct jobq_exchange *x)
+{
+    size_t i = 1;
+    while (i < x->put_count && same_bytes(x->puts[0].kind, x->puts[i].kind))
+        i++;
+    if (i < x->put_count) {
+        pack_put_bytes(p, x, offsetof(struct jobq_put, kind));
+        return;
+    }
+    pack_begin(p, ELEMENT_BYTES);
+    pack_add_bytes(p, x->puts[0].kind);
+    pack_end(p);
+}
+
 /* The puts of an exchange that has nothing else, as functions/plain.sql takes them. */
 void pq_puts_pack_plain(const struct jobq_exchange *x, struct params *p)
 {
@@ -198,18 +244,10 @@ void pq_puts_pack_plain(const struct jobq_exchange *x, struct params *p)
     for (size_t i = 0; i < x->put_count; i++)
         pack_add_id(p, x->puts[i].id.bytes);
     pack_end(p);
-    pack_begin(p, ELEMENT_INT8);
-    for (size_t i = 0; i < x->put_count; i++) {
-        const struct jobq_put_key *key = x->puts[i].unique;
-        pack_add_int8(p, x->puts[i].priority);
-        pack_add_int8(p, x->puts[i].rank_add_ms);
-        pack_add_int8(p, x->puts[i].timeout_ms);
-        pack_add_int8(p, key ? key->hold : 0);
-        pack_add_int8(p, key ? key->window_ms : 0);
-        keyed += key != NULL;
-    }
-    pack_end(p);
-    pack_put_bytes(p, x, offsetof(struct jobq_put, kind));
+    for (size_t i = 0; i < x->put_count; i++)
+        keyed += x->puts[i].unique != NULL;
+    pack_plain_numbers(p, x);
+    pack_plain_kinds(p, x);
     pack_put_bytes(p, x, offsetof(struct jobq_put, payload));
     pack_put_bytes(p, x, offsetof(struct jobq_put, policy));
     pack_put_bytes(p, x, offsetof(struct jobq_put, key));

@@ -702,6 +702,43 @@ START_TEST(what_many_puts_do)
 }
 END_TEST
 
+/* What all have is said once: their kind, their numbers, both, or neither. */
+START_TEST(many_puts_that_are_alike)
+{
+    struct jobq_store *s = open_put();
+    for (int differ = 0; differ < 4; differ++) {
+        struct jobq_put_key keys[3];
+        struct jobq_put puts[3];
+        arena = jobq_arena_create();
+        for (int i = 0; i < 3; i++) {
+            keys[i] = (struct jobq_put_key){.payload_digest = "digest", .hold = JOBQ_HOLD_WINDOW, .window_ms = 1000};
+            snprintf((char *)keys[i].scope, sizeof keys[i].scope, "scope %d %d", differ, i);
+            keys[i].window_ms += differ & 1 ? i : 0;
+            puts[i] = put_of(2 + 3 * (uint32_t)differ + (uint32_t)i);
+            puts[i].priority = 1;
+            puts[i].rank_add_ms = 7;
+            puts[i].timeout_ms = 5000;
+            puts[i].unique = &keys[i];
+            if (differ & 2 && i == 2)
+                puts[i].kind = (struct jobq_bytes){"another", 7};
+        }
+        ck_assert(puts_short(s, puts, 3));
+        for (int i = 0; i < 3; i++) {
+            const struct jobq_row row = read_row(s, puts[i].id);
+            ck_assert(row.priority == 1 && row.rank_add_ms == 7 && row.timeout_ms == 5000);
+            ck_assert(bytes_equal(row.kind, puts[i].kind));
+            ck_assert_int_eq(sql_value("SELECT k.until - j.created_at FROM @.key AS k JOIN @.job AS j ON k.job = j.id"
+                                       " AND k.until = j.key_until AND k.hold = j.key_hold AND k.hold = %d"
+                                       " WHERE j.id = '00000000-0000-0000-0000-0000000000%02x'",
+                                       JOBQ_HOLD_WINDOW, puts[i].id.bytes[15]),
+                             keys[i].window_ms);
+        }
+        jobq_arena_destroy(arena);
+    }
+    store_close(s);
+}
+END_TEST
+
 /* Where one of them is special nothing is left of the short way. */
 START_TEST(many_puts_of_which_one_is_not_made)
 {
@@ -783,5 +820,5 @@ END_TEST
 KIT_MAIN("postgres one", what_the_store_says, what_the_jobs_have, a_delay_that_is_over,
          what_the_exchange_holds, an_outcome_that_does_not_count, what_it_does, the_same_number_again,
          one_receipt_a_client, retention, retention_of_many_workers, what_a_put_has, a_put_with_a_key,
-         what_a_put_does, what_many_puts_do, many_puts_of_which_one_is_not_made, puts_that_do_not_go_together,
-         how_often_it_is_tried)
+         what_a_put_does, what_many_puts_do, many_puts_that_are_alike, many_puts_of_which_one_is_not_made,
+         puts_that_do_not_go_together, how_often_it_is_tried)

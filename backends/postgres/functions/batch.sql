@@ -18,10 +18,10 @@ $$;
 
 -- The ends of a list of ids.
 CREATE OR REPLACE FUNCTION @.id_low(p_ids uuid[]) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT u FROM unnest(p_ids) AS u ORDER BY u LIMIT 1
+    SELECT x.u FROM (SELECT unnest(p_ids) AS u) AS x ORDER BY x.u LIMIT 1
 $$;
 CREATE OR REPLACE FUNCTION @.id_high(p_ids uuid[]) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT u FROM unnest(p_ids) AS u ORDER BY u DESC LIMIT 1
+    SELECT x.u FROM (SELECT unnest(p_ids) AS u) AS x ORDER BY x.u DESC LIMIT 1
 $$;
 
 -- Where the members of a batch stand: those of p_bits (8 running, 16 completed).
@@ -84,9 +84,9 @@ CREATE OR REPLACE FUNCTION @.batches_with(p_ids uuid[]) RETURNS TABLE (token uui
                  THEN @.batch_positions(b.ids, p_ids) END AS places
         FROM @.batch AS b
         WHERE b.high >= CASE cardinality(p_ids) WHEN 1 THEN p_ids[1]
-                                                ELSE (SELECT u FROM unnest(p_ids) AS u ORDER BY u LIMIT 1) END
+                ELSE (SELECT y.u FROM (SELECT unnest(p_ids) AS u) AS y ORDER BY y.u LIMIT 1) END
             AND b.low <= CASE cardinality(p_ids) WHEN 1 THEN p_ids[1]
-                                                 ELSE (SELECT u FROM unnest(p_ids) AS u ORDER BY u DESC LIMIT 1) END
+                ELSE (SELECT y.u FROM (SELECT unnest(p_ids) AS u) AS y ORDER BY y.u DESC LIMIT 1) END
         OFFSET 0) AS x -- computed once
     WHERE cardinality(x.places) > 0
 $$;

@@ -77,8 +77,10 @@ BEGIN
 END $$;
 
 -- The same for many of one queue, no two with the same id or key. p_nums: {priority, rank_add, timeout, hold, window} of
--- each. To insert without asking for each whether it is there, and without looking at the rows again, is three quarters
--- of what many cost otherwise.
+-- each, p_kinds: its kind; said once where all have the same. To insert without asking for each whether it is there, and
+-- without looking at the rows again, is three quarters of what many cost otherwise. Arrays are taken apart in the list
+-- of a subquery: as a table, which takes each of them apart by itself before they are put side by side, it is a
+-- twentieth more.
 CREATE OR REPLACE FUNCTION @.plain_puts(p_flags integer, p_client uuid, p_number bigint, p_drop bigint, p_queue bytea,
     p_ids uuid[], p_nums bigint[], p_kinds bytea[], p_payloads bytea[], p_policies bytea[], p_keys bytea[],
     p_traces bytea[], p_scopes bytea[], p_digests bytea[], p_known bigint)
@@ -88,6 +90,10 @@ SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 DECLARE
     v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint / 1000;
     v_queue integer; v_clock bigint; v_later bigint; v_tick bigint;
+    v_once bigint[] := CASE WHEN cardinality(p_nums) = 5 THEN p_nums END;
+    v_priority integer := v_once[1]; v_rank_add bigint := v_once[2]; v_timeout bigint := v_once[3];
+    v_hold integer := v_once[4]; v_window bigint := v_once[5];
+    v_kind bytea := CASE WHEN cardinality(p_kinds) = 1 THEN p_kinds[1] END;
 BEGIN
     SELECT q.id, v_now + m.shift,
         CASE WHEN p_known > v_now + m.shift THEN p_known
@@ -106,18 +112,23 @@ BEGIN
     BEGIN
         IF p_scopes IS NOT NULL THEN
             INSERT INTO @.key (scope, job, hold, until, digest)
-            SELECT x.scope, x.id, p_nums[5 * x.i - 1], v_now + p_nums[5 * x.i], x.digest
-            FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
+            SELECT x.scope, x.id, coalesce(v_hold, p_nums[5 * x.i - 1]), v_now + coalesce(v_window, p_nums[5 * x.i]),
+                x.digest
+            FROM (SELECT unnest(p_ids) AS id, unnest(p_scopes) AS scope, unnest(p_digests) AS digest,
+                      generate_series(1, cardinality(p_ids)) AS i) AS x
             WHERE x.scope IS NOT NULL ORDER BY x.scope;
         END IF;
         INSERT INTO @.job (id, state, queue, kind, shelf, place, run_at, rank_add, priority, created_at, timeout,
             payload_bytes, policy, key, trace, key_scope, key_digest, key_hold, key_until, payload)
-        SELECT x.id, 2, v_queue, x.kind, 1, v_now + p_nums[5 * x.i - 3], v_now, p_nums[5 * x.i - 3], p_nums[5 * x.i - 4],
-            v_now, nullif(p_nums[5 * x.i - 2], 0), coalesce(octet_length(x.payload), 0), x.policy, x.key, x.trace,
-            x.scope, x.digest, CASE WHEN x.scope IS NOT NULL THEN p_nums[5 * x.i - 1] END,
-            CASE WHEN x.scope IS NOT NULL THEN v_now + p_nums[5 * x.i] END, x.payload
-        FROM unnest(p_ids, p_kinds, p_payloads, p_policies, p_keys, p_traces, p_scopes, p_digests)
-            WITH ORDINALITY AS x(id, kind, payload, policy, key, trace, scope, digest, i);
+        SELECT x.id, 2, v_queue, coalesce(v_kind, x.kind), 1, v_now + coalesce(v_rank_add, p_nums[5 * x.i - 3]), v_now,
+            coalesce(v_rank_add, p_nums[5 * x.i - 3]), coalesce(v_priority, p_nums[5 * x.i - 4]), v_now,
+            nullif(coalesce(v_timeout, p_nums[5 * x.i - 2]), 0), coalesce(octet_length(x.payload), 0), x.policy, x.key,
+            x.trace, x.scope, x.digest, CASE WHEN x.scope IS NOT NULL THEN coalesce(v_hold, p_nums[5 * x.i - 1]) END,
+            CASE WHEN x.scope IS NOT NULL THEN v_now + coalesce(v_window, p_nums[5 * x.i]) END, x.payload
+        FROM (SELECT unnest(p_ids) AS id, unnest(CASE WHEN v_kind IS NULL THEN p_kinds END) AS kind,
+                  unnest(p_payloads) AS payload, unnest(p_policies) AS policy, unnest(p_keys) AS key,
+                  unnest(p_traces) AS trace, unnest(p_scopes) AS scope, unnest(p_digests) AS digest,
+                  generate_series(1, cardinality(p_ids)) AS i) AS x;
         IF @.batch_has(p_ids) THEN -- some are members
             RAISE unique_violation;
         END IF;

@@ -186,7 +186,8 @@ BEGIN
                 WITH taken AS (
                     INSERT INTO @.key AS k (scope, job, hold, until, digest)
                     SELECT x.scope, x.id, p_nums[15 * x.i - 5], @.add(p_now, p_nums[15 * x.i - 3]), x.digest
-                    FROM unnest(p_ids, p_scopes, p_digests) WITH ORDINALITY AS x(id, scope, digest, i)
+                    FROM (SELECT unnest(p_ids) AS id, unnest(p_scopes) AS scope, unnest(p_digests) AS digest,
+                              generate_series(1, v_items) AS i) AS x
                     WHERE x.scope IS NOT NULL
                     ORDER BY x.scope
                     ON CONFLICT (scope) DO NOTHING RETURNING k.job
@@ -213,10 +214,10 @@ BEGIN
                             AS expires_at,
                         nullif(p_nums[b + 8], 0) AS timeout, p_nums[b + 9] AS held, p_nums[b + 10] AS hold,
                         p_nums[b + 12] AS until
-                    FROM unnest(p_ids, p_kinds, p_tenants, p_payloads, p_policies, p_keys, p_traces, p_scopes,
-                            p_digests)
-                        WITH ORDINALITY AS x(id, kind, tenant, payload, policy, key, trace, scope, digest, i)
-                    CROSS JOIN LATERAL (SELECT 15 * (x.i::integer - 1) AS b) AS y
+                    FROM (SELECT unnest(p_ids) AS id, unnest(p_kinds) AS kind, unnest(p_tenants) AS tenant,
+                              unnest(p_payloads) AS payload, unnest(p_policies) AS policy, unnest(p_keys) AS key,
+                              unnest(p_traces) AS trace, unnest(p_scopes) AS scope, unnest(p_digests) AS digest,
+                              15 * generate_series(0, v_items - 1) AS b) AS x
                     WHERE x.scope IS NULL OR v_all OR x.id = ANY (v_keyed)
                     OFFSET 0 -- computed once, not once for each use
                 ) AS f
