@@ -109,7 +109,7 @@ static void add_floors(Suite *suite)
     static TTest floors[] = { [PASS_FAIL] = { .name = "the faults fired", .fn = floor_of_fail },
                               [PASS_LOST] = { .name = "the answers were lost", .fn = floor_of_lost },
                               [PASS_AGAIN] = { .name = "every verb was recognised", .fn = floor_of_again } };
-    if (run.pass == PASS_PLAIN || run.only || run.fault)
+    if (run.pass == PASS_PLAIN || run.only || run.groups || run.fault)
         return;
     floors[run.pass].file = __FILE__;
     floors[run.pass].line = __LINE__;
