@@ -331,6 +331,7 @@ struct mem_row *mem_find(const struct mem *m, const struct jobq_id *id);
 
 void mem_keys_init(struct mem *m);
 void mem_keys_free(struct mem *m);
+struct mem_row *mem_key_holder(const struct mem *m, const struct mem_key *key); /* NULL: the key outlives it */
 struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64_t now); /* NULL: free */
 int mem_key_take(struct mem_unit *u, const struct mem_row *row);
 int mem_key_succeed(struct mem_unit *u, struct mem_key *key, const struct jobq_put *put); /* keep as its successor */

@@ -55,12 +55,18 @@ static struct mem_key *find_key(const struct mem *m, const uint8_t scope[32])
     return key && memcmp(key->c.key.scope, scope, sizeof key->c.key.scope) == 0 ? key : NULL;
 }
 
+struct mem_row *mem_key_holder(const struct mem *m, const struct mem_key *key)
+{
+    struct mem_row *row = mem_find(m, &key->c.job);
+    return row && memcmp(row->c.key.scope, key->c.key.scope, sizeof row->c.key.scope) == 0 ? row : NULL;
+}
+
 struct mem_key *mem_key_held(const struct mem *m, const uint8_t scope[32], int64_t now)
 {
     struct mem_key *key = find_key(m, scope);
     if (!key)
         return NULL;
-    const struct mem_row *row = mem_find(m, &key->c.job);
+    const struct mem_row *row = mem_key_holder(m, key);
     int state = row ? row->c.row.state : key->c.ended;
     return jobq_key_holds(key->c.key.hold, state, 0, key->c.window_until_ms, now) ? key : NULL;
 }

@@ -84,7 +84,7 @@ static int new_digest(struct mem_unit *u, struct mem_key *key, const struct jobq
 
 static int meet_holder(struct mem_unit *u, struct jobq_put *put, struct mem_key *key)
 {
-    struct mem_row *row = mem_find(u->m, &key->c.job);
+    struct mem_row *row = mem_key_holder(u->m, key);
     bool waits = row && (row->c.row.state == JOBQ_ROW_WAITING || row->c.row.state == JOBQ_ROW_BLOCKED);
     int result = 0;
     put->verdict = JOBQ_DUPLICATE;

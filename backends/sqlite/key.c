@@ -34,6 +34,8 @@ int sq_key_held(struct turn *t, const uint8_t scope[32], struct key_holder *out)
     found = sq_job_find(t->s, &out->job, &out->row);
     if (found < 0)
         return -1;
+    /* A key may outlive its job, and then another job of that id may be there. */
+    found = found && out->row.has_key && memcmp(out->row.key.scope, scope, sizeof out->row.key.scope) == 0;
     out->present = found;
     if (!found && !out->has_digest)
         return sq_fault_text(t->s, SQLITE_CORRUPT, "a key has lost its job");

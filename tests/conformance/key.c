@@ -193,6 +193,38 @@ static void duplicate_of_a_pruned_job(void)
     is(put_keyed(2, &key, &out), JOBQ_OK);
 }
 
+/* A job that comes by the id of one that is gone is another: what that one's key still says is nothing of it. */
+static void an_id_that_came_again(void)
+{
+    static const int conflicts[] = { JOBQ_CONFLICT_RETURN, JOBQ_CONFLICT_REPLACE, JOBQ_CONFLICT_EXTEND };
+    for (size_t i = 0; i < (store_has(JOBQ_CAP_KEY_MODES) ? 3 : 1); i++) {
+        uint32_t number = 10 * (uint32_t)(i + 1);
+        struct jobq_put_key old = key_of(JOBQ_HOLD_WINDOW, conflicts[i]), own = key_of(JOBQ_HOLD_LIVE, JOBQ_CONFLICT_RETURN);
+        struct jobq_put out;
+        old.scope[1] = own.scope[1] = (uint8_t)number;
+        own.scope[2] = 'o';
+        is(put_keyed(number, &old, NULL), JOBQ_OK);
+        finish(number, JOBQ_ROW_COMPLETED);
+        change_ok(by_operator(id(number), JOBQ_ROW_ENDED, JOBQ_ROW_GONE));
+        is(put_keyed(number, &own, NULL), JOBQ_OK);
+        char *memory = remember(id(number));
+        old.payload_digest[0] = 'e';
+        is(put_keyed(number + 1, &old, &out), JOBQ_DUPLICATE);
+        ids_are(out.holder, id(number));
+        is(out.state, JOBQ_ROW_COMPLETED);
+        is(out.shown, JOBQ_COMPLETED);
+        is(out.same_payload, 0);
+        is_as_remembered(id(number), memory);
+        is(put_keyed(number + 1, &own, &out), JOBQ_DUPLICATE);
+        is(out.state, JOBQ_ROW_WAITING);
+        is(out.same_payload, 1);
+        tick(WINDOW); /* in which the new job waits: the old one's key is not held by that */
+        is(put_keyed(number + 2, &old, NULL), JOBQ_OK);
+        finish(number, JOBQ_ROW_COMPLETED);
+        finish(number + 2, JOBQ_ROW_COMPLETED);
+    }
+}
+
 /* However many windows run out at the same moment, none holds a moment longer. */
 static void many_windows_at_once(void)
 {
@@ -457,6 +489,7 @@ static const struct test tests[] = {
     { .name = "FOREVER holds for ever (S7)", .run = hold_forever },
     { .name = "DUPLICATE tells holder, state and payload (S8)", .run = duplicate_tells },
     { .name = "DUPLICATE of a pruned holder", .run = duplicate_of_a_pruned_job },
+    { .name = "a job that comes by the id of one that is gone", .run = an_id_that_came_again },
     { .name = "a hundred windows run out at once", .run = many_windows_at_once },
     { .name = "scopes are compared whole (S15)", .run = scopes_are_apart },
     { .name = "two puts of one exchange", .run = one_exchange_one_holder },

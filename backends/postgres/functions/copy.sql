@@ -101,7 +101,7 @@ DECLARE v_now bigint := @.clock();
 BEGIN
     RETURN QUERY
     SELECT k.scope, k.job, k.hold::integer, k.until, k.digest, k.ended::integer
-    FROM @.key AS k LEFT JOIN @.job AS j ON j.id = k.job
+    FROM @.key AS k LEFT JOIN @.job AS j ON j.id = k.job AND j.key_scope = k.scope
     WHERE (p_after IS NULL OR k.scope > p_after) AND @.holds(k.hold, coalesce(j.state, k.ended), k.until, v_now)
     ORDER BY k.scope LIMIT p_limit;
 END $$;

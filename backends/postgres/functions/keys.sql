@@ -2,12 +2,13 @@
 -- Keys: a row per key that is held. It goes when its rule lets it go.
 
 -- Who holds the key, NULL for nobody. The row stays locked, so that it does not change hands meanwhile; one that holds
--- no more goes.
+-- no more goes. A key may outlive its job, and then another job of that id may be there, which its scope tells apart.
 CREATE OR REPLACE FUNCTION @.key_held(p_scope bytea, p_now bigint, OUT held @.key) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT * INTO held FROM @.key AS k WHERE k.scope = p_scope FOR UPDATE;
     IF held.scope IS NOT NULL AND NOT @.holds(held.hold,
-        coalesce((SELECT j.state FROM @.job AS j WHERE j.id = held.job), held.ended), held.until, p_now) THEN
+        coalesce((SELECT j.state FROM @.job AS j WHERE j.id = held.job AND j.key_scope = p_scope), held.ended),
+        held.until, p_now) THEN
         DELETE FROM @.key AS k WHERE k.scope = p_scope;
         held := NULL;
     END IF;

@@ -66,9 +66,9 @@ DECLARE j @.job; v_was integer; v_shelf integer;
 BEGIN
     -- The key's row is ours meanwhile, so the holder cannot end; only who changes it waits for it.
     IF p_conflict IN (2, 3) THEN
-        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job FOR UPDATE;
+        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job AND k.key_scope = p_key.scope FOR UPDATE;
     ELSE
-        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job;
+        SELECT * INTO j FROM @.job AS k WHERE k.id = p_key.job AND k.key_scope = p_key.scope;
     END IF;
     o_verdict := 2;
     o_same := p_key.digest = p_digest;

@@ -88,6 +88,9 @@ function key_held(scope)
         return false
     end
     local row = open(k.job)
+    if row and not (row.key_at and sub(row.cold, row.key_at + 1, row.key_at + 32) == scope) then
+        row = false -- another job of that id, which came when the key had outlived its own
+    end
     if key_holds(k.hold, row and row.state or k.ended, k.window) then
         return k, row
     end

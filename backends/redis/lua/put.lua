@@ -69,9 +69,7 @@ local function meet_holder(p, k, row)
     if waits and p.conflict == REPLACE then
         verdict = V_REPLACED
         set_payload(row, payload_in(p.rest, p.bulk), p.bulk and true)
-        if row.key_at then -- a key may outlive its job, and another job of that id may have none
-            row.cold = sub(row.cold, 1, row.key_at + 32) .. p.digest .. sub(row.cold, row.key_at + 65)
-        end
+        row.cold = sub(row.cold, 1, row.key_at + 32) .. p.digest .. sub(row.cold, row.key_at + 65)
         k.digest = p.digest
         write_key(k)
     elseif waits and p.conflict == EXTEND then
