@@ -177,7 +177,7 @@ static void change(struct jobq_store *s, struct jobq_change one)
 /* In one exchange, with retention that keeps so many. */
 static void end(struct jobq_store *s, const struct jobq_row *rows, size_t count, int64_t keep)
 {
-    static struct jobq_change changes[2000];
+    static struct jobq_change changes[3000];
     struct jobq_exchange x = {.changes = changes, .change_count = count, .trim = {.limit = 10000}};
     for (size_t i = 0; i < count; i++)
         changes[i] = end_of(&rows[i]);
