@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TURN_US 3000         /* for how long one may write before looking whether others want to */
+#define TURN_US 6000         /* for how long one may write before looking whether others want to */
 #define STEP_BACK_US 30000   /* for how long to step back at the longest */
 #define LOOK_US 200          /* how often to look meanwhile whether it was for somebody */
 #define LOOKS 3              /* so often nobody wanted it: then it was for nobody */
