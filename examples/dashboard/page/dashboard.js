@@ -368,6 +368,21 @@ function drawNavigation() {
 /* A clip that somebody watches is not taken from under him. */
 const plays = main => main.dataset.page === location.hash && document.querySelector('video') !== null;
 
+/* A click begins and ends at the same element: while something is pressed nothing is drawn anew. */
+let pressed = false, missed = false;
+function press() {
+  pressed = true;
+}
+function letGo() {
+  setTimeout(() => { // behind the click that this makes
+    pressed = false;
+    if (missed) render();
+  });
+}
+addEventListener('pointerdown', press);
+addEventListener('keydown', event => { if (event.key === ' ') press(); });
+for (const end of ['pointerup', 'pointercancel', 'keyup', 'blur']) addEventListener(end, letGo);
+
 let drawing = 0;
 /* Draws the present view anew; what has the focus, and what was unfolded, stays so. */
 async function render() {
@@ -384,6 +399,8 @@ async function render() {
     }
   }
   if (turn !== drawing) return;
+  missed = pressed;
+  if (missed) return;
   const main = byId('main');
   const page = location.hash;
   if (plays(main) || (main.dataset.page === page && main.contains(document.querySelector('main :is(input, textarea, select):focus')))) return;

@@ -227,6 +227,18 @@ await run({
     assert.deepEqual(world.jobq('claim', 'mail'), []);
     await queueRow(page, 'mail').locator('[data-verb=resume]').click();
     await queueRow(page, 'mail').locator('[data-verb=pause]').waitFor();
+    /* News that come while a button is pressed do not take it away. */
+    const news = () => page.evaluate(() => { dispatchEvent(new Event('hashchange')); return new Promise(requestAnimationFrame); });
+    await queueRow(page, 'mail').locator('[data-verb=pause]').hover();
+    await page.mouse.down();
+    await news();
+    await page.mouse.up();
+    await queueRow(page, 'mail').locator('[data-verb=resume]').waitFor();
+    await queueRow(page, 'mail').locator('[data-verb=resume]').focus();
+    await page.keyboard.down('Space');
+    await news();
+    await page.keyboard.up('Space');
+    await queueRow(page, 'mail').locator('[data-verb=pause]').waitFor();
     await go(page, '#/queue/mail');
     await page.fill('[data-form=limit] [name=concurrency]', '0');
     await page.click('[data-form=limit] button');
@@ -525,14 +537,18 @@ await run({
     await page.evaluate(() => document.activeElement.blur());
     /* By its place: the view may be drawn anew between two steps, and then the elements are others. */
     const places = () => page.evaluate(() => { const found = [...document.querySelectorAll('a, button, input, select')]; return [found.length, found.indexOf(document.activeElement)]; });
+    await page.waitForSelector('dialog', { state: 'detached' });
     const [all] = await places();
-    const visited = [];
-    for (let i = 0; i < all; i++) {
+    const visited = new Set();
+    let before = -1; /* the browser's own, or it is drawn anew just now */
+    for (let i = 0; i < 3 * all && visited.size < all; i++) {
       await page.keyboard.press('Tab');
-      visited.push((await places())[1]);
+      const at = (await places())[1];
+      if (at >= 0 && before >= 0) assert.equal(at, (before + 1) % all);
+      if (at >= 0) visited.add(at);
+      before = at;
     }
-    const turn = visited.indexOf(0);
-    assert.deepEqual([...visited.slice(turn), ...visited.slice(0, turn)].filter(at => at >= 0), [...Array(all).keys()]);
+    assert.equal(visited.size, all);
   },
 
   'row-15 every view is an address, every number has its command': async (world, browser) => {
