@@ -139,6 +139,7 @@ struct sequence {
 /* One store with what the steps refer to. */
 struct side {
     const char *name;
+    uint64_t seed; /* of the sequence */
     const struct jobq_backend *backend;
     struct jobq_store *stores[CLIENTS];
     uint64_t numbers[CLIENTS];
@@ -146,6 +147,8 @@ struct side {
     struct jobq_token tokens[WANTS];
     int64_t base;
     bool schedules, groups, figures, events; /* both stores have them */
+    bool remembers;           /* where the front of a queue was: decision 29 */
+    int64_t next, right_next; /* when the next thing happens, on the grid, as this side and as the right one say */
     int64_t events_kept; /* as it was set */
     struct jobq_bytes cursors[CLIENTS];
     uint8_t cursor_bytes[CLIENTS][2048];
@@ -155,7 +158,7 @@ struct side {
 
 /* ---- side.c ------------------------------------------------------------------------------------------------ */
 
-int side_open(struct side *side, const char *name); /* "memory", "sqlite" ...; 0 or -1 */
+int side_open(struct side *side, const char *name, uint64_t seed); /* "memory", "sqlite" ...; 0 or -1 */
 void side_close(struct side *side);
 void side_done(void); /* close what was kept open */
 void side_new_arena(struct side *side);

@@ -159,9 +159,9 @@ static uint32_t common_capabilities(const struct pair *p)
     return p->right.backend->capabilities & p->other.backend->capabilities;
 }
 
-static int pair_open(struct pair *p)
+static int pair_open(struct pair *p, uint64_t seed)
 {
-    if (side_open(&p->right, "memory") != 0 || side_open(&p->other, other_store) != 0)
+    if (side_open(&p->right, "memory", seed) != 0 || side_open(&p->other, other_store, seed) != 0)
         return -1;
     uint32_t both = common_capabilities(p);
     p->right.schedules = p->other.schedules = both & JOBQ_CAP_SCHEDULES;
@@ -209,6 +209,7 @@ static int same_answer(struct pair *p, const struct step *step, bool look, struc
 {
     struct outcome ignored;
     char *right = answer_of(&p->right, step, look, outcome);
+    p->other.right_next = p->right.next;
     char *other = answer_of(&p->other, step, look, &ignored);
     int differ = strcmp(right, other) != 0;
     if (differ && say)
@@ -224,7 +225,7 @@ static int run_sequence(struct sequence *q, FILE *say)
     struct pair p;
     struct generator g = { .dice.state = q->seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
     int before[JOBS], after[JOBS], differ = 0;
-    if (pair_open(&p) != 0)
+    if (pair_open(&p, q->seed) != 0)
         abort();
     common = common_capabilities(&p);
     g.bursts = chance(&g, 50);
@@ -258,7 +259,7 @@ static int replay(const struct sequence *q, FILE *say)
 {
     struct pair p;
     int differ = 0;
-    if (pair_open(&p) != 0)
+    if (pair_open(&p, q->seed) != 0)
         abort();
     for (int i = 0; i < q->count && !differ; i++) {
         struct outcome outcome;

@@ -350,6 +350,18 @@ static void keep_cursor(struct side *side, int client, int given, struct jobq_by
     side->cursors[client] = (struct jobq_bytes){ side->cursor_bytes[client], cursor.size };
 }
 
+/* Who met much on the way and then found nothing where the front had been is to ask again within a minute: an instant
+ * that the right side does not know, and never a later one. */
+#define FRONT_MS 61000
+
+static int64_t next_of(const struct side *side, const struct frame *f)
+{
+    bool again = side->remembers && f->x.want && f->want.mode == JOBQ_WANT_DUE && !f->want.row_count &&
+                 f->x.next_due_ms > f->x.now_ms && f->x.next_due_ms <= f->x.now_ms + FRONT_MS;
+    int64_t next = on_the_grid((void *)side, f->x.next_due_ms);
+    return again && next < side->right_next ? side->right_next : next;
+}
+
 static void run_exchange(struct side *side, const struct step *s, FILE *out, struct outcome *outcome)
 {
     static const struct jobq_token none;
@@ -371,7 +383,8 @@ static void run_exchange(struct side *side, const struct step *s, FILE *out, str
     write_items(side, out, &f);
     if (s->want.mode)
         write_want(side, out, &f);
-    fprintf(out, "  next=%" PRId64 "\n", on_the_grid(side, f.x.next_due_ms));
+    side->next = next_of(side, &f);
+    fprintf(out, "  next=%" PRId64 "\n", side->next);
     if (side->schedules)
         fprintf(out, "  tick=%" PRId64 "\n", on_the_grid(side, f.x.next_tick_ms));
     note_outcome(s, &f, outcome);

@@ -101,9 +101,9 @@ static int open_client(struct side *side, int client, bool keep)
     return 0;
 }
 
-int side_open(struct side *side, const char *name)
+int side_open(struct side *side, const char *name, uint64_t seed)
 {
-    *side = (struct side){ .name = name };
+    *side = (struct side){ .name = name, .seed = seed };
     struct jobq_error err = { 0 };
     const struct maker *maker = maker_of(name);
     if (maker->fresh(side) != 0)
