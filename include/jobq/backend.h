@@ -529,8 +529,8 @@ struct jobq_exchange {
     int32_t guilty_change, guilty_put; /* FAILED: index of the item at fault, or -1 */
     int64_t now_ms;
     int64_t next_due_ms; /* when the next thing after now happens by time alone: a run_at, a lease, a deadline, the
-                            next_ms of a schedule that is not paused, a rate that held this want back; INT64_MAX:
-                            never */
+                            next_ms of a schedule that is not paused, a rate that held this want back; earlier: the
+                            store may have more to say then; INT64_MAX: never */
     int64_t next_tick_ms; /* capability SCHEDULES: the least next_ms of a schedule that is not paused, past or not, as an
                              instant of now_ms; INT64_MAX: none */
 };
