@@ -368,10 +368,11 @@ function drawNavigation() {
 /* A clip that somebody watches is not taken from under him. */
 const plays = main => main.dataset.page === location.hash && document.querySelector('video') !== null;
 
-/* A click begins and ends at the same element: while something is pressed nothing is drawn anew. */
+/* A click begins and ends at the same element: while something is pressed nothing is drawn anew. Not a select, nor with
+ * the other button: where a menu opens the page may never be told of the release. */
 let pressed = false, missed = false;
-function press() {
-  pressed = true;
+function press(event) {
+  pressed = event.target.closest('a, button, summary, tr') !== null;
 }
 function letGo() {
   setTimeout(() => { // behind the click that this makes
@@ -379,9 +380,9 @@ function letGo() {
     if (missed) render();
   });
 }
-addEventListener('pointerdown', press);
-addEventListener('keydown', event => { if (event.key === ' ') press(); });
-for (const end of ['pointerup', 'pointercancel', 'keyup', 'blur']) addEventListener(end, letGo);
+addEventListener('pointerdown', event => { if (event.button === 0) press(event); });
+addEventListener('keydown', event => { if (event.key === ' ') press(event); });
+for (const end of ['pointerup', 'pointercancel', 'contextmenu', 'keyup', 'blur']) addEventListener(end, letGo);
 
 let drawing = 0;
 /* Draws the present view anew; what has the focus, and what was unfolded, stays so. */
